@@ -1,0 +1,52 @@
+# Two commands for a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
+# Each sets up .venv first (once; again only when pyproject.toml or constraints.txt change) and then does its job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help setup demo test check format lint types imports unit docs clean lock
+.DEFAULT_GOAL := help
+
+help: ## This list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} came, 3.11 or newer is wanted: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); the first time takes some minutes (torch is large) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Make .venv with all that development needs.
+
+demo: $(STAMP) ## Render lesions, prepare, train, evaluate, export, predict: under 5 minutes after the set-up.
+	$(BIN)/hierattn demo --out out/demo --overwrite
+
+test: check unit ## Everything: lint, types, import contract, tests.
+
+check: lint types imports ## Lint, types and import contract.
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP) ## The tests alone; PYTEST_ARGS="-k folds" chooses.
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+format: $(STAMP) ## Format and fix what can be fixed.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## Write constraints.txt from what is installed.
+	$(BIN)/python -m pip freeze --disable-pip-version-check --exclude-editable --exclude hierattn > constraints.txt
+
+clean: ## Remove what the targets made; data and runs under out/ and runs/ too.
+	rm -rf $(VENV) out runs build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""``python -m hierattn``."""
+
+from hierattn.cli.main import main
+
+main()

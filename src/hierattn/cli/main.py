@@ -1,0 +1,77 @@
+"""The ``hierattn`` command: collects the commands and turns our errors into one line and an exit code.
+
+Exit codes: 0 done, 1 failure, 2 bad use.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import hierattn
+from hierattn.cli import demo, evaluate, export, models, predict, prepare, render, train
+from hierattn.errors import HierAttnError
+
+app = typer.Typer(
+    name="hierattn",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"hierattn {hierattn.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Train, judge honestly and carry onto a phone a skin-lesion classifier (HierAttn).
+
+    Data flow one way, through files: prepare → train → evaluate → export → predict. Start with: hierattn demo
+
+    Not a medical device.
+    """
+
+
+app.command("demo")(demo.run)
+app.command("prepare")(prepare.run)
+app.command("train")(train.run)
+app.command("evaluate")(evaluate.run)
+app.command("export")(export.run)
+app.command("predict")(predict.run)
+app.command("models")(models.run)
+app.command("render")(render.run)
+
+
+def main() -> None:
+    """Run the command line; what the console script calls."""
+    try:
+        app()
+    except HierAttnError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped", 1)
+    except BrokenPipeError:  # the reader, head for instance, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        where = f" {error.filename}:" if error.filename else ""
+        _fail(f"{where} {error.strerror or error}; check the path, the rights and the space left".strip(), 1)
+
+
+def _fail(line: str, code: int) -> None:
+    print(f"hierattn: {' '.join(line.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The network as it leaves the house: uint8 photograph in, calibrated probabilities, risk and evidence out.
+
+A wrapper around the trained model and never a change to it. Two parts, because they are exported differently:
+
+- :class:`CalibratedNetwork`, fixed at S x S pixels: scale -> network -> logits / T -> softmax, the summed risk (§5) and
+  the evidence for each class by place;
+- :class:`Exportable`, the resize of any photograph to S x S before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import lcm
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hierattn.errors import UsageError
+from hierattn.image_spec import ImageSpec
+from hierattn.models.hierattn import HierAttn
+
+FINEST_GRID = 60
+"""Most cells a side of an evidence map; branch pools whose common grid is finer get no map."""
+
+
+class CalibratedNetwork(nn.Module):
+    """Resized uint8 pixels -> probabilities, risk and, where the head allows it, evidence.
+
+    (batch, S, S, 3) uint8 -> ``probabilities`` (batch, C), ``risk`` (batch,), ``heatmap`` (batch, C, h, w)
+
+    **The heat map** is no gradient and no guess, but the network's own sum, taken apart. HierAttn's head averages |y|
+    over the pixels p that branch attention assembled, and applies a linear layer::
+
+        logit_c = b_c + sum_p evidence_c(p),   evidence_c(p) = sum_k w_ck |y_k(p)| / number of pixels
+
+    Each pixel stands for a rectangle of the image (the whole of it, a ninth or a 25th), over which its evidence is
+    spread evenly on the common grid of 15 x 15 cells. What all classes share is taken off, because the softmax does not
+    see it. So the map of class c adds up to (logit_c - b_c) / T less the mean of that over the classes: it accounts for
+    the whole answer but the biases. It does not tell which pixels caused a feature: the transformers have looked at the
+    whole image before, and a cell stands for what they found there.
+
+    Networks that end in mean, dropout and one linear layer get the same from their last map (the class activation map
+    of Zhou et al. 2016); others get none.
+
+    Parameters
+    ----------
+    model
+        The trained network, logits out. Put into evaluation mode.
+    spec
+        What it expects.
+    risk_weights
+        C values, 1 for the classes of the triage group and 0 for the others.
+    temperature
+        Divides the logits.
+    heatmap
+        Whether to compute the heat map where that is possible.
+
+    Raises
+    ------
+    UsageError
+        For a temperature that is not positive.
+    """
+
+    risk_weights: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: ImageSpec,
+        risk_weights: Sequence[float],
+        temperature: float = 1.0,
+        *,
+        heatmap: bool = True,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UsageError(f"temperature {temperature}: wanted a positive number")
+        self.model: Any = model.eval()
+        self.spec = spec
+        self.temperature = temperature
+        self.register_buffer("risk_weights", torch.tensor(list(risk_weights), dtype=torch.float32))
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
+        self.evidence_from = evidence_source(model) if heatmap else ""
+        if self.evidence_from == "branch":
+            self.register_buffer("spread", spread_matrix(self.model.branch.pools), persistent=False)
+
+    def scale(self, images: Tensor) -> Tensor:
+        """As ``ImageSpec.scale``: (batch, S, S, 3) uint8 -> (batch, 3, S, S) float32."""
+        values = images.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        if any(self.spec.mean):
+            values = values - self.mean
+        if any(value != 1 for value in self.spec.std):
+            values = values / self.std
+        return values
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(batch, S, S, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
+        values = self.scale(images)
+        if not self.evidence_from:
+            return self._answer(self.model(values))
+        features, classifier = self._features(values)
+        batch, width, *grid = features.shape
+        pooled = features.mean((2, 3))
+        logits = classifier(pooled)
+        evidence = classifier.weight @ features.reshape(batch, width, -1)  # (batch, C, pixels)
+        if self.evidence_from == "branch":
+            evidence, grid = evidence @ self.spread, [int(self.spread.shape[1] ** 0.5)] * 2
+        evidence = (evidence - evidence.mean(1, keepdim=True)) / (features.shape[2] * features.shape[3])
+        return *self._answer(logits), (evidence / self.temperature).reshape(batch, -1, *grid)
+
+    def _features(self, values: Tensor) -> tuple[Tensor, nn.Linear]:
+        """What the head averages, (batch, width, h, w), and the linear layer after it."""
+        model = self.model
+        if self.evidence_from == "features":
+            return model.features(values), model.classifier[-1]
+        stages = model.forward_stages(values)
+        seen = model.branch(stages) if self.evidence_from == "branch" else stages[-1]
+        return model.head_conv(seen).abs(), model.classifier
+
+    def _answer(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = torch.softmax(logits / self.temperature, dim=1)
+        return probabilities, probabilities @ self.risk_weights
+
+
+class Exportable(nn.Module):
+    """Photographs of any size -> what :class:`CalibratedNetwork` answers.
+
+    (batch, H, W, 3) uint8, any H and W -> probabilities, risk and perhaps a heat map. The resize is torch's own on
+    uint8, which follows Pillow to within one grey level, as the resize in the exported graph does.
+
+    Parameters
+    ----------
+    network
+        The part after the resize.
+    """
+
+    def __init__(self, network: CalibratedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def resize(self, images: Tensor) -> Tensor:
+        """(batch, H, W, 3) uint8 -> (batch, S, S, 3) uint8."""
+        size = self.network.spec.size
+        if images.shape[1:3] == (size, size):
+            return images
+        resized = F.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+        return resized.permute(0, 2, 3, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(batch, H, W, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
+        answer: tuple[Tensor, ...] = self.network(self.resize(images))
+        return answer
+
+
+def evidence_source(model: nn.Module) -> str:
+    """Where the evidence of a model is read: ``"branch"``, ``"last stage"``, ``"features"``, or ``""`` for nowhere."""
+    if isinstance(model, HierAttn):
+        if not model.config.branch_attention:
+            return "last stage"
+        return "branch" if lcm(*model.branch.pools) <= FINEST_GRID else ""
+    head = getattr(model, "classifier", None)
+    ends_linear = isinstance(head, nn.Sequential) and [type(part) for part in head] == [nn.Dropout, nn.Linear]
+    return "features" if ends_linear and isinstance(getattr(model, "features", None), nn.Sequential) else ""
+
+
+def spread_matrix(pools: Sequence[int]) -> Tensor:
+    """Spread branch attention's pixels over the grid that all pool sizes divide: (pixels, cells); rows sum to 1.
+
+    A pixel of the k x k pooling covers (grid / k)^2 cells, and each of them gets the same share of it.
+
+    >>> spread_matrix((1, 1, 3, 5)).shape
+    torch.Size([36, 225])
+    """
+    grid = lcm(*pools)
+    blocks = []
+    for size in pools:
+        line = torch.eye(size).repeat_interleave(grid // size, dim=1) * (size / grid)  # (k, grid)
+        blocks.append(torch.kron(line, line))  # (k * k, grid * grid), rows of cells after one another
+    return torch.cat(blocks)

@@ -1,0 +1,122 @@
+"""Is the photograph fit to be judged? Blur, exposure, glare, size and colour, by numpy alone (§5, abstention).
+
+A network answers whatever it is shown. These checks look at the picture at about the resolution at which the network
+sees it, and turn away what no one could judge. The limits were set on real photographs so that few of them are turned
+away; docs/bundle.md has the shares, and how often each check notices a spoilt copy of a good photograph.
+
+The checks know nothing of lesions: a sharp, well-lit photograph of a knee passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+WORK_SIDE = 256
+"""Longest side in pixels at which everything but the size is measured; smaller pictures are not enlarged."""
+
+MIN_SIDE = 100  # pixels of the shorter side; the smallest of the real photographs has 150
+MIN_SHARPNESS = 6.0  # variance of the Laplacian of the grey levels
+MIN_SPREAD = 4.5  # standard deviation of the grey levels: below it there is nothing but one tone
+DARKEST = 40.0  # median grey level; low on purpose, because dark skin is not a fault of the photograph
+BRIGHTEST = 240.0
+MAX_GLARE = 0.05  # share of pixels that are white or next to it in all three channels
+GLARE_LEVEL = 250
+MIN_WARMTH = 1.0  # mean red less mean green: skin of every tone reflects more red; paper, grass and sky do not
+
+PROBLEMS: tuple[str, ...] = ("small", "blurred", "flat", "dark", "bright", "glare", "colour")
+"""Everything that :func:`judge_photo` can object to, in the order in which it says so."""
+
+
+@dataclass(frozen=True)
+class PhotoQuality:
+    """What was found.
+
+    Attributes
+    ----------
+    ok
+        Whether the photograph is fit to be judged: no problem was found.
+    problems
+        Some of :data:`PROBLEMS`.
+    values
+        What was measured: ``width`` and ``height`` in pixels, ``sharpness`` (variance of the Laplacian), ``spread``
+        and ``median`` of the grey levels (0 to 255), ``glare`` (a share, 0 to 1), ``warmth`` (grey levels) and
+        ``cropped`` (1 where a dark surround was cut away before).
+    """
+
+    ok: bool
+    problems: tuple[str, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"ok": self.ok, "problems": list(self.problems), "values": dict(self.values)}
+
+
+def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
+    """Judge a photograph.
+
+    Parameters
+    ----------
+    image
+        uint8 RGB, (height, width, 3), after the adaptive crop: a black surround would count as darkness.
+    cropped
+        Whether such a surround was cut away; only noted.
+
+    Examples
+    --------
+    >>> judge_photo(np.full((200, 200, 3), 128, np.uint8)).problems
+    ('blurred', 'flat', 'colour')
+    """
+    values = measure_photo(image)
+    values["cropped"] = float(cropped)
+    found = {
+        "small": min(values["width"], values["height"]) < MIN_SIDE,
+        "blurred": values["sharpness"] < MIN_SHARPNESS,
+        "flat": values["spread"] < MIN_SPREAD,
+        "dark": values["median"] < DARKEST,
+        "bright": values["median"] > BRIGHTEST,
+        "glare": values["glare"] > MAX_GLARE,
+        "colour": values["warmth"] < MIN_WARMTH,
+    }
+    problems = tuple(name for name in PROBLEMS if found[name])
+    return PhotoQuality(ok=not problems, problems=problems, values=values)
+
+
+def measure_photo(image: np.ndarray) -> dict[str, float]:
+    """The values of :class:`PhotoQuality`, without judging them; ``cropped`` is left out."""
+    height, width = image.shape[:2]
+    small = _reduced(image)
+    grey = np.asarray(Image.fromarray(small).convert("L"), np.float32)
+    mean = small.reshape(-1, 3).mean(axis=0, dtype=np.float64)
+    return {
+        "width": float(width),
+        "height": float(height),
+        "sharpness": sharpness(grey),
+        "spread": float(grey.std()),
+        "median": float(np.median(grey)),
+        "glare": float((small.min(axis=2) >= GLARE_LEVEL).mean()),
+        "warmth": float(mean[0] - mean[1]),
+    }
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """Variance of the Laplacian, from the four neighbours, of float grey levels; 0 for a map under 3 x 3."""
+    if min(grey.shape) < 3:
+        return 0.0
+    centre = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * centre
+    return float(laplacian.var())
+
+
+def _reduced(image: np.ndarray) -> np.ndarray:
+    """At most :data:`WORK_SIDE` pixels a side, as the network sees it: blur that vanishes in it does no harm."""
+    height, width = image.shape[:2]
+    scale = WORK_SIDE / max(height, width)
+    if scale >= 1:
+        return np.ascontiguousarray(image)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR))

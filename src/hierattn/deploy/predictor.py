@@ -1,0 +1,338 @@
+"""From a photograph to a diagnosis with a bundle, ONNX Runtime, numpy and Pillow: no torch, and fast to start.
+
+>>> from hierattn.deploy.predictor import Predictor          # doctest: +SKIP
+>>> diagnosis = Predictor.load("model.onnx")("photo.jpg")    # doctest: +SKIP
+>>> diagnosis.label, diagnosis.risk, diagnosis.advice.title  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from PIL import Image
+
+from hierattn.deploy.bundle import HEATMAP, INPUT, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.deploy.photo_quality import PhotoQuality, judge_photo
+from hierattn.deploy.triage import Advice, advise
+from hierattn.errors import BundleError, ImageError, UsageError
+from hierattn.photograph import MIN_SIDE, read_photograph
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+RELEASED: tuple[str, ...] = ("dermoscopy", "phone")
+"""Names of released bundles, looked for as ``hierattn/released/<name>.onnx``."""
+
+MAX_PIXELS = 100_000_000
+MAX_THREADS = 4
+_ORIENTATION = 0x0112  # EXIF's tag
+
+Photo = str | Path | bytes | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """The answer for one photograph.
+
+    Attributes
+    ----------
+    probabilities
+        Code -> calibrated probability; in the bundle's order, adding up to 1.
+    risk
+        Summed probability of the triage group, 0 to 1.
+    advice
+        What to do next. Where the photograph is unfit it says so, and the probabilities mean nothing.
+    quality
+        Of the photograph.
+    heatmap
+        Evidence for each class by place, float32 (classes, h, w), in the bundle's order; None unless asked for.
+        Positive speaks for the class. See docs/bundle.md for what it means and what not.
+    seconds
+        From the decoded photograph to this.
+    model
+        The model's name, classes and parameters in one line.
+    """
+
+    probabilities: dict[str, float]
+    risk: float
+    advice: Advice
+    quality: PhotoQuality
+    heatmap: np.ndarray | None
+    seconds: float
+    model: str
+
+    @property
+    def label(self) -> str:
+        """Code of the most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    def heatmap_of(self, code: str) -> np.ndarray:
+        """The heat map of one class, (h, w).
+
+        Raises
+        ------
+        UsageError
+            Where none was asked for, or the model does not know the class.
+        """
+        if self.heatmap is None:
+            raise UsageError("this diagnosis has no heat map: ask for it with predictor(photo, heatmap=True)")
+        if code not in self.probabilities:
+            raise UsageError(f"no heat map for {code!r}: wanted one of {', '.join(self.probabilities)}")
+        return np.asarray(self.heatmap[list(self.probabilities).index(code)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "label": self.label,
+            "probabilities": dict(self.probabilities),
+            "risk": self.risk,
+            "advice": self.advice.to_dict(),
+            "quality": self.quality.to_dict(),
+            "heatmap": None if self.heatmap is None else self.heatmap.tolist(),
+            "seconds": round(self.seconds, 4),
+            "model": self.model,
+        }
+
+
+class Predictor:
+    """A loaded bundle. Calling it is safe from several threads at once.
+
+    The photograph is resized here by Pillow, bit for bit as the training images were, before it enters the graph. The
+    graph's own resize, for runtimes without Pillow, differs by at most one grey level.
+
+    Parameters
+    ----------
+    bundle
+        What the file says of itself.
+    session
+        ONNX Runtime's, of the same file.
+    """
+
+    def __init__(self, bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
+        self.bundle = bundle
+        self._session = session
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    @classmethod
+    def load(cls, model: str | Path, *, threads: int = 0) -> Predictor:
+        """Load a bundle.
+
+        Parameters
+        ----------
+        model
+            A path, or a released name: ``"dermoscopy"`` or ``"phone"``.
+        threads
+            Of ONNX Runtime within one prediction; 0 takes the processor's, at most 4.
+
+        Raises
+        ------
+        BundleError
+            Where the file is missing, damaged, foreign, too new, or refused by ONNX Runtime.
+        UsageError
+            For a released name of which no bundle is installed, or a negative number of threads.
+        """
+        if threads < 0:
+            raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for the processor's")
+        path = find_bundle(model)
+        content, bundle = read_bundle(path)
+        return cls(bundle, _open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
+
+    @property
+    def has_heatmap(self) -> bool:
+        """Whether the bundle can draw heat maps."""
+        return HEATMAP in self._outputs
+
+    @property
+    def description(self) -> str:
+        """The model in one line."""
+        bundle = self.bundle
+        source = bundle.training_data.get("source") or "unknown data"
+        calibrated = "calibrated" if bundle.triage.threshold is not None else "not calibrated"
+        return (
+            f"{bundle.model}, {bundle.parameters:,} parameters, {len(bundle.classes)} classes, {source}, {calibrated}"
+        )
+
+    @overload
+    def __call__(
+        self, image: Photo, *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> Diagnosis: ...
+
+    @overload
+    def __call__(
+        self, image: Sequence[Photo], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> list[Diagnosis]: ...
+
+    def __call__(
+        self,
+        image: Photo | Sequence[Photo],
+        *,
+        heatmap: bool = False,
+        rule: str = "risk",
+        language: str = "en",
+    ) -> Diagnosis | list[Diagnosis]:
+        """Answer for a photograph, or for each of a list.
+
+        Parameters
+        ----------
+        image
+            A path, a file's bytes, a PIL image, a uint8 RGB array (height, width, 3) as upright as it is meant, or a
+            list of those.
+        heatmap
+            Whether to draw heat maps as well.
+        rule, language
+            Of the advice: ``"risk"`` or ``"paper"``; ``"en"``, ``"pt"`` or ``"zh"``.
+
+        Raises
+        ------
+        ImageError
+            Where a photograph cannot be used.
+        UsageError
+            For an unknown rule or language, or a heat map that the bundle cannot draw.
+        BundleError
+            Where the graph fails or its answer is no set of probabilities.
+        """
+        if heatmap and not self.has_heatmap:
+            raise UsageError(f"{self.bundle.model} has no heat map in its bundle: ask without heatmap")
+        if isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
+            return self._diagnose(to_photograph(image), heatmap, rule, language)
+        return [self._diagnose(to_photograph(one), heatmap, rule, language) for one in image]
+
+    def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
+        start = time.perf_counter()
+        bundle = self.bundle
+        part, was_cropped = crop_surround(photo) if bundle.image_spec.crop else (photo, False)
+        quality = judge_photo(part, cropped=was_cropped)
+        answer = self._run(bundle.image_spec.resize(np.ascontiguousarray(part)), heatmap)
+        probabilities = _named(answer[PROBABILITIES][0], bundle)
+        risk = min(1.0, max(0.0, float(answer[RISK][0])))
+        advice = advise(probabilities, risk, bundle.triage, quality, rule=rule, language=language)
+        return Diagnosis(
+            probabilities=probabilities,
+            risk=risk,
+            advice=advice,
+            quality=quality,
+            heatmap=answer[HEATMAP][0] if heatmap else None,
+            seconds=time.perf_counter() - start,
+            model=self.description,
+        )
+
+    def _run(self, image: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
+        wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else [])]
+        try:
+            return dict(zip(wanted, self._session.run(wanted, {INPUT: image[None]}), strict=True))
+        except Exception as error:  # ONNX Runtime's errors have no common family
+            raise BundleError(f"the bundle's graph failed ({_first_line(error)}); export it again") from None
+
+
+def find_bundle(model: str | Path) -> Path:
+    """The path of a bundle given by path or by released name.
+
+    Raises
+    ------
+    UsageError
+        For a released name whose bundle is not installed.
+    """
+    if model not in RELEASED or Path(model).exists():
+        return Path(model)
+    path = Path(str(resources.files("hierattn"))) / "released" / f"{model}.onnx"
+    if not path.is_file():
+        raise UsageError(
+            f"no model named {model!r} is released with this hierattn yet: make one with "
+            "'hierattn export RUN model.onnx' and give its path (--model model.onnx)"
+        )
+    return path
+
+
+def to_photograph(image: Photo) -> np.ndarray:
+    """Any of :data:`Photo` as uint8 RGB, (height, width, 3).
+
+    Raises
+    ------
+    ImageError
+        Where it cannot be used.
+    """
+    if isinstance(image, np.ndarray):
+        return _checked_array(image)
+    if isinstance(image, Image.Image):
+        return _checked_array(_from_pillow(image))
+    if isinstance(image, str | Path | bytes):
+        return read_photograph(image, max_pixels=MAX_PIXELS)
+    raise ImageError(
+        f"{type(image).__name__} is no photograph: wanted a path, bytes, a PIL image or a uint8 array (h, w, 3)"
+    )
+
+
+def _checked_array(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ImageError(f"image array {image.dtype} {image.shape}: wanted uint8 (height, width, 3), RGB")
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE or height * width > MAX_PIXELS:
+        raise ImageError(
+            f"image array of {width} x {height} pixels: wanted {MIN_SIDE} or more a side and at most {MAX_PIXELS:,}"
+        )
+    return image
+
+
+def _from_pillow(image: Image.Image) -> np.ndarray:
+    """A PIL image as :func:`~hierattn.photograph.read_photograph` would have read it from a file."""
+    try:
+        plain = image.mode == "RGB" and "transparency" not in image.info and image.getexif().get(_ORIENTATION, 1) == 1
+        if plain:
+            return np.asarray(image)
+        file = io.BytesIO()  # rotation, transparency and 16 bits have one reader, and it reads files
+        storable = image if image.mode in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA") else image.convert("RGB")
+        storable.save(file, "PNG", exif=image.getexif(), compress_level=1)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"PIL image of mode {image.mode} cannot be used ({error}): wanted RGB; convert it") from None
+    return read_photograph(file.getvalue(), max_pixels=MAX_PIXELS, name="the PIL image")
+
+
+def crop_surround(image: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Cut a dark surround away as training did (§3.2.1): (the part to judge, whether anything was cut).
+
+    OpenCV is loaded only where all four corners are dark.
+    """
+    from hierattn.data.adaptive_crop import crop, find_surround, has_dark_surround
+
+    if not has_dark_surround(image):
+        return image, False
+    box = find_surround(image)
+    return crop(image, box), box is not None
+
+
+def _open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what matters comes as an exception
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # see Predictor._run
+        raise BundleError(f"ONNX Runtime refuses {path} ({_first_line(error)}); export it again") from None
+
+
+def _named(values: np.ndarray, bundle: Bundle) -> dict[str, float]:
+    if values.shape != (len(bundle.classes),):
+        raise BundleError(
+            f"the bundle's graph gave {values.shape} values for {len(bundle.classes)} classes; export again"
+        )
+    total = float(values.sum())
+    if not (math.isfinite(total) and abs(total - 1) < 1e-3 and values.min() >= 0):
+        raise BundleError("the bundle's graph gave values that are no probabilities; export it again")
+    return {code: float(value) for code, value in zip(bundle.classes, values, strict=True)}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,92 @@
+"""The family of errors. Each carries ONE line: what came, what was wanted, what to do.
+
+::
+
+    HierAttnError                 anything we can explain                       exit 1
+    ├── UsageError                the call is wrong, nothing was touched        exit 2
+    │   └── RecipeError           a recipe's key or value
+    ├── DataError                 what was read does not fit
+    │   ├── ImageError            one image: truncated, empty, not an image, too large
+    │   ├── TableError            a data set's table or our manifest
+    │   └── LeakError             a lesion, patient or near-duplicate in two folds
+    ├── CheckpointError           a checkpoint or foreign weights
+    ├── BundleError               an exported bundle
+    ├── ParityError               an export whose numbers differ from PyTorch's
+    ├── TrainingError             divergence, out of memory
+    └── MissingPackageError       an optional package; says how to install it
+
+The command line prints the line and leaves with the code above; a library user catches ``HierAttnError``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class HierAttnError(Exception):
+    """Anything this package can explain. ``str(error)`` is one clear line."""
+
+    exit_code = 1
+
+
+class UsageError(HierAttnError):
+    """The call itself is wrong: an option, a name, a combination. Nothing was touched."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe has an unknown key, a wrong type or a value out of range. Names the key."""
+
+
+class DataError(HierAttnError):
+    """Data on disk do not have the form that their layout promises."""
+
+
+class ImageError(DataError):
+    """One image cannot be used: truncated, empty, not an image, or larger than the limit."""
+
+
+class TableError(DataError):
+    """A table (a data set's own, or our manifest) misses a column, a file or a known label."""
+
+
+class LeakError(DataError):
+    """A lesion, a patient or near-duplicates would stand in two folds."""
+
+
+class CheckpointError(HierAttnError):
+    """A checkpoint or a file of foreign weights does not fit the model."""
+
+
+class BundleError(HierAttnError):
+    """An exported bundle is damaged, foreign or of another format version."""
+
+
+class ParityError(BundleError):
+    """An export gives other numbers than PyTorch. The exported file was removed."""
+
+
+class TrainingError(HierAttnError):
+    """Training cannot go on: the loss is not finite, or memory is out."""
+
+
+class MissingPackageError(HierAttnError):
+    """An optional package is needed and not installed. Says which extra brings it."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import ``module`` or say which extra of hierattn installs it.
+
+    Raises
+    ------
+    MissingPackageError
+        Where the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{module} is not installed, and this step needs it: pip install 'hierattn[{extra}]'"
+        ) from error

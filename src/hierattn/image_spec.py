@@ -1,0 +1,94 @@
+"""ImageSpec: what a network expects of an image, as one record that every stage and every runtime reads.
+
+It travels inside checkpoints and bundles, so that training, evaluation, phone and browser cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from hierattn.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """From a uint8 RGB photograph to the numbers that a network reads.
+
+    The order of the steps: adaptive crop (where ``crop``), resize to ``size`` x ``size``, divide by 255,
+    subtract ``mean``, divide by ``std``, channels first.
+
+    Attributes
+    ----------
+    size
+        Height and width in pixels. The paper: 256.
+    channels
+        Channels, in RGB order. 3.
+    mean, std
+        Per channel, on the [0, 1] scale. The paper normalises with neither: 0 and 1.
+    interpolation
+        ``"bilinear"``: a triangle filter, half-pixel centres, widened by the scale when it shrinks (antialiased),
+        as Pillow's ``BILINEAR`` and ONNX's ``Resize(mode=linear, antialias=1)`` compute it. The aspect ratio is
+        not kept: the paper resizes to a square (§4.1.1).
+    crop
+        Whether a black surround was cropped away (§3.2.1) before the resize.
+    """
+
+    size: int = 256
+    channels: int = 3
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    interpolation: Literal["bilinear"] = "bilinear"
+    crop: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size > 2048:
+            raise UsageError(f"image size {self.size}: wanted 32 to 2048 pixels; set image_size accordingly")
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise UsageError(f"mean and std of {len(self.mean)} and {len(self.std)} values: wanted {self.channels}")
+        if min(self.std) <= 0:
+            raise UsageError(f"std {self.std}: wanted positive values")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and TOML."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ImageSpec:
+        """The inverse of :meth:`to_dict`. An unknown key is an error, so that no setting is silently lost."""
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise UsageError(
+                f"image specification with unknown {', '.join(sorted(unknown))}: "
+                f"wanted {', '.join(cls.__dataclass_fields__)}; update hierattn"
+            )
+        fields = dict(values)
+        for name in ("mean", "std"):
+            if name in fields:
+                fields[name] = tuple(float(value) for value in fields[name])
+        return cls(**fields)
+
+    def resize(self, image: np.ndarray) -> np.ndarray:
+        """Resize a uint8 RGB image, (height, width, 3) -> (size, size, 3), uint8.
+
+        Already of the right size, it is returned as it is. This is the one resize of the package outside exported
+        graphs; the export's own is tested against it to within one grey level.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != self.channels:
+            raise UsageError(
+                f"image array {image.dtype} {image.shape}: wanted uint8 (height, width, {self.channels}), RGB"
+            )
+        if image.shape[:2] == (self.size, self.size):
+            return image
+        resized = Image.fromarray(image).resize((self.size, self.size), Image.Resampling.BILINEAR)
+        return np.asarray(resized)
+
+    def scale(self, images: np.ndarray) -> np.ndarray:
+        """Scale resized uint8 images, (batch, size, size, 3) -> (batch, 3, size, size), float32."""
+        values = images.astype(np.float32) / np.float32(255)
+        values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))

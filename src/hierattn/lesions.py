@@ -1,0 +1,96 @@
+"""The eight lesion classes: codes, names, malignancy, every data set's own codes, and the paper's triage group.
+
+Everything that knows a lesion's name reads it here. The codes are the paper's (§3.1); their order,
+alphabetical, is the order of every probability vector of an eight-class model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hierattn.errors import TableError
+
+Malignancy = Literal["malignant", "pre-malignant", "benign"]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One class of skin lesion.
+
+    Attributes
+    ----------
+    code
+        The paper's code, e.g. ``"MEL"``.
+    name
+        The clinical name in English.
+    plain
+        What a patient may be told it is, in a few words.
+    malignancy
+        ``malignant``, ``pre-malignant`` (actinic keratosis can become squamous cell carcinoma) or ``benign``.
+    refer
+        Whether the class belongs to the group for which §5 of the paper sends the patient to a clinic.
+    isic, ham, pad
+        The class's code in ISIC 2019's, HAM10000's and PAD-UFES-20's own tables; None where the set lacks it.
+    """
+
+    code: str
+    name: str
+    plain: str
+    malignancy: Malignancy
+    refer: bool
+    isic: str
+    ham: str | None
+    pad: str | None
+
+
+LESIONS: tuple[Lesion, ...] = (
+    Lesion("ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK"),
+    Lesion("BCC", "basal cell carcinoma", "common, slow-growing skin cancer", "malignant", True, "BCC", "bcc", "BCC"),
+    Lesion("BKL", "benign keratosis", "harmless warty growth or age spot", "benign", False, "BKL", "bkl", "SEK"),
+    Lesion("DF", "dermatofibroma", "harmless firm bump", "benign", False, "DF", "df", None),
+    Lesion("MEL", "melanoma", "the most dangerous skin cancer", "malignant", True, "MEL", "mel", "MEL"),
+    Lesion("NV", "melanocytic nevus", "ordinary mole", "benign", False, "NV", "nv", "NEV"),
+    Lesion("SCC", "squamous cell carcinoma", "skin cancer that can spread", "malignant", True, "SCC", None, "SCC"),
+    Lesion("VASC", "vascular lesion", "growth of blood vessels", "benign", True, "VASC", "vasc", None),
+)
+"""All classes in the order of every eight-class probability vector."""
+
+CODES: tuple[str, ...] = tuple(lesion.code for lesion in LESIONS)
+"""``('ACK', 'BCC', 'BKL', 'DF', 'MEL', 'NV', 'SCC', 'VASC')``."""
+
+BY_CODE: dict[str, Lesion] = {lesion.code: lesion for lesion in LESIONS}
+
+TRIAGE_GROUP: frozenset[str] = frozenset(lesion.code for lesion in LESIONS if lesion.refer)
+"""MEL, BCC, ACK, SCC and VASC: the classes that §5 refers to a clinic. VASC is there because the paper asks for
+close monitoring of it (§3.1), not because it is cancer."""
+
+MALIGNANT: frozenset[str] = frozenset(lesion.code for lesion in LESIONS if lesion.malignancy == "malignant")
+"""BCC, MEL and SCC: the classes that are cancer. The malignant-versus-benign AUC counts these, and not ACK."""
+
+Dataset = Literal["isic", "ham", "pad"]
+
+
+def codes_of(dataset: Dataset) -> dict[str, str]:
+    """The table of one data set: its own code -> ours.
+
+    >>> codes_of("pad")["SEK"]
+    'BKL'
+    """
+    table = {getattr(lesion, dataset): lesion.code for lesion in LESIONS}
+    table.pop(None, None)
+    return table
+
+
+def from_dataset(dataset: Dataset, own_code: str) -> str:
+    """Our code for ``own_code`` of ``dataset``.
+
+    Raises
+    ------
+    TableError
+        For a code that the data set does not define.
+    """
+    table = codes_of(dataset)
+    if own_code not in table:
+        raise TableError(f"unknown label {own_code!r}: {dataset} has {', '.join(table)}; correct the table")
+    return table[own_code]

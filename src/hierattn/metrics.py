@@ -1,0 +1,306 @@
+"""Figures of merit as pure functions on arrays (§4.1.2, §4.1.3, and what a clinic asks beyond them).
+
+Everywhere ``labels`` is a whole-number array (N,) of class indices and ``probabilities`` a float array (N, C), in the
+same class order. The predicted class is the first of the largest probabilities. What cannot be computed is ``nan``,
+never an invented number: the sensitivity of a class without images, the AUC of images that are all of one class,
+anything of no image at all.
+
+Functions whose names end in ``_of`` read confusion matrices (..., C, C) and accept a stack of them, and :func:`auc`
+accepts a stack of weights, so that a bootstrap evaluates all its resamples at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hierattn.errors import UsageError
+from hierattn.lesions import MALIGNANT
+
+SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
+"""A logarithm takes no smaller probability than this (as in scikit-learn's ``log_loss``)."""
+
+
+def _checked(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+        raise UsageError(f"labels {labels.shape}, probabilities {probabilities.shape}: wanted (images,), (images, C)")
+    if labels.size and (labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= probabilities.shape[1]):
+        raise UsageError(f"labels of {labels.dtype}: wanted whole numbers from 0 to {probabilities.shape[1] - 1}")
+    if not np.isfinite(probabilities).all():
+        raise UsageError("probabilities with nan or infinity: wanted finite numbers; look at the model's outputs")
+    return labels, probabilities
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """``above / below``, nan where ``below`` is 0."""
+    return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below != 0)
+
+
+def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not nan; nan where nothing is."""
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+# --- counts ---------------------------------------------------------------------------------------------------------
+
+
+def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Counts, int64 (C, C): row = true class, column = predicted class.
+
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])).tolist()
+    [[1, 1], [0, 1]]
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    classes = probabilities.shape[1]
+    cells = labels.astype(np.int64) * classes + probabilities.argmax(axis=1) if len(labels) else np.zeros(0, np.int64)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def top1_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of images whose predicted class is the true one (§4.1.2), 0 to 1."""
+    return float(top1_accuracy_of(confusion_matrix(labels, probabilities)))
+
+
+def top1_accuracy_of(matrix: np.ndarray) -> np.ndarray:
+    """:func:`top1_accuracy` of confusion matrices, (..., C, C) -> (...)."""
+    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum(axis=(-2, -1)))
+
+
+def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean sensitivity over the classes that are present, 0 to 1; the ISIC 2019 challenge's figure.
+
+    Always answering with one of C present classes scores 1 / C, however common that class is.
+
+    >>> always_first = np.tile([0.9, 0.1], (4, 1))
+    >>> balanced_accuracy(np.array([0, 0, 0, 1]), always_first)
+    0.5
+    """
+    return float(balanced_accuracy_of(confusion_matrix(labels, probabilities)))
+
+
+def balanced_accuracy_of(matrix: np.ndarray) -> np.ndarray:
+    """:func:`balanced_accuracy` of confusion matrices, (..., C, C) -> (...)."""
+    return _mean_of_defined(sensitivity_of(matrix))
+
+
+def sensitivity_of(matrix: np.ndarray) -> np.ndarray:
+    """Per class, of its images the share that is found: (..., C, C) -> (..., C). nan for a class without images."""
+    return _ratio(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1))
+
+
+def specificity_of(matrix: np.ndarray) -> np.ndarray:
+    """Per class, of the other images the share not called this class. nan where there are no other images."""
+    found = np.diagonal(matrix, axis1=-2, axis2=-1)
+    others = matrix.sum(axis=(-2, -1))[..., None] - matrix.sum(axis=-1)
+    called_wrongly = matrix.sum(axis=-2) - found
+    return _ratio(others - called_wrongly, others)
+
+
+def precision_of(matrix: np.ndarray) -> np.ndarray:
+    """Per class, of the images called this class the share that is. nan for a class that is never predicted."""
+    return _ratio(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-2))
+
+
+def f1_of(matrix: np.ndarray) -> np.ndarray:
+    """Per class, 2 TP / (2 TP + FP + FN). nan only for a class neither present nor predicted."""
+    return _ratio(
+        2.0 * np.diagonal(matrix, axis1=-2, axis2=-1), (matrix.sum(axis=-1) + matrix.sum(axis=-2)).astype(np.float64)
+    )
+
+
+# --- ranks ----------------------------------------------------------------------------------------------------------
+
+
+def _checked_binary(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    positive, scores = np.asarray(positive), np.asarray(scores, np.float64)
+    if positive.ndim != 1 or positive.shape != scores.shape or positive.dtype != np.bool_:
+        raise UsageError(f"positive {positive.dtype} {positive.shape}, scores {scores.shape}: wanted bool and the same")
+    if np.isnan(scores).any():
+        raise UsageError("scores with nan: wanted numbers; look at the model's outputs")
+    return positive, scores
+
+
+def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Area under the ROC curve (§4.1.3): the chance that a positive scores above a negative, ties counting half.
+
+    Parameters
+    ----------
+    positive
+        bool, (N,).
+    scores
+        (N,), larger means more positive.
+    weights
+        (..., N): how often each image counts, 1 by default.
+
+    Returns
+    -------
+    numpy.ndarray
+        (...), without weights a 0-dimensional array. nan without a positive or without a negative.
+
+    Examples
+    --------
+    >>> float(auc(np.array([False, False, True]), np.array([0.1, 0.4, 0.4])))
+    0.75
+    """
+    positive, scores = _checked_binary(positive, scores)
+    weights = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
+    order = np.argsort(scores, kind="stable")
+    ranked, is_positive = scores[order], positive[order]
+    ordered = weights[..., order]
+    negatives = np.zeros((*weights.shape[:-1], len(scores) + 1))
+    np.cumsum(np.where(is_positive, 0.0, ordered), axis=-1, out=negatives[..., 1:])
+    # Of each positive: the weight of the negatives strictly below it, and of those not above it.
+    below = negatives[..., np.searchsorted(ranked, ranked[is_positive], side="left")]
+    not_above = negatives[..., np.searchsorted(ranked, ranked[is_positive], side="right")]
+    mine = ordered[..., is_positive]
+    wins = (mine * (below + not_above)).sum(axis=-1) / 2
+    return _ratio(wins, mine.sum(axis=-1) * negatives[..., -1])
+
+
+def auc_per_class(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """One-versus-rest AUC of each class, (..., C); nan for a class that has no images, or all of them."""
+    labels, probabilities = _checked(labels, probabilities)
+    columns = [auc(labels == index, probabilities[:, index], weights) for index in range(probabilities.shape[1])]
+    return np.stack(columns, axis=-1)
+
+
+def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of the one-versus-rest AUCs that are defined; nan where none is."""
+    return float(macro_auc_of(auc_per_class(labels, probabilities)))
+
+
+def macro_auc_of(per_class: np.ndarray) -> np.ndarray:
+    """Mean of the defined AUCs, (..., C) -> (...)."""
+    return _mean_of_defined(per_class)
+
+
+def group_scores(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], group: frozenset[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Several classes against the rest: (whether the true class is in ``group``, the group's summed probability)."""
+    labels, probabilities = _checked(labels, probabilities)
+    inside = np.array([code in group for code in classes], dtype=bool)
+    return inside[labels.astype(np.int64)], probabilities[:, inside].sum(axis=1)
+
+
+def malignant_auc(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> float:
+    """AUC of cancer (``lesions.MALIGNANT``: BCC, MEL, SCC) against the rest, by the summed probability."""
+    return float(auc(*group_scores(labels, probabilities, classes, MALIGNANT)))
+
+
+def _counts_above(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At each distinct score, from high to low: positives and negatives at or above it, and the score."""
+    positive, scores = _checked_binary(positive, scores)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.zeros(0, np.int64)
+    true_positives = np.append(0, np.cumsum(positive[order])[last_of_tie])
+    false_positives = np.append(0, np.cumsum(~positive[order])[last_of_tie])
+    return true_positives, false_positives, np.append(np.inf, ranked[last_of_tie])
+
+
+def roc_curve(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Receiver operating characteristic (§4.1.3, Fig. 8).
+
+    Returns
+    -------
+    tuple
+        False-positive rate, true-positive rate and threshold, each (points,), from "nothing is positive" (threshold
+        infinity) on; positive is ``score >= threshold``. A rate is nan where its class is missing.
+    """
+    true_positives, false_positives, thresholds = _counts_above(positive, scores)
+    total_positive, total_negative = true_positives[-1], false_positives[-1]
+    return _ratio(false_positives, total_negative), _ratio(true_positives, total_positive), thresholds
+
+
+def partial_auc(positive: np.ndarray, scores: np.ndarray, minimum_sensitivity: float = 0.8) -> float:
+    """Area under the ROC curve and above a sensitivity: the ISIC 2024 challenge's figure, 0 to 0.2 by default.
+
+    Chance is ``(1 - minimum_sensitivity) ** 2 / 2`` (0.02), perfection ``1 - minimum_sensitivity`` (0.2).
+    """
+    if not 0 <= minimum_sensitivity < 1:
+        raise UsageError(f"minimum sensitivity {minimum_sensitivity}: wanted 0 to below 1")
+    false_rate, true_rate, _ = roc_curve(positive, scores)
+    if np.isnan(false_rate).any() or np.isnan(true_rate).any():
+        return float("nan")
+    # Along the sensitivity axis: integrate the specificity from the wished sensitivity to 1. The curve is made of
+    # straight pieces; the one that crosses the wished sensitivity is cut there.
+    start = int(np.searchsorted(true_rate, minimum_sensitivity, side="right"))
+    low, high = true_rate[start - 1], true_rate[start]
+    cut = false_rate[start - 1] + (minimum_sensitivity - low) / (high - low) * (
+        false_rate[start] - false_rate[start - 1]
+    )
+    heights = np.append(minimum_sensitivity, true_rate[start:])
+    specificity = 1.0 - np.append(cut, false_rate[start:])
+    return float((np.diff(heights) * (specificity[1:] + specificity[:-1]) / 2).sum())
+
+
+def sensitivity_at_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
+    """The best sensitivity of a threshold with at least this specificity. No interpolation between thresholds."""
+    found, false_positives, _ = _counts_above(positive, scores)
+    reached = _ratio(false_positives[-1] - false_positives, false_positives[-1]) >= specificity
+    return float(_ratio(found[reached].max(initial=0), found[-1])) if reached.any() else float("nan")
+
+
+def specificity_at_sensitivity(positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
+    """The best specificity of a threshold with at least this sensitivity. No interpolation between thresholds."""
+    found, false_positives, _ = _counts_above(positive, scores)
+    reached = _ratio(found, found[-1]) >= sensitivity
+    spared = false_positives[-1] - false_positives
+    return float(_ratio(spared[reached].max(initial=0), false_positives[-1])) if reached.any() else float("nan")
+
+
+# --- probabilities --------------------------------------------------------------------------------------------------
+
+
+def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Brier's score over all classes: mean over images of sum over classes of (p - truth)^2, 0 (perfect) to 2."""
+    labels, probabilities = _checked(labels, probabilities)
+    truth = np.eye(probabilities.shape[1])[labels.astype(np.int64)]
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean()) if len(labels) else float("nan")
+
+
+def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean of -log(probability of the true class), in nats: what training minimises. 0 is perfect, log C is chance."""
+    labels, probabilities = _checked(labels, probabilities)
+    if not len(labels):
+        return float("nan")
+    of_truth = probabilities[np.arange(len(labels)), labels.astype(np.int64)]
+    return float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean())
+
+
+def reliability_bins(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Confidence against accuracy in equal bins ((b - 1) / bins, b / bins] of the largest probability.
+
+    Returns
+    -------
+    tuple
+        Mean confidence, accuracy and number of images, each (bins,); the first two nan in an empty bin.
+    """
+    labels, probabilities = _checked(labels, probabilities)
+    if bins < 1:
+        raise UsageError(f"{bins} bins: wanted 1 or more")
+    confidence = probabilities.max(axis=1) if len(labels) else np.zeros(0)
+    right = probabilities.argmax(axis=1) == labels if len(labels) else np.zeros(0, bool)
+    place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+    images = np.bincount(place, minlength=bins)
+    mean_confidence = _ratio(np.bincount(place, weights=confidence, minlength=bins), images)
+    return mean_confidence, _ratio(np.bincount(place, weights=right, minlength=bins), images), images
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy over :func:`reliability_bins`, weighted by images, 0 to 1.
+
+    References
+    ----------
+    Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    confidence, accuracy, images = reliability_bins(labels, probabilities, bins)
+    filled = images > 0
+    total = images.sum()
+    return float((images[filled] * np.abs(confidence - accuracy)[filled]).sum() / total) if total else float("nan")

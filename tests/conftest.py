@@ -1,0 +1,28 @@
+"""What several tests share: where the real photographs are, and one small prepared set of rendered lesions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("HIERATTN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered set of 160 photographs in ISIC 2019's layout."""
+    from hierattn.data.synthetic import render_set
+
+    return render_set(tmp_path_factory.mktemp("rendered") / "set", images=160, size=64, seed=3)
+
+
+@pytest.fixture(scope="session")
+def prepared(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rendered set, prepared at 64 pixels with three folds."""
+    from hierattn.data.prepare import prepare
+
+    out = tmp_path_factory.mktemp("prepared") / "set"
+    prepare(rendered, out, size=64, folds=3, seed=0)
+    return out

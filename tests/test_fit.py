@@ -1,0 +1,206 @@
+"""The promises of a training run: same seed same bits, resume equals never stopped, the outer fold unseen."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hierattn.data.folds import split
+from hierattn.data.packed import PackedSet
+from hierattn.errors import TrainingError, UsageError
+from hierattn.models.checkpoint import load_checkpoint, save_checkpoint
+from hierattn.training.fit import fit
+from hierattn.training.progress import Silent
+from hierattn.training.recipe import Recipe
+from hierattn.training.run_folder import LOG_COLUMNS, RunFolder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def recipe(prepared):
+    return Recipe.from_dict(
+        {
+            "name": "tiny",
+            "seed": 5,
+            "data": {"prepared": str(prepared), "epoch_images": 24},
+            "optimiser": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1, "averaging": 0.9},
+        }
+    )
+
+
+def weights(run):
+    return load_checkpoint(run / "best.safetensors").state_dict
+
+
+def state_of(run):
+    return RunFolder(run).load_state()
+
+
+def assert_same_bits(one, other):
+    assert set(one) == set(other)
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+class StopAfter(Silent):
+    """Asks for a stop, as Ctrl-C does, after so many steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self, epoch, loss, images_per_second):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_run_leaves_every_file_of_the_contract(recipe, tmp_path):
+    result = fit(recipe, tmp_path / "run", device="cpu")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"recipe.toml", "manifest.sha256", "log.csv", "last.ckpt", "best.safetensors", "events"} <= names
+    assert "environment.json" in names
+    assert not [name for name in names if name.endswith(".part")]
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert tuple(rows[0]) == LOG_COLUMNS
+    assert result.epochs == 2
+    assert not result.interrupted
+    assert list((tmp_path / "run" / "events").iterdir())
+
+
+def test_same_seed_same_bits_and_other_seed_other_bits(recipe, tmp_path):
+    fit(recipe, tmp_path / "a", device="cpu")
+    fit(recipe, tmp_path / "b", device="cpu")
+    fit(replace(recipe, seed=6), tmp_path / "c", device="cpu")
+    assert_same_bits(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not torch.equal(weights(tmp_path / "a")["classifier.weight"], weights(tmp_path / "c")["classifier.weight"])
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_a_stopped_and_resumed_run_equals_one_that_was_never_stopped(recipe, tmp_path, steps):
+    fit(recipe, tmp_path / "whole", device="cpu")
+    stopped = fit(recipe, tmp_path / "parts", device="cpu", listener=StopAfter(steps))
+    assert stopped.interrupted
+    resumed = fit(recipe, tmp_path / "parts", device="cpu", resume=True)
+    assert not resumed.interrupted
+    assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
+    assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    one, other = (list(csv.DictReader((tmp_path / run / "log.csv").open())) for run in ("whole", "parts"))
+    for row in one + other:
+        del row["seconds"], row["images_per_second"]
+    assert one == other
+
+
+def test_a_killed_run_resumes_to_the_same_bits(recipe, tmp_path):
+    recipe = replace(recipe, optimiser=replace(recipe.optimiser, epochs=4))
+    fit(recipe, tmp_path / "whole", device="cpu")
+    recipe.save(tmp_path / "recipe.toml")
+    code = (
+        "import sys, torch; torch.set_num_threads(1); from pathlib import Path;"
+        "from hierattn.training.recipe import Recipe; from hierattn.training.fit import fit;"
+        "fit(Recipe.load(Path(sys.argv[1])), Path(sys.argv[2]), device='cpu', save_every=2)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "recipe.toml"), str(tmp_path / "parts")])
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "parts" / "last.ckpt").exists() and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert child.returncode == -signal.SIGKILL
+    fit(recipe, tmp_path / "parts", device="cpu", resume=True, save_every=2)
+    assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
+
+
+def test_resuming_with_another_recipe_or_into_a_used_folder_is_refused(recipe, tmp_path):
+    fit(recipe, tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match="already holds a run"):
+        fit(recipe, tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match="seed"):
+        fit(replace(recipe, seed=9), tmp_path / "run", device="cpu", resume=True)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        fit(recipe, tmp_path / "elsewhere", device="cpu", resume=True)
+
+
+def test_a_damaged_last_state_is_named_and_the_one_before_is_used(recipe, tmp_path):
+    fit(recipe, tmp_path / "run", device="cpu")
+    folder = RunFolder(tmp_path / "run")
+    whole = bytearray(folder.last.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    folder.last.write_bytes(whole)
+    said = []
+    state = folder.load_state(said.append)
+    assert "last.ckpt is damaged" in said[0]
+    assert state["progress"]["epoch"] == 1
+
+
+def test_the_outer_fold_does_not_influence_the_run(recipe, prepared, tmp_path):
+    import shutil
+
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)
+    packed = PackedSet.open(prepared)
+    test = split(packed.records, 0).test
+    assert len(test) > 5
+    images = np.load(other / "images.npy")
+    images[test] = 255 - images[test]
+    np.save(other / "images.npy", images)
+    fit(recipe, tmp_path / "a", device="cpu")
+    fit(recipe.with_prepared(other), tmp_path / "b", device="cpu")
+    assert_same_bits(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_frozen_layers_keep_their_transferred_weights_until_released(recipe, tmp_path):
+    fit(recipe, tmp_path / "source", device="cpu")
+    source = load_checkpoint(tmp_path / "source" / "best.safetensors")
+    values = recipe.to_dict()
+    values["transfer"] = {"checkpoint": str(tmp_path / "source" / "best.safetensors"), "frozen_epochs": 1}
+    values["optimiser"]["averaging"] = 0.0
+    values["seed"] = 77
+    frozen = Recipe.from_dict(values)
+
+    class Look(Silent):
+        """Keeps the state as it was after the first epoch."""
+
+        def epoch(self, row, best):
+            if row["epoch"] == 0:
+                self.after_first = load_checkpoint(tmp_path / "target" / "best.safetensors").state_dict
+
+    look = Look()
+    fit(frozen, tmp_path / "target", device="cpu", listener=look)
+    name = "stem.0.weight" if "stem.0.weight" in source.state_dict else next(iter(source.state_dict))
+    assert torch.equal(look.after_first[name], source.state_dict[name])
+    assert not torch.equal(state_of(tmp_path / "target")["model"][name], source.state_dict[name])
+    assert (tmp_path / "target" / "transfer.txt").read_text()
+
+
+def test_a_diverging_run_stops_with_what_to_try(recipe, tmp_path):
+    rules = replace(recipe.optimiser, learning_rate=1.0, final_learning_rate=1.0, epochs=30, averaging=0.0)
+    values = replace(recipe, optimiser=rules).to_dict()
+    fit(recipe, tmp_path / "source", device="cpu")
+    poisoned = load_checkpoint(tmp_path / "source" / "best.safetensors")
+    poisoned.state_dict["classifier.weight"].fill_(float("nan"))
+    save_checkpoint(tmp_path / "poison.safetensors", poisoned)
+    values["transfer"] = {"checkpoint": str(tmp_path / "poison.safetensors"), "frozen_epochs": 0}
+    with pytest.raises(TrainingError, match="learning_rate"):
+        fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
+
+
+def test_an_epoch_smaller_than_a_batch_is_refused(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["optimiser"]["batch_size"] = 64
+    with pytest.raises(UsageError, match="batch_size"):
+        fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")

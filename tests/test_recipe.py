@@ -1,0 +1,70 @@
+import pytest
+
+from hierattn.errors import RecipeError
+from hierattn.training.recipe import Recipe
+
+
+def test_the_defaults_are_the_papers():
+    recipe = Recipe()
+    rules = recipe.optimiser
+    assert (rules.epochs, rules.batch_size, rules.weight_decay, rules.betas) == (500, 64, 0.01, (0.9, 0.999))
+    assert (rules.learning_rate, rules.final_learning_rate, rules.warmup_epochs) == (0.002, 0.0002, 15)
+    assert (recipe.augmentation.rotation, recipe.augmentation.horizontal_flip) == (10, 0.5)
+    assert recipe.augmentation.vertical_flip == recipe.augmentation.scale == rules.label_smoothing == 0
+
+
+def test_a_saved_recipe_reads_back_equal(tmp_path):
+    recipe = Recipe.from_dict(
+        {"name": "x", "model": {"name": "hierattn_s", "options": {"attention": "se"}}, "optimiser": {"betas": [0.8, 0.9]}}
+    )
+    recipe.save(tmp_path / "recipe.toml")
+    assert Recipe.load(tmp_path / "recipe.toml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"sede": 1}, "sede"),
+        ({"optimiser": {"learning_rat": 0.1}}, "optimiser.learning_rat"),
+        ({"optimiser": {"learning_rate": "fast"}}, "optimiser.learning_rate"),
+        ({"optimiser": {"learning_rate": 0}}, "optimiser.learning_rate"),
+        ({"optimiser": {"epochs": 2.5}}, "optimiser.epochs"),
+        ({"optimiser": {"epochs": True}}, "optimiser.epochs"),
+        ({"optimiser": {"betas": [0.9]}}, "optimiser.betas"),
+        ({"optimiser": 3}, "optimiser"),
+        ({"data": {"sampling": "some"}}, "data.sampling"),
+        ({"augmentation": {"horizontal_flip": 1.5}}, "augmentation.horizontal_flip"),
+        ({"transfer": {"frozen_epochs": 3}}, "transfer.frozen_epochs"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_in_one_line(values, key):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict(values)
+    assert key in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_overrides_take_dotted_keys_and_bare_text(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("seed = 4\n")
+    recipe = Recipe.load(path, ["optimiser.epochs=7", "data.prepared=out/some set", "data.fold=2", "model.name=hierattn_m"])
+    assert (recipe.name, recipe.seed, recipe.optimiser.epochs, recipe.data.fold) == ("mine", 4, 7, 2)
+    assert (recipe.data.prepared, recipe.model.name) == ("out/some set", "hierattn_m")
+
+
+@pytest.mark.parametrize("override", ["epochs", "=3", "seed.deep=3", "optimiser.nothing=1"])
+def test_a_wrong_override_is_an_error(tmp_path, override):
+    path = tmp_path / "mine.toml"
+    path.write_text("seed = 4\n")
+    with pytest.raises(RecipeError):
+        Recipe.load(path, [override])
+
+
+def test_a_file_that_is_not_toml_is_an_error(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xff\xfe = [")
+    with pytest.raises(RecipeError, match="not TOML"):
+        Recipe.load(path)
+    with pytest.raises(RecipeError, match="no recipe"):
+        Recipe.load(tmp_path / "none.toml")
