@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# One thread a process, before NumPy and torch are imported: the suite runs a process a core, and threads that wait for
+# one another on a busy machine make small tensors a hundred times slower than one thread does.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 import pytest
 
 SHARED = Path(os.environ.get("HIERATTN_SHARED", Path(__file__).resolve().parents[2] / "shared"))

@@ -26,7 +26,7 @@ def test_no_image_comes_a_second_time_before_every_other_of_its_class_came_once(
     order = epoch_order(LABELS, sampling="balanced", draws=99, generator=np.random.default_rng(2))
     for label in range(3):
         times = Counter(order[LABELS[order] == label].tolist())
-        pool = np.flatnonzero(LABELS == label)
+        pool = np.flatnonzero(label == LABELS)
         shown = [times.get(int(image), 0) for image in pool]
         assert max(shown) - min(shown) <= 1
 

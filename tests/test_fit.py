@@ -1,6 +1,5 @@
 """The promises of a training run: same seed same bits, resume equals never stopped, the outer fold unseen."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -74,7 +73,7 @@ def test_run_leaves_every_file_of_the_contract(recipe, tmp_path):
     assert {"recipe.toml", "manifest.sha256", "log.csv", "last.ckpt", "best.safetensors", "events"} <= names
     assert "environment.json" in names
     assert not [name for name in names if name.endswith(".part")]
-    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").open()))
+    rows = RunFolder(tmp_path / "run").read_log()
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert tuple(rows[0]) == LOG_COLUMNS
     assert result.epochs == 2
@@ -99,7 +98,7 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_never_stopped(recipe, tmp
     assert not resumed.interrupted
     assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
     assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    one, other = (list(csv.DictReader((tmp_path / run / "log.csv").open())) for run in ("whole", "parts"))
+    one, other = (RunFolder(tmp_path / run).read_log() for run in ("whole", "parts"))
     for row in one + other:
         del row["seconds"], row["images_per_second"]
     assert one == other

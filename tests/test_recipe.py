@@ -15,7 +15,11 @@ def test_the_defaults_are_the_papers():
 
 def test_a_saved_recipe_reads_back_equal(tmp_path):
     recipe = Recipe.from_dict(
-        {"name": "x", "model": {"name": "hierattn_s", "options": {"attention": "se"}}, "optimiser": {"betas": [0.8, 0.9]}}
+        {
+            "name": "x",
+            "model": {"name": "hierattn_s", "options": {"attention": "se"}},
+            "optimiser": {"betas": [0.8, 0.9]},
+        }
     )
     recipe.save(tmp_path / "recipe.toml")
     assert Recipe.load(tmp_path / "recipe.toml") == recipe
@@ -48,7 +52,9 @@ def test_a_wrong_key_or_value_is_named_in_one_line(values, key):
 def test_overrides_take_dotted_keys_and_bare_text(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("seed = 4\n")
-    recipe = Recipe.load(path, ["optimiser.epochs=7", "data.prepared=out/some set", "data.fold=2", "model.name=hierattn_m"])
+    recipe = Recipe.load(
+        path, ["optimiser.epochs=7", "data.prepared=out/some set", "data.fold=2", "model.name=hierattn_m"]
+    )
     assert (recipe.name, recipe.seed, recipe.optimiser.epochs, recipe.data.fold) == ("mine", 4, 7, 2)
     assert (recipe.data.prepared, recipe.model.name) == ("out/some set", "hierattn_m")
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -49,5 +50,5 @@ def test_a_schedule_shorter_than_its_warm_up_still_comes_down():
 
 def test_the_schedule_has_no_jump():
     rates = [learning_rate(step / 100, **PAPER) for step in range(50_001)]
-    assert max(abs(b - a) for a, b in zip(rates, rates[1:], strict=False)) < 0.0018 / 15 / 100 + 1e-12
+    assert max(abs(b - a) for a, b in itertools.pairwise(rates)) < 0.0018 / 15 / 100 + 1e-12
     assert not any(math.isnan(rate) for rate in rates)

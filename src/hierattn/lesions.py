@@ -45,7 +45,9 @@ class Lesion:
 
 
 LESIONS: tuple[Lesion, ...] = (
-    Lesion("ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK"),
+    Lesion(
+        "ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK"
+    ),
     Lesion("BCC", "basal cell carcinoma", "common, slow-growing skin cancer", "malignant", True, "BCC", "bcc", "BCC"),
     Lesion("BKL", "benign keratosis", "harmless warty growth or age spot", "benign", False, "BKL", "bkl", "SEK"),
     Lesion("DF", "dermatofibroma", "harmless firm bump", "benign", False, "DF", "df", None),

@@ -28,8 +28,9 @@ from PIL import Image, UnidentifiedImageError
 
 from hierattn.errors import ImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO")
-"""The formats that are tried, by Pillow's names. No other parser of Pillow ever sees the bytes."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""The formats that are tried, by Pillow's names. No other parser of Pillow ever sees the bytes. Phones' MPO files
+are JPEG with more pictures behind the first, and come through JPEG's door."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mpo"})
 """File endings, in lower case, that count as an image when a folder is listed."""

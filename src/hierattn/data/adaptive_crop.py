@@ -92,7 +92,7 @@ def find_surround(image: np.ndarray) -> Box | None:
 
     The threshold is a quarter of the way from the corners' grey to the field's, and at least 50. The largest outer
     contour must cover 1 % to 90 % of the image, be convex (solidity 0.95 or more), fill 0.7 or more of its bounding
-    box, and that box must not be over 1.8 times as long as wide.
+    box but not the box's corners, and that box must not be over 1.8 times as long as wide.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def find_surround(image: np.ndarray) -> Box | None:
         return None
     threshold = max(_DARKEST_THRESHOLD, corners + (field - corners) / 4)
     contour = _largest_contour(grey, threshold)
-    if contour is None or not _paper_accepts(contour, grey.shape) or not _is_disc(contour):
+    if contour is None or not _paper_accepts(contour, grey.shape) or not _is_disc(contour, grey, threshold):
         return None
     return _scaled_box(contour, grey.shape, image.shape)
 
@@ -178,14 +178,18 @@ def _paper_accepts(contour: Any, shape: tuple[int, ...]) -> bool:
     return _MIN_AREA <= fraction <= _MAX_AREA and max(width, height) <= _MAX_BOX_ASPECT * min(width, height)
 
 
-def _is_disc(contour: Any) -> bool:
-    """Convex, and filling its box as a disc or a disc cut off by the frame does."""
+def _is_disc(contour: Any, grey: np.ndarray, threshold: float) -> bool:
+    """Convex, filling its box as a disc or a disc cut off by the frame does, and dark in all corners of that box.
+
+    The last tells a round field from a finger or a shin in front of a dark room, which runs out of the frame.
+    """
     import cv2
 
     area = cv2.contourArea(contour)
-    _, _, width, height = cv2.boundingRect(contour)
+    left, top, width, height = cv2.boundingRect(contour)
     hull = cv2.contourArea(cv2.convexHull(contour))
-    return area >= _MIN_SOLIDITY * hull and area >= _MIN_BOX_FILL * width * height
+    corners, _ = _corners_and_field(grey[top : top + height, left : left + width])
+    return area >= _MIN_SOLIDITY * hull and area >= _MIN_BOX_FILL * width * height and corners <= threshold
 
 
 def _scaled_box(contour: Any, small: tuple[int, ...], full: tuple[int, ...]) -> Box | None:

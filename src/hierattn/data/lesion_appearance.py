@@ -17,7 +17,19 @@ from hierattn.errors import UsageError
 ANGLES = 720
 """Directions for which an outline holds the radius."""
 
-TEXTURES = ("skin", "furrows", "mottle", "pigment", "bays", "patches", "network", "network_gaps", "follicles", "flakes", "folds")
+TEXTURES = (
+    "skin",
+    "furrows",
+    "mottle",
+    "pigment",
+    "bays",
+    "patches",
+    "network",
+    "network_gaps",
+    "follicles",
+    "flakes",
+    "folds",
+)
 
 # Melanin and blood of the skin for Fitzpatrick's types I to VI, and how often each is drawn: dermoscopy sets are
 # mostly of fair skin, and all six are here.

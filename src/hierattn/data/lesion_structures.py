@@ -46,7 +46,9 @@ class Tissue:
     def patch(self, dots: Dots, raggedness: float, softness: float = 0.5) -> Field:
         """Coverage of large discs whose edge noise has made ragged."""
         cone = self.plane.dots(dots, softness=1.9)
-        return smoothstep(0.5 - softness / 2, 0.5 + softness / 2, cone * (1 + np.float32(raggedness * 0.3) * self.patches))
+        return smoothstep(
+            0.5 - softness / 2, 0.5 + softness / 2, cone * (1 + np.float32(raggedness * 0.3) * self.patches)
+        )
 
 
 def paint(plane: Plane, lesion: LesionAppearance) -> Tissue:
@@ -78,7 +80,8 @@ def skin(plane: Plane, lesion: LesionAppearance) -> Tissue:
         bays,
         patches,
         melanin=around.melanin * (1 + 0.3 * uneven * mottle + 0.06 * grain + 0.10 * around.furrows * furrows),
-        blood=around.blood * np.maximum(0.1, 1 + 0.5 * uneven * patches + 0.08 * grain - 0.10 * around.furrows * furrows),
+        blood=around.blood
+        * np.maximum(0.1, 1 + 0.5 * uneven * patches + 0.08 * grain - 0.10 * around.furrows * furrows),
         deep=np.zeros_like(inside),
         height=-0.006 * around.furrows * furrows * (1 - 0.6 * inside) + 0.003 * grain,
     )
@@ -122,7 +125,9 @@ def network(tissue: Tissue, strength: float) -> None:
     where = tissue.inside * present
     if hollow > 0:  # only around the middle, and fading outwards: dermatofibroma
         middle = 1 - np.float32(hollow)
-        where = smoothstep(-0.3, 0.3, tissue.depth) * (1 - smoothstep(middle - 0.15, middle + 0.15, tissue.depth)) * present
+        where = (
+            smoothstep(-0.3, 0.3, tissue.depth) * (1 - smoothstep(middle - 0.15, middle + 0.15, tissue.depth)) * present
+        )
     tissue.melanin *= 1 - np.float32(0.3 * strength) * where * (1 - lines)
     tissue.melanin += np.float32(strength * (0.45 + 0.5 * traits["melanin"])) * lines * where
 
@@ -211,7 +216,9 @@ def strawberry(tissue: Tissue, strength: float) -> None:
 
 def rosettes(tissue: Tissue, strength: float) -> None:
     """Follicle openings with a yellowish plug and a white halo."""
-    cell = tissue.plane.texture("cell", 0.17, tissue.lesion.textures["follicles"], (0.03 * tissue.bays, 0.03 * tissue.patches))
+    cell = tissue.plane.texture(
+        "cell", 0.17, tissue.lesion.textures["follicles"], (0.03 * tissue.bays, 0.03 * tissue.patches)
+    )
     shade = tissue.plane.texture("shade", 0.17, tissue.lesion.textures["follicles"])
     plug = (1 - smoothstep(0.08, 0.24, cell)) * smoothstep(-0.6, 0.4, shade) * tissue.inside
     tissue.covers.append((np.float32(0.75 * strength) * plug, (0.88, 0.76, 0.58)))
@@ -220,7 +227,9 @@ def rosettes(tissue: Tissue, strength: float) -> None:
 def scale(tissue: Tissue, strength: float) -> None:
     """White to yellowish flakes, raised, with torn edges."""
     seats = tissue.lesion.textures
-    plates = tissue.plane.texture("cloud", 0.28, seats["flakes"]) + 0.35 * tissue.plane.texture("grain", 0.3, seats["skin"])
+    plates = tissue.plane.texture("cloud", 0.28, seats["flakes"]) + 0.35 * tissue.plane.texture(
+        "grain", 0.3, seats["skin"]
+    )
     where = np.clip(0.2 + 0.8 * tissue.inside + 0.35 * tissue.bays, 0, 1) * tissue.inside
     coverage = smoothstep(0.9, 1.7, plates + np.float32(0.9 * strength) * where) * where
     tissue.height += 0.035 * coverage
@@ -253,7 +262,9 @@ def fissures(tissue: Tissue, strength: float) -> None:
 def scar(tissue: Tissue, strength: float) -> None:
     """A white, scar-like patch in the middle, crossed by fine white lines."""
     coverage = np.float32(strength) * tissue.patch(tissue.lesion.dots["scar"], 0.7, 0.55)
-    threads = tissue.plane.texture("membrane", 0.12, tissue.lesion.textures["folds"], (0.05 * tissue.bays, 0.05 * tissue.patches))
+    threads = tissue.plane.texture(
+        "membrane", 0.12, tissue.lesion.textures["folds"], (0.05 * tissue.bays, 0.05 * tissue.patches)
+    )
     lines = 1 - smoothstep(0.03, 0.2, threads)
     tissue.melanin *= 1 - 0.75 * coverage
     tissue.blood *= 1 - 0.5 * coverage

@@ -1,4 +1,4 @@
-"""The manifest: one row an image, the table that every later stage reads.
+r"""The manifest: one row an image, the table that every later stage reads.
 
 ``manifest.csv`` has the columns of :class:`Record`, in its order, UTF-8, ``\\n`` line ends, empty where unknown.
 Row ``i`` belongs to image ``i`` of the packed set beside it.

@@ -200,7 +200,9 @@ def _lay_objects(light: Field, frame: Plane, photo: PhotoConditions) -> None:
         disc, inner = frame.dots(dots, 0.25), frame.dots(Dots(dots.x, dots.y, dots.radius * 0.75, dots.strength), 0.5)
         light *= 1 - 0.35 * np.clip(disc - inner, 0, 1)
         shift = dots.radius * np.float32(0.4)
-        spark = Dots(dots.x + shift * np.cos(photo.light), dots.y + shift * np.sin(photo.light), dots.radius * 0.3, dots.strength)
+        spark = Dots(
+            dots.x + shift * np.cos(photo.light), dots.y + shift * np.sin(photo.light), dots.radius * 0.3, dots.strength
+        )
         light += 0.5 * frame.dots(spark, 0.8)
     if photo.ruler is not None:
         light *= 1 - np.float32(0.9) * frame.strokes(photo.ruler)

@@ -98,7 +98,13 @@ class Plane:
 
     @classmethod
     def of_pose(
-        cls, size: int, *, angle: float = 0.0, scale: float = 1.0, shift: tuple[float, float] = (0, 0), flip: bool = False
+        cls,
+        size: int,
+        *,
+        angle: float = 0.0,
+        scale: float = 1.0,
+        shift: tuple[float, float] = (0, 0),
+        flip: bool = False,
     ) -> Plane:
         """A photograph of ``size`` pixels: the lesion turned by ``angle`` (radians), enlarged, shifted, mirrored.
 

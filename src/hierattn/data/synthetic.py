@@ -29,12 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hierattn.data.contact_sheet import contact_sheet
 from hierattn.data.lesion_appearance import LesionAppearance, draw_appearance
 from hierattn.data.lesion_structures import paint
 from hierattn.data.photo_conditions import PhotoConditions, draw_photo, photograph
 from hierattn.data.synthetic_plan import PlannedImage, generator_of, plan_set
 from hierattn.errors import UsageError
-from hierattn.lesions import BY_CODE
+from hierattn.lesions import BY_CODE, CODES
 
 __all__ = [
     "LICENCE",
@@ -50,7 +51,7 @@ __all__ = [
 
 SMALLEST, LARGEST = 16, 1024
 LICENCE = "CC0-1.0 (rendered)"
-IMAGES, MASKS, MARKER = "ISIC_2019_Training_Input", "masks", "synthetic.json"
+IMAGES, MASKS, MARKER, SHEET = "ISIC_2019_Training_Input", "masks", "synthetic.json", "contact_sheet.png"
 TRUTH, METADATA = "ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Training_Metadata.csv"
 _TRUTH_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 _WORKING = 128  # smaller pictures are rendered at this size or more and averaged, so that fine structure does not alias
@@ -134,6 +135,7 @@ def render_set(
         _write_images(part, planned, size, seed, progress)
         _write_tables(part, planned)
         _write_marker(part, planned, size, seed)
+        _write_contact_sheet(part, planned)
         part.chmod(0o755)  # mkdtemp's folders are private
         if out.exists():
             out.rmdir()
@@ -207,3 +209,17 @@ def _write_marker(out: Path, planned: list[PlannedImage], size: int, seed: int) 
         "lesion_of": {one.image: one.lesion for one in planned},
     }
     (out / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_contact_sheet(out: Path, planned: list[PlannedImage], columns: int = 8) -> None:
+    """A row a class: of its first lesions one photograph each, then more of the same where lesions are few."""
+    shown: list[PlannedImage] = []
+    for code in CODES:
+        of_class = sorted((one for one in planned if one.code == code and not one.copy_of), key=lambda one: one.photo)
+        shown += [of_class[k % len(of_class)] for k in range(columns)]
+    pictures = []
+    for one in shown:
+        with Image.open(out / IMAGES / f"{one.image}.jpg") as picture:
+            pictures.append(np.asarray(picture))
+    captions = [f"{one.code}, lesion {one.lesion + 1}" for one in shown]
+    Image.fromarray(contact_sheet(pictures, columns, captions)).save(out / SHEET)

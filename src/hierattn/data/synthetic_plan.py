@@ -134,8 +134,15 @@ def _plan_copies(
         lesion_id = "" if generator.random() < 0.5 else f"SYN_C{number + 1:06d}"
         planned.append(
             PlannedImage(
-                next_id(), source.code, source.lesion, source.photo, lesion_id,
-                source.age, source.sex, source.site, source.image,
+                next_id(),
+                source.code,
+                source.lesion,
+                source.photo,
+                lesion_id,
+                source.age,
+                source.sex,
+                source.site,
+                source.image,
             )  # fmt: skip
         )
     return planned

@@ -10,6 +10,7 @@ A wrapper around the trained model and never a change to it. Two parts, because 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from math import lcm
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.hierattn import HierAttn
+from hierattn.models.transformer import SelfAttention
 
 FINEST_GRID = 60
 """Most cells a side of an evidence map; branch pools whose common grid is finer get no map."""
@@ -47,7 +49,7 @@ class CalibratedNetwork(nn.Module):
     Parameters
     ----------
     model
-        The trained network, logits out. Put into evaluation mode.
+        The trained network, logits out. It stays as it is: a copy is taken, its self-attention written out plainly.
     spec
         What it expects.
     risk_weights
@@ -78,7 +80,7 @@ class CalibratedNetwork(nn.Module):
         super().__init__()
         if not temperature > 0:
             raise UsageError(f"temperature {temperature}: wanted a positive number")
-        self.model: Any = model.eval()
+        self.model: Any = with_plain_attention(model).eval()
         self.spec = spec
         self.temperature = temperature
         self.register_buffer("risk_weights", torch.tensor(list(risk_weights), dtype=torch.float32))
@@ -154,6 +156,49 @@ class Exportable(nn.Module):
         """(batch, H, W, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
         answer: tuple[Tensor, ...] = self.network(self.resize(images))
         return answer
+
+
+class PlainAttention(nn.Module):
+    """Self-attention in the fewest operators: one Reshape, Transpose and Split for queries, keys and values.
+
+    What torch's fused attention exports to asks for shapes at run time and slices three times: 27 nodes against 13. The
+    division of the scores by the root of the head's width is put into the queries' weights.
+
+    (sequences, N tokens, d) -> the same shape
+
+    Parameters
+    ----------
+    attention
+        What it computes the same as.
+    """
+
+    def __init__(self, attention: SelfAttention) -> None:
+        super().__init__()
+        self.heads = attention.heads
+        self.qkv, self.out = deepcopy(attention.qkv), deepcopy(attention.out)
+        dim = attention.out.out_features
+        with torch.no_grad():
+            for values in (self.qkv.weight, self.qkv.bias):
+                values[:dim] *= (dim // self.heads) ** -0.5
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(sequences, N, d) -> (sequences, N, d)."""
+        _, count, dim = tokens.shape
+        qkv = self.qkv(tokens).reshape(-1, count, 3 * self.heads, dim // self.heads).transpose(1, 2)
+        query, key, value = qkv.chunk(3, dim=1)  # each (sequences, heads, N, d / heads)
+        mixed = torch.softmax(query @ key.transpose(2, 3), dim=3) @ value
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, count, dim))
+        return out
+
+
+def with_plain_attention(model: nn.Module) -> nn.Module:
+    """A copy of ``model`` with every :class:`~hierattn.models.transformer.SelfAttention` written out plainly."""
+    model = deepcopy(model)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SelfAttention):
+                setattr(parent, name, PlainAttention(child))
+    return model
 
 
 def evidence_source(model: nn.Module) -> str:

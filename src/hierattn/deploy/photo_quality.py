@@ -1,7 +1,7 @@
 """Is the photograph fit to be judged? Blur, exposure, glare, size and colour, by numpy alone (§5, abstention).
 
-A network answers whatever it is shown. These checks look at the picture at about the resolution at which the network
-sees it, and turn away what no one could judge. The limits were set on real photographs so that few of them are turned
+A network answers whatever it is shown. These checks look at a reduced copy of the picture, about half as large
+as the network sees it, and turn away what no one could judge. The limits were set on real photographs so that few of them are turned
 away; docs/bundle.md has the shares, and how often each check notices a spoilt copy of a good photograph.
 
 The checks know nothing of lesions: a sharp, well-lit photograph of a knee passes.
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-WORK_SIDE = 256
-"""Longest side in pixels at which everything but the size is measured; smaller pictures are not enlarged."""
+WORK_SIDE = 128
+"""Longest side in pixels at which everything but the size is measured; smaller pictures are not enlarged. At full size
+a blurred photograph's noise would pass for sharpness."""
 
 MIN_SIDE = 100  # pixels of the shorter side; the smallest of the real photographs has 150
-MIN_SHARPNESS = 6.0  # variance of the Laplacian of the grey levels
+MIN_SHARPNESS = 8.0  # variance of the Laplacian of the grey levels
 MIN_SPREAD = 4.5  # standard deviation of the grey levels: below it there is nothing but one tone
 DARKEST = 40.0  # median grey level; low on purpose, because dark skin is not a fault of the photograph
 BRIGHTEST = 240.0
@@ -113,7 +114,7 @@ def sharpness(grey: np.ndarray) -> float:
 
 
 def _reduced(image: np.ndarray) -> np.ndarray:
-    """At most :data:`WORK_SIDE` pixels a side, as the network sees it: blur that vanishes in it does no harm."""
+    """At most :data:`WORK_SIDE` pixels a side: noise averages out, and blur that vanishes in it does no harm."""
     height, width = image.shape[:2]
     scale = WORK_SIDE / max(height, width)
     if scale >= 1:

@@ -144,7 +144,7 @@ class Predictor:
             raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for the processor's")
         path = find_bundle(model)
         content, bundle = read_bundle(path)
-        return cls(bundle, _open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
+        return cls(bundle, open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
 
     @property
     def has_heatmap(self) -> bool:
@@ -309,7 +309,14 @@ def crop_surround(image: np.ndarray) -> tuple[np.ndarray, bool]:
     return crop(image, box), box is not None
 
 
-def _open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's session for the bytes of a bundle; they were examined by ``read_bundle``.
+
+    Raises
+    ------
+    BundleError
+        Where ONNX Runtime refuses them.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

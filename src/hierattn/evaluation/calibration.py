@@ -1,17 +1,16 @@
-"""Calibration and triage (§5): a temperature and a risk threshold, both fitted on the inner fold and judged on the outer.
+"""Calibration and triage (§5): a temperature and a risk threshold, fitted on the inner fold, judged on the outer.
 
 A network's probabilities are usually too sure of themselves. Dividing its logits by one temperature T (Guo et al.,
 ICML 2017) corrects that and changes no order of the classes, so no top-1 answer. The triage ``risk`` of a photograph
-is the summed calibrated probability of ``lesions.TRIAGE_GROUP``; at or above the threshold the advice is to see a clinic.
+is the summed calibrated probability of ``lesions.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +102,14 @@ class OperatingPoint:
     """How the threshold does on one fold: shares with their 95 % intervals over groups, and on how much.
 
     ``sensitivity`` is the share of the triage group that is referred, ``specificity`` the share of the rest that is
-    not; ``interval`` belongs to the first. nan where a fold has no such image.
+    not; ``interval`` belongs to the first. A share is nan and an
+    interval None where a fold has no such image.
     """
 
     sensitivity: float
-    interval: Interval
+    interval: Interval | None
     specificity: float
-    specificity_interval: Interval
+    specificity_interval: Interval | None
     images: int
     groups: int
     positives: int
@@ -141,7 +141,9 @@ class Calibration:
     fitted_on: str
 
 
-def measure(predictions: Predictions, temperature: float, threshold: float, resamples: int, seed: int) -> OperatingPoint:
+def measure(
+    predictions: Predictions, temperature: float, threshold: float, resamples: int, seed: int
+) -> OperatingPoint:
     """How ``threshold`` does on ``predictions``, with intervals by group."""
     positive, scores = risk(predictions, temperature)
     referred = scores >= threshold if not math.isnan(threshold) else np.zeros(len(scores), bool)
@@ -171,14 +173,9 @@ def measure(predictions: Predictions, temperature: float, threshold: float, resa
 
 
 def fit_calibration(
-    validation: Predictions,
-    test: Predictions | None = None,
-    *,
-    wished_sensitivity: float = WISHED_SENSITIVITY,
-    resamples: int = 1000,
-    seed: int = 0,
+    validation: Predictions, *, wished_sensitivity: float = WISHED_SENSITIVITY, resamples: int = 1000, seed: int = 0
 ) -> Calibration:
-    """Fit temperature and threshold on ``validation`` alone, then measure both folds.
+    """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
 
     Raises
     ------
@@ -193,12 +190,18 @@ def fit_calibration(
         risk_threshold=threshold,
         wished_sensitivity=wished_sensitivity,
         validation=measure(validation, temperature, threshold, resamples, seed),
-        test=None if test is None else measure(test, temperature, threshold, resamples, seed),
+        test=None,
         fitted_on=(
             f"the {len(validation)} original images of the inner validation fold ({folds}), which also chose the "
             "epoch; the test fold took no part"
         ),
     )
+
+
+def tested(calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0) -> Calibration:
+    """The same calibration, with how it does on images that had no part in it."""
+    measured = measure(test, calibration.temperature, calibration.risk_threshold, resamples, seed)
+    return replace(calibration, test=measured)
 
 
 def to_json(calibration: Calibration) -> dict[str, Any]:
@@ -222,7 +225,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write ``calibration.json``, under a temporary name first."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(to_json(calibration), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -261,6 +264,7 @@ def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
     for name in ("sensitivity", "specificity"):
         fields[name] = _number(fields[name])
     for name in ("interval", "specificity_interval"):
-        low, high = fields[name]
-        fields[name] = (_number(low), _number(high))
+        if fields[name] is not None:
+            low, high = fields[name]
+            fields[name] = (float(low), float(high))
     return OperatingPoint(**fields)

@@ -17,10 +17,9 @@ LEVEL = 0.95
 _BLOCK_VALUES = 500_000  # stays in the cache, and asks no fresh pages of the system
 
 Interval = tuple[float, float]
+"""(low, high); None in its place where it is not known."""
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Weights (resamples, images) -> figures (resamples, K)."""
-
-UNKNOWN: Interval = (float("nan"), float("nan"))
 
 
 def group_numbers(groups: Sequence[str], images: Sequence[str]) -> np.ndarray:
@@ -68,20 +67,20 @@ def bootstrap(statistic: Statistic, groups: np.ndarray, resamples: int = 1000, s
     return np.concatenate(parts) if parts else np.zeros((0, 0))
 
 
-def interval(draws: np.ndarray, level: float = LEVEL) -> Interval:
+def interval(draws: np.ndarray, level: float = LEVEL) -> Interval | None:
     """The middle ``level`` of the draws (resamples,), over those in which the figure is defined.
 
-    Unknown (nan, nan) where there are no draws, where fewer than half are defined, or where all are equal: then there
+    None where there are no draws, where fewer than half are defined, or where all are equal: then there
     is one group only, or every group agrees, and resampling cannot say how sure the figure is.
     """
     defined = draws[~np.isnan(draws)]
     if len(defined) == 0 or 2 * len(defined) < len(draws) or np.ptp(defined) == 0:
-        return UNKNOWN
+        return None
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def share_interval(value: float, draws: np.ndarray, groups: int, level: float = LEVEL) -> Interval:
+def share_interval(value: float, draws: np.ndarray, groups: int, level: float = LEVEL) -> Interval | None:
     """The interval of a share (a sensitivity, an accuracy) among ``groups`` groups.
 
     Where every group agrees, the share is 0 or 1 and the bootstrap's interval has no width. There we give the exact
@@ -92,18 +91,22 @@ def share_interval(value: float, draws: np.ndarray, groups: int, level: float = 
     (0.59, 1.0)
     """
     if len(draws) and groups > 0 and value in (0.0, 1.0):
-        bound = ((1 - level) / 2) ** (1 / groups)
-        return (bound, 1.0) if value == 1 else (0.0, 1 - bound)
+        return _exact_bound(value, groups, level)
     return interval(draws, level)
 
 
-def balanced_interval(value: float, draws: np.ndarray, groups_of_classes: Sequence[int]) -> Interval:
+def _exact_bound(value: float, groups: int, level: float = LEVEL) -> Interval:
+    bound = ((1 - level) / 2) ** (1 / groups)
+    return (bound, 1.0) if value == 1 else (0.0, 1 - bound)
+
+
+def balanced_interval(value: float, draws: np.ndarray, groups_of_classes: Sequence[int]) -> Interval | None:
     """The interval of a mean of shares, one a class with so many groups: balanced accuracy.
 
     At 0 or 1 it is the mean of the classes' exact bounds, which is wider than need be rather than too narrow.
     """
     present = [count for count in groups_of_classes if count > 0]
     if len(draws) and present and value in (0.0, 1.0):
-        bounds = [share_interval(value, draws, count) for count in present]
+        bounds = [_exact_bound(value, count) for count in present]
         return float(np.mean([low for low, _ in bounds])), float(np.mean([high for _, high in bounds]))
     return interval(draws)

@@ -8,7 +8,6 @@ report can be computed again from this file.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +80,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             label = predictions.classes[predictions.labels[row]]
             written = [repr(float(value)) for value in predictions.probabilities[row]]
             writer.writerow((image, *written, label, int(predictions.folds[row]), predictions.groups[row]))
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.errors import TableError
 from hierattn.evaluation.calibration import Calibration, calibrate, to_json, undefined_as_none
-from hierattn.evaluation.intervals import LEVEL, balanced_interval, bootstrap, interval, share_interval
+from hierattn.evaluation.intervals import LEVEL, Interval, balanced_interval, bootstrap, interval, share_interval
 from hierattn.evaluation.predictions import Predictions
 from hierattn.lesions import BY_CODE, MALIGNANT
 
@@ -167,7 +166,7 @@ class _Figures:
     def of_melanoma(self, name: str) -> dict[str, Any]:
         """One figure of the class MEL; undefined for a model without it."""
         if "MEL" not in self.predictions.classes:
-            return _figure(float("nan"), (float("nan"), float("nan")))
+            return _figure(float("nan"), None)
         figure: dict[str, Any] = self.of_class(self.predictions.classes.index("MEL"))[name]
         return figure
 
@@ -177,8 +176,8 @@ class _Figures:
         return metrics.partial_auc(*metrics.group_scores(table.labels, table.probabilities, table.classes, MALIGNANT))
 
 
-def _figure(value: float, known: tuple[float, float]) -> dict[str, Any]:
-    return {"value": value, "interval": [known[0], known[1]]}
+def _figure(value: float, known: Interval | None) -> dict[str, Any]:
+    return {"value": value, "interval": None if known is None else list(known)}
 
 
 def _before_and_after(predictions: Predictions, temperature: float) -> dict[str, Any]:
@@ -225,4 +224,4 @@ def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Write ``report.json``, under a temporary name first."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

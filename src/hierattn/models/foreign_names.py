@@ -12,6 +12,8 @@ from itertools import product
 from typing import Literal
 
 ChannelOrder = Literal["RGB", "BGR"]
+# The three stages' numbers of transformer layers: ml-cvnets numbers the closing normalisation as one more.
+_LAYERS = ((0, 2), (1, 4), (2, 3))
 _STEPS = ("expand", "depthwise", "project")
 
 
@@ -126,8 +128,10 @@ CVNETS_MOBILEVIT = Layout(
         ("head_conv", "conv_1x1_exp"),
     ),
     parts=(
-        # The closing normalisation is numbered as one more layer: 2, 4 and 3, where the stage has that many.
-        *((f"stages.{stage}.cth.transformer.norm", f"layer_{stage + 3}.1.global_rep.{n}") for stage, n in enumerate((2, 4, 3))),
+        *(
+            (f"stages.{index}.cth.transformer.norm", f"layer_{index + 3}.1.global_rep.{count}")
+            for index, count in _LAYERS
+        ),
         (f"{_LAYER}.attention_norm", "layer_{stage}.1.global_rep.{layer}.pre_norm_mha.0"),
         (f"{_LAYER}.attention.qkv", "layer_{stage}.1.global_rep.{layer}.pre_norm_mha.1.qkv_proj"),
         (f"{_LAYER}.attention.out", "layer_{stage}.1.global_rep.{layer}.pre_norm_mha.1.out_proj"),

@@ -16,12 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.models.authors_checkpoint import import_authors_checkpoint
 from hierattn.models.checkpoint import Checkpoint, all_finite, load_checkpoint
-from hierattn.models.foreign_names import recognise
-from hierattn.models.peers import PEERS
+from hierattn.models.foreign_names import CVNETS_MOBILEVIT, TIMM_MOBILEVIT, Layout, recognise
+from hierattn.models.hierattn import HierAttn
 from hierattn.models.weight_files import read_state_dict
 
+__all__ = ["TransferReport", "import_authors_checkpoint", "load_source", "transfer_weights"]
+
 StateDict = Mapping[str, Tensor]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -131,32 +135,80 @@ def transfer_weights(
     if not all_finite(tensors):
         raise CheckpointError("the source holds values that are not finite: it is damaged, or its training diverged")
     layout = recognise(tensors)
-    names = layout.translate(tensors) if layout else {name: name for name in tensors}
+    # A peer reads its own library's names as they are; only HierAttn needs them translated.
+    translated = layout is not None and isinstance(model, HierAttn)
+    names = layout.translate(tensors) if layout and translated else {name: name for name in tensors}
     order = (layout.channel_order if layout else "RGB") if channel_order == "auto" else channel_order
 
     target = model.state_dict()
-    skipped = _reasons(model, target, tensors, names)
+    skipped = _reasons(target, tensors, names)
     transferred = {ours: names[ours] for ours in target if ours not in skipped}
-    if not any(ours in transferred for ours, _ in model.named_parameters()):
-        raise CheckpointError(_nothing_fits(model, tensors))
-    flipped = order == "BGR"
-    stem = next(iter(target))  # the first tensor of every registered model is its first convolution's kernel
+    if not transferred:
+        raise CheckpointError(
+            f"nothing of the source fits {type(model).__name__}: it begins with {next(iter(tensors), 'nothing')!r}; "
+            "wanted MobileViT, published HierAttn, or the same network"
+        )
+    stem = next(iter(target))  # the first tensor of every registered model is the kernel that reads the image
+    flipped = order == "BGR" and stem in transferred
     with torch.no_grad():
         for ours, theirs in transferred.items():
-            value = tensors[theirs]
-            target[ours].copy_(value.flip(1) if flipped and ours == stem else value)
-    used = set(transferred.values())
-    title = _title(source, layout.title if layout else None)
+            target[ours].copy_(tensors[theirs].flip(1) if flipped and ours == stem else tensors[theirs])
+    theirs_to_ours = {theirs: ours for ours, theirs in names.items()}
     return TransferReport(
-        source=title,
+        source=_title(source, layout),
         channel_order=order,
-        flipped=flipped and stem in transferred,
+        flipped=flipped,
         transferred=transferred,
         skipped=skipped,
         unused={
-            name: "left behind: see its counterpart" if name in names.values() and name in _counterparts(names, target) else "no such role here"
-            for name in tensors
-            if name not in used
+            theirs: skipped.get(theirs_to_ours.get(theirs, ""), "no such role here")
+            for theirs in tensors
+            if theirs_to_ours.get(theirs) not in transferred
         },
-        notes=_notes(layout.title if layout else None, model),
+        notes=_notes(model, layout if translated else None),
     )
+
+
+def _reasons(target: StateDict, tensors: StateDict, names: Mapping[str, str]) -> dict[str, str]:
+    """Why each tensor of the target that gets no value gets none; a layer shares the first of its reasons."""
+    reasons: dict[str, str] = {}
+    classifier = list(target)[-1].rpartition(".")[0]  # the last module of every registered model
+    for ours, value in target.items():
+        if ours.startswith(classifier + "."):
+            reasons[ours] = "the classifier is never transferred: its classes are others"
+        elif ours not in names:
+            reasons[ours] = "no counterpart in the source"
+        elif tensors[names[ours]].shape != value.shape:
+            there = tuple(tensors[names[ours]].shape)
+            reasons[ours] = f"{names[ours]} has shape {there}, wanted {tuple(value.shape)}"
+    by_layer: dict[str, str] = {}
+    for ours, reason in reasons.items():
+        by_layer.setdefault(_layer(ours), f"its layer's {ours} did not fit: {reason}")
+    for ours in target:
+        if ours not in reasons and _layer(ours) in by_layer:
+            reasons[ours] = by_layer[_layer(ours)]
+    return {ours: reasons[ours] for ours in target if ours in reasons}
+
+
+def _layer(name: str) -> str:
+    """The layer of a tensor: a convolution and its normalisation are one, whatever else is a layer by itself."""
+    module = name.rpartition(".")[0]
+    parent, _, last = module.rpartition(".")
+    return parent if last in ("conv", "norm", "bn") and parent else module
+
+
+def _title(source: Checkpoint | StateDict, layout: Layout | None) -> str:
+    if isinstance(source, Checkpoint):
+        return f"a checkpoint of {source.model} with the classes {', '.join(source.classes)}"
+    return layout.title if layout else "weights under this model's own names"
+
+
+def _notes(model: nn.Module, layout: Layout | None) -> tuple[str, ...]:
+    if layout in (TIMM_MOBILEVIT, CVNETS_MOBILEVIT):
+        return (
+            "images in [0, 1] without mean and std, as HierAttn reads them",
+            "MobileViT's transformers use SiLU, HierAttn's GELU; its batch norms eps 1e-5, HierAttn's 1e-3",
+        )
+    if layout is None and not isinstance(model, HierAttn) and "mobilevit" not in type(model).__name__.lower():
+        return (f"torchvision's ImageNet weights expect images with mean {IMAGENET_MEAN} and std {IMAGENET_STD}",)
+    return ()

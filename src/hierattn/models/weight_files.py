@@ -33,7 +33,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"no weights at {path}: wanted a .safetensors or a PyTorch file")
     if path.stat().st_size > LARGEST_FILE:
-        raise CheckpointError(f"{path} holds {path.stat().st_size} bytes: wanted at most 2 GiB; is this the right file?")
+        raise CheckpointError(
+            f"{path} holds {path.stat().st_size} bytes: wanted at most 2 GiB; is this the right file?"
+        )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:

@@ -319,7 +319,7 @@ def _stop_requested(listener: Listener) -> Iterator[threading.Event]:
         yield event
         return
 
-    def request(number: int, frame: FrameType | None) -> None:
+    def request(number: int, _frame: FrameType | None) -> None:
         if event.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         event.set()

@@ -97,7 +97,9 @@ class RunFolder:
         former = Recipe.load(self.recipe).to_dict()
         changed = list(_differences(former, recipe.to_dict()))
         if changed:
-            raise UsageError(f"cannot resume {self.path}: the recipe differs in {', '.join(changed)}; choose another --out")
+            raise UsageError(
+                f"cannot resume {self.path}: the recipe differs in {', '.join(changed)}; choose another --out"
+            )
         if (self.path / "manifest.sha256").read_text().strip() != manifest_digest:
             raise UsageError(f"cannot resume {self.path}: the prepared set has changed; choose another --out")
 
@@ -173,7 +175,16 @@ def write_text(path: Path, text: str) -> None:
 
 def environment() -> dict[str, Any]:
     """What a run was made with: versions, machine, threads, commit, command line."""
-    packages = ("torch", "torchvision", "timm", "lightning-fabric", "numpy", "scikit-learn", "opencv-python-headless", "pillow")
+    packages = (
+        "torch",
+        "torchvision",
+        "timm",
+        "lightning-fabric",
+        "numpy",
+        "scikit-learn",
+        "opencv-python-headless",
+        "pillow",
+    )
     versions = {}
     for package in packages:
         try:

@@ -1,0 +1,66 @@
+"""``hierattn models``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def run(
+    size: Annotated[
+        int | None, typer.Option(min=32, max=2048, help="Side of the image in pixels; without it, each model's own.")
+    ] = None,
+    classes: Annotated[int, typer.Option(min=1, max=100_000, help="Number of classes.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """List every model with what it costs: parameters, multiply-adds and memory, for one image.
+
+    Nothing is downloaded or computed: the counts come from the shapes alone. "Paper" is Table 1's number of millions
+    of parameters, counted with eight classes; ShuffleNetV2's 2.28 there is the network with its 1000 ImageNet classes.
+
+        hierattn models
+
+        hierattn models --size 128 --classes 6 --json
+    """
+    from dataclasses import asdict
+
+    from hierattn.models.complexity import measure_complexity
+    from hierattn.models.registry import list_models, model_spec
+
+    specs = [model_spec(name) for name in list_models()]
+    costs = [measure_complexity(spec.name, num_classes=classes, size=size or spec.input_size) for spec in specs]
+    if as_json:
+        import json
+
+        rows = [
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "classes": classes,
+                "paper_parameters_millions": spec.paper_parameters,
+                **asdict(cost),
+            }
+            for spec, cost in zip(specs, costs, strict=True)
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Models, {classes} classes, one image in float32", header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for heading in ("side", "parameters", "paper, M", "multiply-adds, M", "weights, MB", "largest tensor, MB"):
+        table.add_column(heading, justify="right")
+    for spec, cost in zip(specs, costs, strict=True):
+        table.add_row(
+            spec.name,
+            str(cost.size),
+            f"{cost.parameters:,}",
+            "" if spec.paper_parameters is None else f"{spec.paper_parameters:.2f}",
+            f"{cost.multiply_adds / 1e6:.0f}",
+            f"{cost.weight_bytes / 1e6:.2f}",
+            f"{cost.largest_activation_bytes / 1e6:.2f}",
+        )
+    Console().print(table)

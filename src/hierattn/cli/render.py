@@ -1,0 +1,39 @@
+"""``hierattn render``: a rendered data set, to look at or to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    out: Annotated[Path, typer.Argument(help="A new folder for the set.")],
+    images: Annotated[int, typer.Option(help="How many images.")] = 600,
+    size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
+    seed: Annotated[int, typer.Option(help="Another seed is another set; the same seed is the same set.")] = 0,
+) -> None:
+    """Render a data set of dermoscopy-like lesions in ISIC 2019's own layout.
+
+    Eight classes, each with its own look, out of balance as in practice; several photographs of one lesion; a few
+    near-duplicates under other ids; hairs, rulers, black surrounds. No photograph of a person is behind it, so it may
+    be shown and shared, and it says nothing about how a model does on skin.
+
+    `OUT/contact_sheet.png` shows lesions of every class, `OUT/masks` where each lesion is, `OUT/synthetic.json` what
+    the tables hide. Next: `hierattn prepare OUT PREPARED`.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from hierattn.data.synthetic import render_set
+
+    console = Console()
+    with Progress(console=console) as progress:
+        task = progress.add_task("rendering", total=images)
+        render_set(
+            out, images=images, size=size, seed=seed, progress=lambda done, _: progress.update(task, completed=done)
+        )
+    console.print(
+        f"{images} images in {out}, licence CC0-1.0 (rendered); look at {out / 'contact_sheet.png'}", soft_wrap=True
+    )

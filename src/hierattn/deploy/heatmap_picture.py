@@ -1,0 +1,53 @@
+"""Lay a heat map over the photograph it explains: red speaks for the class, blue against it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+LARGEST_SIDE = 1024
+STRONGEST = 0.6
+"""Opacity where the evidence is largest."""
+
+_FOR, _AGAINST = (214.0, 39.0, 40.0), (31.0, 119.0, 180.0)
+
+
+def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
+    """Colour ``photo`` by ``heatmap``.
+
+    The map is enlarged smoothly; its own cells are coarse, and their borders mean nothing. The largest absolute value
+    gets the full colour, so that colours of two pictures do not compare.
+
+    Parameters
+    ----------
+    photo
+        uint8 RGB, (height, width, 3): the part that was judged, after the crop.
+    heatmap
+        Float, (h, w), of one class.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, at most 1024 pixels a side.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(photo))
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BILINEAR)
+    values = Image.fromarray(np.asarray(heatmap, np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
+    evidence = np.asarray(values, np.float32) / max(float(np.abs(heatmap).max()), 1e-12)
+    colour = np.where(evidence[:, :, None] > 0, np.float32(_FOR), np.float32(_AGAINST))
+    opacity = STRONGEST * np.minimum(np.abs(evidence), 1)[:, :, None]
+    mixed = np.asarray(picture, np.float32) * (1 - opacity) + colour * opacity
+    return Image.fromarray(np.round(mixed).astype(np.uint8))
+
+
+def write_overlay(path: Path, photo: np.ndarray, heatmap: np.ndarray) -> None:
+    """Write :func:`overlay` as PNG, under a temporary name first."""
+    file = io.BytesIO()
+    overlay(photo, heatmap).save(file, "PNG")
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(file.getvalue())
+    os.replace(temporary, path)

@@ -1,0 +1,188 @@
+"""Surgery on an exported graph, all of it in standard ONNX: fold, fix the shapes, add the resize, remove the traces.
+
+Each step takes a model and changes it in place. None changes what the graph computes, but for the last bits where a
+batch normalisation is folded into the convolution before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
+
+
+def fold_batch_norms(model: ModelProto) -> int:
+    """Fold each batch normalisation into the convolution that feeds it alone; returns how many.
+
+    ``W' = W * g / sqrt(v + eps)`` and ``b' = (b - m) * g / sqrt(v + eps) + beta``, in float64.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    readers = _count_readers(graph)
+    folded = 0
+    for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
+        conv = makers.get(norm.input[0])
+        known = conv is not None and all(name in weights for name in [*conv.input[1:], *norm.input[1:]])
+        if conv is None or conv.op_type != "Conv" or readers[conv.output[0]] != 1 or not known:
+            continue
+        scale, shift, mean, variance = (_values(weights[name]) for name in norm.input[1:5])
+        factor = scale / np.sqrt(variance + _attribute(norm, "epsilon", 1e-5))
+        kernel = _values(weights[conv.input[1]])
+        bias = _values(weights[conv.input[2]]) if len(conv.input) > 2 else np.zeros(len(kernel))
+        stem = conv.output[0]
+        _add_weight(graph, f"{stem}.weight", (kernel * factor.reshape(-1, 1, 1, 1)).astype(np.float32))
+        _add_weight(graph, f"{stem}.bias", ((bias - mean) * factor + shift).astype(np.float32))
+        conv.input[:] = [conv.input[0], f"{stem}.weight", f"{stem}.bias"]
+        conv.output[0] = norm.output[0]
+        graph.node.remove(norm)
+        folded += 1
+    return folded
+
+
+def merge_slices(model: ModelProto) -> int:
+    """Merge a Slice that is all another Slice reads, along other axes, into that one; returns how many."""
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    readers = _count_readers(graph)
+    merged = 0
+    for second in [node for node in graph.node if node.op_type == "Slice"]:
+        first = makers.get(second.input[0])
+        if first is None or first.op_type != "Slice" or readers[first.output[0]] != 1:
+            continue
+        if not all(
+            len(node.input) == 5 and all(name in weights for name in node.input[1:]) for node in (first, second)
+        ):
+            continue
+        names = zip(first.input[1:], second.input[1:], strict=True)
+        pairs = [(_values(weights[one]), _values(weights[other])) for one, other in names]
+        if set(pairs[2][0]) & set(pairs[2][1]):
+            continue
+        for place, pair in enumerate(pairs, start=1):
+            name = f"{second.output[0]}.{place}"
+            _add_weight(graph, name, np.concatenate(pair).astype(np.int64))
+            second.input[place] = name
+        second.input[0] = first.input[0]
+        graph.node.remove(first)
+        merged += 1
+    return merged
+
+
+def remove_unused(model: ModelProto) -> None:
+    """Remove the nodes and weights that no output depends on."""
+    graph = model.graph
+    wanted = {output.name for output in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):  # ONNX asks for an order in which a node follows what it reads
+        if any(output in wanted for output in node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    used = [tensor for tensor in graph.initializer if tensor.name in wanted]
+    _replace(graph.node, reversed(kept))
+    _replace(graph.initializer, used)
+
+
+def share_weights(model: ModelProto) -> None:
+    """Keep one of several equal weights: the same pooling matrix or shape is made at every use."""
+    graph = model.graph
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same: dict[str, str] = {}
+    for tensor in graph.initializer:
+        key = (tensor.data_type, tuple(tensor.dims), numpy_helper.to_array(tensor).tobytes())
+        same[tensor.name] = first.setdefault(key, tensor.name)
+    for node in graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+
+
+def add_resize(model: ModelProto, image: str, size: int) -> None:
+    """Put the resize before the graph's one input: uint8 (N, H, W, 3) of any H and W -> (N, size, size, 3).
+
+    ``Resize(linear, antialias, half_pixel, exclude_outside=1)`` on uint8 is Pillow's BILINEAR to within one grey level:
+    ONNX Runtime computes it in the same fixed-point arithmetic. Without ``exclude_outside`` the borders differ by 14
+    levels and more, because weights outside the image then fall on its edge in place of being left out.
+    """
+    graph = model.graph
+    inner = graph.input[0].name
+    sizes = f"{inner}.sizes"
+    _add_weight(graph, sizes, np.array([size, size], np.int64))
+    resize = helper.make_node(
+        "Resize",
+        [image, "", "", sizes],
+        [inner],
+        name="resize",
+        mode="linear",
+        antialias=1,
+        exclude_outside=1,
+        coordinate_transformation_mode="half_pixel",
+        axes=[1, 2],
+    )
+    nodes = [resize, *graph.node]
+    _replace(graph.node, nodes)
+    _replace(graph.input, [helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, ["N", "H", "W", 3])])
+
+
+def name_outputs(model: ModelProto, names: Iterable[str]) -> None:
+    """Give the batch of every output the name of the input's, N, and check that the outputs are called ``names``."""
+    assert [output.name for output in model.graph.output] == list(names)
+    for output in model.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def strip(model: ModelProto) -> None:
+    """Remove what tells of the exporting machine and of the exporter's insides: traces, paths, names of nodes.
+
+    Names of weights and values are numbered anew, so that the same network gives the same bytes.
+    """
+    graph = model.graph
+    model.doc_string = ""
+    del model.metadata_props[:]
+    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    graph.name = "hierattn"
+    outside = {value.name for value in [*graph.input, *graph.output]} | {""}
+    names: dict[str, str] = {name: name for name in outside}
+    for tensor in graph.initializer:
+        names[tensor.name] = f"w{len(names)}"
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type.lower()}_{number}"
+        for output in node.output:
+            names.setdefault(output, f"v{len(names)}")
+    for tensor in graph.initializer:
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+
+
+def _count_readers(graph: GraphProto) -> dict[str, int]:
+    counts: dict[str, int] = dict.fromkeys((output for node in graph.node for output in node.output), 0)
+    for name in [name for node in graph.node for name in node.input] + [output.name for output in graph.output]:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _values(tensor: onnx.TensorProto) -> np.ndarray:
+    return np.asarray(numpy_helper.to_array(tensor), np.float64)
+
+
+def _attribute(node: NodeProto, name: str, default: float) -> float:
+    return next((float(attribute.f) for attribute in node.attribute if attribute.name == name), default)
+
+
+def _add_weight(graph: GraphProto, name: str, values: np.ndarray) -> None:
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+
+
+def _replace(field: object, items: Iterable[object]) -> None:
+    """Put ``items`` in place of a repeated field's."""
+    kept = list(items)
+    copies = [type(item)() for item in kept]
+    for copy, item in zip(copies, kept, strict=True):
+        copy.CopyFrom(item)  # type: ignore[attr-defined]
+    del field[:]  # type: ignore[attr-defined]
+    field.extend(copies)  # type: ignore[attr-defined]

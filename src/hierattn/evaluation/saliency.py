@@ -1,0 +1,101 @@
+"""Where a network looks: Grad-CAM on the last CTH block (Fig. 1's last stage), as a heat map over the photograph.
+
+A heat map says which places raised the score of a class. It does not say that these places are the reason, nor that
+the answer is right.
+
+References
+----------
+Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization, ICCV 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hierattn.errors import UsageError
+
+
+def last_map(model: nn.Module) -> nn.Module:
+    """The module whose output heat maps are drawn from: HierAttn's last CTH block, else the last convolution.
+
+    Raises
+    ------
+    UsageError
+        For a model without a convolution.
+    """
+    stages = getattr(model, "stages", None)
+    if isinstance(stages, nn.ModuleList | nn.Sequential) and len(stages) and hasattr(stages[-1], "cth"):
+        block: nn.Module = stages[-1].cth
+        return block
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        raise UsageError(f"{type(model).__name__} has no convolution to draw a heat map from: name the layer yourself")
+    return convolutions[-1]
+
+
+def grad_cam(
+    model: nn.Module, image: Tensor, class_index: int | None = None, layer: nn.Module | None = None
+) -> np.ndarray:
+    """Grad-CAM: the layer's channels, weighted by the mean gradient of the class's logit, summed, negative parts cut.
+
+    Parameters
+    ----------
+    model
+        Left in the mode and with the gradients that it had.
+    image
+        As the model reads it, (3, H, W) or (1, 3, H, W), float, on the model's device.
+    class_index
+        Of the logit; None is the predicted class.
+    layer
+        Whose output, (1, C, h, w), is looked at; None is :func:`last_map`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (H, W), 0 to 1; its maximum is 1, or everything is 0 where no place speaks for the class.
+    """
+    batch = image[None] if image.ndim == 3 else image
+    if batch.ndim != 4 or len(batch) != 1:
+        raise UsageError(f"image of shape {tuple(image.shape)}: wanted one, (3, H, W)")
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        # The map enters the rest of the network as a leaf of its own, so that frozen weights have a gradient here too.
+        kept.append(output.detach().requires_grad_())
+        return kept[-1]
+
+    handle = (layer or last_map(model)).register_forward_hook(keep)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.enable_grad():
+            logits = model(batch)
+            chosen = int(logits.argmax()) if class_index is None else class_index
+            if not 0 <= chosen < logits.shape[1]:
+                raise UsageError(f"class {chosen}: wanted 0 to {logits.shape[1] - 1}")
+            (gradient,) = torch.autograd.grad(logits[0, chosen], kept[-1])
+    finally:
+        handle.remove()
+        model.train(was_training)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)  # (1, C, 1, 1)
+    heat = functional.relu((weights * kept[-1].detach()).sum(dim=1, keepdim=True))  # (1, 1, h, w)
+    heat = functional.interpolate(heat, size=batch.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
+    top = heat.max()
+    result: np.ndarray = (heat / top if top > 0 else torch.zeros_like(heat)).float().cpu().numpy()
+    return result
+
+
+def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
+    """Lay a heat map over a photograph: uint8 (H, W, 3) and (H, W) in [0, 1] -> uint8 (H, W, 3).
+
+    Where the heat is 0 the photograph stays as it is; ``strength`` is the opacity where it is 1.
+    """
+    if image.shape[:2] != heat.shape or image.dtype != np.uint8 or not 0 <= strength <= 1:
+        raise UsageError(f"image {image.dtype} {image.shape}, heat {heat.shape}: wanted uint8 and one height and width")
+    colours = colormaps["inferno"](np.clip(heat, 0, 1))[..., :3] * 255
+    opacity = (np.clip(heat, 0, 1) * strength)[..., None]
+    return np.rint(image * (1 - opacity) + colours * opacity).astype(np.uint8)

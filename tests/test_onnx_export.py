@@ -1,0 +1,208 @@
+"""The exported file: PyTorch's numbers, few nodes, nothing of the exporting machine, all or nothing.
+
+Tracing a network takes seconds, so one small export of HierAttn serves most of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from hierattn.data.synthetic import render_lesion
+from hierattn.deploy import parity
+from hierattn.deploy.bundle import read_bundle
+from hierattn.deploy.onnx import Export, export_onnx, export_run
+from hierattn.deploy.parity import check_parity, parity_images
+from hierattn.deploy.predictor import Predictor
+from hierattn.errors import CheckpointError, ParityError, UsageError
+from hierattn.evaluation.calibration import Calibration, OperatingPoint, write_calibration
+from hierattn.image_spec import ImageSpec
+from hierattn.lesions import CODES
+from hierattn.models import create_model
+from hierattn.models.checkpoint import Checkpoint, save_checkpoint
+
+SIZE = 64
+OPTIONS = {"transformer_layers": [1, 1, 1]}
+
+
+def make_checkpoint(seed: int = 0) -> Checkpoint:
+    """A small HierAttn with random weights and statistics, as if it had been trained on rendered lesions."""
+    torch.manual_seed(seed)
+    model = create_model("hierattn_xs", num_classes=8, **OPTIONS)
+    model.train()
+    with torch.no_grad():
+        for _ in range(4):  # fill the batch normalisations' running statistics with something other than 0 and 1
+            model(torch.rand(4, 3, SIZE, SIZE))
+        model.classifier.weight.mul_(4)
+    return Checkpoint(
+        model="hierattn_xs",
+        classes=CODES,
+        image_spec=ImageSpec(size=SIZE),
+        state_dict=model.state_dict(),
+        options=OPTIONS,
+        recipe={"name": "small", "optimiser": {"epochs": 1}},
+        provenance={
+            "hierattn": "0.1.0",
+            "commit": "abc",
+            "source": "synthetic",
+            "licence": "CC0-1.0",
+            "training_images": 40,
+            "validation": {"validation_top1": float("nan")},
+        },
+    )
+
+
+def point(sensitivity: float) -> OperatingPoint:
+    return OperatingPoint(sensitivity, (0.85, 0.97), 0.5, (0.4, 0.6), 120, 100, 50)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("run")
+    (run / "evaluation").mkdir()
+    save_checkpoint(run / "best.safetensors", make_checkpoint())
+    calibration = Calibration(1.7, 0.25, 0.95, point(0.96), point(0.92), "the inner fold")
+    write_calibration(run / "evaluation" / "calibration.json", calibration)
+    report = {"images": 120, "top1": {"value": 0.6, "interval": [0.5, 0.7]}, "melanoma_auc": {"value": None}}
+    (run / "evaluation" / "report.json").write_text(json.dumps(report))
+    return run
+
+
+@pytest.fixture(scope="module")
+def export(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    return export_run(run_folder, tmp_path_factory.mktemp("export") / "deep" / "model.onnx")
+
+
+def test_probabilities_are_pytorchs(export):
+    assert export.parity.images == 16
+    assert export.parity.photos == len(parity.PHOTO_SIZES)
+    assert export.parity.difference <= 1e-4
+    assert export.parity.agreement == 1
+    assert export.parity.ok
+
+
+def test_parity_holds_on_images_that_the_export_did_not_choose(export, run_folder):
+    generator = np.random.default_rng(99)
+    images = [generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8) for _ in range(6)]
+    report = check_parity(export.path, make_checkpoint(), images)
+    assert (report.images, report.photos) == (6, 0)
+    assert report.difference <= 1e-5
+
+
+def test_calibration_and_figures_travel_in_the_file(export):
+    bundle = read_bundle(export.path)[1]
+    assert bundle == export.bundle
+    assert bundle.temperature == 1.7
+    assert (bundle.triage.threshold, bundle.triage.sensitivity) == (0.25, 0.92)
+    assert bundle.triage.interval == (0.85, 0.97)
+    assert bundle.triage.images == 120
+    assert bundle.metrics["top1"]["value"] == 0.6
+    assert bundle.training_data["licence"] == "CC0-1.0"
+    assert bundle.provenance["commit"] == "abc"
+    assert bundle.recipe["name"] == "small"
+
+
+def test_graph_is_small_standard_and_without_run_time_shapes(export):
+    model = onnx.load(export.path)
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.domain for entry in model.opset_import} == {""}
+    assert not {"Shape", "BatchNormalization", "Squeeze", "Expand", "Range", "If", "Loop"} & set(export.operators)
+    assert export.operators["Resize"] == 1
+    assert model.graph.node[0].op_type == "Resize"
+    assert sum(export.operators.values()) < 260
+
+
+def test_nothing_tells_of_the_exporting_machine(export):
+    content = export.path.read_bytes()
+    for trace in (b"site-packages", b".py", b"/home", b"/root", b"stack_trace", str(Path.cwd()).encode()):
+        assert trace not in content
+
+
+def test_any_batch_and_any_size_go_in(export):
+    session = onnxruntime.InferenceSession(export.path, providers=["CPUExecutionProvider"])
+    photo = np.random.default_rng(0).integers(0, 256, (5, 90, 47, 3), dtype=np.uint8)
+    probabilities, risk, heatmap = session.run(None, {"image": photo})
+    assert (probabilities.shape, risk.shape, heatmap.shape) == ((5, 8), (5,), (5, 8, 15, 15))
+    alone = np.concatenate([session.run(["probabilities"], {"image": one[None]})[0] for one in photo])
+    np.testing.assert_allclose(probabilities, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 57), (65, 63), (150, 200), (64, 500), (900, 640)])
+def test_resize_in_the_graph_is_pillows_to_one_grey_level(export, shape):
+    model = onnx.load(export.path)
+    resized = model.graph.node[0].output[0]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(resized, onnx.TensorProto.UINT8, ["N", SIZE, SIZE, 3]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    lesion = render_lesion("BCC", np.random.default_rng(1), 256).image
+    photo = np.asarray(Image.fromarray(lesion).resize(shape[::-1], Image.Resampling.BICUBIC))
+    noisy = photo.astype(int) + np.random.default_rng(2).integers(-20, 20, photo.shape)
+    photo = np.clip(noisy, 0, 255).astype(np.uint8)
+    found = session.run([resized], {"image": photo[None]})[0][0]
+    assert np.abs(found.astype(int) - ImageSpec(size=SIZE).resize(photo).astype(int)).max() <= 1
+
+
+def test_predictor_reads_the_export(export):
+    diagnosis = Predictor.load(export.path)(render_lesion("MEL", np.random.default_rng(3), 128).image, heatmap=True)
+    assert sum(diagnosis.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert diagnosis.heatmap.shape == (8, 15, 15)
+    assert diagnosis.advice.calibrated
+
+
+def test_same_checkpoint_gives_the_same_bytes_and_no_calibration_is_said(run_folder, export, tmp_path):
+    again = export_run(run_folder, tmp_path / "again.onnx")
+    assert again.path.read_bytes() == export.path.read_bytes()
+    assert list(tmp_path.iterdir()) == [again.path]
+
+
+def test_an_export_that_differs_leaves_no_file(tmp_path, export):
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(export.path.read_bytes())
+    with pytest.raises(ParityError, match="differs from PyTorch"):
+        check_parity(copy, make_checkpoint(seed=1))
+    assert not copy.exists()
+
+
+def test_a_bound_that_cannot_be_kept_leaves_nothing_behind(tmp_path, monkeypatch, export):
+    monkeypatch.setattr("hierattn.deploy.onnx.build_graph", lambda network: _without_metadata(export.path))
+    with pytest.raises(ParityError):
+        export_onnx(make_checkpoint(seed=1), tmp_path / "model.onnx", images=parity_images(ImageSpec(size=SIZE))[:2])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_without_evaluation_says_uncalibrated(tmp_path, monkeypatch, export):
+    monkeypatch.setattr("hierattn.deploy.onnx.build_graph", lambda network: _without_metadata(export.path))
+    # The borrowed graph divides by 1.7, which a bound of 1 forgives: only the description is looked at here.
+    bare = export_onnx(make_checkpoint(), tmp_path / "bare.onnx", images=[], tolerance=1.0)
+    assert bare.bundle.temperature == 1
+    assert bare.bundle.triage.threshold is None
+    assert bare.bundle.metrics == {}
+
+
+def _without_metadata(path: Path) -> onnx.ModelProto:
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    return model
+
+
+def test_weights_that_diverged_are_refused(tmp_path):
+    checkpoint = make_checkpoint()
+    next(iter(checkpoint.state_dict.values()))[0] = float("nan")
+    with pytest.raises(CheckpointError, match="not all finite"):
+        export_onnx(checkpoint, tmp_path / "model.onnx")
+
+
+def test_other_endings_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"\.onnx"):
+        export_onnx(make_checkpoint(), tmp_path / "model.pt")
+
+
+def test_folder_without_a_checkpoint_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"best\.safetensors"):
+        export_run(tmp_path, tmp_path / "model.onnx")
