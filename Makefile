@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Compiled modules are kept, but made only for what is imported: compiling all of torch at its installation takes longer.
+unexport PYTHONDONTWRITEBYTECODE
+# One thread a process: threads that wait for one another cost more than they bring on two cores.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup demo test check format lint types imports unit docs clean lock
 .DEFAULT_GOAL := help

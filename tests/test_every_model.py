@@ -1,8 +1,8 @@
 """One suite for every registered model."""
 
+import copy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,30 +16,40 @@ MODELS = list_models()
 CLASSES = 5
 
 
-def _fresh(name: str) -> nn.Module:
+@pytest.fixture(scope="module", params=MODELS)
+def named(request: pytest.FixtureRequest) -> tuple[str, nn.Module]:
+    """Each model once: building is dearer than one small image. Every test sets the mode that it needs."""
     torch.manual_seed(0)
-    return create_model(name, num_classes=CLASSES)
+    return request.param, create_model(request.param, num_classes=CLASSES)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
-    model = _fresh(name).train()
-    loss = F.cross_entropy(model(torch.rand(3, 3, 64, 64)), torch.tensor([0, 2, 4]))
-    loss.backward()
+@pytest.fixture
+def model(named: tuple[str, nn.Module]) -> nn.Module:
+    return named[1]
+
+
+def _images(count: int, height: int = 64, width: int = 64) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def test_every_parameter_gets_a_finite_gradient(model: nn.Module) -> None:
+    model.train().zero_grad()
+    F.cross_entropy(model(_images(3)), torch.tensor([0, 2, 4])).backward()
     for path, parameter in model.named_parameters():
         assert parameter.grad is not None, path
         assert torch.isfinite(parameter.grad).all(), path
-    # Not merely present: a head cut off from its body would leave zeros behind.
-    assert all(parameter.grad.abs().sum() > 0 for parameter in list(model.parameters())[:1])
+    # Not merely there: a head cut off from its body would leave zeros behind.
+    first = next(model.parameters())
+    assert first.grad is not None
+    assert first.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_step_of_training_lowers_the_loss(name: str) -> None:
-    model = _fresh(name).train()
+def test_one_step_down_the_gradient_lowers_the_loss(named: tuple[str, nn.Module]) -> None:
+    model = copy.deepcopy(named[1]).train()
     for part in model.modules():  # the same function before and after: no draws
-        if isinstance(part, nn.Dropout) or hasattr(part, "drop_prob") or type(part).__name__ == "StochasticDepth":
+        if isinstance(part, nn.Dropout) or type(part).__name__ in ("StochasticDepth", "DropPath"):
             part.eval()
-    images, labels = torch.rand(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])
+    images, labels = _images(4), torch.tensor([0, 1, 2, 3])
     loss = F.cross_entropy(model(images), labels)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     length = sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5
@@ -49,105 +59,85 @@ def test_a_step_of_training_lowers_the_loss(name: str) -> None:
         assert F.cross_entropy(model(images), labels) < loss
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_checkpoint_brings_every_bit_back(name: str, tmp_path: Path) -> None:
-    model = _fresh(name)
-    model.train()(torch.rand(2, 3, 64, 64))  # moves the running statistics from their start
-    model.eval()
+def test_a_checkpoint_brings_every_bit_back(named: tuple[str, nn.Module], tmp_path: Path) -> None:
+    name, model = named
+    with torch.no_grad():
+        model.train()(_images(2))  # moves the running statistics from their start
     classes = tuple(f"C{index}" for index in range(CLASSES))
     save_checkpoint(tmp_path / "model.safetensors", Checkpoint(name, classes, ImageSpec(), model.state_dict()))
     again = load_checkpoint(tmp_path / "model.safetensors").build()
     assert list(again.state_dict()) == list(model.state_dict())
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in again.state_dict().items())
-    x = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.equal(again(x), model(x))
+        assert torch.equal(again(_images(2)), model.eval()(_images(2)))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_evaluation_is_deterministic_and_blind_to_the_rest_of_the_batch(name: str) -> None:
-    model, x = _fresh(name).eval(), torch.rand(3, 3, 64, 64)
+def test_evaluation_repeats_itself_and_is_blind_to_the_rest_of_the_batch(model: nn.Module) -> None:
+    model.eval()
     with torch.no_grad():
-        together = model(x)
-        assert torch.equal(model(x), together)
-        alone = torch.cat([model(image[None]) for image in x])
-    torch.testing.assert_close(alone, together, atol=1e-4, rtol=1e-4)
+        together = model(_images(3))
+        assert torch.equal(model(_images(3)), together)
+        alone = torch.cat([model(image[None]) for image in _images(3)])
+    torch.testing.assert_close(alone, together, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_training_moves_the_running_statistics_and_evaluation_does_not(name: str) -> None:
-    model = _fresh(name)
-    buffers = {key: value.clone() for key, value in model.named_buffers()}
+def test_training_moves_the_running_statistics_and_evaluation_does_not(model: nn.Module) -> None:
+    before = {key: value.clone() for key, value in model.named_buffers()}
     with torch.no_grad():
-        model.eval()(torch.rand(2, 3, 64, 64))
-        assert all(torch.equal(value, buffers[key]) for key, value in model.named_buffers())
-        model.train()(torch.rand(2, 3, 64, 64))
-    assert not all(torch.equal(value, buffers[key]) for key, value in model.named_buffers())
+        model.eval()(_images(2))
+        assert all(torch.equal(value, before[key]) for key, value in model.named_buffers())
+        model.train()(_images(2))
+    assert not all(torch.equal(value, before[key]) for key, value in model.named_buffers())
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("size", [(65, 79), (97, 64)])
-def test_odd_sizes_and_single_images(name: str, size: tuple[int, int]) -> None:
+def test_one_image_of_odd_size_gives_logits(model: nn.Module) -> None:
     with torch.no_grad():
-        logits = _fresh(name).eval()(torch.rand(1, 3, *size))
+        logits = model.eval()(_images(1, 65, 79))
     assert logits.shape == (1, CLASSES)
     assert torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_channels_last_gives_the_same_logits(name: str) -> None:
-    model, x = _fresh(name).eval(), torch.rand(2, 3, 64, 64)
+def test_channels_last_gives_the_same_logits(model: nn.Module) -> None:
     with torch.no_grad():
-        wanted = model(x)
-        model.to(memory_format=torch.channels_last)
-        torch.testing.assert_close(model(x.to(memory_format=torch.channels_last)), wanted, atol=1e-4, rtol=1e-4)
+        wanted = model.eval()(_images(2))
+        other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+        got = other(_images(2).to(memory_format=torch.channels_last))
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_bfloat16_stays_near_float32(name: str) -> None:
-    model, x = _fresh(name).eval(), torch.rand(2, 3, 64, 64)
+def test_bfloat16_stays_near_float32(model: nn.Module) -> None:
     with torch.no_grad():
-        wanted = model(x)
+        wanted = model.eval()(_images(2))
         with torch.autocast("cpu", torch.bfloat16):
-            mixed = model(x)
-        half = model.to(torch.bfloat16)(x.to(torch.bfloat16))
-    scale = wanted.abs().max() + 0.05
-    assert (mixed.float() - wanted).abs().max() < 0.1 * scale
+            mixed = model(_images(2))
+        half = copy.deepcopy(model).to(torch.bfloat16)(_images(2).to(torch.bfloat16))
+    assert (mixed.float() - wanted).abs().max() < 0.1 * (wanted.abs().max() + 0.05)
     assert half.dtype == torch.bfloat16
     assert torch.isfinite(half).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_export_is_clean_and_equal(name: str) -> None:
-    model, x = _fresh(name).eval(), torch.rand(2, 3, 64, 64)
-    program = torch.export.export(model, (x,))
+def test_export_is_clean_and_equal(model: nn.Module) -> None:
+    x = _images(1)
+    program = torch.export.export(model.eval(), (x,))
     with torch.no_grad():
-        torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(program.module()(x), model(x), atol=1e-4, rtol=1e-3)
     assert not any("randperm" in str(node.target) for node in program.graph.nodes)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("hierattn")])
 @pytest.mark.parametrize("training", [True, False])
-def test_the_compiler_meets_no_graph_break(name: str, training: bool) -> None:
+def test_the_compiler_meets_no_graph_break(training: bool) -> None:
     torch.compiler.reset()
-    model, x = _fresh(name).train(training), torch.rand(2, 3, 64, 64)
+    torch.manual_seed(0)
+    model = create_model("hierattn_xs", CLASSES).train(training)
     # The "eager" back end runs what was captured as it is: this tests the capture, without minutes of C++.
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.manual_seed(3)
-    wanted = model(x)
+    wanted = model(_images(2))
     torch.manual_seed(3)
-    torch.testing.assert_close(compiled(x), wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(compiled(_images(2)), wanted, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_nothing_but_tensors_is_in_the_state(name: str) -> None:
-    with torch.device("meta"):
-        state = create_model(name).state_dict()
-    assert all(isinstance(value, torch.Tensor) for value in state.values())
-    assert not any("pool" in key for key in state)
-
-
-def test_labels_of_one_batch_reach_numpy() -> None:
-    with torch.no_grad():
-        logits = _fresh("hierattn_xs").eval()(torch.rand(2, 3, 64, 64)).numpy()
-    assert logits.dtype == np.float32
+def test_no_constant_of_the_pooling_is_in_the_state(model: nn.Module) -> None:
+    learnt = {name for name, _ in model.named_parameters()}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    assert all(name in learnt or name.endswith(statistics) for name in model.state_dict())

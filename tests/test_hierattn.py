@@ -21,15 +21,14 @@ def xs() -> HierAttn:
 
 
 @pytest.mark.parametrize("attention", ATTENTION_KINDS)
-@pytest.mark.parametrize("branch", [True, False])
-def test_every_attention_trains_with_and_without_branch_attention(attention: str, branch: bool) -> None:
+def test_every_attention_trains_without_skip_and_branch_attention_too(attention: str) -> None:
     torch.manual_seed(0)
-    model = create_model("hierattn_xs", 3, attention=attention, branch_attention=branch, cth_skip=branch)
+    model = create_model("hierattn_xs", 3, attention=attention, branch_attention=False, cth_skip=False)
     model(torch.rand(2, 3, 64, 64)).square().mean().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("size", [(64, 64), (65, 97), (96, 64), (127, 70), (224, 224)])
+@pytest.mark.parametrize("size", [(64, 64), (65, 97), (127, 70)])
 def test_any_size_from_64_up_gives_logits(xs: HierAttn, size: tuple[int, int]) -> None:
     with torch.no_grad():
         assert xs(torch.rand(1, 3, *size)).shape == (1, 8)
@@ -89,7 +88,8 @@ def test_batch_normalisation_has_the_published_constants() -> None:
 
 @pytest.mark.parametrize(("name", "rate"), [("hierattn_xs", 0.05), ("hierattn_s", 0.1), ("hierattn_m", 0.1)])
 def test_dropout_stands_where_the_decision_puts_it(name: str, rate: float) -> None:
-    model = create_model(name)
+    with torch.device("meta"):
+        model = create_model(name)
     dropouts = {path: part.p for path, part in model.named_modules() if isinstance(part, nn.Dropout)}
     assert dropouts.pop("dropout") == 0.1
     assert len(dropouts) == 2 + 4 + 3

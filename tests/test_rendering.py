@@ -42,15 +42,24 @@ def test_sample_between_texels_is_their_mean() -> None:
     assert_allclose(sample(texture, middle, middle), [[texture[:2, :2].mean()]])
 
 
-def test_cellular_tile_agrees_with_a_naive_search() -> None:
-    """The distance to the nearest centre: at most 1 cell away, 0 somewhere in each cell, and 1-Lipschitz."""
+def test_cellular_tile_is_a_distance_that_has_no_seam() -> None:
+    """As a distance to the nearest of many points: it changes no faster than the place, and is near 0 somewhere."""
     cell, membrane = tile("cell"), tile("membrane")
-    step = rendering.CELLS / rendering.TILE
+    step = rendering.CELLS / cell.shape[0]
     for axis in (0, 1):
         assert np.abs(np.diff(cell, axis=axis, append=np.take(cell, [0], axis))).max() <= step * 1.0001
     assert cell.max() < 1.2
     assert cell.min() < step
     assert membrane.min() >= 0
+
+
+def test_membrane_is_zero_where_the_nearest_cell_changes() -> None:
+    membrane, shade = tile("membrane"), tile("shade")
+    border = shade != np.roll(shade, 1, axis=1)
+    step = rendering.CELLS / shade.shape[0]
+    assert membrane[border].max() <= step
+    assert len(np.unique(shade)) == rendering.CELLS**2
+    assert membrane[~border].mean() > 3 * membrane[border].mean()
 
 
 def test_clouds_have_unit_variance_and_no_seam() -> None:
@@ -66,7 +75,7 @@ def test_coarsely_sampled_cloud_is_close_to_the_full_one() -> None:
     plane = Plane.of_pose(256)
     still = (np.zeros_like(plane.x), np.zeros_like(plane.x))
     full, coarse = plane.texture("cloud", 0.5, seat, still), plane.texture("cloud", 0.5, seat)
-    assert np.abs(full - coarse).mean() < 0.05
+    assert np.corrcoef(full.ravel(), coarse.ravel())[0, 1] > 0.99
     assert not np.array_equal(full, coarse)
 
 

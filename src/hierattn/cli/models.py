@@ -9,14 +9,14 @@ import typer
 
 def run(
     size: Annotated[
-        int | None, typer.Option(min=32, max=2048, help="Side of the image in pixels; without it, each model's own.")
+        int | None, typer.Option(min=32, max=1024, help="Side of the image in pixels; without it, each model's own.")
     ] = None,
     classes: Annotated[int, typer.Option(min=1, max=100_000, help="Number of classes.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """List every model with what it costs: parameters, multiply-adds and memory, for one image.
 
-    Nothing is downloaded or computed: the counts come from the shapes alone. "Paper" is Table 1's number of millions
+    Counted on one blank image; nothing is downloaded. "Paper" is Table 1's number of millions
     of parameters, counted with eight classes; ShuffleNetV2's 2.28 there is the network with its 1000 ImageNet classes.
 
         hierattn models

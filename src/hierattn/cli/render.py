@@ -26,14 +26,14 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
-    from hierattn.data.synthetic import render_set
+    from hierattn.data.synthetic import LICENCE, SHEET, render_set
 
     console = Console()
     with Progress(console=console) as progress:
         task = progress.add_task("rendering", total=images)
-        render_set(
-            out, images=images, size=size, seed=seed, progress=lambda done, _: progress.update(task, completed=done)
-        )
-    console.print(
-        f"{images} images in {out}, licence CC0-1.0 (rendered); look at {out / 'contact_sheet.png'}", soft_wrap=True
-    )
+
+        def show(done: int, _: int) -> None:
+            progress.update(task, completed=done)
+
+        render_set(out, images=images, size=size, seed=seed, progress=show)
+    console.print(f"{images} images in {out}, licence {LICENCE}; look at {out / SHEET}", soft_wrap=True)

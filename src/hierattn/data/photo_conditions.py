@@ -84,7 +84,10 @@ class PhotoConditions:
 
 
 def draw_photo(generator: np.random.Generator, *, surround: bool | None = None) -> PhotoConditions:
-    """Draw the conditions of one photograph. ``surround`` forces the black surround or forbids it; None: 8 % have it."""
+    """Draw the conditions of one photograph.
+
+    ``surround`` True or False gives it the black surround or forbids it; with None, 8 % have one.
+    """
     uniform, normal = generator.uniform, generator.normal
     warmth, magenta = normal(0, 0.075), normal(0.025, 0.04)
     gains = np.exp([warmth + magenta, -magenta, magenta - warmth])

@@ -205,7 +205,7 @@ def stamp(size: int, x: Field, y: Field, radius: Field, softness: Field, strengt
 
 @lru_cache(maxsize=8)
 def tile(kind: Texture) -> Field:
-    """One of the endless tiles, (TILE, TILE), the same in every run.
+    """One of the endless tiles, the same in every run: clouds of (TILE, TILE), cells of 16 samples a side.
 
     ``cloud`` and ``grain``: smooth and rough fractal noise of unit variance. ``membrane``: half the difference of the
     distances to the two nearest cell centres, 0 on the border of two cells; ``cell``: the distance to the nearest
@@ -227,25 +227,26 @@ def _fractal(seed: int, slope: float, highest: int) -> Field:
 @lru_cache(maxsize=1)
 def _cellular() -> tuple[Field, Field, Field]:
     generator = np.random.default_rng(13)
-    jitter = generator.uniform(-0.33, 0.33, (2, CELLS, CELLS))
-    # Every second row is shifted by half a cell: closer to the hexagonal mesh of rete ridges than a square one.
-    centre_y, centre_x = np.mgrid[:CELLS, :CELLS] + 0.5 + jitter
-    centre_x += 0.5 * (np.arange(CELLS)[:, None] % 2)
-    shades = generator.uniform(-1, 1, (CELLS, CELLS))
-    y, x = (np.mgrid[:TILE, :TILE] + 0.5) * (CELLS / TILE)
-    first, second, shade = np.full((TILE, TILE), 9.0), np.full((TILE, TILE), 9.0), np.zeros((TILE, TILE))
-    row, column = y.astype(int), x.astype(int)
-    for down in (-2, -1, 0, 1, 2):
-        for along in (-2, -1, 0, 1, 2):
-            near = ((row + down) % CELLS, (column + along) % CELLS)
-            dx = (x - centre_x[near] + CELLS / 2) % CELLS - CELLS / 2
-            dy = (y - centre_y[near] + CELLS / 2) % CELLS - CELLS / 2
-            distance = np.hypot(dx, dy)
+    side = 16 * CELLS
+    # Where each cell's centre lies, counted from the cell's own corner. Every second row is shifted by half a cell:
+    # closer to the hexagonal mesh of rete ridges than a square one.
+    lean_y, lean_x = (0.5 + generator.uniform(-0.33, 0.33, (2, CELLS, CELLS))).astype(np.float32)
+    lean_x += 0.5 * (np.arange(CELLS)[:, None] % 2)
+    shades = generator.uniform(-1, 1, (CELLS, CELLS)).astype(np.float32)
+    place = (np.arange(side, dtype=np.float32) + 0.5) / 16
+    cell = place.astype(int)
+    place -= cell
+    first, second = np.full((2, side, side), 9, np.float32)
+    shade = np.zeros((side, side), np.float32)
+    for down in (-1, 0, 1):
+        for along in (-2, -1, 0, 1):  # two to the left, because shifted rows lean to the right
+            near = np.ix_((cell + down) % CELLS, (cell + along) % CELLS)
+            dx, dy = place[None, :] - along - lean_x[near], place[:, None] - down - lean_y[near]
+            distance = np.sqrt(dx * dx + dy * dy)
             closer = distance < first
             second = np.where(closer, first, np.minimum(second, distance))
             first, shade = np.where(closer, distance, first), np.where(closer, shades[near], shade)
-    membrane, cell, shade = ((second - first) / 2, first, shade)
-    return membrane.astype(np.float32), cell.astype(np.float32), shade.astype(np.float32)
+    return (second - first) / 2, first, shade
 
 
 def sample(texture: Field, u: Field, v: Field) -> Field:

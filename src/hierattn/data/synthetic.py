@@ -39,6 +39,7 @@ from hierattn.lesions import BY_CODE, CODES
 
 __all__ = [
     "LICENCE",
+    "SHEET",
     "LesionAppearance",
     "PhotoConditions",
     "Rendered",

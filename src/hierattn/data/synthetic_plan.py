@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,17 +132,5 @@ def _plan_copies(
     for number, k in enumerate(generator.choice(len(originals), copies, replace=False)):
         source = originals[int(k)]
         lesion_id = "" if generator.random() < 0.5 else f"SYN_C{number + 1:06d}"
-        planned.append(
-            PlannedImage(
-                next_id(),
-                source.code,
-                source.lesion,
-                source.photo,
-                lesion_id,
-                source.age,
-                source.sex,
-                source.site,
-                source.image,
-            )  # fmt: skip
-        )
+        planned.append(replace(source, image=next_id(), lesion_id=lesion_id, copy_of=source.image))
     return planned

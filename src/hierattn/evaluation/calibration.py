@@ -198,7 +198,7 @@ def fit_calibration(
     )
 
 
-def tested(calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0) -> Calibration:
+def judged_on(calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0) -> Calibration:
     """The same calibration, with how it does on images that had no part in it."""
     measured = measure(test, calibration.temperature, calibration.risk_threshold, resamples, seed)
     return replace(calibration, test=measured)

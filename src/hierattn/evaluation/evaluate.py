@@ -28,8 +28,8 @@ from hierattn.evaluation.calibration import (
     WISHED_SENSITIVITY,
     Calibration,
     fit_calibration,
+    judged_on,
     read_calibration,
-    tested,
     write_calibration,
 )
 from hierattn.evaluation.figures import draw_figures, save_figures
@@ -164,7 +164,7 @@ class _Work:
             validation, wished_sensitivity=wished_sensitivity, resamples=self.bootstrap, seed=self.seed
         )
         predictions = self._predict(parts.test, "untouched fold")
-        calibration = tested(fitted, predictions, resamples=self.bootstrap, seed=self.seed)
+        calibration = judged_on(fitted, predictions, resamples=self.bootstrap, seed=self.seed)
         protocol = {"name": "honest", "text": HONEST, "fold": self.trained.fold, "set": self.packed.folder.name}
         return _Judged(predictions, parts.test, validation, calibration, protocol, ())
 
@@ -173,7 +173,7 @@ class _Work:
         own = read_calibration(self.trained.folder / "evaluation" / "calibration.json")
         selection = select_foreign(self.packed, self.trained)
         predictions = self._predict(selection.rows, "foreign set")
-        calibration = tested(own, predictions, resamples=self.bootstrap, seed=self.seed)
+        calibration = judged_on(own, predictions, resamples=self.bootstrap, seed=self.seed)
         protocol = {"name": "foreign", "text": FOREIGN, "fold": None, "set": self.packed.folder.name}
         return _Judged(predictions, selection.rows, None, calibration, protocol, selection.notes)
 

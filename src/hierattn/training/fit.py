@@ -22,9 +22,9 @@ from hierattn.data.folds import check_leaks, split
 from hierattn.data.packed import PackedSet
 from hierattn.errors import DataError, TrainingError, UsageError
 from hierattn.lesions import CODES
-from hierattn.models.checkpoint import Checkpoint, count_parameters, load_checkpoint, save_checkpoint
+from hierattn.models.checkpoint import Checkpoint, count_parameters, save_checkpoint
 from hierattn.models.registry import create_model
-from hierattn.models.transfer import transfer_weights
+from hierattn.models.transfer import load_source, transfer_weights
 from hierattn.training import seed as seeds
 from hierattn.training.averaging import WeightAverage
 from hierattn.training.loop import Progress, TrainingImages, epoch_row, steps_per_epoch, train_epoch, validate
@@ -78,7 +78,7 @@ class Run:
         model = create_model(recipe.model.name, num_classes=len(self.classes), **recipe.model.options)
         self.transferred: frozenset[str] = frozenset()
         if recipe.transfer.checkpoint:
-            report = transfer_weights(model, load_checkpoint(Path(recipe.transfer.checkpoint)))
+            report = transfer_weights(model, load_source(Path(recipe.transfer.checkpoint)))
             self.transferred = frozenset(report.transferred)
             report.save(self.folder.path / "transfer.txt")
             self.listener.note(f"transferred {len(report.transferred)} tensors; the list is in transfer.txt")

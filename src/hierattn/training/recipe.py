@@ -56,8 +56,8 @@ class TransferRecipe:
     Attributes
     ----------
     checkpoint
-        A checkpoint of ours; everything whose name and shape agree is taken over, the classifier of other classes
-        is not.
+        A checkpoint of ours, or foreign weights that ``models.transfer`` knows (MobileViT's, the published code's);
+        what agrees in role and shape is taken over, the classifier never is.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest.

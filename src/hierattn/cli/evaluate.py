@@ -1,0 +1,164 @@
+"""``hierattn evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hierattn.evaluation.predict import Progress
+
+
+def run(
+    run_folder: Annotated[Path, typer.Argument(help="The run folder that 'hierattn train' left.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="A prepared set other than the recipe's: moved, or foreign (all of it)."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    batch_size: Annotated[int, typer.Option(help="Images in one forward pass.")] = 64,
+    bootstrap: Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    sensitivity: Annotated[float, typer.Option(help="What the triage threshold is set for, on the inner fold.")] = 0.95,
+    gallery: Annotated[
+        bool,
+        typer.Option(
+            "--gallery",
+            help="Show real photographs in the report. It then holds pictures of people: keep it to yourself.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json, and nothing else.")] = False,
+) -> None:
+    """Judge a trained run on the fold that it never saw, and write a report to read.
+
+    First the inner fold: it fits the temperature, which makes 80 % mean 80 %, and the threshold from which the advice
+    is to see a clinic. Only then the outer fold, once: accuracy, balanced accuracy, AUC, sensitivity and specificity
+    of every class, each with a 95 % interval over whole lesions or patients. A class that has no image has no figure.
+
+    RUN/evaluation then holds report.html (open it), report.json, predictions.csv, calibration.json and figures.
+    Rendered lesions are shown in the report; photographs of people only with --gallery.
+
+    With --data OTHER, all images of another prepared set are judged with the calibration of the run's own
+    evaluation, and the results lie in RUN/evaluation-OTHER. Images that the run learnt from are left out.
+
+        hierattn evaluate runs/quicktest
+
+        hierattn evaluate runs/isic --data prepared/clinic --json
+    """
+    from rich.console import Console
+
+    from hierattn.evaluation.evaluate import evaluate
+
+    console = Console(stderr=as_json)
+    with _progress(console, quiet=as_json) as progress:
+        result = evaluate(
+            run_folder,
+            prepared=data,
+            device=device,
+            batch_size=batch_size,
+            bootstrap=bootstrap,
+            seed=seed,
+            wished_sensitivity=sensitivity,
+            gallery=gallery,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo((result.folder / "report.json").read_text(encoding="utf-8"), nl=False)
+        return
+    console.print(_headline(result.report))
+    console.print(_classes(result.report))
+    for line in _sentences(result.report):
+        console.print(line, soft_wrap=True)
+    console.print(f"Report: [bold]{result.folder / 'report.html'}[/]", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _progress(console: Console, quiet: bool) -> Iterator[Progress | None]:
+    """A bar for each fold; none where a program reads the output."""
+    if quiet:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+
+        def advance(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done)
+
+        yield advance
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def _headline(report: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+
+    where = report["protocol"]["set"]
+    fold = report["protocol"]["fold"]
+    title = f"{report['run']} on {report['images']} images of {where}" + ("" if fold is None else f", fold {fold}")
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, key in (
+        ("balanced accuracy", "balanced_accuracy"),
+        ("top-1 accuracy", "top1"),
+        ("macro AUC", "macro_auc"),
+        ("cancer AUC", "malignant_auc"),
+        ("melanoma sensitivity", "melanoma_sensitivity"),
+    ):
+        table.add_row(name, _share(report[key]["value"]), _interval(report[key]["interval"]))
+    return table
+
+
+def _classes(report: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="class by class", title_justify="left", title_style="bold")
+    table.add_column("class")
+    for name in ("images", "sensitivity", "95 % interval", "specificity", "precision", "AUC"):
+        table.add_column(name, justify="right")
+    for code in report["class_order"]:
+        row = report["classes"][code]
+        figures = [_share(row[name]["value"]) for name in ("specificity", "precision", "auc")]
+        sensitivity = row["sensitivity"]
+        shown = (_share(sensitivity["value"]), _interval(sensitivity["interval"]))
+        table.add_row(f"{code}  [dim]{row['name']}[/]", str(row["images"]), *shown, *figures)
+    return table
+
+
+def _sentences(report: Mapping[str, Any]) -> list[str]:
+    error, triage = report["calibration"]["expected_calibration_error"], report["triage"]
+    lines = [f"[yellow]{note}[/]" for note in report["notes"]]
+    lines.append(
+        f"Calibration: temperature {triage['temperature']:.3f}; expected calibration error "
+        f"{_share(error['before'])} before, {_share(error['after'])} after."
+    )
+    tested = triage["test"]
+    if triage["risk_threshold"] is None:
+        lines.append("Triage: no threshold, because the inner fold has no lesion that should be seen.")
+    else:
+        lines.append(
+            f"Triage: see a clinic from a risk of {triage['risk_threshold']:.4f} on; sensitivity "
+            f"{_share(tested['sensitivity'])} ({_interval(tested['interval'])}), specificity "
+            f"{_share(tested['specificity'])} ({_interval(tested['specificity_interval'])})."
+        )
+    return [*lines, "Not a medical device."]

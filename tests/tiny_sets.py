@@ -1,0 +1,70 @@
+"""Data sets of a few drawn blobs, in each of the layouts, for the tests of prepare and of the readers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ISIC_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
+
+
+def blob(seed: int, height: int = 30, width: int = 40) -> np.ndarray:
+    """A brown spot on skin, another for every seed."""
+    generator = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    centre = generator.uniform(0.4, 0.6, 2) * (height, width)
+    inside = np.hypot(rows - centre[0], columns - centre[1]) < generator.uniform(0.15, 0.3) * height
+    image = np.where(inside[:, :, None], generator.integers(60, 110, 3), generator.integers(170, 220, 3))
+    return (image + generator.integers(0, 12, image.shape)).astype(np.uint8)
+
+
+def write_image(path: Path, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(blob(seed)).save(path)
+    return path
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], **options: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding=options.pop("encoding", "utf-8")) as file:
+        writer = csv.writer(file, lineterminator=options.get("lineterminator", "\n"))
+        writer.writerow(columns)
+        writer.writerows(rows)
+    return path
+
+
+def one_hot(code: str) -> list[str]:
+    return ["1.0" if column == code else "0.0" for column in ISIC_COLUMNS]
+
+
+def isic_set(folder: Path, labels: Sequence[str], lesions: Sequence[str] | None = None) -> Path:
+    """ISIC 2019's layout; image ``i`` is ``ISIC_000000i`` of class ``labels[i]`` (ISIC's codes)."""
+    names = [f"ISIC_{number:07d}" for number in range(len(labels))]
+    lesions = lesions or [f"L{number}" for number in range(len(labels))]
+    for seed, name in enumerate(names):
+        write_image(folder / "ISIC_2019_Training_Input" / f"{name}.jpg", seed)
+    write_table(
+        folder / "ISIC_2019_Training_GroundTruth.csv",
+        ("image", *ISIC_COLUMNS),
+        [(name, *one_hot(label)) for name, label in zip(names, labels, strict=True)],
+    )
+    write_table(
+        folder / "ISIC_2019_Training_Metadata.csv",
+        ("image", "age_approx", "anatom_site_general", "lesion_id", "sex"),
+        [(name, "45.0", "head/neck", lesion, "male") for name, lesion in zip(names, lesions, strict=True)],
+    )
+    return folder
+
+
+def folder_set(folder: Path, classes: dict[str, int]) -> Path:
+    """One folder of images a class."""
+    seed = 0
+    for name, count in classes.items():
+        for number in range(count):
+            write_image(folder / name / f"{name}_{number}.png", seed)
+            seed += 1
+    return folder
