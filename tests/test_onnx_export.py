@@ -120,7 +120,9 @@ def test_graph_is_small_standard_and_without_run_time_shapes(export):
 
 
 def test_nothing_tells_of_the_exporting_machine(export):
-    content = export.path.read_bytes()
+    model = onnx.load(export.path)
+    del model.graph.initializer[:]  # among random bytes anything may be found
+    content = model.SerializeToString()
     for trace in (b"site-packages", b".py", b"/home", b"/root", b"stack_trace", str(Path.cwd()).encode()):
         assert trace not in content
 

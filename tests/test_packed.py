@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_sets import isic_set
 
 from hierattn.data.manifest import manifest_sha256, read_manifest
 from hierattn.data.packed import IMAGES, INFO, MANIFEST, PackedSet, PackedWriter, is_prepared
@@ -16,41 +16,49 @@ from hierattn.data.prepare import prepare
 from hierattn.errors import DataError
 from hierattn.image_spec import ImageSpec
 from hierattn.photograph import read_photograph
+from tiny_sets import isic_set
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared set of six images, for tests that only look."""
+    place = tmp_path_factory.mktemp("packed")
+    prepare(isic_set(place / "isic", ["MEL", "NV"] * 3), place / "prepared", size=32, folds=3)
+    return place / "prepared"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    source = isic_set(tmp_path / "isic", ["MEL", "NV"] * 3)
-    prepare(source, tmp_path / "prepared", size=32, folds=3)
-    return tmp_path / "prepared"
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, for tests that break something."""
+    return Path(shutil.copytree(whole, tmp_path / "prepared"))
 
 
-def test_row_i_is_image_i_read_and_resized(folder: Path) -> None:
-    packed = PackedSet.open(folder)
+def test_row_i_is_image_i_read_and_resized(whole: Path) -> None:
+    packed = PackedSet.open(whole)
     assert len(packed) == len(packed.images) == 6
     for record, image in zip(packed.records, packed.images, strict=True):
-        wanted = packed.image_spec.resize(read_photograph(folder / record.image))
+        wanted = packed.image_spec.resize(read_photograph(whole / record.image))
         np.testing.assert_array_equal(image, wanted)
 
 
-def test_an_opened_set_says_what_it_is(folder: Path) -> None:
-    packed = PackedSet.open(folder)
-    assert packed.records == read_manifest(folder / MANIFEST)
-    assert packed.manifest_sha256 == manifest_sha256(folder / MANIFEST)
+def test_an_opened_set_says_what_it_is(whole: Path) -> None:
+    packed = PackedSet.open(whole)
+    assert packed.records == read_manifest(whole / MANIFEST)
+    assert packed.manifest_sha256 == manifest_sha256(whole / MANIFEST)
     assert packed.image_spec == ImageSpec(size=32, crop=True)
     assert packed.info["source"] == "isic2019"
     assert packed.info["licence"] == "CC BY-NC 4.0"
 
 
-def test_images_are_mapped_and_read_only(folder: Path) -> None:
-    images = PackedSet.open(folder).images
+def test_images_are_mapped_and_read_only(whole: Path) -> None:
+    images = PackedSet.open(whole).images
     assert isinstance(images, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         images[0, 0, 0, 0] = 1
 
 
-def test_numpy_alone_reads_the_images(folder: Path) -> None:
-    np.testing.assert_array_equal(np.load(folder / IMAGES), PackedSet.open(folder).images)
+def test_numpy_alone_reads_the_images(whole: Path) -> None:
+    np.testing.assert_array_equal(np.load(whole / IMAGES), PackedSet.open(whole).images)
 
 
 def test_a_folder_that_is_no_prepared_set_says_what_to_run(tmp_path: Path) -> None:

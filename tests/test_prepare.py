@@ -10,23 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from PIL import Image
-from tiny_sets import blob, folder_set, isic_set, write_image, write_table
 from typer.testing import CliRunner
 
+from conftest import SHARED
 from hierattn.data.folds import check_leaks, split
 from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, PackedSet
 from hierattn.data.prepare import prepare
 from hierattn.errors import UsageError
-
-LABELS = ["MEL", "NV", "NV", "NV"] * 4
+from tiny_sets import blob, folder_set, isic_set, write_image, write_table
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """16 images of 8 lesions, two images each."""
-    return isic_set(tmp_path / "isic", sorted(LABELS), [f"L{number // 2}" for number in range(16)])
+    """24 images of 12 lesions, two images each: three lesions of melanoma, nine naevi."""
+    return isic_set(tmp_path / "isic", ["MEL"] * 6 + ["NV"] * 18, [f"L{number // 2}" for number in range(24)])
 
 
 def audit_of(folder: Path) -> list[dict[str, str]]:
@@ -71,15 +69,189 @@ def test_a_source_elsewhere_gives_the_same_folds(source: Path, tmp_path: Path) -
 
 def test_counts_and_folds_are_those_of_the_source(source: Path, tmp_path: Path) -> None:
     report = prepare(source, tmp_path / "out", size=32, folds=3)
-    assert (report.images, report.source, report.layout, report.imbalance) == (16, "isic2019", "isic2019", 3.0)
-    assert (report.classes["MEL"].images, report.classes["MEL"].lesions, report.classes["MEL"].patients) == (4, 2, 0)
+    assert (report.images, report.source, report.layout, report.imbalance) == (24, "isic2019", "isic2019", 3.0)
+    assert (report.classes["MEL"].images, report.classes["MEL"].lesions, report.classes["MEL"].patients) == (6, 3, 0)
     records = PackedSet.open(tmp_path / "out").records
     for label, count in report.classes.items():
         held = Counter(record.fold for record in records if record.label == label)
         assert count.per_fold == [held[fold] for fold in range(3)]
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:  # noqa: F811
-    """18 images of 9 lesions, two images each: three lesions of melanoma."""
-    return isic_set(tmp_path / "isic", ["MEL"] * 6 + ["NV"] * 12, [f"L{number // 2}" for number in range(18)])
+def test_no_lesion_crosses_folds_and_each_fold_tests_every_class(source: Path, tmp_path: Path) -> None:
+    prepare(source, tmp_path / "out", size=32, folds=3)
+    records = PackedSet.open(tmp_path / "out").records
+    check_leaks(records)
+    for fold in range(3):
+        parts = split(records, fold)
+        for rows in (parts.train, parts.validation, parts.test):
+            assert {records[row].label for row in rows} == {"MEL", "NV"}
+            others = {records[row].lesion for row in set(range(len(records))) - set(rows)}
+            assert not {records[row].lesion for row in rows} & others
+
+
+def test_identical_files_under_two_names_are_one_group_and_are_told(source: Path, tmp_path: Path) -> None:
+    folder = source / "ISIC_2019_Training_Input"
+    shutil.copy(folder / "ISIC_0000000.jpg", folder / "ISIC_0000020.jpg")  # a melanoma as a naevus
+    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    records = PackedSet.open(tmp_path / "out").records
+    assert records[0].group == records[1].group == records[20].group == records[21].group
+    assert "1 file is a copy of another, byte for byte: in one group; 1 of them with two labels" in report.notes
+
+
+def test_the_audit_lists_every_image_of_the_source(source: Path, tmp_path: Path) -> None:
+    folder = source / "ISIC_2019_Training_Input"
+    (folder / "ISIC_0000010.jpg").write_bytes(b"")
+    (folder / "ISIC_0000011.jpg").rename(folder / "stray.jpg")
+    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    rows = {Path(row["image"]).stem: row for row in audit_of(tmp_path / "out")}
+    assert set(rows) == {f"ISIC_{number:07d}" for number in range(24)} | {"stray"}
+    assert rows["ISIC_0000010"]["reason"].startswith("ISIC_0000010.jpg is empty")
+    assert rows["ISIC_0000011"]["reason"] == "no image file"
+    assert rows["stray"]["reason"] == "no row of the table names it"
+    assert Counter(row["status"] for row in rows.values()) == {"kept": 22, "dropped": 3}
+    assert (report.images, len(report.dropped)) == (22, 3)
+
+
+def test_a_surround_is_cropped_and_the_audit_says_so(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 3, "NV": 3})
+    rows, columns = np.mgrid[:120, :160]
+    inside = np.hypot(rows - 60, columns - 80) < 40
+    round_field = np.where(inside[:, :, None], blob(0, 120, 160), 5).astype(np.uint8)
+    Image.fromarray(round_field).save(source / "MEL" / "MEL_0.png")
+    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "plain", size=32, folds=3, crop="none")
+    assert report.cropped == 1
+    row = next(row for row in audit_of(tmp_path / "out") if row["image"].endswith("MEL_0.png"))
+    assert (row["cropped"], row["width"], row["height"]) == ("yes", "160", "120")
+    box = [int(value) for value in row["box"].split(",")]
+    assert np.abs(np.subtract(box, (40, 20, 120, 100))).max() <= 2
+    cropped, plain = (PackedSet.open(tmp_path / name) for name in ("out", "plain"))
+    assert (cropped.image_spec.crop, plain.image_spec.crop) == (True, False)
+    left, top, right, bottom = box
+    np.testing.assert_array_equal(cropped.images[0], cropped.image_spec.resize(round_field[top:bottom, left:right]))
+    np.testing.assert_array_equal(plain.images[0], plain.image_spec.resize(round_field))
+
+
+def test_an_exif_rotation_is_undone_before_anything_is_measured(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 3, "NV": 3})
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(blob(1)).save(source / "MEL" / "MEL_0.png", exif=exif)
+    prepare(source, tmp_path / "out", size=32, folds=3)
+    packed = PackedSet.open(tmp_path / "out")
+    assert (packed.records[0].width, packed.records[0].height) == (30, 40)
+    np.testing.assert_array_equal(packed.images[0], packed.image_spec.resize(np.rot90(blob(1), -1)))
+
+
+def test_your_own_groups_are_kept_together(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 9, "NV": 9})
+    rows = [(f"{label}_{number}.png", number // 3) for label in ("MEL", "NV") for number in range(9)]
+    write_table(source / "groups.csv", ("image", "patient"), rows)
+    prepare(source, tmp_path / "out", size=32, folds=3)
+    folds = {(record.patient, record.fold) for record in PackedSet.open(tmp_path / "out").records}
+    assert len(folds) == 3
+
+
+def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    prepare(source, tmp_path / "out", size=32, folds=3, progress=lambda *done: seen.append(done))
+    assert seen == [(number, 24) for number in range(1, 25)]
+
+
+# --- an OUT that is there already -------------------------------------------------------------------------------
+
+
+def test_a_prepared_folder_is_replaced_only_when_asked(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, size=32, folds=3)
+    before = contents(out)
+    with pytest.raises(UsageError, match="--overwrite"):
+        prepare(source, out, size=40, folds=3)
+    assert contents(out) == before
+    prepare(source, out, size=40, folds=3, overwrite=True)
+    assert PackedSet.open(out).image_spec.size == 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
+
+
+def test_anything_else_is_never_replaced(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter.txt").write_text("years of work")
+    (tmp_path / "file").write_text("x")
+    for place in (out, tmp_path / "file", source):
+        with pytest.raises(UsageError):
+            prepare(source, place, size=32, folds=3, overwrite=True)
+    assert (out / "chapter.txt").read_text() == "years of work"
+    assert (source / "ISIC_2019_Training_GroundTruth.csv").is_file()
+
+
+def test_an_empty_folder_is_filled(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    prepare(source, tmp_path / "out", size=32, folds=3)
+    assert len(PackedSet.open(tmp_path / "out")) == 24
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(5, "Input/output error"), RuntimeError])
+def test_stopped_halfway_nothing_is_left_and_the_former_set_stays(
+    source: Path, tmp_path: Path, stop: BaseException
+) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, size=32, folds=3)
+    before = contents(out)
+
+    def interrupt(done: int, _: int) -> None:
+        if done == 10:
+            raise stop
+
+    for place, overwrite in ((out, True), (tmp_path / "new", False)):
+        with pytest.raises(BaseException):  # noqa: B017
+            prepare(source, place, size=40, folds=3, overwrite=overwrite, progress=interrupt)
+    assert contents(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def command() -> object:
+    import typer
+
+    from hierattn.cli.prepare import run
+
+    app = typer.Typer()
+    app.command()(run)
+    return app
+
+
+def test_the_command_shows_what_matters(source: Path, tmp_path: Path) -> None:
+    (source / "ISIC_2019_Training_Input" / "ISIC_0000010.jpg").write_text("not an image")
+    write_image(source / "ISIC_2019_Training_Input" / "stray.jpg", 50)
+    done = CliRunner().invoke(command(), [str(source), str(tmp_path / "out"), "--size", "32", "--folds", "3"])  # type: ignore[arg-type]
+    assert done.exit_code == 0, done.output
+    for words in ("melanoma", "2 left out", "ISIC_0000010.jpg is not an image", "imbalance 2.8", "leaks 0", "3 folds"):
+        assert words in done.output
+
+
+def test_json_is_the_report_and_nothing_else(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = CliRunner().invoke(command(), [str(source), str(out), "--size", "32", "--folds", "3", "--json"])  # type: ignore[arg-type]
+    report = json.loads(done.stdout)
+    assert (report["images"], report["leaks"], report["image_spec"]["size"]) == (24, 0, 32)
+    assert report["manifest_sha256"] == PackedSet.open(out).manifest_sha256
+    assert report["classes"]["NV"]["lesions"] == 9
+
+
+@pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the real photographs in ../shared")
+def test_real_phone_photographs_prepare_whole(tmp_path: Path) -> None:
+    """A subset of 72 real photographs through the whole of prepare, in PAD-UFES-20's own layout."""
+    real = SHARED / "data" / "pad-ufes-20"
+    with (real / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    taken = [row for code in ("MEL", "NEV", "BCC") for row in [r for r in rows if r["diagnostic"] == code][:24]]
+    write_table(tmp_path / "pad" / "metadata.csv", list(rows[0]), [list(row.values()) for row in taken])
+    report = prepare(tmp_path / "pad", tmp_path / "out", images=real / "images", size=32, folds=3)
+    assert (report.images, report.cropped, report.source) == (72, 0, "pad-ufes-20")
+    assert {row.reason for row in report.dropped} == {"no row of the table names it"}
+    packed = PackedSet.open(tmp_path / "out")
+    packed.verify()
+    assert all((packed.folder / record.image).is_file() for record in packed.records)

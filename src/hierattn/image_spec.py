@@ -89,6 +89,6 @@ class ImageSpec:
 
     def scale(self, images: np.ndarray) -> np.ndarray:
         """Scale resized uint8 images, (batch, size, size, 3) -> (batch, 3, size, size), float32."""
-        values = images.astype(np.float32) / np.float32(255)
+        values: np.ndarray = images.astype(np.float32) / np.float32(255)
         values = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))

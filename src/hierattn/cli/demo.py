@@ -61,7 +61,7 @@ def run(
         export.run(trained, bundle)
     photograph = _untouched_photograph(prepared)
     with _step(console, f"hierattn predict {photograph} --model {bundle}"):
-        predict.run([photograph], model=bundle)
+        predict.run([photograph], model=str(bundle))
     console.print(
         f"\nDone in {time.perf_counter() - began:.0f} s. Report: [bold]{trained / 'evaluation' / 'report.html'}[/]",
         soft_wrap=True,

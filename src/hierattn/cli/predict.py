@@ -92,7 +92,7 @@ def _answer(
 
 def _draw(path: Path, diagnosis: Diagnosis, out: Path, crop: bool) -> None:
     from hierattn.deploy.heatmap_picture import write_overlay
-    from hierattn.deploy.predictor import crop_surround, to_photograph
+    from hierattn.deploy.photo_input import crop_surround, to_photograph
 
     photo = to_photograph(path)
     write_overlay(out, crop_surround(photo)[0] if crop else photo, diagnosis.heatmap_of(diagnosis.label))

@@ -141,6 +141,9 @@ def _draw_outline(traits: Mapping[str, float], generator: np.random.Generator) -
     return np.minimum(outline, np.float32(0.95))
 
 
+NO_DOTS = Dots(*(np.zeros(0, np.float32) for _ in range(4)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Places:
     """Draws places by the outline: ``depth`` 0 is the middle, 1 the border."""
@@ -176,6 +179,8 @@ class _Places:
         apart: int = 1,
     ) -> Dots:
         count = round(number)
+        if count == 0:
+            return NO_DOTS
         x, y = self.scatter(count, inner, outer, apart)
         sizes = self.generator.uniform(*radius, count).astype(np.float32)
         return Dots(x, y, sizes, self.generator.uniform(*strength, count).astype(np.float32))
@@ -262,12 +267,12 @@ def _draw_streaks(number: int, places: _Places) -> list[tuple[Field, Field, Fiel
     curves = []
     for _ in range(number):
         theta = sector + generator.uniform(-spread, spread) + np.linspace(0, generator.normal(0, 0.06), 8)
-        x, y = places.at(theta, np.linspace(0.82, generator.uniform(1.08, 1.24), 8))
+        x, y = places.at(theta, np.linspace(0.8, generator.uniform(1.05, 1.2), 8))
         bulb = generator.random() < 0.5
-        width = 0.035 * np.linspace(1, 0.6, 8)
+        width = generator.uniform(0.022, 0.038) * np.linspace(1.2, 0.6, 8)
         if bulb:
             width[-2:] *= 2
-        curves.append((x, y, width.astype(np.float32), 1.0))
+        curves.append((x, y, width.astype(np.float32), float(generator.uniform(0.5, 1))))
     return curves
 
 

@@ -1,4 +1,4 @@
-"""The deed of a rendered lesion: paint skin, pigment, vessels and keratin of a drawn appearance onto a plane.
+"""The deed of a rendered lesion: paint the pigment, vessels and keratin of a drawn appearance onto skin.
 
 Each structure of dermoscopy is one function, named as the structure. It adds to the tissue's chromophores, to its
 height, or lays a cover on top; :func:`paint` calls them from the depth to the surface.
@@ -7,48 +7,12 @@ height, or lays a cover on top; :func:`paint` calls them from the depth to the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from hierattn.data.lesion_appearance import ANGLES, LesionAppearance
-from hierattn.data.rendering import Dots, Field, Plane, reflectance, smoothstep
-
-
-@dataclass(eq=False)
-class Tissue:
-    """What lies at every pixel, each a :data:`Field`.
-
-    ``inside`` is the lesion's coverage, 0 to 1; ``depth`` the distance from its border inwards over its radius,
-    negative outside. ``melanin``, ``blood`` and ``deep`` are absorbances, ``height`` is what the light shows, and
-    ``covers`` are opaque things on top: coverage and colour (linear RGB), the lowest first.
-    """
-
-    plane: Plane
-    lesion: LesionAppearance
-    inside: Field
-    depth: Field
-    bays: Field
-    patches: Field
-    melanin: Field
-    blood: Field
-    deep: Field
-    height: Field
-    covers: list[tuple[Field, tuple[float, float, float]]] = field(default_factory=list)
-
-    def colour(self) -> Field:
-        """Linear RGB, (3, size, size)."""
-        colour = reflectance(self.melanin, self.blood, self.deep)
-        for coverage, rgb in self.covers:
-            colour += coverage * (np.array(rgb, np.float32)[:, None, None] - colour)
-        return colour
-
-    def patch(self, dots: Dots, raggedness: float, softness: float = 0.5) -> Field:
-        """Coverage of large discs whose edge noise has made ragged."""
-        cone = self.plane.dots(dots, softness=1.9)
-        return smoothstep(
-            0.5 - softness / 2, 0.5 + softness / 2, cone * (1 + np.float32(raggedness * 0.3) * self.patches)
-        )
+from hierattn.data.lesion_appearance import LesionAppearance
+from hierattn.data.rendering import Dots, Plane, smoothstep
+from hierattn.data.tissue import Tissue, skin
 
 
 def paint(plane: Plane, lesion: LesionAppearance) -> Tissue:
@@ -58,40 +22,6 @@ def paint(plane: Plane, lesion: LesionAppearance) -> Tissue:
         if lesion.traits[name] > 0:
             structure(tissue, lesion.traits[name])
     return tissue
-
-
-def skin(plane: Plane, lesion: LesionAppearance) -> Tissue:
-    """Skin with its mottle and furrows, and the outline of the lesion that will lie in it."""
-    seats, around, traits = lesion.textures, lesion.skin, lesion.traits
-    mottle = plane.texture("cloud", 0.7, seats["mottle"])
-    grain = plane.texture("grain", 0.22, seats["skin"])
-    membrane = plane.texture("membrane", around.furrow_period, seats["furrows"])
-    furrows = 1 - smoothstep(0.0, 0.3, membrane)
-    bays, patches = plane.texture("cloud", 0.5, seats["bays"]), plane.texture("cloud", 0.4, seats["patches"])
-    depth = _depth(plane, lesion, bays, patches)
-    border = traits["border"]
-    inside = smoothstep(-border, border, depth)
-    uneven = np.float32(around.mottle)
-    return Tissue(
-        plane,
-        lesion,
-        inside,
-        depth,
-        bays,
-        patches,
-        melanin=around.melanin * (1 + 0.3 * uneven * mottle + 0.06 * grain + 0.10 * around.furrows * furrows),
-        blood=around.blood
-        * np.maximum(0.1, 1 + 0.5 * uneven * patches + 0.08 * grain - 0.10 * around.furrows * furrows),
-        deep=np.zeros_like(inside),
-        height=-0.006 * around.furrows * furrows * (1 - 0.6 * inside) + 0.003 * grain,
-    )
-
-
-def _depth(plane: Plane, lesion: LesionAppearance, bays: Field, patches: Field) -> Field:
-    ragged = np.float32(lesion.traits["ragged"])
-    x, y = plane.x + ragged * bays, plane.y + ragged * patches
-    direction = (np.arctan2(y, x) * np.float32(ANGLES / (2 * np.pi))).astype(np.int32) % ANGLES
-    return (lesion.outline[direction] - np.hypot(x, y)) / np.float32(lesion.traits["radius"])
 
 
 def base(tissue: Tissue, _: float) -> None:

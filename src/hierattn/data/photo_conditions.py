@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hierattn.data.lesion_structures import Tissue
 from hierattn.data.rendering import Dots, Field, Plane, Strokes, blur, smoothstep
+from hierattn.data.tissue import Tissue
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def draw_photo(generator: np.random.Generator, *, surround: bool | None = None) 
 def _draw_hairs(generator: np.random.Generator) -> Strokes:
     """Hairs of one common direction, each a bow."""
     count, heading = int(generator.integers(2, 16)), generator.uniform(0, np.pi)
-    width = generator.uniform(0.010, 0.022)
+    width = generator.uniform(0.008, 0.018)
     along = np.linspace(-0.5, 0.5, 24)
     curves = []
     for _ in range(count):

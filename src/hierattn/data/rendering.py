@@ -141,7 +141,7 @@ class Plane:
         cosine, sine = np.float32(np.cos(seat.angle) * scale), np.float32(np.sin(seat.angle) * scale)
         u, v = cosine * x - sine * y + np.float32(seat.u), sine * x + cosine * y + np.float32(seat.v)
         values = sample(tile(kind), u, v)
-        return values if step == 1 else spread @ values @ spread.T
+        return (values if step == 1 else spread @ values @ spread.T).astype(np.float32, copy=False)
 
     def dots(self, dots: Dots, softness: float = 0.35) -> Field:
         """Coverage of discs, 0 to 1; their edge is ``softness`` of the radius wide, and a pixel at the least."""
@@ -246,7 +246,7 @@ def _cellular() -> tuple[Field, Field, Field]:
             closer = distance < first
             second = np.where(closer, first, np.minimum(second, distance))
             first, shade = np.where(closer, distance, first), np.where(closer, shades[near], shade)
-    return (second - first) / 2, first, shade
+    return ((second - first) / 2).astype(np.float32, copy=False), first, shade
 
 
 def sample(texture: Field, u: Field, v: Field) -> Field:
@@ -291,7 +291,7 @@ def blur(image: Field, sigma: float) -> Field:
     if sigma < 0.25:
         return image
     matrix = _blur_matrix(image.shape[-1], sigma)
-    return matrix @ image @ matrix.T
+    return (matrix @ image @ matrix.T).astype(np.float32, copy=False)
 
 
 def reflectance(melanin: Field, blood: Field, deep: Field) -> Field:

@@ -66,6 +66,8 @@ class CalibratedNetwork(nn.Module):
     """
 
     risk_weights: Tensor
+    mean: Tensor
+    std: Tensor
     spread: Tensor
 
     def __init__(

@@ -38,7 +38,7 @@ def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BILINEAR)
     values = Image.fromarray(np.asarray(heatmap, np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
     evidence = np.asarray(values, np.float32) / max(float(np.abs(heatmap).max()), 1e-12)
-    colour = np.where(evidence[:, :, None] > 0, np.float32(_FOR), np.float32(_AGAINST))
+    colour = np.where(evidence[:, :, None] > 0, np.asarray(_FOR, np.float32), np.asarray(_AGAINST, np.float32))
     opacity = STRONGEST * np.minimum(np.abs(evidence), 1)[:, :, None]
     mixed = np.asarray(picture, np.float32) * (1 - opacity) + colour * opacity
     return Image.fromarray(np.round(mixed).astype(np.uint8))

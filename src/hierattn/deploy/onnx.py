@@ -7,27 +7,25 @@ standard operators are used, so that ONNX Runtime on a server, a phone or in a b
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 import hierattn
 from hierattn.deploy.bundle import HEATMAP, INPUT, PROBABILITIES, RISK, Bundle
+from hierattn.deploy.description import describe, find_calibration, find_report
 from hierattn.deploy.exportable import CalibratedNetwork
 from hierattn.deploy.parity import TOLERANCE, ParityReport, check_parity
-from hierattn.deploy.triage import TriageSettings
 from hierattn.errors import BundleError, CheckpointError, UsageError, require
-from hierattn.evaluation.calibration import Calibration, read_calibration, to_json, undefined_as_none
 from hierattn.lesions import TRIAGE_GROUP
 from hierattn.models.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 
@@ -39,15 +37,8 @@ OPSET = 20
 
 IR_VERSION = 9  # what opset 20 came with; newer exporters would stamp a newer one, which older runtimes refuse
 
-CHECKPOINT, EVALUATION, CALIBRATION, REPORT = "best.safetensors", "evaluation", "calibration.json", "report.json"
-FIGURES = ("images", "top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity")
-"""What is copied from ``report.json``."""
-
-HEATMAPS = {
-    "branch": "exact parts of the logits by place, from branch attention's pixels on a grid of 15 x 15; docs/bundle.md",
-    "last stage": "exact parts of the logits by place, from the last stage's map; docs/bundle.md",
-    "features": "class activation map: exact parts of the logits by place, from the last map; docs/bundle.md",
-}
+CHECKPOINT, EVALUATION = "best.safetensors", "evaluation"
+"""In a run folder: the weights, and the folder that 'hierattn evaluate' writes."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +130,7 @@ def export_onnx(
     onnx = require("onnx", "train")
     require("onnxscript", "train")
     model = checkpoint.build()
-    calibration = _calibration(evaluation)
+    calibration = find_calibration(evaluation)
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,
@@ -147,16 +138,11 @@ def export_onnx(
         1.0 if calibration is None else calibration.temperature,
         heatmap=heatmap,
     )
-    bundle = describe(checkpoint, count_parameters(model), calibration, _report(evaluation), network.evidence_from)
+    bundle = describe(checkpoint, count_parameters(model), calibration, find_report(evaluation), network.evidence_from)
     proto = build_graph(network)
-    for key, value in sorted(bundle.to_metadata().items()):
-        onnx.helper.set_model_props(proto, {**_props(proto), key: value})
+    onnx.helper.set_model_props(proto, bundle.to_metadata())
     onnx.checker.check_model(proto, full_check=True)
     return _publish(proto, out, bundle, checkpoint, images, tolerance)
-
-
-def _props(proto: onnx.ModelProto) -> dict[str, str]:
-    return {entry.key: entry.value for entry in proto.metadata_props}
 
 
 def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
@@ -211,69 +197,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def describe(
-    checkpoint: Checkpoint,
-    parameters: int,
-    calibration: Calibration | None,
-    report: Mapping[str, Any],
-    evidence_from: str = "",
-) -> Bundle:
-    """What the bundle says of itself, gathered from the checkpoint and what lies beside it."""
-    provenance = undefined_as_none(dict(checkpoint.provenance))
-    data = {key: provenance.pop(key, "") for key in ("source", "licence", "citation")}
-    data["images"] = provenance.pop("training_images", None)
-    return Bundle(
-        model=checkpoint.model,
-        parameters=parameters,
-        classes=checkpoint.classes,
-        image_spec=checkpoint.image_spec,
-        temperature=1.0 if calibration is None else calibration.temperature,
-        triage=_triage(checkpoint.classes, calibration),
-        calibration={} if calibration is None else to_json(calibration),
-        training_data=data,
-        metrics=undefined_as_none({key: report[key] for key in FIGURES if key in report}),
-        provenance={**provenance, "exported_by": hierattn.__version__, "options": dict(checkpoint.options)},
-        recipe=undefined_as_none(dict(checkpoint.recipe)),
-        heatmap=HEATMAPS.get(evidence_from, ""),
-    )
-
-
-def _triage(classes: Sequence[str], calibration: Calibration | None) -> TriageSettings:
-    group = tuple(code for code in classes if code in TRIAGE_GROUP)
-    values = None if calibration is None else to_json(calibration)
-    if values is None or values["risk_threshold"] is None:
-        return TriageSettings(group=group)
-    test = values["test"] or {}
-    interval = test.get("interval") or [None, None]
-    measured = test.get("sensitivity") is not None and None not in interval
-    return TriageSettings(
-        group=group,
-        threshold=values["risk_threshold"],
-        wished_sensitivity=values["wished_sensitivity"],
-        sensitivity=test["sensitivity"] if measured else None,
-        interval=(interval[0], interval[1]) if measured else None,
-        images=int(test["images"]) if measured else 0,
-    )
-
-
-def _calibration(evaluation: Path | None) -> Calibration | None:
-    if evaluation is None or not (evaluation / CALIBRATION).is_file():
-        return None
-    return read_calibration(evaluation / CALIBRATION)
-
-
-def _report(evaluation: Path | None) -> dict[str, Any]:
-    """``report.json`` as it lies there; empty where there is none."""
-    path = None if evaluation is None else evaluation / REPORT
-    if path is None or not path.is_file():
-        return {}
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path} is no report ({error}); evaluate the run again") from None
-    return report if isinstance(report, dict) else {}
 
 
 def _publish(

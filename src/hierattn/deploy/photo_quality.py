@@ -1,8 +1,8 @@
 """Is the photograph fit to be judged? Blur, exposure, glare, size and colour, by numpy alone (§5, abstention).
 
-A network answers whatever it is shown. These checks look at a reduced copy of the picture, about half as large
-as the network sees it, and turn away what no one could judge. The limits were set on real photographs so that few of them are turned
-away; docs/bundle.md has the shares, and how often each check notices a spoilt copy of a good photograph.
+A network answers whatever it is shown. These checks look at a reduced copy of the picture, about half as large as the
+network sees it, and turn away what no one could judge. The limits were set on real photographs, so that few of them are
+turned away.
 
 The checks know nothing of lesions: a sharp, well-lit photograph of a knee passes.
 """

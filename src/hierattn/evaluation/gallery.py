@@ -91,7 +91,7 @@ def _picture(
     model: nn.Module, pixels: Any, predictions: Predictions, place: int, spec: ImageSpec, device: str
 ) -> Picture:
     photo = np.ascontiguousarray(pixels)
-    batch = torch.from_numpy(photo)[None].to(device)
+    batch = torch.from_numpy(np.array(photo))[None].to(device)
     answer = int(predictions.predicted[place])
     heat = grad_cam(model, normalise(to_unit(batch, spec.size), spec), answer, last_map(model))
     if heat.shape != photo.shape[:2]:

@@ -6,7 +6,9 @@ The file holds a weight and a bias for every convolution, under torchvision's na
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,8 +75,9 @@ def _set(norm: nn.BatchNorm2d, bias: Tensor, mean: Tensor, variance: Tensor) -> 
     norm.bias.copy_(bias + mean)
 
 
-def _follow_input(bias: Tensor):  # type: ignore[no-untyped-def]
-    def hook(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+def _follow_input(bias: Tensor) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    def hook(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
         _set(norm, bias, inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), correction=0))
 
     return hook

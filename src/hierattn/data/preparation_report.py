@@ -1,0 +1,167 @@
+"""What prepare tells: counts for the screen and ``prepared.json``, and the audit of every image of the source."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import hierattn
+from hierattn.data.adaptive_crop import Box
+from hierattn.data.manifest import Record
+from hierattn.data.packed import FORMAT
+from hierattn.image_spec import ImageSpec
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """What became of one image of the source."""
+
+    image: str
+    status: str
+    reason: str = ""
+    cropped: str = "no"
+    box: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """One class of a prepared set.
+
+    Attributes
+    ----------
+    images, lesions, patients, groups
+        Counts. An image without a lesion id counts as one lesion; ``patients`` is 0 where the set names none.
+    per_fold
+        Images in each fold.
+    """
+
+    images: int
+    lesions: int
+    patients: int
+    groups: int
+    per_fold: list[int]
+
+
+@dataclass(frozen=True)
+class PreparationReport:
+    """What prepare did; :meth:`to_dict` for ``--json``.
+
+    Attributes
+    ----------
+    out
+        The prepared folder.
+    source, licence, citation, layout
+        Which set, and how it was read.
+    image_spec, crop
+        What every image went through.
+    images, cropped
+        How many were kept, and how many of these were cropped.
+    classes
+        Code -> counts.
+    imbalance
+        Images of the largest class over images of the smallest (§3.2.2).
+    folds, seed
+        As asked for.
+    dropped
+        The images left out, each with its reason.
+    notes
+        Anything else worth knowing, a line each.
+    manifest_sha256
+        Of the manifest.
+    seconds
+        It took.
+    """
+
+    out: Path
+    source: str
+    licence: str
+    citation: str
+    layout: str
+    image_spec: ImageSpec
+    crop: str
+    images: int
+    cropped: int
+    classes: dict[str, ClassCount]
+    imbalance: float
+    folds: int
+    seed: int
+    dropped: list[AuditRow]
+    notes: list[str]
+    manifest_sha256: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "out": str(self.out), "leaks": 0}
+
+
+def count_classes(records: Sequence[Record], folds: int) -> dict[str, ClassCount]:
+    """Code -> counts, in the order of the codes."""
+    counts = {}
+    for label in sorted({record.label for record in records}):
+        own = [record for record in records if record.label == label]
+        place = Counter(record.fold for record in own)
+        counts[label] = ClassCount(
+            images=len(own),
+            lesions=len({record.lesion or f"image {record.image}" for record in own}),
+            patients=len({record.patient for record in own if record.patient}),
+            groups=len({record.group for record in own}),
+            per_fold=[place[fold] for fold in range(folds)],
+        )
+    return counts
+
+
+def imbalance(records: Sequence[Record]) -> float:
+    """Images of the largest class over images of the smallest (§3.2.2)."""
+    images = Counter(record.label for record in records).values()
+    return max(images) / min(images)
+
+
+def notes_on_copies(records: Sequence[Record]) -> list[str]:
+    """Files with the same bytes under several names, and whether their labels agree."""
+    labels: dict[str, set[str]] = {}
+    for record in records:
+        labels.setdefault(record.sha256, set()).add(record.label)
+    copies = len(records) - len(labels)
+    if not copies:
+        return []
+    at_odds = sum(len(found) > 1 for found in labels.values())
+    told = f"{copies} {'files are copies' if copies > 1 else 'file is a copy'} of another, byte for byte: in one group"
+    return [told + (f"; {at_odds} of them with two labels" if at_odds else "")]
+
+
+def write_audit(
+    path: Path, records: Sequence[Record], boxes: Sequence[Box | None], dropped: Sequence[AuditRow]
+) -> None:
+    """Write ``audit.csv``: the kept images, in the manifest's order, then those left out with their reasons."""
+    rows = [
+        AuditRow(record.image, "kept", "", "no" if box is None else "yes", str(box or ""), record.width, record.height)
+        for record, box in zip(records, boxes, strict=True)
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(AuditRow.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in [*rows, *dropped])
+
+
+def write_info(path: Path, report: PreparationReport, images_sha256: str) -> None:
+    """Write ``prepared.json``: the report without what belongs to this run or this machine, so that the same source
+    prepared again gives the same bytes.
+    """
+    values = report.to_dict()
+    for local in ("out", "dropped", "seconds"):  # the audit has the dropped
+        del values[local]
+    values |= {
+        "format": FORMAT,
+        "hierattn": hierattn.__version__,
+        "dropped": len(report.dropped),
+        "images_sha256": images_sha256,
+    }
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
