@@ -74,9 +74,7 @@ class BranchAttention(nn.Module):
         distinct = sorted(set(self.pools))
         grids = []
         for stage in stages:
-            height, width = stage.shape[2:]
-            down = pooling_matrix(height, distinct, stage)
-            across = down if width == height else pooling_matrix(width, distinct, stage)
+            down, across = (pooling_matrix(length, distinct, stage) for length in stage.shape[2:])
             grids.append(down @ (stage @ across.T))  # (batch, C, sum of sizes, sum of sizes)
         grid = torch.cat(grids, dim=1)
         # Only the blocks on the diagonal pool both axes to the same size.
