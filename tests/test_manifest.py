@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierattn.data.manifest import COLUMNS, Record, manifest_sha256, read_manifest, write_manifest
@@ -27,6 +27,7 @@ records = st.builds(
 ).flatmap(lambda record: st.sampled_from(CODES).map(lambda code: Record(**{**vars(record), "label": code})))
 
 
+@settings(deadline=None)
 @given(rows=st.lists(records, max_size=4))
 def test_what_is_written_is_read_again(rows: list[Record], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("manifest") / "manifest.csv"
@@ -66,7 +67,8 @@ def test_each_fault_is_one_line_that_says_where(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="hierattn prepare"):
         read_manifest(path)
     write_manifest(path, [Record("a.jpg", "MEL", fold=1), Record("b.jpg", "NV", fold=1)])
-    rows = list(csv.reader(path.open()))
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
     for column, value, words_of_it in (("label", "WART", "unknown label 'WART'"), ("fold", "x", "fold is 'x'")):
         changed = [list(row) for row in rows]
         changed[2][COLUMNS.index(column)] = value

@@ -43,7 +43,8 @@ def _has_pad_table(source: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        header = path.open(encoding="utf-8-sig").readline()
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline()
     except (OSError, UnicodeDecodeError):
         return False
     return "img_id" in header and "diagnostic" in header

@@ -190,8 +190,9 @@ class PackedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.close()
-            return
-        with suppress(OSError):  # the full disk again, while what is left of the buffer is flushed
-            self._file.close()
+        try:
+            if error is None:
+                self.close()
+        finally:
+            with suppress(OSError):  # the full disk again, while what is left of the buffer is flushed
+                self._file.close()
