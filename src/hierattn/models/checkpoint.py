@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +60,11 @@ class Checkpoint:
         from hierattn.models.registry import create_model
 
         model = create_model(self.model, num_classes=len(self.classes), **self.options)
+        weights = OrderedDict(self.state_dict)
+        # The layout's version, which torch keeps beside a state_dict and safetensors cannot: MnasNet asks for it.
+        weights._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
         try:
-            model.load_state_dict(dict(self.state_dict))
+            model.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(f"the weights do not fit {self.model}: {reason}") from None
