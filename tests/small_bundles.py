@@ -27,7 +27,7 @@ BUNDLE = Bundle(
     model="hierattn_xs",
     parameters=24,
     classes=CODES,
-    image_spec=ImageSpec(size=64, crop=True),
+    image_spec=ImageSpec(size=64, crop="surround"),
     temperature=1.5,
     triage=CALIBRATED,
     training_data={"source": "synthetic", "licence": "CC0-1.0"},

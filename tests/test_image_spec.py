@@ -34,7 +34,7 @@ def test_scale_is_the_papers_division_by_255_unless_a_mean_is_given():
 
 
 def test_a_record_survives_the_round_trip_and_an_unknown_key_is_refused():
-    spec = ImageSpec(size=128, mean=(0.1, 0.2, 0.3), crop=False)
+    spec = ImageSpec(size=128, mean=(0.1, 0.2, 0.3), crop="none")
     assert ImageSpec.from_dict(spec.to_dict()) == spec
     assert ImageSpec.from_dict({"size": 128, "mean": [0.1, 0.2, 0.3], "crop": False}) == spec
     with pytest.raises(UsageError, match="zoom"):

@@ -45,7 +45,7 @@ def test_an_opened_set_says_what_it_is(whole: Path) -> None:
     packed = PackedSet.open(whole)
     assert packed.records == read_manifest(whole / MANIFEST)
     assert packed.manifest_sha256 == manifest_sha256(whole / MANIFEST)
-    assert packed.image_spec == ImageSpec(size=32, crop=True)
+    assert packed.image_spec == ImageSpec(size=32, crop="surround")
     assert packed.info["source"] == "isic2019"
     assert packed.info["licence"] == "CC BY-NC 4.0"
 

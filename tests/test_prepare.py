@@ -126,7 +126,7 @@ def test_a_surround_is_cropped_and_the_audit_says_so(tmp_path: Path) -> None:
     box = [int(value) for value in row["box"].split(",")]
     assert np.abs(np.subtract(box, (40, 20, 120, 100))).max() <= 2
     cropped, plain = (PackedSet.open(tmp_path / name) for name in ("out", "plain"))
-    assert (cropped.image_spec.crop, plain.image_spec.crop) == (True, False)
+    assert (cropped.image_spec.crop, plain.image_spec.crop) == ("surround", "none")
     left, top, right, bottom = box
     np.testing.assert_array_equal(cropped.images[0], cropped.image_spec.resize(round_field[top:bottom, left:right]))
     np.testing.assert_array_equal(plain.images[0], plain.image_spec.resize(round_field))

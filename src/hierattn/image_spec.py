@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from hierattn.errors import UsageError
 
+CropRule = Literal["surround", "paper", "none"]
+
 
 @dataclass(frozen=True)
 class ImageSpec:
     """From a uint8 RGB photograph to the numbers that a network reads.
 
-    The order of the steps: adaptive crop (where ``crop``), resize to ``size`` x ``size``, divide by 255,
+    The order of the steps: adaptive crop (by the rule ``crop``), resize to ``size`` x ``size``, divide by 255,
     subtract ``mean``, divide by ``std``, channels first.
 
     Attributes
@@ -35,7 +37,8 @@ class ImageSpec:
         as Pillow's ``BILINEAR`` and ONNX's ``Resize(mode=linear, antialias=1)`` compute it. The aspect ratio is
         not kept: the paper resizes to a square (§4.1.1).
     crop
-        Whether a black surround was cropped away (§3.2.1) before the resize.
+        The rule of the adaptive crop (§3.2.1) before the resize: ``"surround"``, ``"paper"`` or ``"none"``, as
+        :func:`hierattn.data.adaptive_crop.find_crop` takes it.
     """
 
     size: int = 256
@@ -43,13 +46,15 @@ class ImageSpec:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     interpolation: Literal["bilinear"] = "bilinear"
-    crop: bool = True
+    crop: CropRule = "surround"
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size > 2048:
             raise UsageError(f"image size {self.size}: wanted 32 to 2048 pixels; set image_size accordingly")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UsageError(f"mean and std of {len(self.mean)} and {len(self.std)} values: wanted {self.channels}")
+        if self.crop not in get_args(CropRule):
+            raise UsageError(f"crop rule {self.crop!r}: wanted one of {', '.join(get_args(CropRule))}")
         if min(self.std) <= 0:
             raise UsageError(f"std {self.std}: wanted positive values")
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hierattn.deploy.predictor import Diagnosis, Predictor
+    from hierattn.image_spec import CropRule
 
 BAR = 24
 _COLOURS = {"see_soon": "bold red", "have_checked": "bold yellow", "watch": "bold cyan", "retake": "bold magenta"}
@@ -90,12 +91,12 @@ def _answer(
         yield path, diagnosis
 
 
-def _draw(path: Path, diagnosis: Diagnosis, out: Path, crop: bool) -> None:
+def _draw(path: Path, diagnosis: Diagnosis, out: Path, rule: CropRule) -> None:
     from hierattn.deploy.heatmap_picture import write_overlay
-    from hierattn.deploy.photo_input import crop_surround, to_photograph
+    from hierattn.deploy.photo_input import crop_as_trained, to_photograph
 
     photo = to_photograph(path)
-    write_overlay(out, crop_surround(photo)[0] if crop else photo, diagnosis.heatmap_of(diagnosis.label))
+    write_overlay(out, crop_as_trained(photo, rule)[0], diagnosis.heatmap_of(diagnosis.label))
 
 
 def _print_json(answers: Iterator[tuple[Path, Diagnosis | str]]) -> bool:

@@ -52,8 +52,8 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hierattn.data.adaptive_crop import CropRule
     from hierattn.data.prepare import prepare
+    from hierattn.image_spec import CropRule
 
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -115,8 +115,8 @@ def _show(console: Console, report: PreparationReport) -> None:
     for note in report.notes:
         console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
     console.print(
-        f"Cropped {report.cropped} ({report.crop}) · imbalance {report.imbalance:.1f} · {report.folds} folds, "
-        f"seed {report.seed} · leaks 0 · {report.seconds:.1f} s",
+        f"Cropped {report.cropped} ({report.image_spec.crop}) · imbalance {report.imbalance:.1f} · "
+        f"{report.folds} folds, seed {report.seed} · leaks 0 · {report.seconds:.1f} s",
         soft_wrap=True,
     )
     console.print(

@@ -13,14 +13,13 @@ install asks :func:`has_dark_surround`, which is numpy alone, and most photograp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
 from hierattn.errors import UsageError
-
-CropRule = Literal["surround", "paper", "none"]
+from hierattn.image_spec import CropRule
 
 _WORK_SIDE = 256
 _DARKEST_THRESHOLD = 50.0  # §3.2.1: "an adaptive threshold ranging from 50 to 255"

@@ -59,8 +59,8 @@ class PreparationReport:
         The prepared folder.
     source, licence, citation, layout
         Which set, and how it was read.
-    image_spec, crop
-        What every image went through.
+    image_spec
+        What every image went through, the crop rule among it.
     images, cropped
         How many were kept, and how many of these were cropped.
     classes
@@ -85,7 +85,6 @@ class PreparationReport:
     citation: str
     layout: str
     image_spec: ImageSpec
-    crop: str
     images: int
     cropped: int
     classes: dict[str, ClassCount]

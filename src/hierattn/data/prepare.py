@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
-from hierattn.data.adaptive_crop import Box, CropRule, find_crop
+from hierattn.data.adaptive_crop import Box, find_crop
 from hierattn.data.adaptive_crop import crop as cut
 from hierattn.data.folds import check_leaks, join_groups, make_folds, refuse_small_classes
 from hierattn.data.layouts import read_source
@@ -38,7 +37,7 @@ from hierattn.data.preparation_report import (
 )
 from hierattn.data.workspace import check_out, final_folder, relative_path, workspace
 from hierattn.errors import DataError, ImageError, UsageError
-from hierattn.image_spec import ImageSpec
+from hierattn.image_spec import CropRule, ImageSpec
 from hierattn.photograph import read_image_bytes, read_photograph
 
 Progress = Callable[[int, int], None]
@@ -122,11 +121,9 @@ def prepare(
     """
     began = time.perf_counter()
     source, out = Path(source), Path(out)
-    if crop not in get_args(CropRule):
-        raise UsageError(f"crop {crop!r}: wanted one of {', '.join(get_args(CropRule))}")
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs: wanted 1 or more")
-    spec = ImageSpec(size=size, crop=crop != "none")
+    spec = ImageSpec(size=size, crop=crop)
     check_out(out, overwrite)
     found, listing = read_source(source, layout, images)
     if strict and listing.dropped:
@@ -134,7 +131,7 @@ def prepare(
     refuse_small_classes(join_groups(listing.records), folds)  # now, not after an hour of decoding
 
     with workspace(out, expected_bytes=len(listing.records) * size * size * 3) as folder:
-        kept = _pack(listing.records, folder, spec, crop, strict=strict, jobs=jobs, progress=progress)
+        kept = _pack(listing.records, folder, spec, strict=strict, jobs=jobs, progress=progress)
         records = make_folds(join_groups(kept.records), folds, seed)
         check_leaks(records)
         final = final_folder(out)
@@ -149,7 +146,6 @@ def prepare(
             citation=listing.citation,
             layout=found.name,
             image_spec=spec,
-            crop=crop,
             images=len(records),
             cropped=sum(box is not None for box in kept.boxes),
             classes=count_classes(records, folds),
@@ -176,7 +172,6 @@ def _pack(
     records: Sequence[Record],
     folder: Path,
     spec: ImageSpec,
-    rule: CropRule,
     *,
     strict: bool,
     jobs: int | None,
@@ -185,7 +180,7 @@ def _pack(
     """Decode all images into ``folder/images.npy``, in order; keep the rows of those that can be read."""
     kept = _Kept()
     with PackedWriter(folder / IMAGES, spec.size, at_most=len(records)) as writer:
-        decoded = _in_parallel(lambda record: _decode(record, spec, rule), records, jobs or _cores())
+        decoded = _in_parallel(lambda record: _decode(record, spec), records, jobs or _cores())
         for done, one in enumerate(decoded, start=1):
             if one.pixels is None:
                 kept.dropped.append(AuditRow(one.record.image, "dropped", one.reason))
@@ -205,7 +200,7 @@ def _pack(
     return kept
 
 
-def _decode(record: Record, spec: ImageSpec, rule: CropRule) -> _Decoded:
+def _decode(record: Record, spec: ImageSpec) -> _Decoded:
     """One image from its file to the pixels that are packed."""
     path = Path(record.image)
     try:
@@ -213,7 +208,7 @@ def _decode(record: Record, spec: ImageSpec, rule: CropRule) -> _Decoded:
         photograph = read_photograph(content, name=path.name)
     except ImageError as error:
         return _Decoded(record, reason=str(error))
-    box = find_crop(photograph, rule)
+    box = find_crop(photograph, spec.crop)
     height, width = photograph.shape[:2]
     record = replace(record, width=width, height=height, sha256=hashlib.sha256(content).hexdigest())
     return _Decoded(record, spec.resize(cut(photograph, box)), box)
@@ -240,7 +235,7 @@ def _in_parallel(work: Callable[[Record], _Decoded], records: Iterable[Record], 
 
 def _cores() -> int:
     """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpucount_classes() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _strict_error(reasons: list[str]) -> DataError:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hierattn.errors import ImageError
+from hierattn.image_spec import CropRule
 from hierattn.photograph import MIN_SIDE, read_photograph
 
 Photo = str | Path | bytes | Image.Image | np.ndarray
@@ -63,14 +64,14 @@ def _from_pillow(image: Image.Image) -> np.ndarray:
     return read_photograph(file.getvalue(), max_pixels=MAX_PIXELS, name="the PIL image")
 
 
-def crop_surround(image: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Cut a dark surround away as training did (§3.2.1): (the part to judge, whether anything was cut).
+def crop_as_trained(image: np.ndarray, rule: CropRule) -> tuple[np.ndarray, bool]:
+    """Crop by the rule that training used (§3.2.1): (the part to judge, whether anything was cut).
 
-    OpenCV is loaded only where all four corners are dark.
+    For ``"surround"`` OpenCV is loaded only where all four corners are dark.
     """
-    from hierattn.data.adaptive_crop import crop, find_surround, has_dark_surround
+    from hierattn.data.adaptive_crop import crop, find_crop, has_dark_surround
 
-    if not has_dark_surround(image):
+    if rule == "surround" and not has_dark_surround(image):
         return image, False
-    box = find_surround(image)
+    box = find_crop(image, rule)
     return crop(image, box), box is not None

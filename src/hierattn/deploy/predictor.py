@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from hierattn.deploy.bundle import HEATMAP, INPUT, PROBABILITIES, RISK, Bundle, read_bundle
-from hierattn.deploy.photo_input import Photo, crop_surround, to_photograph
+from hierattn.deploy.photo_input import Photo, crop_as_trained, to_photograph
 from hierattn.deploy.photo_quality import PhotoQuality, judge_photo
 from hierattn.deploy.triage import Advice, advise
 from hierattn.errors import BundleError, UsageError
@@ -204,7 +204,7 @@ class Predictor:
     def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
         start = time.perf_counter()
         bundle = self.bundle
-        part, was_cropped = crop_surround(photo) if bundle.image_spec.crop else (photo, False)
+        part, was_cropped = crop_as_trained(photo, bundle.image_spec.crop)
         quality = judge_photo(part, cropped=was_cropped)
         answer = self._run(bundle.image_spec.resize(np.ascontiguousarray(part)), heatmap)
         probabilities = _named(answer[PROBABILITIES][0], bundle)
