@@ -12,51 +12,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import pytest
 
-# Not yet seen to pass as a whole on a slow machine: `make test-all` runs these too, `make test` does not. A file leaves
-# this list once its tests were seen to pass and its time is known.
-UNPROVEN: list[str] = [
-    "test_adaptive_crop.py",
-    "test_bad_input_prepare.py",
-    "test_branch_attention.py",
-    "test_bundle.py",
-    "test_calibration.py",
-    "test_checkpoint.py",
-    "test_complexity.py",
-    "test_contact_sheet.py",
-    "test_end_to_end.py",
-    "test_evaluate.py",
-    "test_every_model.py",
-    "test_exportable.py",
-    "test_figures.py",
-    "test_fit.py",
-    "test_hierattn.py",
-    "test_html_report.py",
-    "test_image_folder.py",
-    "test_light_import.py",
-    "test_manifest.py",
-    "test_metrics.py",
-    "test_onnx_export.py",
-    "test_packed.py",
-    "test_paper_table3.py",
-    "test_parity.py",
-    "test_peers.py",
-    "test_photo_quality.py",
-    "test_predict_cli.py",
-    "test_predictions.py",
-    "test_predictor.py",
-    "test_prepare.py",
-    "test_readme.py",
-    "test_recipes.py",
-    "test_registry.py",
-    "test_rendering.py",
-    "test_report.py",
-    "test_saliency.py",
-    "test_synthetic.py",
-    "test_transfer.py",
-    "test_triage.py",
-]
-collect_ignore = [] if os.environ.get("HIERATTN_TEST_ALL") else UNPROVEN
-
 SHARED = Path(os.environ.get("HIERATTN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 

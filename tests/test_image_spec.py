@@ -36,12 +36,14 @@ def test_scale_is_the_papers_division_by_255_unless_a_mean_is_given():
 def test_a_record_survives_the_round_trip_and_an_unknown_key_is_refused():
     spec = ImageSpec(size=128, mean=(0.1, 0.2, 0.3), crop="none")
     assert ImageSpec.from_dict(spec.to_dict()) == spec
-    assert ImageSpec.from_dict({"size": 128, "mean": [0.1, 0.2, 0.3], "crop": False}) == spec
+    assert ImageSpec.from_dict({"size": 128, "mean": [0.1, 0.2, 0.3], "crop": "none"}) == spec
     with pytest.raises(UsageError, match="zoom"):
         ImageSpec.from_dict({"zoom": 2})
 
 
-@pytest.mark.parametrize("wrong", [{"size": 8}, {"size": 5000}, {"mean": (0.0,)}, {"std": (1.0, 0.0, 1.0)}])
+@pytest.mark.parametrize(
+    "wrong", [{"size": 8}, {"crop": "round"}, {"size": 5000}, {"mean": (0.0,)}, {"std": (1.0, 0.0, 1.0)}]
+)
 def test_values_out_of_range_are_refused(wrong):
     with pytest.raises(UsageError):
         ImageSpec(**wrong)

@@ -82,7 +82,8 @@ def test_a_bad_image_in_json_carries_its_line(folder):
 def test_heatmap_is_a_picture_of_the_photo(folder, tmp_path):
     out = tmp_path / "why.png"
     call(folder / "photos" / "0.png", "--model", folder / "model.onnx", "--heatmap", out)
-    assert Image.open(out).size == (128, 128)
+    with Image.open(out) as picture:
+        assert picture.size == (128, 128)
     assert list(tmp_path.iterdir()) == [out]
 
 

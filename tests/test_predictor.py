@@ -29,7 +29,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:
-    return render_lesion("MEL", np.random.default_rng(5), 150).image
+    return render_lesion("MEL", np.random.default_rng(6), 150).image  # without a surround
 
 
 def values(diagnosis) -> np.ndarray:

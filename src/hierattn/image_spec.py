@@ -60,7 +60,7 @@ class ImageSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and TOML."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ImageSpec:

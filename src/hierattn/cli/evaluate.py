@@ -130,18 +130,24 @@ def _headline(report: Mapping[str, Any]) -> Table:
 
 
 def _classes(report: Mapping[str, Any]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="class by class", title_justify="left", title_style="bold")
-    table.add_column("class")
-    for name in ("images", "sensitivity", "95 % interval", "specificity", "precision", "AUC"):
-        table.add_column(name, justify="right")
+    # Six columns and the class names have to fit into 80 characters: no lines between them, no wrapping.
+    table = Table(
+        title="class by class", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=0
+    )
+    table.add_column("class", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    for name in ("sensitivity (95 %)", "specific.", "precis.", "AUC"):
+        table.add_column(name, justify="right", no_wrap=True)
     for code in report["class_order"]:
         row = report["classes"][code]
         figures = [_share(row[name]["value"]) for name in ("specificity", "precision", "auc")]
         sensitivity = row["sensitivity"]
-        shown = (_share(sensitivity["value"]), _interval(sensitivity["interval"]))
-        table.add_row(f"{code}  [dim]{row['name']}[/]", str(row["images"]), *shown, *figures)
+        low, high = sensitivity["interval"] or (None, None)
+        shown = _share(sensitivity["value"]) + ("" if low is None else f" ({low:.2f}–{high:.2f})")
+        table.add_row(f"{code} [dim]{row['name']}[/]", str(row["images"]), shown, *figures)
     return table
 
 

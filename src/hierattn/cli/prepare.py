@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.data.prepare import PreparationReport
+    from hierattn.data.preparation_report import PreparationReport
 
 
 def run(
@@ -110,8 +110,8 @@ def _show(console: Console, report: PreparationReport) -> None:
         for example in report.dropped[:5]:
             console.print(f"  {escape(example.image)}: {escape(example.reason)}", soft_wrap=True)
         rest = Counter(row.reason for row in report.dropped[5:])
-        for reason, count in rest.most_common(3):
-            console.print(f"  {count} more: {escape(reason)}", soft_wrap=True)
+        for reason, images in rest.most_common(3):
+            console.print(f"  {images} more: {escape(reason)}", soft_wrap=True)
     for note in report.notes:
         console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
     console.print(

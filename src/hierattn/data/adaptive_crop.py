@@ -160,7 +160,7 @@ def _largest_contour(grey: np.ndarray, threshold: float) -> Any:
     """The outer contour of the largest region above ``threshold``, its small gaps (hairs) closed; None if empty."""
     import cv2
 
-    mask = (grey > threshold).astype(np.uint8)
+    mask: np.ndarray = (grey > threshold).astype(np.uint8)
     side = max(3, round(0.03 * min(grey.shape)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)

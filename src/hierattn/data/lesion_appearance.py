@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from hierattn.data.lesion_looks import LOOKS, Chance, Look
-from hierattn.data.rendering import Dots, Field, Seat, Strokes
+from hierattn.data.rendering import Curve, Dots, Field, Seat, Strokes
 from hierattn.errors import UsageError
 
 ANGLES = 720
@@ -208,7 +208,7 @@ def _draw_dots(traits: Mapping[str, float], places: _Places) -> dict[str, Dots]:
         "coils": places.dots(traits["coils"], 0.35, 1.05, (0.016, 0.026), (0.6, 1), apart=2),
         "crust": places.dots(traits["crust"], 0.0, 0.75, (0.03, 0.10), (0.6, 1)),
         "blotches": places.dots(
-            places.generator.integers(1, 4) if traits["blotches"] else 0, 0.35, 0.85, (reach * 0.2, reach * 0.42)
+            int(places.generator.integers(1, 4)) if traits["blotches"] else 0, 0.35, 0.85, (reach * 0.2, reach * 0.42)
         ),
     }
     for name, outer, low, high in (
@@ -224,7 +224,7 @@ def _draw_dots(traits: Mapping[str, float], places: _Places) -> dict[str, Dots]:
 
 def _draw_strokes(traits: Mapping[str, float], places: _Places) -> dict[str, Strokes]:
     generator = places.generator
-    branching: list[tuple[Field, Field, Field, float]] = []
+    branching: list[Curve] = []
     for _ in range(round(traits["branching"])):
         theta, depth = generator.uniform(0, 2 * np.pi), generator.uniform(0.6, 1.1)
         x, y = places.at(np.array([theta]), np.array([depth]))
@@ -238,7 +238,7 @@ def _draw_strokes(traits: Mapping[str, float], places: _Places) -> dict[str, Str
 
 
 def _grow_vessel(
-    curves: list[tuple[Field, Field, Field, float]],
+    curves: list[Curve],
     x: float,
     y: float,
     heading: float,
@@ -260,7 +260,7 @@ def _grow_vessel(
         _grow_vessel(curves, path_x[k], path_y[k], turns[k] + side, narrower, shorter, generator)
 
 
-def _draw_streaks(number: int, places: _Places) -> list[tuple[Field, Field, Field, float]]:
+def _draw_streaks(number: int, places: _Places) -> list[Curve]:
     """Radial lines that cross a part of the border, some with a bulb at the end (pseudopods)."""
     generator = places.generator
     sector, spread = generator.uniform(0, 2 * np.pi), generator.uniform(0.6, 1.6)
@@ -276,7 +276,7 @@ def _draw_streaks(number: int, places: _Places) -> list[tuple[Field, Field, Fiel
     return curves
 
 
-def _draw_hairpins(number: int, places: _Places) -> list[tuple[Field, Field, Field, float]]:
+def _draw_hairpins(number: int, places: _Places) -> list[Curve]:
     """Vessels bent back on themselves, standing across the border."""
     generator = places.generator
     curves = []

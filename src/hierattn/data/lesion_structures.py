@@ -54,7 +54,7 @@ def network(tissue: Tissue, strength: float) -> None:
     hollow = traits["network_hollow"]
     where = tissue.inside * present
     if hollow > 0:  # only around the middle, and fading outwards: dermatofibroma
-        middle = 1 - np.float32(hollow)
+        middle = 1 - hollow
         where = (
             smoothstep(-0.3, 0.3, tissue.depth) * (1 - smoothstep(middle - 0.15, middle + 0.15, tissue.depth)) * present
         )

@@ -72,7 +72,9 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
             reader = csv.DictReader(file, delimiter=delimiter, restval="")
             columns = [(column or "").strip() for column in reader.fieldnames or ()]
             reader.fieldnames = columns
-            rows = [{key: value.strip() for key, value in row.items() if key is not None} for row in reader]
+            rows: list[Mapping[str, str]] = [
+                {key: value.strip() for key, value in row.items() if key is not None} for row in reader
+            ]
     except FileNotFoundError:
         raise TableError(f"no table {path}: wanted a file with the columns {', '.join(required)}") from None
     except (UnicodeDecodeError, csv.Error, OSError) as error:

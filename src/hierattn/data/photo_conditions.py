@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hierattn.data.rendering import Dots, Field, Plane, Strokes, blur, smoothstep
+from hierattn.data.rendering import Curve, Dots, Field, Plane, Strokes, blur, smoothstep
 from hierattn.data.tissue import Tissue
 
 
@@ -124,7 +124,7 @@ def _draw_hairs(generator: np.random.Generator) -> Strokes:
     count, heading = int(generator.integers(2, 16)), generator.uniform(0, np.pi)
     width = generator.uniform(0.008, 0.018)
     along = np.linspace(-0.5, 0.5, 24)
-    curves = []
+    curves: list[Curve] = []
     for _ in range(count):
         angle, length = heading + generator.normal(0, 0.35), generator.uniform(0.4, 1.9)
         middle_x, middle_y = generator.uniform(-0.95, 0.95, 2)

@@ -7,6 +7,7 @@ lesion, and a larger size shows the same lesion more finely. Everything is vecto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
 """One value a pixel, (size, size), float32."""
+
+Curve = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating], float]
+"""x, y and width at the points of a curve, each (n,), and the opacity of the whole."""
 
 Texture = Literal["cloud", "grain", "membrane", "cell", "shade"]
 
@@ -66,7 +70,7 @@ class Strokes:
     curve: NDArray[np.int64]
 
     @classmethod
-    def join(cls, curves: list[tuple[Field, Field, Field, float]]) -> Strokes:
+    def join(cls, curves: Sequence[Curve]) -> Strokes:
         """Chains from ``(x, y, width, strength)`` a curve; an empty list gives no points."""
         if not curves:
             empty = np.zeros(0, np.float32)

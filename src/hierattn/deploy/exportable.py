@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from math import lcm
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
+from hierattn.models.branch_attention import BranchAttention
 from hierattn.models.hierattn import HierAttn
 from hierattn.models.transformer import SelfAttention
 
@@ -90,7 +91,9 @@ class CalibratedNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
         self.evidence_from = evidence_source(model) if heatmap else ""
         if self.evidence_from == "branch":
-            self.register_buffer("spread", spread_matrix(self.model.branch.pools), persistent=False)
+            self.register_buffer(
+                "spread", spread_matrix(cast(BranchAttention, model.get_submodule("branch")).pools), persistent=False
+            )
 
     def scale(self, images: Tensor) -> Tensor:
         """As ``ImageSpec.scale``: (batch, S, S, 3) uint8 -> (batch, 3, S, S) float32."""

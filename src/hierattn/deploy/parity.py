@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from hierattn.models.checkpoint import Checkpoint
 
+_Pair = tuple[np.ndarray, np.ndarray]  # probabilities found and wanted
+
 TOLERANCE = 1e-4
 """Largest difference of a probability on images of the network's own size."""
 
@@ -155,7 +157,9 @@ def _compare(
     weights = [float(code in bundle.triage.group) for code in checkpoint.classes]
     wrapped = CalibratedNetwork(model, spec, weights, bundle.temperature)
     names = [output.name for output in session.get_outputs()]
-    exact, photo, maps = [], [], []
+    exact: list[_Pair] = []
+    photo: list[_Pair] = []
+    maps: list[float] = []
     for image in chosen:
         found = dict(zip(names, session.run(names, {INPUT: image[None]}), strict=True))
         resized = spec.resize(image)
@@ -194,9 +198,9 @@ def _heatmap_difference(found: np.ndarray, wrapped: CalibratedNetwork, resized: 
     return float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), 1e-6))
 
 
-def _largest_difference(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def _largest_difference(pairs: list[_Pair]) -> float:
     return float(np.max([np.abs(found - wanted).max() for found, wanted in pairs])) if pairs else 0.0
 
 
-def _agreement(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+def _agreement(pairs: list[_Pair]) -> float:
     return float(np.mean([found.argmax() == wanted.argmax() for found, wanted in pairs])) if pairs else 1.0

@@ -26,7 +26,8 @@ DARKEST = 40.0  # median grey level; low on purpose, because dark skin is not a 
 BRIGHTEST = 240.0
 MAX_GLARE = 0.05  # share of pixels that are white or next to it in all three channels
 GLARE_LEVEL = 250
-MIN_WARMTH = 1.0  # mean red less mean green: skin of every tone reflects more red; paper, grass and sky do not
+MIN_WARMTH = 1.0  # mean red less mean green: skin of every tone reflects more red; paper and grass do not
+MAX_BLUENESS = 15.0  # mean blue less mean red: a cold white balance tints skin, the sky is farther away
 
 PROBLEMS: tuple[str, ...] = ("small", "blurred", "flat", "dark", "bright", "glare", "colour")
 """Everything that :func:`judge_photo` can object to, in the order in which it says so."""
@@ -44,8 +45,8 @@ class PhotoQuality:
         Some of :data:`PROBLEMS`.
     values
         What was measured: ``width`` and ``height`` in pixels, ``sharpness`` (variance of the Laplacian), ``spread``
-        and ``median`` of the grey levels (0 to 255), ``glare`` (a share, 0 to 1), ``warmth`` (grey levels) and
-        ``cropped`` (1 where a dark surround was cut away before).
+        and ``median`` of the grey levels (0 to 255), ``glare`` (a share, 0 to 1), ``warmth`` and ``blueness`` (grey
+        levels) and ``cropped`` (1 where a dark surround was cut away before).
     """
 
     ok: bool
@@ -81,7 +82,7 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
         "dark": values["median"] < DARKEST,
         "bright": values["median"] > BRIGHTEST,
         "glare": values["glare"] > MAX_GLARE,
-        "colour": values["warmth"] < MIN_WARMTH,
+        "colour": values["warmth"] < MIN_WARMTH or values["blueness"] > MAX_BLUENESS,
     }
     problems = tuple(name for name in PROBLEMS if found[name])
     return PhotoQuality(ok=not problems, problems=problems, values=values)
@@ -101,6 +102,7 @@ def measure_photo(image: np.ndarray) -> dict[str, float]:
         "median": float(np.median(grey)),
         "glare": float((small.min(axis=2) >= GLARE_LEVEL).mean()),
         "warmth": float(mean[0] - mean[1]),
+        "blueness": float(mean[2] - mean[0]),
     }
 
 

@@ -156,8 +156,9 @@ class Predictor:
             f"{bundle.model}, {bundle.parameters:,} parameters, {len(bundle.classes)} classes, {source}, {calibrated}"
         )
 
+    # A str is a sequence of str too; mypy cannot know that the first overload takes it.
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self, image: Photo, *, heatmap: bool = False, rule: str = "risk", language: str = "en"
     ) -> Diagnosis: ...
 

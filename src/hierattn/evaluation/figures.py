@@ -69,6 +69,8 @@ def _axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes
 
 
 def _legend(axis: Axes, **where: Any) -> None:
+    if not axis.get_legend_handles_labels()[0]:  # nothing was drawn that has a name
+        return
     axis.legend(fontsize=9, frameon=False, labelcolor=INK, handlelength=2.6, **where)
 
 

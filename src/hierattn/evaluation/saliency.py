@@ -29,8 +29,7 @@ def last_map(model: nn.Module) -> nn.Module:
     """
     stages = getattr(model, "stages", None)
     if isinstance(stages, nn.ModuleList | nn.Sequential) and len(stages) and hasattr(stages[-1], "cth"):
-        block: nn.Module = stages[-1].cth
-        return block
+        return stages[-1].get_submodule("cth")
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     if not convolutions:
         raise UsageError(f"{type(model).__name__} has no convolution to draw a heat map from: name the layer yourself")

@@ -91,7 +91,7 @@ def published_url(name: str) -> str:
         return f"https://huggingface.co/timm/{peer.builder}.cvnets_in1k/resolve/main/model.safetensors"
     from torchvision.models import get_model_weights
 
-    return str(get_model_weights(peer.builder).DEFAULT.url)  # type: ignore[attr-defined]
+    return str(get_model_weights(peer.builder).DEFAULT.url)
 
 
 def fetch_published(name: str, folder: Path, *, url: str | None = None) -> Path:

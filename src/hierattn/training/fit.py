@@ -82,7 +82,7 @@ class Run:
             self.transferred = frozenset(report.transferred)
             report.save(self.folder.path / "transfer.txt")
             self.listener.note(f"transferred {len(report.transferred)} tensors; the list is in transfer.txt")
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
         self.model: nn.Module
         self.model, self.optimiser = self.fabric.setup(model, create_optimiser(model, recipe.optimiser))
         decay = recipe.optimiser.averaging
@@ -92,8 +92,7 @@ class Run:
     @property
     def plain_model(self) -> nn.Module:
         """The model without Fabric's wrapper."""
-        module: nn.Module = self.model.module
-        return module
+        return self.model.get_submodule("module")
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs; the generators are not in it because steps derive theirs."""
