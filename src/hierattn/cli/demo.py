@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("hierattn-demo"),
-    images: Annotated[int, typer.Option(help="Rendered photographs.")] = 800,
+    images: Annotated[int, typer.Option(help="Rendered photographs.")] = 2400,
     size: Annotated[int, typer.Option(help="Pixels at which the network works.")] = 64,
     seed: Annotated[int, typer.Option(help="Another seed is another set and another run.")] = 0,
     epochs: Annotated[int, typer.Option(help="Training epochs; 0 keeps the recipe's.")] = 0,
