@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: threads that wait for one another cost more than they bring on two cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types imports unit docs clean lock
+.PHONY: help setup demo test check format lint types imports unit docs figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## This list.
@@ -49,8 +49,15 @@ format: $(STAMP) ## Format and fix what can be fixed.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(STAMP) ## Build the pages into site/; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open site/index.html"
+
+figures: $(STAMP) ## Draw the figures of the pages again, from what 'make demo' left.
+	$(BIN)/python docs/figures/draw_all.py --demo out/demo
+
 lock: $(STAMP) ## Write constraints.txt from what is installed.
 	$(BIN)/python -m pip freeze --disable-pip-version-check --exclude-editable --exclude hierattn > constraints.txt
 
 clean: ## Remove what the targets made; data and runs under out/ and runs/ too.
-	rm -rf $(VENV) out runs build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) out runs build dist .pytest_cache .mypy_cache .ruff_cache site

@@ -55,6 +55,7 @@ def test_a_missing_source(tmp_path: Path) -> None:
         ({"size": 16}, "wanted 32 to 2048"),
         ({"size": 100_000}, "wanted 32 to 2048"),
         ({"crop": "circle"}, "surround, paper, none"),
+        ({"colour_constancy": "retinex"}, "none, shades_of_grey"),
         ({"layout": "coco"}, "auto, isic2019"),
         ({"folds": 2}, "wanted 3 or more"),
         ({"jobs": 0}, "wanted 1 or more"),
@@ -164,7 +165,7 @@ def test_a_class_with_fewer_lesions_than_folds_is_told_before_decoding(
     def decode(*_: object, **__: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr("hierattn.data.prepare.read_photograph", decode)
+    monkeypatch.setattr("hierattn.data.packing.read_photograph", decode)
     line = refused(source, tmp_path / "out", 1, folds=10)
     assert "class MEL has 4 separate lesions" in line
     assert "--folds 4" in line

@@ -84,11 +84,16 @@ def test_the_command_prints_json_for_programs(command: typer.Typer) -> None:
     assert rows[0]["parameters"] == 1_079_928 - 2 * 769  # two classes fewer: 768 weights and a bias each
 
 
-def test_the_command_prints_a_table_for_people(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr("hierattn.models.registry.list_models", lambda: ["hierattn_xs", "shufflenet_v2_1x"])
+def test_the_table_for_people_fits_80_columns_and_cuts_nothing(
+    command: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("hierattn.models.registry.list_models", lambda: ["hierattn_xs", "mobilenet_v3_large"])
     result = CliRunner().invoke(command, ["--size", "64"])
     assert result.exit_code == 0, result.output
-    assert "hierattn_xs" in result.stdout
-    assert "1,079,928" in result.stdout
-    assert "multiply-adds" in result.stdout
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    xs, v3 = (line.split() for line in result.stdout.splitlines() if "_" in line)
+    cost = measure_complexity("hierattn_xs", size=64)
+    assert xs[:5] == ["hierattn_xs", "64", "1,079,928", "1.08", f"{cost.multiply_adds / 1e6:.0f}"]
+    assert v3[:4] == ["mobilenet_v3_large", "64", "4,212,280", "4.21"]

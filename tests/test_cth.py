@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hierattn.models.cth import CTH, fold_patches, unfold_patches
 
@@ -31,6 +32,25 @@ def test_unfold_equals_torchs_unfold() -> None:
 def test_fold_undoes_unfold(patch: int) -> None:
     x = torch.randn(2, 5, 8, 12)
     assert torch.equal(fold_patches(unfold_patches(x, patch), patch, 8, 12), x)
+
+
+class _Copies(TorchDispatchMode):
+    """Count the operations that write a tensor anew."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket in (torch.ops.aten.clone, torch.ops.aten.copy_)
+        return func(*args, **(kwargs or {}))
+
+
+def test_both_ways_are_one_copy_of_whole_tokens_where_the_map_is_channels_last() -> None:
+    x = torch.randn(2, 5, 8, 12).to(memory_format=torch.channels_last)
+    with _Copies() as copies:
+        folded = fold_patches(unfold_patches(x, 2), 2, 8, 12)
+    assert copies.count == 2
+    assert torch.equal(folded, x)
+    assert folded.is_contiguous(memory_format=torch.channels_last)  # what the convolution after it reads
 
 
 def _block(**options: object) -> CTH:

@@ -14,6 +14,7 @@ from hierattn.data.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.packed import PackedSet, PackedWriter
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.calibration import calibrate, read_calibration, softmax
+from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.evaluate import evaluate
 from hierattn.evaluation.gallery import least_certain, surest_mistakes
 from hierattn.evaluation.predictions import read_predictions
@@ -108,9 +109,10 @@ def test_the_run_folder_gets_everything_that_was_promised(judged):
     folder = run / "evaluation"
     assert result.folder == folder
     assert {path.name for path in folder.iterdir()} == {
-        "predictions.csv", "predictions_validation.csv", "calibration.json", "report.json", "report.html", "figures",
+        "predictions.csv", "predictions_validation.csv", "cases.csv", "calibration.json", "report.json", "report.html",
+        "figures",
     }  # fmt: skip
-    names = {"roc", "confusion_matrix", "reliability", "risk", "learning_curves"}
+    names = {"roc", "confusion_matrix", "reliability", "risk", "risk_coverage", "learning_curves"}
     assert {path.stem for path in (folder / "figures").glob("*.png")} == names
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 
@@ -139,7 +141,14 @@ def test_the_report_follows_from_the_tables_alone(judged):
     folder = run / "evaluation"
     written = json.loads((folder / "report.json").read_text())
     calibration = read_calibration(folder / "calibration.json")
-    again = report_from_predictions(read_predictions(folder / "predictions.csv"), calibration, resamples=100)
+    again = report_from_predictions(
+        read_predictions(folder / "predictions.csv"),
+        calibration,
+        validation=read_predictions(folder / "predictions_validation.csv"),
+        cases=read_cases(folder / "cases.csv"),
+        resamples=100,
+    )
+    assert {"subgroups", "conformal", "abstention", "operating_points"} <= set(again)
     assert written == result.report
     assert {key: written[key] for key in again} == again
     validation = read_predictions(folder / "predictions_validation.csv")

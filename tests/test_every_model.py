@@ -97,6 +97,13 @@ def test_one_image_of_odd_size_gives_logits(model: nn.Module) -> None:
     assert torch.isfinite(logits).all()
 
 
+def test_a_batch_of_one_image_trains(named: tuple[str, nn.Module]) -> None:
+    model = copy.deepcopy(named[1]).train()
+    model(_images(1)).square().sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters() if parameter.grad is not None)
+    assert next(model.parameters()).grad is not None
+
+
 def test_channels_last_gives_the_same_logits(model: nn.Module) -> None:
     with torch.no_grad():
         wanted = model.eval()(_images(2))
@@ -124,17 +131,16 @@ def test_export_is_clean_and_equal(model: nn.Module) -> None:
     assert not any("randperm" in str(node.target) for node in program.graph.nodes)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_compiler_meets_no_graph_break(training: bool) -> None:
+def test_the_compiler_meets_no_graph_break_in_training(named: tuple[str, nn.Module]) -> None:
+    # Evaluation needs no test of its own: torch.export, above, captures it and is stricter.
     torch.compiler.reset()
-    torch.manual_seed(0)
-    model = create_model("hierattn_xs", CLASSES).train(training)
+    model = copy.deepcopy(named[1]).train()
     # The "eager" back end runs what was captured as it is: this tests the capture, without minutes of C++.
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    compiled = torch.compile(copy.deepcopy(model), fullgraph=True, backend="eager")
     torch.manual_seed(3)
     wanted = model(_images(2))
     torch.manual_seed(3)
-    torch.testing.assert_close(compiled(_images(2)), wanted, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(compiled(_images(2)), wanted, atol=1e-4, rtol=1e-3)
 
 
 def test_no_constant_of_the_pooling_is_in_the_state(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ from hierattn.deploy.exportable import (
     CalibratedNetwork,
     Exportable,
     PlainAttention,
+    PlainTransformer,
     evidence_source,
     spread_matrix,
 )
@@ -18,7 +19,7 @@ from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES, TRIAGE_GROUP
 from hierattn.models import create_model
-from hierattn.models.transformer import SelfAttention
+from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
 
 SIZE = 64
 WEIGHTS = [float(code in TRIAGE_GROUP) for code in CODES]
@@ -109,6 +110,16 @@ def test_plain_attention_is_torchs_attention():
     tokens = torch.randn(3, 10, 24)
     with torch.inference_mode():
         torch.testing.assert_close(PlainAttention(attention)(tokens), attention(tokens), atol=1e-6, rtol=1e-5)
+
+
+def test_plain_transformer_is_the_transformer():
+    torch.manual_seed(1)
+    transformer = SmallScaleTransformer(24, layers=2, heads=4, mlp_ratio=2, dropout=0.1).eval()
+    for parameter in transformer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    tokens = torch.randn(3, 10, 24)
+    with torch.inference_mode():
+        torch.testing.assert_close(PlainTransformer(transformer)(tokens), transformer(tokens), atol=1e-5, rtol=1e-4)
 
 
 def test_the_trained_model_is_not_touched(photos):

@@ -28,7 +28,7 @@ def drawn():
 
 
 def test_every_figure_is_drawn_and_pyplot_is_never_asked(drawn):
-    assert set(drawn) == {"roc", "confusion_matrix", "reliability", "risk", "learning_curves"}
+    assert set(drawn) == {"roc", "confusion_matrix", "reliability", "risk", "risk_coverage", "learning_curves"}
     assert all(figure.number == 0 for figure in drawn.values() if hasattr(figure, "number"))
 
 

@@ -1,19 +1,24 @@
 """The promises of a training run: same seed same bits, resume equals never stopped, the outer fold unseen."""
 
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from hierattn.data.folds import split
+from hierattn.data.manifest import manifest_sha256, read_manifest, write_manifest
 from hierattn.data.packed import PackedSet
-from hierattn.errors import TrainingError, UsageError
+from hierattn.errors import LeakError, TrainingError, UsageError
 from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.registry import create_model
 from hierattn.training.fit import fit
@@ -148,8 +153,6 @@ def test_a_damaged_last_state_is_named_and_the_one_before_is_used(recipe, tmp_pa
 
 
 def test_the_outer_fold_does_not_influence_the_run(recipe, prepared, tmp_path):
-    import shutil
-
     other = tmp_path / "other"
     shutil.copytree(prepared, other)
     packed = PackedSet.open(prepared)
@@ -199,7 +202,7 @@ def test_a_diverging_run_stops_with_what_to_try(recipe, tmp_path, monkeypatch):
         torch.nn.init.constant_(model.classifier.weight, float("inf"))
         return model
 
-    monkeypatch.setattr("hierattn.training.fit.create_model", exploding)
+    monkeypatch.setattr("hierattn.training.run.create_model", exploding)
     with pytest.raises(TrainingError, match="learning_rate"):
         fit(recipe, tmp_path / "run", device="cpu")
 
@@ -209,3 +212,118 @@ def test_an_epoch_smaller_than_a_batch_is_refused(recipe, tmp_path):
     values["optimiser"]["batch_size"] = 64
     with pytest.raises(UsageError, match="batch_size"):
         fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
+
+
+def test_a_modern_run_is_resumed_to_the_same_bits_too(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["augmentation"] |= {"blur": 0.5, "downscale": 0.5, "jpeg": 0.5, "hair": 0.5, "dark_corners": 0.5}
+    values["mixing"] = {"mixup": 0.4, "cutmix": 1.0}
+    values["data"]["sampling"] = "natural"
+    values["optimiser"] |= {"logit_adjustment": 1.0, "gradient_clip": 1.0, "label_smoothing": 0.1}
+    fit(recipe, tmp_path / "teacher", device="cpu")
+    values["distillation"] = {"teacher": str(tmp_path / "teacher" / "best.safetensors"), "weight": 0.5}
+    modern = Recipe.from_dict(values)
+    fit(modern, tmp_path / "whole", device="cpu")
+    assert fit(modern, tmp_path / "parts", device="cpu", listener=StopAfter(2)).interrupted
+    fit(modern, tmp_path / "parts", device="cpu", resume=True)
+    assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
+    plain = state_of(tmp_path / "teacher")["model"]["classifier.weight"]
+    assert not torch.equal(state_of(tmp_path / "whole")["model"]["classifier.weight"], plain)
+
+
+def test_weights_that_have_seen_the_held_out_fold_are_refused(recipe, tmp_path):
+    fit(recipe.with_fold(1), tmp_path / "other", device="cpu")
+    seen = str(tmp_path / "other" / "best.safetensors")
+    for table in ({"transfer": {"checkpoint": seen}}, {"distillation": {"teacher": seen}}):
+        with pytest.raises(LeakError, match="fold 1 held out"):
+            fit(Recipe.from_dict({**recipe.to_dict(), **table}), tmp_path / f"run-{next(iter(table))}", device="cpu")
+
+
+def test_folds_that_leak_are_refused_by_name(recipe, prepared, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)
+    records = read_manifest(other / "manifest.csv")
+    of_a_lesion = {}
+    for row, record in enumerate(records):
+        of_a_lesion.setdefault(record.lesion, []).append(row)
+    name, (first, *_) = next((name, rows) for name, rows in of_a_lesion.items() if name and len(rows) > 1)
+    records[first] = replace(records[first], fold=(records[first].fold + 1) % 3)
+    write_manifest(other / "manifest.csv", records)
+    info = json.loads((other / "prepared.json").read_text())
+    info["manifest_sha256"] = manifest_sha256(other / "manifest.csv")
+    (other / "prepared.json").write_text(json.dumps(info))
+    with pytest.raises(LeakError, match=name):
+        fit(recipe.with_prepared(other), tmp_path / "run", device="cpu")
+
+
+def test_early_stopping_ends_after_so_many_epochs_without_a_better_one(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["optimiser"] |= {"epochs": 60, "early_stopping": 2, "learning_rate": 1e-7, "final_learning_rate": 1e-7}
+    patient = Recipe.from_dict(values)
+    result = fit(patient, tmp_path / "run", device="cpu")
+    assert result.epochs < 60
+    scores = [float(row["validation_balanced_accuracy"]) for row in RunFolder(tmp_path / "run").read_log()]
+    assert len(scores) == result.epochs == result.best_epoch + 3
+    assert scores.index(max(scores)) == result.best_epoch
+    again = fit(patient, tmp_path / "run", device="cpu", resume=True)
+    assert again == result
+
+
+def test_a_full_disk_stops_with_what_to_do_and_resumes_to_the_same_bits(recipe, tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    fit(recipe, tmp_path / "whole", device="cpu")
+
+    class Fill(Silent):
+        """Lets the second epoch's state go to a device that is always full."""
+
+        def step(self, epoch, loss, images_per_second):
+            part = tmp_path / "parts" / "last.ckpt.part"
+            if epoch == 1 and not part.is_symlink():
+                part.symlink_to("/dev/full")
+
+    with pytest.raises(TrainingError, match="full: free some space"):
+        fit(recipe, tmp_path / "parts", device="cpu", listener=Fill())
+    assert not (tmp_path / "parts" / "last.ckpt.part").is_symlink()
+    fit(recipe, tmp_path / "parts", device="cpu", resume=True)
+    assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
+    assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_two_runs_cannot_share_a_folder(recipe, tmp_path):
+    with RunFolder(tmp_path / "run").lock(), pytest.raises(UsageError, match=f"by process {os.getpid()}"):
+        fit(recipe, tmp_path / "run", device="cpu")
+
+
+def test_a_log_that_a_kill_cut_short_is_mended_on_resuming(recipe, tmp_path):
+    longer = replace(recipe, optimiser=replace(recipe.optimiser, epochs=3))
+    fit(longer, tmp_path / "whole", device="cpu")
+    fit(longer, tmp_path / "parts", device="cpu", listener=StopAfter(7))  # in the midst of the third epoch
+    with (tmp_path / "parts" / "log.csv").open("a") as file:
+        file.write("2,0.0003")
+    fit(longer, tmp_path / "parts", device="cpu", resume=True)
+    assert [row["epoch"] for row in RunFolder(tmp_path / "parts").read_log()] == ["0", "1", "2"]
+    assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def test_a_full_memory_stops_with_the_batch_that_fits(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["data"]["epoch_images"] = values["optimiser"]["batch_size"] = 256
+    Recipe.from_dict(values).save(tmp_path / "recipe.toml")
+    code = (
+        "import re, resource, sys, torch; torch.set_num_threads(1); from pathlib import Path\n"
+        "from torch.utils.tensorboard import SummaryWriter\n"
+        "from hierattn.errors import TrainingError\n"
+        "from hierattn.training.fit import fit; from hierattn.training.recipe import Recipe\n"
+        "used = int(re.search(r'VmSize:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 500 * 1024**2,) * 2)\n"
+        "try: fit(Recipe.load(Path(sys.argv[1])), Path(sys.argv[2]), device='cpu')\n"
+        "except TrainingError as error: print(error)\n"
+    )
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system cannot limit a process's memory as Linux does")
+    words = [sys.executable, "-c", code, str(tmp_path / "recipe.toml"), str(tmp_path / "run")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    told = re.search(r"does not hold a batch of 256 .* fits: optimiser\.batch_size=(\d+)", done.stdout)
+    assert told, done.stdout + done.stderr[-2000:]
+    assert 2 <= int(told[1]) <= 128

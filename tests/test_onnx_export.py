@@ -19,7 +19,7 @@ from hierattn.data.synthetic import render_lesion
 from hierattn.deploy import parity
 from hierattn.deploy.bundle import read_bundle
 from hierattn.deploy.onnx import Export, export_onnx, export_run
-from hierattn.deploy.parity import check_parity, parity_images
+from hierattn.deploy.parity import LOSSY, check_parity, parity_images
 from hierattn.deploy.predictor import Predictor
 from hierattn.errors import CheckpointError, ParityError, UsageError
 from hierattn.evaluation.calibration import Calibration, OperatingPoint, write_calibration
@@ -181,7 +181,7 @@ def test_a_bound_that_cannot_be_kept_leaves_nothing_behind(tmp_path, monkeypatch
 def test_export_without_evaluation_says_uncalibrated(tmp_path, monkeypatch, export):
     monkeypatch.setattr("hierattn.deploy.onnx.build_graph", lambda network: _without_metadata(export.path))
     # The borrowed graph divides by 1.7, which a bound of 1 forgives: only the description is looked at here.
-    bare = export_onnx(make_checkpoint(), tmp_path / "bare.onnx", images=[], tolerance=1.0)
+    bare = export_onnx(make_checkpoint(), tmp_path / "bare.onnx", images=[], bounds=LOSSY)
     assert bare.bundle.temperature == 1
     assert bare.bundle.triage.threshold is None
     assert bare.bundle.metrics == {}

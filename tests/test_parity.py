@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hierattn.deploy.parity import PHOTO_SIZES, TOLERANCE, ParityReport, parity_images
+from hierattn.deploy.parity import LOSSY, PHOTO_SIZES, TOLERANCE, ParityReport, parity_images
 from hierattn.image_spec import ImageSpec
 
 GOOD = ParityReport(16, 1e-6, 1.0, 4, 1e-3, 1.0, 1e-5)
@@ -15,7 +15,15 @@ GOOD = ParityReport(16, 1e-6, 1.0, 4, 1e-3, 1.0, 1e-5)
 
 def test_small_differences_are_in_order():
     assert GOOD.ok
-    assert GOOD.tolerance == TOLERANCE == 1e-4
+    assert GOOD.bounds.probability == TOLERANCE == 1e-4
+
+
+def test_fewer_bits_are_held_to_the_share_of_equal_answers():
+    lossy = replace(GOOD, difference=0.3, photo_difference=0.4, heatmap_difference=0.2, bounds=LOSSY)
+    assert replace(lossy, agreement=0.99).ok
+    assert not replace(lossy, agreement=0.9899).ok
+    assert not replace(lossy, difference=float("nan")).ok
+    assert "98.9%" in str(replace(lossy, agreement=0.9899))
 
 
 @pytest.mark.parametrize(

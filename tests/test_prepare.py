@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from conftest import SHARED
 from hierattn.data.folds import check_leaks, split
-from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, PackedSet
+from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, PackedSet
 from hierattn.data.prepare import prepare
 from hierattn.errors import UsageError
 from tiny_sets import blob, folder_set, isic_set, write_image, write_table
@@ -36,10 +36,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_prepared_folder_holds_four_files_and_nothing_else_appears(source: Path, tmp_path: Path) -> None:
+def test_a_prepared_folder_holds_six_files_and_nothing_else_appears(source: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     prepare(source, tmp_path / "deep" / "out", size=32, folds=3, crop="none")
-    assert set(contents(tmp_path / "deep" / "out")) == {MANIFEST, IMAGES, INFO, AUDIT}
+    assert set(contents(tmp_path / "deep" / "out")) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES}
     assert set(tmp_path.iterdir()) - before == {tmp_path / "deep"}
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "out"]
 
@@ -136,11 +136,11 @@ def test_an_exif_rotation_is_undone_before_anything_is_measured(tmp_path: Path) 
     source = folder_set(tmp_path / "mine", {"MEL": 3, "NV": 3})
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(blob(1)).save(source / "MEL" / "MEL_0.png", exif=exif)
+    Image.fromarray(blob(51)).save(source / "MEL" / "MEL_0.png", exif=exif)
     prepare(source, tmp_path / "out", size=32, folds=3)
     packed = PackedSet.open(tmp_path / "out")
     assert (packed.records[0].width, packed.records[0].height) == (30, 40)
-    np.testing.assert_array_equal(packed.images[0], packed.image_spec.resize(np.rot90(blob(1), -1)))
+    np.testing.assert_array_equal(packed.images[0], packed.image_spec.resize(np.rot90(blob(51), -1)))
 
 
 def test_your_own_groups_are_kept_together(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_an_empty_folder_is_filled(source: Path, tmp_path: Path) -> None:
     assert len(PackedSet.open(tmp_path / "out")) == 24
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(5, "Input/output error"), RuntimeError])
-def test_stopped_halfway_nothing_is_left_and_the_former_set_stays(
+@pytest.mark.parametrize("stop", [OSError(5, "Input/output error"), RuntimeError])
+def test_after_an_error_halfway_nothing_is_left_and_the_former_set_stays(
     source: Path, tmp_path: Path, stop: BaseException
 ) -> None:
     out = tmp_path / "out"
@@ -208,6 +208,85 @@ def test_stopped_halfway_nothing_is_left_and_the_former_set_stays(
             prepare(source, place, size=40, folds=3, overwrite=overwrite, progress=interrupt)
     assert contents(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
+
+
+def test_an_up_to_date_folder_is_left_as_it_is_and_says_so(source: Path, tmp_path: Path) -> None:
+    first = prepare(source, tmp_path / "out", size=32, folds=3)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    again = prepare(source, tmp_path / "out", size=32, folds=3)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == times
+    assert again.notes == [*first.notes, "prepared before from the same files and settings: nothing was done"]
+    assert {**again.to_dict(), "notes": 0, "seconds": 0} == {**first.to_dict(), "notes": 0, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"size": 40}, "size 32, now 40"),
+        ({"crop": "none"}, "crop surround, now none"),
+        ({"folds": 4}, "folds 3, now 4"),
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"near_duplicates": False}, "near-duplicates True, now False"),
+        ({"colour_constancy": "max_rgb"}, "colour_constancy none, now max_rgb"),
+        ({"hair_removal": True}, "hair_removal False, now True"),
+    ],
+)
+def test_another_setting_is_noticed(source: Path, tmp_path: Path, change: dict[str, object], named: str) -> None:
+    source = isic_set(tmp_path / "more", ["MEL"] * 8 + ["NV"] * 8)
+    prepare(source, tmp_path / "out", size=32, folds=3)
+    with pytest.raises(UsageError, match=named):
+        prepare(source, tmp_path / "out", **{"size": 32, "folds": 3, **change})  # type: ignore[arg-type]
+
+
+def test_another_source_is_noticed_pixel_row_or_file(source: Path, tmp_path: Path) -> None:
+    out, folder = tmp_path / "out", source / "ISIC_2019_Training_Input"
+    prepare(source, out, size=32, folds=3)
+    image = folder / "ISIC_0000003.jpg"
+    content = image.read_bytes()
+    image.touch()  # a later time alone is no change
+    assert "nothing was done" in prepare(source, out, size=32, folds=3).notes[-1]
+    image.write_bytes(content[:-2] + b"\x00\xff\xd9")
+    with pytest.raises(UsageError, match=r"ISIC_0000003\.jpg was changed.*--overwrite"):
+        prepare(source, out, size=32, folds=3)
+    image.unlink()
+    with pytest.raises(UsageError, match="0 images more and 1 fewer"):
+        prepare(source, out, size=32, folds=3)
+    image.write_bytes(content)
+    table = source / "ISIC_2019_Training_Metadata.csv"
+    table.write_text(table.read_text().replace("45.0", "50.0", 1))
+    with pytest.raises(UsageError, match="another row of the table"):
+        prepare(source, out, size=32, folds=3)
+
+
+def test_near_duplicates_are_one_group_unless_not_wanted(source: Path, tmp_path: Path) -> None:
+    folder = source / "ISIC_2019_Training_Input"
+    with Image.open(folder / "ISIC_0000000.jpg") as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "ISIC_0000020.jpg", quality=90)
+    report = prepare(source, tmp_path / "out", size=64, folds=3)
+    records = PackedSet.open(tmp_path / "out").records
+    assert report.near_duplicates == 1
+    assert records[0].group == records[20].group == records[21].group
+    assert any("1 pair of near-duplicates: in one group; 1 of them not known" in note for note in report.notes)
+    with (tmp_path / "out" / NEAR_DUPLICATES).open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (Path(row["one"]).stem, Path(row["other"]).stem, row["turn"]) == ("ISIC_0000000", "ISIC_0000020", "2")
+    assert (row["label"], row["other_label"], row["known"]) == ("MEL", "NV", "no")
+    without = prepare(source, tmp_path / "without", size=64, folds=3, near_duplicates=False)
+    records = PackedSet.open(tmp_path / "without").records
+    assert without.near_duplicates is None
+    assert records[0].group != records[20].group
+    assert not (tmp_path / "without" / NEAR_DUPLICATES).exists()
+
+
+def test_audit_pictures_are_written_when_asked_for(source: Path, tmp_path: Path) -> None:
+    folder = source / "ISIC_2019_Training_Input"
+    with Image.open(folder / "ISIC_0000000.jpg") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "ISIC_0000020.jpg", quality=90)
+    prepare(source, tmp_path / "out", size=64, folds=3, pictures=True)
+    pictures = {path.name for path in (tmp_path / "out" / "pictures").iterdir()}
+    assert pictures == {"cleaning.jpg", "near_duplicates.jpg"}  # nothing was cropped
+    with Image.open(tmp_path / "out" / "pictures" / "cleaning.jpg") as sheet:
+        assert sheet.width > 7 * 160
 
 
 # --- the command ------------------------------------------------------------------------------------------------

@@ -1,7 +1,11 @@
 """Every recipe that the package ships opens, and says what to expect of it."""
 
-import pytest
+import tomllib
 
+import pytest
+from typer.testing import CliRunner
+
+from hierattn.cli.main import app
 from hierattn.cli.recipes import built_in_recipes, find_recipe, recipe_folder
 from hierattn.errors import UsageError
 from hierattn.models import create_model
@@ -18,10 +22,67 @@ def test_recipe_opens_and_its_model_can_be_built(name):
 def test_recipe_opens_with_expected_result_time_and_command(name):
     head = (recipe_folder() / f"{name}.toml").read_text().split("\n\n")[0]
     assert all(line.startswith("#") for line in head.splitlines())
-    for word in ("Expected:", "Time:", "Command: hierattn train"):
+    for word in ("Expected:", "Time:", "Command: hierattn "):
         assert word in head, f"{name} does not state {word}"
+    command = head.split("Command: hierattn ")[1].split()
+    assert command[0] in ("train", "crossval")
+    assert command[1] == name
+
+
+TABLE_1 = ("hierattn_xs", "hierattn_s", "mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_1x", "mnasnet1_0",
+           "efficientnet_b0", "mobilevit_s")  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["isic2019", "pad_ufes_20"])
+@pytest.mark.parametrize("model", TABLE_1)
+def test_every_network_of_table_1_is_trained_by_the_papers_recipe_on_both_sets(folder, model):
+    recipe = Recipe.load(find_recipe(f"{folder}/{model}"))
+    assert recipe.model.name == model
+    assert recipe.transfer.checkpoint
+    defaults = Recipe()  # the paper's, as test_recipe holds
+    assert (recipe.optimiser, recipe.augmentation) == (defaults.optimiser, defaults.augmentation)
+    assert (recipe.mixing, recipe.distillation) == (defaults.mixing, defaults.distillation)
+    assert (recipe.transfer.frozen_epochs, recipe.precision) == (30, "32-true")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("table2_attention_none", {"model.options.attention": "none"}),
+        ("table2_attention_se", {"model.options.attention": "se"}),
+        ("table2_attention_cbam", {"model.options.attention": "cbam"}),
+        ("table2_attention_coordinate", {"model.options.attention": "coordinate"}),
+        ("table4_no_warmup", {"transfer.frozen_epochs": 0}),
+        ("table5_no_stochastic_depth", {"model.options.stochastic_depth": 0.0}),
+        ("table6_no_skip", {"model.options.cth_skip": False}),
+        ("no_permutation", {"model.options.permute_pixels": False}),
+        ("fig9_instance_hardness_isic2019", {}),
+        ("fig9_random_isic2019", {}),
+    ],
+)
+def test_an_ablation_differs_from_the_papers_recipe_in_its_own_switch_only(name, changed):
+    def flat(values, prefix=""):
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value
+
+    paper, ablation = (
+        dict(flat(Recipe.load(find_recipe(which)).to_dict())) for which in ("isic2019/hierattn_s", f"ablations/{name}")
+    )
+    found = {key: value for key, value in ablation.items() if paper.get(key, "absent") != value}
+    assert found == {"name": name, **changed}
 
 
 def test_an_unknown_recipe_lists_the_known_ones():
     with pytest.raises(UsageError, match="quicktest"):
         find_recipe("slowtest")
+
+
+def test_the_recipes_command_lists_every_recipe_and_shows_one_resolved():
+    listed = CliRunner().invoke(app, ["recipes"]).output
+    assert [line.split()[0] for line in listed.splitlines()] == built_in_recipes()
+    shown = CliRunner().invoke(app, ["recipes", "ablations/table6_no_skip"]).stdout
+    assert shown.startswith("# Table 6")
+    assert Recipe.from_dict(tomllib.loads(shown)) == Recipe.load(find_recipe("ablations/table6_no_skip"))

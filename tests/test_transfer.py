@@ -49,11 +49,15 @@ def mobilevit() -> dict[str, Tensor]:
 # MobileViT: role and shape
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [("hierattn_xs", "mobilevit_xxs"), ("hierattn_s", "mobilevit_xs")])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("hierattn_xs", "mobilevit_xxs"), ("hierattn_s", "mobilevit_xs"), ("hierattn_m", "mobilevit_s")],
+)
 def test_all_but_head_and_classifier_come_from_the_mobilevit_of_the_same_widths(ours: str, theirs: str) -> None:
     model, source = create_model(ours), _randomised(create_model(theirs, 1000))
     report = transfer_weights(model, source)
     assert {name.partition(".")[0] for name in report.skipped} == {"head_conv", "classifier"}
+    assert (len(report.transferred), len(report.skipped)) == (303, 8)
     state = model.state_dict()
     assert all(torch.equal(state[name], source[origin]) for name, origin in report.transferred.items())
     assert set(report.transferred) | set(report.skipped) == set(state)
@@ -127,6 +131,14 @@ def test_the_report_says_everything_and_is_saved_whole(mobilevit: dict[str, Tens
     assert "classifier.weight: the classifier is never transferred" in text
     assert "final_conv.conv.weight: final_conv.conv.weight has shape (320, 80, 1, 1), wanted (768, 192, 1, 1)" in text
     assert [path.name for path in tmp_path.iterdir()] == ["transfer.txt"]
+
+
+def test_the_summary_says_in_one_line_what_to_know_before_training(mobilevit: dict[str, Tensor]) -> None:
+    summary = transfer_weights(create_model("hierattn_xs"), mobilevit, channel_order="BGR").summary()
+    assert "\n" not in summary
+    assert summary.startswith("transferred 303 of 311 tensors from timm's MobileViT, which expects BGR images")
+    assert "turned round" in summary
+    assert "fresh: head_conv, classifier" in summary
 
 
 # From a checkpoint of ours, and between peers

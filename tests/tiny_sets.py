@@ -13,13 +13,14 @@ ISIC_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
 
 def blob(seed: int, height: int = 30, width: int = 40) -> np.ndarray:
-    """A brown spot on skin, another for every seed."""
+    """A brown spot on mottled skin, another for every seed; plain spots of one size would be near-duplicates."""
     generator = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
     centre = generator.uniform(0.4, 0.6, 2) * (height, width)
     inside = np.hypot(rows - centre[0], columns - centre[1]) < generator.uniform(0.15, 0.3) * height
     image = np.where(inside[:, :, None], generator.integers(60, 110, 3), generator.integers(170, 220, 3))
-    return (image + generator.integers(0, 12, image.shape)).astype(np.uint8)
+    mottles = np.kron(generator.integers(0, 25, (-(-height // 3), -(-width // 3), 1)), np.ones((3, 3, 1), int))
+    return (image + mottles[:height, :width] + generator.integers(0, 12, image.shape)).clip(0, 255).astype(np.uint8)
 
 
 def write_image(path: Path, seed: int) -> Path:

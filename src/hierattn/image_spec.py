@@ -15,14 +15,15 @@ from PIL import Image
 from hierattn.errors import UsageError
 
 CropRule = Literal["surround", "paper", "none"]
+ColourConstancy = Literal["none", "shades_of_grey", "grey_world", "max_rgb"]
 
 
 @dataclass(frozen=True)
 class ImageSpec:
     """From a uint8 RGB photograph to the numbers that a network reads.
 
-    The order of the steps: adaptive crop (by the rule ``crop``), resize to ``size`` x ``size``, divide by 255,
-    subtract ``mean``, divide by ``std``, channels first.
+    The order of the steps: adaptive crop (by the rule ``crop``), hair removal, colour constancy, resize to ``size`` x
+    ``size``, divide by 255, subtract ``mean``, divide by ``std``, channels first.
 
     Attributes
     ----------
@@ -39,6 +40,11 @@ class ImageSpec:
     crop
         The rule of the adaptive crop (§3.2.1) before the resize: ``"surround"``, ``"paper"`` or ``"none"``, as
         :func:`hierattn.data.adaptive_crop.find_crop` takes it.
+    colour_constancy
+        What is done about the lamp's colour: ``"none"``, or a method of
+        :func:`hierattn.data.colour_constancy.balance_colours`.
+    hair_removal
+        Whether hairs are filled in, by :func:`hierattn.data.hair_removal.remove_hair`.
     """
 
     size: int = 256
@@ -47,6 +53,8 @@ class ImageSpec:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     interpolation: Literal["bilinear"] = "bilinear"
     crop: CropRule = "surround"
+    colour_constancy: ColourConstancy = "none"
+    hair_removal: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size > 2048:
@@ -55,6 +63,11 @@ class ImageSpec:
             raise UsageError(f"mean and std of {len(self.mean)} and {len(self.std)} values: wanted {self.channels}")
         if self.crop not in get_args(CropRule):
             raise UsageError(f"crop rule {self.crop!r}: wanted one of {', '.join(get_args(CropRule))}")
+        if self.colour_constancy not in get_args(ColourConstancy):
+            wanted = ", ".join(get_args(ColourConstancy))
+            raise UsageError(f"colour constancy {self.colour_constancy!r}: wanted one of {wanted}")
+        if not isinstance(self.hair_removal, bool):
+            raise UsageError(f"hair removal {self.hair_removal!r}: wanted true or false")
         if min(self.std) <= 0:
             raise UsageError(f"std {self.std}: wanted positive values")
 

@@ -63,6 +63,18 @@ CODES: tuple[str, ...] = tuple(lesion.code for lesion in LESIONS)
 
 BY_CODE: dict[str, Lesion] = {lesion.code: lesion for lesion in LESIONS}
 
+CLASS_COLOURS: dict[str, str] = {
+    "ACK": "#e69f00",
+    "BCC": "#0072b2",
+    "BKL": "#56b4e9",
+    "DF": "#8f8f1d",
+    "MEL": "#d55e00",
+    "NV": "#6e7378",
+    "SCC": "#cc79a7",
+    "VASC": "#009e73",
+}
+"""One colour a class in every figure, told apart by people with colour-blindness too (after Okabe and Ito 2008)."""
+
 TRIAGE_GROUP: frozenset[str] = frozenset(lesion.code for lesion in LESIONS if lesion.refer)
 """MEL, BCC, ACK, SCC and VASC: the classes that §5 refers to a clinic. VASC is there because the paper asks for
 close monitoring of it (§3.1), not because it is cancer."""

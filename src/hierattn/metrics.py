@@ -38,7 +38,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below != 0)
 
 
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of what is not nan; nan where nothing is."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
@@ -83,7 +83,7 @@ def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def balanced_accuracy_of(matrix: np.ndarray) -> np.ndarray:
     """:func:`balanced_accuracy` of confusion matrices, (..., C, C) -> (...)."""
-    return _mean_of_defined(sensitivity_of(matrix))
+    return mean_of_defined(sensitivity_of(matrix))
 
 
 def sensitivity_of(matrix: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ def macro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def macro_auc_of(per_class: np.ndarray) -> np.ndarray:
     """Mean of the defined AUCs, (..., C) -> (...)."""
-    return _mean_of_defined(per_class)
+    return mean_of_defined(per_class)
 
 
 def group_scores(
@@ -191,15 +191,21 @@ def malignant_auc(labels: np.ndarray, probabilities: np.ndarray, classes: Sequen
     return float(auc(*group_scores(labels, probabilities, classes, MALIGNANT)))
 
 
-def _counts_above(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At each distinct score, from high to low: positives and negatives at or above it, and the score."""
+def _counts_above(
+    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """At each distinct score, from high to low: positives and negatives at or above it, (..., points); the score."""
     positive, scores = _checked_binary(positive, scores)
+    weights = np.ones(len(scores), np.int64) if weights is None else np.asarray(weights, np.float64)
     order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
+    ranked, is_positive, ordered = scores[order], positive[order], weights[..., order]
     last_of_tie = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.zeros(0, np.int64)
-    true_positives = np.append(0, np.cumsum(positive[order])[last_of_tie])
-    false_positives = np.append(0, np.cumsum(~positive[order])[last_of_tie])
-    return true_positives, false_positives, np.append(np.inf, ranked[last_of_tie])
+    start = np.zeros((*weights.shape[:-1], 1), weights.dtype)
+    counts = [
+        np.concatenate([start, np.cumsum(np.where(kind, ordered, 0), axis=-1)[..., last_of_tie]], axis=-1)
+        for kind in (is_positive, ~is_positive)
+    ]
+    return counts[0], counts[1], np.append(np.inf, ranked[last_of_tie])
 
 
 def roc_curve(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -216,41 +222,56 @@ def roc_curve(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.
     return _ratio(false_positives, total_negative), _ratio(true_positives, total_positive), thresholds
 
 
-def partial_auc(positive: np.ndarray, scores: np.ndarray, minimum_sensitivity: float = 0.8) -> float:
+def partial_auc(
+    positive: np.ndarray, scores: np.ndarray, minimum_sensitivity: float = 0.8, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Area under the ROC curve and above a sensitivity: the ISIC 2024 challenge's figure, 0 to 0.2 by default.
 
-    Chance is ``(1 - minimum_sensitivity) ** 2 / 2`` (0.02), perfection ``1 - minimum_sensitivity`` (0.2).
+    Chance is ``(1 - minimum_sensitivity) ** 2 / 2`` (0.02), perfection ``1 - minimum_sensitivity`` (0.2). ``weights``
+    and the shape of what is returned are as in :func:`auc`.
     """
     if not 0 <= minimum_sensitivity < 1:
         raise UsageError(f"minimum sensitivity {minimum_sensitivity}: wanted 0 to below 1")
-    false_rate, true_rate, _ = roc_curve(positive, scores)
-    if np.isnan(false_rate).any() or np.isnan(true_rate).any():
-        return float("nan")
+    found, false_positives, _ = _counts_above(positive, scores, weights)
+    true_rate, false_rate = _ratio(found, found[..., -1:]), _ratio(false_positives, false_positives[..., -1:])
     # Along the sensitivity axis: integrate the specificity from the wished sensitivity to 1. The curve is made of
-    # straight pieces; the one that crosses the wished sensitivity is cut there.
-    start = int(np.searchsorted(true_rate, minimum_sensitivity, side="right"))
-    low, high = true_rate[start - 1], true_rate[start]
-    cut = false_rate[start - 1] + (minimum_sensitivity - low) / (high - low) * (
-        false_rate[start] - false_rate[start - 1]
-    )
-    heights = np.append(minimum_sensitivity, true_rate[start:])
-    specificity = 1.0 - np.append(cut, false_rate[start:])
-    return float((np.diff(heights) * (specificity[1:] + specificity[:-1]) / 2).sum())
+    # straight pieces; the one that crosses the wished sensitivity is cut there, those below it have no height left.
+    low, high = true_rate[..., :-1], true_rate[..., 1:]
+    left, right = false_rate[..., :-1], false_rate[..., 1:]
+    cut = np.clip(np.nan_to_num(_ratio(minimum_sensitivity - low, high - low)), 0.0, 1.0)
+    heights = np.maximum(high - np.maximum(low, minimum_sensitivity), 0.0)
+    area: np.ndarray = (heights * (1.0 - (left + cut * (right - left) + right) / 2)).sum(axis=-1)
+    return np.where(np.isnan(true_rate[..., -1]) | np.isnan(false_rate[..., -1]), np.nan, area)
 
 
-def sensitivity_at_specificity(positive: np.ndarray, scores: np.ndarray, specificity: float) -> float:
-    """The best sensitivity of a threshold with at least this specificity. No interpolation between thresholds."""
-    found, false_positives, _ = _counts_above(positive, scores)
-    reached = _ratio(false_positives[-1] - false_positives, false_positives[-1]) >= specificity
-    return float(_ratio(found[reached].max(initial=0), found[-1])) if reached.any() else float("nan")
+def sensitivity_at_specificity(
+    positive: np.ndarray, scores: np.ndarray, specificity: float, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """The best sensitivity of a threshold with at least this specificity. No interpolation between thresholds.
+
+    ``weights`` and the shape of what is returned are as in :func:`auc`.
+    """
+    found, false_positives, _ = _counts_above(positive, scores, weights)
+    total = false_positives[..., -1:]
+    return _best(found, _ratio(total - false_positives, total) >= specificity, found[..., -1], total[..., 0])
 
 
-def specificity_at_sensitivity(positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
-    """The best specificity of a threshold with at least this sensitivity. No interpolation between thresholds."""
-    found, false_positives, _ = _counts_above(positive, scores)
-    reached = _ratio(found, found[-1]) >= sensitivity
-    spared = false_positives[-1] - false_positives
-    return float(_ratio(spared[reached].max(initial=0), false_positives[-1])) if reached.any() else float("nan")
+def specificity_at_sensitivity(
+    positive: np.ndarray, scores: np.ndarray, sensitivity: float, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """The best specificity of a threshold with at least this sensitivity. No interpolation between thresholds.
+
+    ``weights`` and the shape of what is returned are as in :func:`auc`.
+    """
+    found, false_positives, _ = _counts_above(positive, scores, weights)
+    total, every = false_positives[..., -1:], found[..., -1:]
+    return _best(total - false_positives, _ratio(found, every) >= sensitivity, total[..., 0], every[..., 0])
+
+
+def _best(counts: np.ndarray, reached: np.ndarray, of: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The largest count among the thresholds that reached the wish, as a share; nan where either kind is missing."""
+    best = _ratio(np.where(reached, counts, 0).max(axis=-1), of)
+    return np.where(others > 0, best, np.nan)
 
 
 # --- probabilities --------------------------------------------------------------------------------------------------

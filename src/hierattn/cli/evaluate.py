@@ -27,6 +27,20 @@ def run(
     bootstrap: Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     sensitivity: Annotated[float, typer.Option(help="What the triage threshold is set for, on the inner fold.")] = 0.95,
+    class_bias: Annotated[
+        bool,
+        typer.Option(
+            "--class-bias",
+            help="Calibrate with a bias a class as well: likelier answers, and this fold's class frequencies in them.",
+        ),
+    ] = False,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Also change the photographs in nine ways at five severities and count how often the advice flips.",
+        ),
+    ] = False,
     gallery: Annotated[
         bool,
         typer.Option(
@@ -41,8 +55,10 @@ def run(
     First the inner fold: it fits the temperature, which makes 80 % mean 80 %, and the threshold from which the advice
     is to see a clinic. Only then the outer fold, once: accuracy, balanced accuracy, AUC, sensitivity and specificity
     of every class, each with a 95 % interval over whole lesions or patients. A class that has no image has no figure.
+    The same by sex, age, site, skin type, source and image size, as far as the data say; what abstaining would gain;
+    prediction sets; where masks are known, how much the network looks beside the lesion.
 
-    RUN/evaluation then holds report.html (open it), report.json, predictions.csv, calibration.json and figures.
+    RUN/evaluation then holds report.html (open it), report.json, predictions.csv, cases.csv, calibration.json, figures.
     Rendered lesions are shown in the report; photographs of people only with --gallery.
 
     With --data OTHER, all images of another prepared set are judged with the calibration of the run's own
@@ -66,6 +82,8 @@ def run(
             bootstrap=bootstrap,
             seed=seed,
             wished_sensitivity=sensitivity,
+            per_class=class_bias,
+            robustness=robustness,
             gallery=gallery,
             progress=progress,
         )
@@ -167,4 +185,21 @@ def _sentences(report: Mapping[str, Any]) -> list[str]:
             f"{_share(tested['sensitivity'])} ({_interval(tested['interval'])}), specificity "
             f"{_share(tested['specificity'])} ({_interval(tested['specificity_interval'])})."
         )
-    return [*lines, "Not a medical device."]
+    return [*lines, *_whom(report), "Not a medical device."]
+
+
+def _whom(report: Mapping[str, Any]) -> list[str]:
+    """The largest gap between subgroups, and the change of the photograph that flips most."""
+    from hierattn.evaluation.html_report import gap_sentence, percent
+
+    lines = [gap_sentence(report["subgroups"])] if report["subgroups"]["attributes"] else []
+    if "robustness" in report:
+        middle = report["robustness"]["middle"]
+        flips = {kind["title"]: kind["severities"][middle] for kind in report["robustness"]["changes"].values()}
+        worst = max(flips, key=lambda title: flips[title]["advice_flips"]["value"] or flips[title]["answer_flips"])
+        advice, answer = flips[worst]["advice_flips"]["value"], flips[worst]["answer_flips"]
+        lines.append(
+            f"Another photograph of the same lesion: {worst.lower()} flips most, the advice in {percent(advice)} and the "
+            f"answer in {percent(answer)}."
+        )
+    return lines

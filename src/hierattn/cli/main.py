@@ -12,7 +12,26 @@ from typing import Annotated
 import typer
 
 import hierattn
-from hierattn.cli import demo, evaluate, export, models, predict, prepare, render, train
+from hierattn.cli import (
+    ablate,
+    balance,
+    benchmark,
+    card,
+    compare,
+    crossval,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    fetch,
+    list_recipes,
+    models,
+    predict,
+    prepare,
+    render,
+    serve,
+    train,
+)
 from hierattn.errors import HierAttnError
 
 app = typer.Typer(
@@ -43,13 +62,23 @@ def _root(
 
 
 app.command("demo")(demo.run)
+app.command("fetch")(fetch.run)
 app.command("prepare")(prepare.run)
+app.command("balance")(balance.run)
+app.command("recipes")(list_recipes.run)
 app.command("train")(train.run)
+app.command("crossval")(crossval.run)
 app.command("evaluate")(evaluate.run)
+app.command("compare")(compare.run)
+app.command("ablate")(ablate.run)
+app.command("card")(card.run)
 app.command("export")(export.run)
 app.command("predict")(predict.run)
+app.command("serve")(serve.run)
 app.command("models")(models.run)
 app.command("render")(render.run)
+app.add_typer(benchmark.app, name="benchmark")
+app.command("doctor")(doctor.run)
 
 
 def main() -> None:
@@ -58,6 +87,11 @@ def main() -> None:
         app()
     except HierAttnError as error:
         _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        line = doctor.missing_line(error.name)
+        if line is None:
+            raise
+        _fail(line, 1)
     except KeyboardInterrupt:
         _fail("stopped", 1)
     except BrokenPipeError:  # the reader, head for instance, has left

@@ -46,13 +46,17 @@ def run(
         typer.echo(json.dumps(rows, indent=2))
         return
 
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Models, {classes} classes, one image in float32", header_style="bold")
+    # Seven columns in 80 characters: units stand in the headings, and no number is ever cut.
+    table = Table(
+        title=f"Models, {classes} classes, one image in float32", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     table.add_column("name", no_wrap=True)
-    for heading in ("side", "parameters", "paper, M", "multiply-adds, M", "weights, MB", "largest tensor, MB"):
-        table.add_column(heading, justify="right")
+    for heading in ("side", "para-\nmeters", "paper,\nM", "multiply-\nadds, M", "weights,\nMB", "largest\ntensor, MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for spec, cost in zip(specs, costs, strict=True):
         table.add_row(
             spec.name,

@@ -24,8 +24,23 @@ def run(
     crop: Annotated[
         str, typer.Option(help="surround: where there is a dark surround; paper: by its literal rule; none.")
     ] = "surround",
+    colour_constancy: Annotated[
+        str, typer.Option(help="none, shades_of_grey (p = 6), grey_world or max_rgb. Travels with the weights.")
+    ] = "none",
+    hair_removal: Annotated[
+        bool, typer.Option("--hair-removal", help="Fill hairs in. Travels with the weights.")
+    ] = False,
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Find photographs stored twice (resized, turned, cropped) and keep them in one fold.")
+    ] = True,
     folds: Annotated[int, typer.Option(help="Grouped, stratified folds; 3 or more. The paper: 10.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    splits: Annotated[
+        Path | None, typer.Option(help="A split file that gives the folds: image, and fold or train/validation/test.")
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--audit-pictures", help="Write OUT/pictures: cleaning step by step, and near-duplicates.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be used.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is a prepared folder.")] = False,
     jobs: Annotated[int, typer.Option(help="Images decoded at once; 0: one a core.")] = 0,
@@ -37,14 +52,18 @@ def run(
     image is turned upright, cropped where it has a dark surround, and resized once. Folds keep a lesion's, a patient's
     and identical images together, so that no test image was seen in training.
 
-    OUT holds manifest.csv (one row an image), images.npy, prepared.json and audit.csv, which lists every image of the
-    source, what was cropped, and what was left out and why. SOURCE is only read. OUT appears when it is whole.
+    OUT holds manifest.csv (one row an image), images.npy, prepared.json, splits.csv (for others to reuse),
+    near_duplicates.csv, and audit.csv, which lists every image of the source, what was cropped, and what was left out
+    and why. SOURCE is only read. OUT appears when it is whole; stopped anywhere, the same command goes on from there.
+    Called again on an OUT that is up to date, it says so and does nothing.
 
         hierattn prepare ISIC_2019 out/isic --size 256
 
         hierattn prepare HAM10000 out/ham --images HAM10000_images
 
-        hierattn prepare my_photos out/mine --folds 5 --strict
+        hierattn prepare my_photos out/mine --folds 5 --strict --audit-pictures
+
+        hierattn prepare ISIC_2019 out/official --splits their_split.csv
     """
     from json import dumps
     from typing import cast
@@ -53,12 +72,13 @@ def run(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hierattn.data.prepare import prepare
-    from hierattn.image_spec import CropRule
+    from hierattn.image_spec import ColourConstancy, CropRule
 
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=json) as bar:
         task = bar.add_task("Reading images", total=None)
+        compare = bar.add_task("Comparing look-alikes", total=None, visible=False)
         report = prepare(
             source,
             out,
@@ -66,12 +86,18 @@ def run(
             images=images,
             size=size,
             crop=cast(CropRule, crop),  # prepare refuses an unknown one
+            colour_constancy=cast(ColourConstancy, colour_constancy),
+            hair_removal=hair_removal,
+            near_duplicates=near_duplicates,
             folds=folds,
             seed=seed,
+            splits=splits,
+            pictures=pictures,
             strict=strict,
             overwrite=overwrite,
             jobs=jobs or None,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            comparing=lambda done, total: bar.update(compare, completed=done, total=total, visible=True),
         )
     if json:
         typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
@@ -114,11 +140,22 @@ def _show(console: Console, report: PreparationReport) -> None:
             console.print(f"  {images} more: {escape(reason)}", soft_wrap=True)
     for note in report.notes:
         console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
-    console.print(
-        f"Cropped {report.cropped} ({report.image_spec.crop}) · imbalance {report.imbalance:.1f} · "
-        f"{report.folds} folds, seed {report.seed} · leaks 0 · {report.seconds:.1f} s",
-        soft_wrap=True,
-    )
+    console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
     console.print(
         f"Ready: [bold]{escape(str(report.out))}[/]  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True
     )
+
+
+def _cleaning(report: PreparationReport) -> str:
+    spec = report.image_spec
+    steps = [f"cropped {report.cropped} ({spec.crop})"]
+    if spec.hair_removal:
+        steps.append("hairs removed")
+    if spec.colour_constancy != "none":
+        steps.append(f"colours by {spec.colour_constancy}")
+    return ", ".join(steps).capitalize()
+
+
+def _folds(report: PreparationReport) -> str:
+    made = "from the split file" if report.splits_sha256 else f"seed {report.seed}"
+    return f"{report.folds} folds, {made} · leaks 0 · {report.seconds:.1f} s"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hierattn.training.recipe import Recipe
+
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see below.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
     ] = None,
@@ -19,6 +24,12 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     save_every: Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train two batches of everything, say time and memory, leave nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print it as JSON, and nothing else.")
+    ] = False,
 ) -> None:
     """Train a model as a recipe says, and leave a run folder.
 
@@ -30,13 +41,15 @@ def run(
         hierattn train quicktest --data out/demo
 
         hierattn train quicktest optimiser.epochs=5 data.fold=3 --data out/ham --out runs/ham-fold3
+
+        hierattn train isic2019/hierattn_s --data out/IHISIC20000 --dry-run
+
+    Several GPUs: torchrun --nproc-per-node 4 -m hierattn train ... (docs/training.md; nodes and SLURM too).
     """
     import torch
     from rich.console import Console
 
     from hierattn.cli.recipes import find_recipe
-    from hierattn.training.fit import fit
-    from hierattn.training.progress import Bar
     from hierattn.training.recipe import Recipe
 
     changes = list(overrides or ())
@@ -46,20 +59,54 @@ def run(
     if threads:
         torch.set_num_threads(threads)
     folder = out or Path("runs") / chosen.name
-    console = Console()
-    result = fit(
-        chosen,
-        folder,
-        resume=resume,
-        device=device,
-        listener=Bar(console, chosen.optimiser.epochs),
-        save_every=save_every,
-    )
+    console = Console(stderr=as_json)
+    if dry_run:
+        _dry_run(console, chosen, folder, device, as_json)
+    else:
+        _train(console, chosen, folder, resume, device, save_every)
+
+
+def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device: str, save_every: int) -> None:
+    import os
+
+    from hierattn.training.fit import fit
+    from hierattn.training.progress import Bar
+
+    bar = Bar(console, recipe.optimiser.epochs)
+    result = fit(recipe, folder, resume=resume, device=device, listener=bar, save_every=save_every)
+    if os.environ.get("RANK", "0") != "0":  # one of torchrun's processes; the first speaks for all
+        return
     if result.interrupted:
         console.print(f"Stopped in epoch {result.epochs + 1}. Continue: the same command with --resume", soft_wrap=True)
         raise typer.Exit(1)
     console.print(
-        f"Best epoch {result.best_epoch + 1} of {result.epochs}: validation {chosen.choose_by.replace('_', ' ')} "
+        f"Best epoch {result.best_epoch + 1} of {result.epochs}: validation {recipe.choose_by.replace('_', ' ')} "
         f"{result.best:.3f}\nNext: hierattn evaluate {folder}",
+        soft_wrap=True,
+    )
+
+
+def _dry_run(console: Console, recipe: Recipe, folder: Path, device: str, as_json: bool) -> None:
+    import json
+    from datetime import timedelta
+
+    from hierattn.training.dry_run import dry_run
+
+    with console.status("two batches of everything ..."):
+        found = dry_run(recipe, folder, device=device)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2))
+        return
+    epochs = recipe.optimiser.epochs
+    console.print(
+        f"{recipe.model.name}, {found.parameters:,} parameters, on {found.device}: it works.\n"
+        f"{found.images_per_second:.0f} images/s training, {found.validation_images_per_second:.0f} validating; "
+        f"{100 * found.waiting_share:.0f} % of a step is waiting for data\n"
+        f"{found.memory_bytes / 1e9:.2f} GB of memory with batches of {recipe.optimiser.batch_size}; "
+        f"{3 * found.state_bytes / 1e6:.0f} MB of disk, {found.free_bytes / 1e9:.1f} GB are free\n"
+        f"{found.training_images} images to learn from, {found.steps} steps an epoch, "
+        f"{found.validation_images} images to choose the epoch\n"
+        f"Expected: {timedelta(seconds=round(found.seconds_per_epoch))} an epoch, "
+        f"[bold]{timedelta(seconds=round(found.seconds))}[/] for {epochs} epochs (measured on one batch: rough)",
         soft_wrap=True,
     )

@@ -1,7 +1,7 @@
 """Training augmentation (§4.1.1): draw the parameters, then apply them; batched, on the device.
 
 The paper rotates within 10 degrees and flips horizontally. The other changes are off unless a recipe asks for them.
-All are small and keep a lesion's class.
+All are small and keep a lesion's class. Defects of photographs are in ``photo_defects.py``, mixing in ``mixing.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from hierattn.data.photo_defects import Defects, apply_to_picture, apply_to_skin, draw_defects
+from hierattn.data.to_device import send
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as every grey conversion of the package
 
@@ -31,6 +34,8 @@ class AugmentationRanges:
         Largest relative change of size, and shift as a share of the side.
     brightness, contrast, saturation, colour_cast
         Largest relative change.
+    blur, downscale, jpeg, hair, dark_corners
+        Probabilities of defects.
     """
 
     rotation: float = 10.0
@@ -42,6 +47,16 @@ class AugmentationRanges:
     contrast: float = 0.0
     saturation: float = 0.0
     colour_cast: float = 0.0
+    blur: float = 0.0
+    downscale: float = 0.0
+    jpeg: float = 0.0
+    hair: float = 0.0
+    dark_corners: float = 0.0
+
+    @property
+    def has_defects(self) -> bool:
+        """Whether any defect can occur."""
+        return bool(self.blur or self.downscale or self.jpeg or self.hair or self.dark_corners)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, float]) -> AugmentationRanges:
@@ -61,12 +76,25 @@ class Draw:
         (batch, 3), brightness times colour cast.
     contrast, saturation
         (batch,), 1 is no change.
+    defects
+        None where no defect can occur.
     """
 
     affine: Tensor
     gain: Tensor
     contrast: Tensor
     saturation: Tensor
+    defects: Defects | None = None
+
+    def part(self, rows: slice) -> Draw:
+        """The draw of some of the images: each device applies its own share of the batch's."""
+        return Draw(
+            self.affine[rows],
+            self.gain[rows],
+            self.contrast[rows],
+            self.saturation[rows],
+            self.defects.part(rows) if self.defects else None,
+        )
 
 
 def draw(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> Draw:
@@ -93,6 +121,17 @@ def draw(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> 
         gain=(1 + uniform(ranges.brightness, 1)) * (1 + uniform(ranges.colour_cast, 3)),
         contrast=1 + uniform(ranges.contrast),
         saturation=1 + uniform(ranges.saturation),
+        defects=draw_defects(
+            batch,
+            blur=ranges.blur,
+            downscale=ranges.downscale,
+            jpeg=ranges.jpeg,
+            hair=ranges.hair,
+            dark_corners=ranges.dark_corners,
+            generator=generator,
+        )
+        if ranges.has_defects
+        else None,
     )
 
 
@@ -105,11 +144,18 @@ def apply(images: Tensor, changes: Draw) -> Tensor:
     device = images.device
     identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     if not torch.equal(changes.affine, identity.expand_as(changes.affine)):
-        grid = functional.affine_grid(changes.affine.to(device), list(images.shape), align_corners=False)
+        grid = functional.affine_grid(send(changes.affine, device), list(images.shape), align_corners=False)
         images = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    coloured = False
+    if changes.defects is not None:
+        images = apply_to_skin(images, changes.defects)
+    images = _apply_colour(images, changes)
+    return apply_to_picture(images, changes.defects) if changes.defects is not None else images
+
+
+def _apply_colour(images: Tensor, changes: Draw) -> Tensor:
+    device, coloured = images.device, False
     if not torch.all(changes.gain == 1):
-        images, coloured = images * changes.gain.to(device)[:, :, None, None], True
+        images, coloured = images * send(changes.gain, device)[:, :, None, None], True
     if not torch.all(changes.contrast == 1):
         centre = _grey(images).mean(dim=(2, 3), keepdim=True)
         images, coloured = torch.lerp(centre, images, _column(changes.contrast, device)), True
@@ -119,7 +165,7 @@ def apply(images: Tensor, changes: Draw) -> Tensor:
 
 
 def _column(values: Tensor, device: torch.device) -> Tensor:
-    return values.to(device)[:, None, None, None]
+    return send(values, device)[:, None, None, None]
 
 
 def _grey(images: Tensor) -> Tensor:

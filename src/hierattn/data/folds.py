@@ -226,11 +226,11 @@ def check_leaks(records: Sequence[Record]) -> None:
     ------
     LeakError
         Where a lesion, patient, group, file content, or a copy and its parent stand in more than one fold; names the
-        first of them and their folds.
+        first of them, their folds, and an image in each of two.
     DataError
         Where a record has no fold.
     """
-    folds: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    folds: dict[tuple[str, ...], dict[int, str]] = defaultdict(dict)  # fold -> its first image
     for record in records:
         if record.fold < 0:
             raise DataError(f"{record.image} has no fold: wanted 0 or more; prepare the set again")
@@ -242,12 +242,18 @@ def check_leaks(records: Sequence[Record]) -> None:
             ("file content", "", record.sha256 if record.role == "original" else ""),
         ):
             if name:
-                folds[kind, source, name].add(record.fold)
-    leaks = [(kind, name, sorted(found)) for (kind, _, name), found in folds.items() if len(found) > 1]
+                folds[kind, source, name].setdefault(record.fold, record.image)
+    leaks = [(kind, name, found) for (kind, _, name), found in folds.items() if len(found) > 1]
     if leaks:
-        shown = "; ".join(f"{kind} {name} in folds {', '.join(map(str, found))}" for kind, name, found in leaks[:3])
+        shown = "; ".join(_told(*leak) for leak in leaks[:3])
         more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
         raise LeakError(f"{shown}{more}: wanted each in one fold only; prepare the set again")
+
+
+def _told(kind: str, name: str, found: dict[int, str]) -> str:
+    """``lesion L9 in folds 0, 2 (a.jpg, b.jpg)``."""
+    images = [PurePosixPath(found[fold]).name for fold in sorted(found)[:2]]
+    return f"{kind} {name} in folds {', '.join(map(str, sorted(found)))} ({', '.join(images)})"
 
 
 def split(records: Sequence[Record], fold: int) -> Split:

@@ -7,13 +7,16 @@ A prepared folder holds::
     images.npy      uint8, (images, size, size, 3), RGB
     prepared.json   where they come from, the ImageSpec, the crop rule, folds, counts, checksums
     audit.csv       every image of the source, kept or not and why
+    splits.csv      image, group and fold: for others to reuse (splits.py)
+    near_duplicates.csv     the pairs that were found (near_duplicates.py)
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ from hierattn.errors import DataError
 from hierattn.image_spec import ImageSpec
 
 MANIFEST, IMAGES, INFO, AUDIT = "manifest.csv", "images.npy", "prepared.json", "audit.csv"
+SPLITS, NEAR_DUPLICATES = "splits.csv", "near_duplicates.csv"
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused."""
 
@@ -159,20 +163,46 @@ class PackedWriter:
     def __init__(self, path: Path, size: int, at_most: int) -> None:
         self.count, self.sha256 = 0, ""
         self._size, self._digest = size, hashlib.sha256()
-        self._file: BinaryIO = path.open("wb")
+        self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
         self._offset = self._write_header(at_most)
 
-    def append(self, image: np.ndarray) -> None:
-        """Write one uint8 image, (size, size, 3)."""
+    def keep(self, checksums: Sequence[int]) -> int:
+        """Go on after a writer that was stopped: keep its images as far as their CRC-32 are these, and cut the rest.
+
+        Returns
+        -------
+        int
+            How many were kept.
+        """
+        self._file.seek(self._offset)
+        length = self._size * self._size * 3
+        for checksum in checksums:
+            pixels = self._file.read(length)
+            if len(pixels) < length or zlib.crc32(pixels) != checksum:
+                break
+            self._digest.update(pixels)
+            self.count += 1
+        self._file.seek(self._offset + self.count * length)
+        self._file.truncate()
+        return self.count
+
+    def flush(self) -> None:
+        """Hand what was appended to the operating system: from then on it outlives this process."""
+        self._file.flush()
+
+    def append(self, image: np.ndarray) -> int:
+        """Write one uint8 image, (size, size, 3); returns its CRC-32."""
         assert image.dtype == np.uint8
         assert image.shape == (self._size, self._size, 3)
         pixels = image.tobytes()
         self._digest.update(pixels)
         self._file.write(pixels)
         self.count += 1
+        return zlib.crc32(pixels)
 
     def close(self) -> None:
         """Put the true number of images into the header; numpy leaves room for it to shrink and grow."""
+        self._file.truncate()
         self._file.seek(0)
         offset = self._write_header(self.count)
         assert offset == self._offset

@@ -13,7 +13,9 @@ from typing import Any
 import hierattn
 from hierattn.data.adaptive_crop import Box
 from hierattn.data.manifest import Record
-from hierattn.data.packed import FORMAT
+from hierattn.data.near_duplicates import Pair
+from hierattn.data.packed import AUDIT, FORMAT, INFO, NEAR_DUPLICATES
+from hierattn.errors import DataError
 from hierattn.image_spec import ImageSpec
 
 
@@ -73,6 +75,10 @@ class PreparationReport:
         The images left out, each with its reason.
     notes
         Anything else worth knowing, a line each.
+    near_duplicates
+        Pairs that were found and joined; None where they were not looked for.
+    splits_sha256
+        Of the split file that gave the folds; empty where they were made from the seed.
     manifest_sha256
         Of the manifest.
     seconds
@@ -93,6 +99,8 @@ class PreparationReport:
     seed: int
     dropped: list[AuditRow]
     notes: list[str]
+    near_duplicates: int | None
+    splits_sha256: str
     manifest_sha256: str
     seconds: float
 
@@ -136,6 +144,43 @@ def notes_on_copies(records: Sequence[Record]) -> list[str]:
     return [told + (f"; {at_odds} of them with two labels" if at_odds else "")]
 
 
+def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -> list[str]:
+    """How many pairs, and how many of them the set's own tables take for two lesions, or give two labels."""
+    if not pairs:
+        return []
+    rows = [(records[pair.one], records[pair.other]) for pair in pairs]
+    apart = sum(_are_apart(one, other) for one, other in rows)
+    at_odds = sum(one.label != other.label for one, other in rows)
+    told = f"{len(pairs)} {'pairs' if len(pairs) > 1 else 'pair'} of near-duplicates: in one group"
+    known = f"{apart} of them not known by lesion or patient, {at_odds} with two labels"
+    return [f"{told}; {known}; {NEAR_DUPLICATES} lists them"]
+
+
+def _are_apart(one: Record, other: Record) -> bool:
+    """Whether nothing but their looks says that two images belong together."""
+    same_lesion = bool(one.lesion) and one.lesion == other.lesion
+    same_patient = bool(one.patient) and one.patient == other.patient
+    return not (same_lesion or same_patient or one.sha256 == other.sha256)
+
+
+def write_near_duplicates(path: Path, records: Sequence[Record], pairs: Sequence[Pair]) -> None:
+    """Write ``near_duplicates.csv``: the pairs, those that nothing else joins first, then by falling likeness."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("one", "other", "likeness", "turn", "label", "other_label", "known"))
+        for pair in ranked_pairs(records, pairs):
+            one, other = records[pair.one], records[pair.other]
+            known = "no" if _are_apart(one, other) else "yes"
+            writer.writerow((one.image, other.image, pair.likeness, pair.turn, one.label, other.label, known))
+
+
+def ranked_pairs(records: Sequence[Record], pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs in the order in which a person should look at them."""
+    return sorted(
+        pairs, key=lambda pair: (not _are_apart(records[pair.one], records[pair.other]), -pair.likeness, pair.one)
+    )
+
+
 def write_audit(
     path: Path, records: Sequence[Record], boxes: Sequence[Box | None], dropped: Sequence[AuditRow]
 ) -> None:
@@ -164,3 +209,34 @@ def write_info(path: Path, report: PreparationReport, images_sha256: str) -> Non
         "images_sha256": images_sha256,
     }
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_report(out: Path) -> PreparationReport:
+    """The report of a prepared folder, from its files; ``seconds`` is 0.
+
+    Raises
+    ------
+    DataError
+        Where a file is missing or damaged.
+    """
+    try:
+        values = json.loads((out / INFO).read_text(encoding="utf-8"))
+        with (out / AUDIT).open(newline="", encoding="utf-8") as file:
+            dropped = [
+                AuditRow(row["image"], "dropped", row["reason"])
+                for row in csv.DictReader(file)
+                if row["status"] == "dropped"
+            ]
+        names = set(PreparationReport.__dataclass_fields__) - {"out", "dropped", "seconds", "image_spec", "classes"}
+        return PreparationReport(
+            out=out,
+            dropped=dropped,
+            seconds=0.0,
+            image_spec=ImageSpec.from_dict(values["image_spec"]),
+            classes={code: ClassCount(**count) for code, count in values["classes"].items()},
+            **{name: values[name] for name in names},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{out} is damaged ({type(error).__name__}: {error}): prepare it again with --overwrite"
+        ) from None

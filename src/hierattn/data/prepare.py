@@ -1,9 +1,11 @@
 """Prepare a data set: the one place that orders the steps.
 
-list -> decode -> crop -> resize -> pack -> join groups -> folds -> check for leaks -> manifest, audit.
+list -> decode -> crop, clean -> resize -> pack -> near-duplicates -> join groups -> folds -> check for leaks ->
+manifest, audit, splits, pictures.
 
-Everything is made in a temporary folder beside the wanted one and renamed at the end: a folder that has the name is
-whole. A bad image is left out, listed with its reason, and the rest goes on; ``strict`` stops instead.
+Everything is made in a folder beside the wanted one and renamed at the end: a folder that has the name is whole. Killed
+anywhere, the same call goes on where it was, and ends with the same bytes. A bad image is left out, listed with its
+reason, and the rest goes on; ``strict`` stops instead.
 """
 
 from __future__ import annotations
@@ -11,57 +13,56 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.adaptive_crop import Box, find_crop
-from hierattn.data.adaptive_crop import crop as cut
+from hierattn.data.audit_pictures import write_pictures
 from hierattn.data.folds import check_leaks, join_groups, make_folds, refuse_small_classes
-from hierattn.data.layouts import read_source
-from hierattn.data.listing import Listing
+from hierattn.data.layouts import Layout, read_source
+from hierattn.data.listing import Dropped, Listing
 from hierattn.data.manifest import Record, manifest_sha256, write_manifest
-from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, PackedWriter
+from hierattn.data.near_duplicates import Pair, find_near_duplicates
+from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, is_prepared
+from hierattn.data.packing import Kept, Progress, pack, strict_error
 from hierattn.data.preparation_report import (
     AuditRow,
     PreparationReport,
     count_classes,
     imbalance,
     notes_on_copies,
+    notes_on_near_duplicates,
+    read_report,
     write_audit,
     write_info,
+    write_near_duplicates,
 )
-from hierattn.data.workspace import check_out, final_folder, relative_path, workspace
-from hierattn.errors import DataError, ImageError, UsageError
-from hierattn.image_spec import CropRule, ImageSpec
-from hierattn.photograph import read_image_bytes, read_photograph
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number in all."""
+from hierattn.data.splits import FrozenSplits, apply_splits, named_in, read_splits, write_splits
+from hierattn.data.unchanged import what_changed
+from hierattn.data.workspace import check_out, final_folder, recover, relative_path, workspace
+from hierattn.errors import UsageError
+from hierattn.image_spec import ColourConstancy, CropRule, ImageSpec
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    """One image after its worker: pixels, or the reason why there are none."""
+class _Job:
+    """What was asked for, checked."""
 
-    record: Record
-    pixels: np.ndarray | None = None
-    box: Box | None = None
-    reason: str = ""
-
-
-@dataclass
-class _Kept:
-    """What the decoding leaves behind, row by row."""
-
-    records: list[Record] = field(default_factory=list)
-    boxes: list[Box | None] = field(default_factory=list)
-    dropped: list[AuditRow] = field(default_factory=list)
-    images_sha256: str = ""
+    source: Path
+    out: Path
+    spec: ImageSpec
+    folds: int
+    seed: int
+    strict: bool
+    near_duplicates: bool
+    pictures: bool
+    splits: FrozenSplits | None
+    splits_sha256: str
+    jobs: int
+    progress: Progress | None
+    comparing: Progress | None
 
 
 def prepare(
@@ -72,12 +73,18 @@ def prepare(
     images: Path | None = None,
     size: int = 256,
     crop: CropRule = "surround",
+    colour_constancy: ColourConstancy = "none",
+    hair_removal: bool = False,
+    near_duplicates: bool = True,
     folds: int = 10,
     seed: int = 0,
+    splits: Path | None = None,
+    pictures: bool = False,
     strict: bool = False,
     overwrite: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
+    comparing: Progress | None = None,
 ) -> PreparationReport:
     """Turn a data set, as its authors publish it, into a folder that training and evaluation read.
 
@@ -86,7 +93,7 @@ def prepare(
     source
         The data set's folder, in any layout of ``layouts.LAYOUTS``.
     out
-        The folder to make.
+        The folder to make. Where it was made before from the same files with the same settings, nothing is done.
     layout
         The layout's name; ``auto`` tells it by the files.
     images
@@ -95,16 +102,24 @@ def prepare(
         Pixels a side, 32 to 2048. The paper: 256.
     crop
         ``surround`` crops where there is a dark surround, ``paper`` by §3.2.1's literal rule, ``none`` never.
+    colour_constancy, hair_removal
+        Further cleaning (cleaning.py); off by default. It travels with the weights.
+    near_duplicates
+        Whether to look for near-duplicates and keep them in one fold (near_duplicates.py).
     folds, seed
         Of the grouped, stratified folds.
+    splits
+        A split file (splits.py) that gives the folds instead; images that it does not name are left out.
+    pictures
+        Whether to write ``pictures/``: cleaning step by step, and near-duplicates to look at.
     strict
         Stop at images that cannot be used instead of leaving them out.
     overwrite
         Replace ``out`` where it is a prepared folder; it stays until the new one is whole.
     jobs
         Images decoded at once; None: one a core.
-    progress
-        Called after every image with (done, all).
+    progress, comparing
+        Called with (done, all): after every image, and after every pair that may be near-duplicates.
 
     Returns
     -------
@@ -118,128 +133,143 @@ def prepare(
     DataError
         For tables that do not fit, a class with fewer lesions than folds, a full disk, and under ``strict`` any
         image that cannot be used. ``out`` is then as it was.
+    LeakError
+        Where a split file puts what belongs together into several folds.
     """
     began = time.perf_counter()
     source, out = Path(source), Path(out)
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs: wanted 1 or more")
-    spec = ImageSpec(size=size, crop=crop)
-    check_out(out, overwrite)
+    spec = ImageSpec(size=size, crop=crop, colour_constancy=colour_constancy, hair_removal=hair_removal)
+    recover(out)
+    check_out(out)
+    frozen = None if splits is None else read_splits(splits)
+    job = _Job(
+        source,
+        out,
+        spec,
+        folds if frozen is None else frozen.folds,
+        seed,
+        strict,
+        near_duplicates,
+        pictures,
+        frozen,
+        "" if splits is None else hashlib.sha256(splits.read_bytes()).hexdigest(),
+        jobs or _cores(),
+        progress,
+        comparing,
+    )
     found, listing = read_source(source, layout, images)
+    if frozen is not None:
+        _leave_out_unnamed(listing, frozen)
     if strict and listing.dropped:
-        raise _strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
-    refuse_small_classes(join_groups(listing.records), folds)  # now, not after an hour of decoding
+        raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
+    if is_prepared(out) and not overwrite:
+        return _unchanged(job, listing)
+    if frozen is None:
+        refuse_small_classes(join_groups(listing.records), folds)  # now, not after an hour of decoding
+    return replace(_make(job, found, listing), seconds=time.perf_counter() - began)
 
-    with workspace(out, expected_bytes=len(listing.records) * size * size * 3) as folder:
-        kept = _pack(listing.records, folder, spec, strict=strict, jobs=jobs, progress=progress)
-        records = make_folds(join_groups(kept.records), folds, seed)
-        check_leaks(records)
-        final = final_folder(out)
+
+def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
+    """The report of the folder that is there.
+
+    Raises
+    ------
+    UsageError
+        Where its source or settings are not those asked for.
+    """
+    changed = what_changed(
+        job.out,
+        listing,
+        image_spec=job.spec,
+        folds=job.folds,
+        seed=job.seed,
+        near_duplicates=job.near_duplicates,
+        splits_sha256=job.splits_sha256,
+    )
+    if changed:
+        raise UsageError(
+            f"{job.out} is a prepared set already, of another source or other settings ({changed}): choose another "
+            "folder, or replace it with --overwrite"
+        )
+    report = read_report(job.out)
+    return replace(report, notes=[*report.notes, "prepared before from the same files and settings: nothing was done"])
+
+
+def _make(job: _Job, found: Layout, listing: Listing) -> PreparationReport:
+    with workspace(job.out, expected_bytes=len(listing.records) * job.spec.size**2 * 3) as place:
+        kept = pack(listing.records, place, job.spec, strict=job.strict, jobs=job.jobs, progress=job.progress)
+        pairs = _near_duplicates(job, place.folder)
+        records = _with_folds(job, join_groups(kept.records, [(pair.one, pair.other) for pair in pairs]))
+        originals = records
+        final = final_folder(job.out)
         records = [replace(record, image=relative_path(record.image, final)) for record in records]
-        write_manifest(folder / MANIFEST, records)
         dropped = [replace(row, image=relative_path(row.image, final)) for row in _left_out(listing, kept)]
-        write_audit(folder / AUDIT, records, kept.boxes, dropped)
+        write_manifest(place.folder / MANIFEST, records)
+        write_audit(place.folder / AUDIT, records, kept.boxes, dropped)
+        write_splits(place.folder / SPLITS, records)
+        if job.near_duplicates:
+            write_near_duplicates(place.folder / NEAR_DUPLICATES, records, pairs)
+        if job.pictures:
+            write_pictures(place.folder, originals, kept.boxes, pairs, job.spec)
         report = PreparationReport(
-            out=out,
+            out=job.out,
             source=listing.source,
             licence=listing.licence,
             citation=listing.citation,
             layout=found.name,
-            image_spec=spec,
+            image_spec=job.spec,
             images=len(records),
             cropped=sum(box is not None for box in kept.boxes),
-            classes=count_classes(records, folds),
+            classes=count_classes(records, job.folds),
             imbalance=imbalance(records),
-            folds=folds,
-            seed=seed,
+            folds=job.folds,
+            seed=job.seed,
             dropped=dropped,
-            notes=listing.notes + notes_on_copies(records),
-            manifest_sha256=manifest_sha256(folder / MANIFEST),
-            seconds=time.perf_counter() - began,
+            notes=listing.notes + notes_on_copies(records) + notes_on_near_duplicates(records, pairs),
+            near_duplicates=len(pairs) if job.near_duplicates else None,
+            splits_sha256=job.splits_sha256,
+            manifest_sha256=manifest_sha256(place.folder / MANIFEST),
+            seconds=0.0,
         )
-        write_info(folder / INFO, report, kept.images_sha256)
+        write_info(place.folder / INFO, report, kept.images_sha256)
     return report
 
 
-def _left_out(listing: Listing, kept: _Kept) -> list[AuditRow]:
+def _near_duplicates(job: _Job, folder: Path) -> list[Pair]:
+    if not job.near_duplicates:
+        return []
+    images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+    return find_near_duplicates(images, jobs=job.jobs, progress=job.comparing)
+
+
+def _with_folds(job: _Job, records: list[Record]) -> list[Record]:
+    if job.splits is None:
+        records = make_folds(records, job.folds, job.seed)
+    else:
+        records = apply_splits(records, job.splits, job.seed)
+    check_leaks(records)
+    return records
+
+
+def _leave_out_unnamed(listing: Listing, frozen: FrozenSplits) -> None:
+    """Drop the records that a split file does not name."""
+    named = named_in(listing.records, frozen)
+    reason = f"not named by {frozen.path.name}"
+    listing.dropped += [
+        Dropped(record.image, reason) for record, one in zip(listing.records, named, strict=True) if not one
+    ]
+    listing.records = [record for record, one in zip(listing.records, named, strict=True) if one]
+
+
+def _left_out(listing: Listing, kept: Kept) -> Sequence[AuditRow]:
     """Every image of the source that is not in the set: its row lacks a file, its file is bad or lacks a row."""
     rows = [AuditRow(row.image, "dropped", row.reason) for row in listing.dropped]
     unnamed = [AuditRow(str(path), "dropped", "no row of the table names it") for path in listing.unnamed]
     return rows + kept.dropped + unnamed
 
 
-def _pack(
-    records: Sequence[Record],
-    folder: Path,
-    spec: ImageSpec,
-    *,
-    strict: bool,
-    jobs: int | None,
-    progress: Progress | None,
-) -> _Kept:
-    """Decode all images into ``folder/images.npy``, in order; keep the rows of those that can be read."""
-    kept = _Kept()
-    with PackedWriter(folder / IMAGES, spec.size, at_most=len(records)) as writer:
-        decoded = _in_parallel(lambda record: _decode(record, spec), records, jobs or _cores())
-        for done, one in enumerate(decoded, start=1):
-            if one.pixels is None:
-                kept.dropped.append(AuditRow(one.record.image, "dropped", one.reason))
-                if strict and len(kept.dropped) >= 3:
-                    break
-            else:
-                writer.append(one.pixels)
-                kept.records.append(one.record)
-                kept.boxes.append(one.box)
-            if progress is not None:
-                progress(done, len(records))
-    if strict and kept.dropped:
-        raise _strict_error([row.reason for row in kept.dropped])
-    if not kept.records:
-        raise DataError(f"none of {len(records)} images can be used; the first: {kept.dropped[0].reason}")
-    kept.images_sha256 = writer.sha256
-    return kept
-
-
-def _decode(record: Record, spec: ImageSpec) -> _Decoded:
-    """One image from its file to the pixels that are packed."""
-    path = Path(record.image)
-    try:
-        content = read_image_bytes(path, name=path.name)
-        photograph = read_photograph(content, name=path.name)
-    except ImageError as error:
-        return _Decoded(record, reason=str(error))
-    box = find_crop(photograph, spec.crop)
-    height, width = photograph.shape[:2]
-    record = replace(record, width=width, height=height, sha256=hashlib.sha256(content).hexdigest())
-    return _Decoded(record, spec.resize(cut(photograph, box)), box)
-
-
-def _in_parallel(work: Callable[[Record], _Decoded], records: Iterable[Record], jobs: int) -> Iterator[_Decoded]:
-    """``map`` over threads, in order, with a bounded number of results in memory.
-
-    Threads do: decoding, resizing, hashing and contours all leave Python's lock. Stopped from outside (Ctrl-C, a full
-    disk), what has not begun is not begun.
-    """
-    waiting: deque[Future[_Decoded]] = deque()
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="prepare")
-    try:
-        for record in records:
-            waiting.append(pool.submit(work, record))
-            if len(waiting) >= 4 * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _strict_error(reasons: list[str]) -> DataError:
-    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return DataError(
-        f"{'; '.join(reasons[:3])}{more}: --strict wants every image usable; leave it out to go on without"
-    )

@@ -72,6 +72,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.bright": "The photo is too bright: move out of direct sun, or switch the flash off.",
         "problem.glare": "There is glare: tilt the camera a little, or switch the flash off.",
         "problem.colour": "The colours do not look like skin: use a colour photo, without filter, in white light.",
+        "problem.unlike": (
+            "The photo is unlike those that this model learnt from: show one spot on bare skin, from close by, with "
+            "nothing else in view."
+        ),
         "heading.class": "Lesion type",
         "heading.probability": "Probability",
         "heading.risk": "Needs a doctor's eye, together",
@@ -144,6 +148,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.bright": "A foto está clara demais: saia do sol direto ou desligue o flash.",
         "problem.glare": "Há reflexos: incline um pouco a câmera ou desligue o flash.",
         "problem.colour": "As cores não parecem de pele: use uma foto colorida, sem filtro, com luz branca.",
+        "problem.unlike": (
+            "A foto é diferente das que este modelo conhece: mostre uma única lesão na pele nua, de perto, sem nada "
+            "mais na imagem."
+        ),
         "heading.class": "Tipo de lesão",
         "heading.probability": "Probabilidade",
         "heading.risk": "Um médico precisa ver, somados",
@@ -203,6 +211,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.bright": "照片太亮：请避开直射阳光，或关闭闪光灯。",
         "problem.glare": "照片有反光：请稍微倾斜相机，或关闭闪光灯。",
         "problem.colour": "颜色不像皮肤：请在白光下拍摄彩色照片，不要使用滤镜。",
+        "problem.unlike": "这张照片与模型学习过的照片不同：请近距离拍摄裸露皮肤上的一处皮损，画面中不要有其他物品。",
         "heading.class": "病变类型",
         "heading.probability": "概率",
         "heading.risk": "需要医生查看的合计",

@@ -24,7 +24,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 PREFIX = "hierattn."
 INPUT = "image"
-PROBABILITIES, RISK, HEATMAP = "probabilities", "risk", "heatmap"
+PROBABILITIES, RISK, HEATMAP, NOVELTY = "probabilities", "risk", "heatmap", "novelty"
 
 INTENDED_USE = (
     "Research, teaching, and giving a person who looks at their own skin a reason to see a doctor. Not a medical "
@@ -62,6 +62,11 @@ class Bundle:
         How the output ``heatmap`` was made, in words; empty where there is none.
     intended_use
         In words.
+    novelty
+        From which value of the output ``novelty`` on a photograph is unlike the training data (``threshold``), and how
+        many lesions that turns away; empty where there is no such output.
+    precision
+        ``name`` (float32, float16, int8, int8-weights), and what it costs; empty is float32.
     """
 
     model: str
@@ -77,6 +82,13 @@ class Bundle:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     heatmap: str = ""
     intended_use: str = INTENDED_USE
+    novelty: Mapping[str, Any] = field(default_factory=dict)
+    precision: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def novelty_threshold(self) -> float | None:
+        """From which novelty on a photograph is turned away; None where nothing is known."""
+        return None if "threshold" not in self.novelty else float(self.novelty["threshold"])
 
     def to_metadata(self) -> dict[str, str]:
         """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
@@ -94,6 +106,8 @@ class Bundle:
             "recipe": dict(self.recipe),
             "heatmap": self.heatmap,
             "intended_use": self.intended_use,
+            "novelty": dict(self.novelty),
+            "precision": dict(self.precision),
         }
         return {
             PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -185,7 +199,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     temperature = float(values["temperature"])
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature {temperature}: wanted a positive number")
-    plain = ("calibration", "training_data", "metrics", "provenance", "recipe")
+    plain = ("calibration", "training_data", "metrics", "provenance", "recipe", "precision")
     return {
         "model": str(values["model"]["name"]),
         "parameters": int(values["model"]["parameters"]),
@@ -196,7 +210,14 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         **{key: dict(values.get(key) or {}) for key in plain},
         "heatmap": str(values.get("heatmap", "")),
         "intended_use": str(values["intended_use"]),
+        "novelty": _novelty(values.get("novelty") or {}),
     }
+
+
+def _novelty(values: Mapping[str, Any]) -> dict[str, Any]:
+    if values and not (math.isfinite(float(values["threshold"])) and float(values["threshold"]) > 0):
+        raise ValueError(f"novelty threshold {values['threshold']}: wanted a positive number")
+    return dict(values)
 
 
 def _triage(values: Mapping[str, Any], classes: tuple[str, ...]) -> TriageSettings:

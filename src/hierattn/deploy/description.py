@@ -34,6 +34,7 @@ def describe(
     calibration: Calibration | None,
     report: Mapping[str, Any],
     evidence_from: str = "",
+    novelty: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """What the bundle says of itself, gathered from the checkpoint and what lies beside it."""
     provenance = undefined_as_none(dict(checkpoint.provenance))
@@ -52,6 +53,7 @@ def describe(
         provenance={**provenance, "exported_by": hierattn.__version__, "options": dict(checkpoint.options)},
         recipe=undefined_as_none(dict(checkpoint.recipe)),
         heatmap=HEATMAPS.get(evidence_from, ""),
+        novelty=dict(novelty or {}),
     )
 
 

@@ -9,7 +9,7 @@ A wrapper around the trained model and never a change to it. Two parts, because 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from math import lcm
 from typing import Any, cast
@@ -18,11 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hierattn.deploy.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
+from hierattn.deploy.novelty import Novelty, summary
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
-from hierattn.models.branch_attention import BranchAttention
+from hierattn.models.branch_attention import BranchAttention, pooling_matrix
 from hierattn.models.hierattn import HierAttn
-from hierattn.models.transformer import SelfAttention
+from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
 
 FINEST_GRID = 60
 """Most cells a side of an evidence map; branch pools whose common grid is finer get no map."""
@@ -31,7 +33,8 @@ FINEST_GRID = 60
 class CalibratedNetwork(nn.Module):
     """Resized uint8 pixels -> probabilities, risk and, where the head allows it, evidence.
 
-    (batch, S, S, 3) uint8 -> ``probabilities`` (batch, C), ``risk`` (batch,), ``heatmap`` (batch, C, h, w)
+    (batch, S, S, 3) uint8 -> ``probabilities`` (batch, C), ``risk`` (batch,), ``heatmap`` (batch, C, h, w),
+    ``novelty`` (batch,)
 
     **The heat map** is no gradient and no guess, but the network's own sum, taken apart. HierAttn's head averages |y|
     over the pixels p that branch attention assembled, and applies a linear layer::
@@ -50,7 +53,7 @@ class CalibratedNetwork(nn.Module):
     Parameters
     ----------
     model
-        The trained network, logits out. It stays as it is: a copy is taken, its self-attention written out plainly.
+        The trained network, logits out. It stays as it is: a copy is taken, its transformers written out plainly.
     spec
         What it expects.
     risk_weights
@@ -59,14 +62,19 @@ class CalibratedNetwork(nn.Module):
         Divides the logits.
     heatmap
         Whether to compute the heat map where that is possible.
+    class_bias
+        Added to the divided logits, one a class; empty is none.
+    novelty
+        How far the photograph is from those that the network learnt from, as one more output; None for no such output.
 
     Raises
     ------
     UsageError
-        For a temperature that is not positive.
+        For a temperature that is not positive, or a bias of another number of classes.
     """
 
     risk_weights: Tensor
+    class_bias: Tensor
     mean: Tensor
     std: Tensor
     spread: Tensor
@@ -79,17 +87,25 @@ class CalibratedNetwork(nn.Module):
         temperature: float = 1.0,
         *,
         heatmap: bool = True,
+        class_bias: Sequence[float] = (),
+        novelty: Novelty | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
             raise UsageError(f"temperature {temperature}: wanted a positive number")
-        self.model: Any = with_plain_attention(model).eval()
+        if len(class_bias) not in (0, len(risk_weights)):
+            raise UsageError(f"class bias of {len(class_bias)} values: wanted {len(risk_weights)} or none")
+        self.model: Any = with_plain_branch(with_plain_transformers(model), spec.size).eval()
         self.spec = spec
         self.temperature = temperature
+        self.source = evidence_source(model)
+        self.evidence_from = self.source if heatmap else ""
+        self.novelty = novelty if self.source else None
+        self.has_bias = any(class_bias)
+        self.register_buffer("class_bias", torch.tensor(list(class_bias), dtype=torch.float32), persistent=False)
         self.register_buffer("risk_weights", torch.tensor(list(risk_weights), dtype=torch.float32))
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
-        self.evidence_from = evidence_source(model) if heatmap else ""
         if self.evidence_from == "branch":
             self.register_buffer(
                 "spread", spread_matrix(cast(BranchAttention, model.get_submodule("branch")).pools), persistent=False
@@ -104,32 +120,46 @@ class CalibratedNetwork(nn.Module):
             values = values / self.std
         return values
 
+    @property
+    def output_names(self) -> list[str]:
+        """What :meth:`forward` gives, in order."""
+        names = [PROBABILITIES, RISK]
+        names += [HEATMAP] if self.evidence_from else []
+        return names + ([NOVELTY] if self.novelty is not None else [])
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(batch, S, S, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
+        """(batch, S, S, 3) uint8 -> what :attr:`output_names` says."""
         values = self.scale(images)
-        if not self.evidence_from:
+        if not self.evidence_from and self.novelty is None:
             return self._answer(self.model(values))
-        features, classifier = self._features(values)
+        features, classifier, stages = self._features(values)
+        answer = self._answer(classifier(features.mean((2, 3))))
+        if self.evidence_from:
+            answer = (*answer, self._evidence(features, classifier))
+        return answer if self.novelty is None else (*answer, self.novelty(summary(stages)))
+
+    def _evidence(self, features: Tensor, classifier: nn.Linear) -> Tensor:
+        """The heat map, (batch, C, h, w)."""
         batch, width, *grid = features.shape
-        pooled = features.mean((2, 3))
-        logits = classifier(pooled)
         evidence = classifier.weight @ features.reshape(batch, width, -1)  # (batch, C, pixels)
         if self.evidence_from == "branch":
             evidence, grid = evidence @ self.spread, [int(self.spread.shape[1] ** 0.5)] * 2
         evidence = (evidence - evidence.mean(1, keepdim=True)) / (features.shape[2] * features.shape[3])
-        return *self._answer(logits), (evidence / self.temperature).reshape(batch, -1, *grid)
+        return (evidence / self.temperature).reshape(batch, -1, *grid)
 
-    def _features(self, values: Tensor) -> tuple[Tensor, nn.Linear]:
-        """What the head averages, (batch, width, h, w), and the linear layer after it."""
+    def _features(self, values: Tensor) -> tuple[Tensor, nn.Linear, list[Tensor]]:
+        """What the head averages, (batch, width, h, w), the linear layer after it, and the maps before."""
         model = self.model
-        if self.evidence_from == "features":
-            return model.features(values), model.classifier[-1]
+        if self.source == "features":
+            last = model.features(values)
+            return last, model.classifier[-1], [last]
         stages = model.forward_stages(values)
-        seen = model.branch(stages) if self.evidence_from == "branch" else stages[-1]
-        return model.head_conv(seen).abs(), model.classifier
+        seen = model.branch(stages) if self.source == "branch" else stages[-1]
+        return model.head_conv(seen).abs(), model.classifier, stages
 
-    def _answer(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        probabilities = torch.softmax(logits / self.temperature, dim=1)
+    def _answer(self, logits: Tensor) -> tuple[Tensor, ...]:
+        scaled = logits / self.temperature
+        probabilities = torch.softmax(scaled + self.class_bias if self.has_bias else scaled, dim=1)
         return probabilities, probabilities @ self.risk_weights
 
 
@@ -189,21 +219,112 @@ class PlainAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(sequences, N, d) -> (sequences, N, d)."""
         _, count, dim = tokens.shape
-        qkv = self.qkv(tokens).reshape(-1, count, 3 * self.heads, dim // self.heads).transpose(1, 2)
-        query, key, value = qkv.chunk(3, dim=1)  # each (sequences, heads, N, d / heads)
-        mixed = torch.softmax(query @ key.transpose(2, 3), dim=3) @ value
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, count, dim))
+        return self.mix(tokens.reshape(-1, dim), count).reshape(-1, count, dim)
+
+    def mix(self, tokens: Tensor, count: int) -> Tensor:
+        """The same on one table of all tokens, ``count`` of them a sequence: (sequences * N, d) -> the same shape."""
+        dim = tokens.shape[1]
+        width = dim // self.heads
+        qkv = self.qkv(tokens).reshape(-1, count, 3 * self.heads, width).transpose(1, 2)
+        # Sequences and heads on one axis: a product of three axes needs no expansion in any runtime.
+        query, key, value = (part.reshape(-1, count, width) for part in qkv.chunk(3, dim=1))
+        mixed = torch.bmm(torch.softmax(torch.bmm(query, key.transpose(1, 2)), dim=2), value)
+        out: Tensor = self.out(mixed.reshape(-1, self.heads, count, width).transpose(1, 2).reshape(-1, dim))
         return out
 
 
-def with_plain_attention(model: nn.Module) -> nn.Module:
-    """A copy of ``model`` with every :class:`~hierattn.models.transformer.SelfAttention` written out plainly."""
+class PlainTransformer(nn.Module):
+    """The small-scale transformer on one table of all tokens: a linear layer is then one Gemm, its bias inside.
+
+    On three axes each would be a MatMul and an Add, one more pass over its output.
+
+    (sequences, N tokens, d) -> the same shape
+
+    Parameters
+    ----------
+    transformer
+        What it computes the same as, in evaluation.
+    """
+
+    def __init__(self, transformer: SmallScaleTransformer) -> None:
+        super().__init__()
+        self.layers, self.norm = deepcopy(transformer.layers), deepcopy(transformer.norm)
+        for layer in self.layers:
+            layer.attention = PlainAttention(cast(SelfAttention, layer.attention))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(sequences, N, d) -> (sequences, N, d)."""
+        _, count, dim = tokens.shape
+        flat = tokens.reshape(-1, dim)  # (sequences * N, d)
+        for layer in cast(Iterable[Any], self.layers):
+            flat = flat + layer.attention.mix(layer.attention_norm(flat), count)
+            flat = flat + layer.mlp(layer.mlp_norm(flat))
+        normed: Tensor = self.norm(flat)
+        return normed.reshape(-1, count, dim)
+
+
+def with_plain_transformers(model: nn.Module) -> nn.Module:
+    """A copy of ``model`` with every :class:`~hierattn.models.transformer.SmallScaleTransformer` written out plainly."""
     model = deepcopy(model)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, SelfAttention):
-                setattr(parent, name, PlainAttention(child))
+            if isinstance(child, SmallScaleTransformer):
+                setattr(parent, name, PlainTransformer(child))
     return model
+
+
+class PlainBranch(nn.Module):
+    """Branch attention for one size of image: its pooling matrices are constants, computed once and not at every call.
+
+    [(batch, C_i, H_i, W_i), ...] -> (batch, sum of C_i, side, side)
+
+    Parameters
+    ----------
+    branch
+        What it computes the same as in evaluation mode.
+    lengths
+        Side of each stage's map.
+    """
+
+    def __init__(self, branch: BranchAttention, lengths: Sequence[int]) -> None:
+        super().__init__()
+        self.pools, self.shape = branch.pools, branch.shape
+        self.distinct = sorted(set(branch.pools))
+        for index, length in enumerate(lengths):
+            matrix = pooling_matrix(length, self.distinct, torch.zeros(()))
+            self.register_buffer(f"down_{index}", matrix, persistent=False)
+            self.register_buffer(f"across_{index}", matrix.T.contiguous(), persistent=False)
+
+    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+        """[(batch, C_i, H_i, W_i), ...] -> (batch, sum of C_i, side, side)."""
+        grids = []
+        for index, stage in enumerate(stages):
+            across = stage @ self.get_buffer(f"across_{index}")
+            grids.append(self.get_buffer(f"down_{index}") @ across)  # (batch, C, sum of sizes, sum of sizes)
+        grid = torch.cat(grids, dim=1)
+        blocks, first = {}, 0
+        for k in self.distinct:  # only the blocks on the diagonal pool both axes to the same size
+            blocks[k] = grid[:, :, first : first + k, first : first + k].flatten(2)
+            first += k
+        return torch.cat([blocks[k] for k in self.pools], dim=2).unflatten(2, self.shape)
+
+
+def with_plain_branch(model: nn.Module, size: int) -> nn.Module:
+    """``model`` with its :class:`~hierattn.models.branch_attention.BranchAttention` written out for one size."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BranchAttention):
+                setattr(parent, name, PlainBranch(child, stage_lengths(size)))
+    return model
+
+
+def stage_lengths(size: int) -> tuple[int, ...]:
+    """Sides of HierAttn's three stages for an image of ``size`` pixels: an eighth, a 16th, a 32nd, rounded up.
+
+    >>> stage_lengths(256), stage_lengths(100)
+    ((32, 16, 8), (13, 7, 4))
+    """
+    return tuple(-(-size // 2**power) for power in (3, 4, 5))
 
 
 def evidence_source(model: nn.Module) -> str:

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 
 import hierattn
-from hierattn.deploy.bundle import HEATMAP, INPUT, PROBABILITIES, RISK, Bundle
-from hierattn.deploy.description import describe, find_calibration, find_report
+from hierattn.deploy.bundle import INPUT, Bundle
 from hierattn.deploy.exportable import CalibratedNetwork
-from hierattn.deploy.parity import TOLERANCE, ParityReport, check_parity
-from hierattn.errors import BundleError, CheckpointError, UsageError, require
-from hierattn.lesions import TRIAGE_GROUP
-from hierattn.models.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
+from hierattn.deploy.own_images import OwnImages
+from hierattn.deploy.parity import EXACT, Bounds, ParityReport, check_parity
+from hierattn.deploy.wrapped import Wrapped, wrap
+from hierattn.errors import BundleError, UsageError, require
+from hierattn.models.checkpoint import Checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
     import onnx
@@ -64,7 +64,7 @@ class Export:
     parity: ParityReport
 
 
-def export_run(source: Path, out: Path, *, heatmap: bool = True) -> Export:
+def export_run(source: Path, out: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Export:
     """Export a run folder, or a checkpoint, with the calibration and the figures that lie beside it.
 
     Parameters
@@ -74,7 +74,9 @@ def export_run(source: Path, out: Path, *, heatmap: bool = True) -> Export:
     out
         The file to write, ``*.onnx``.
     heatmap
-        Whether the bundle gets a heat map as a third output.
+        Whether the bundle gets a heat map as an output.
+    own
+        The images that the run learnt from, for the novelty; None leaves that output out.
 
     Raises
     ------
@@ -83,8 +85,13 @@ def export_run(source: Path, out: Path, *, heatmap: bool = True) -> Export:
     CheckpointError, BundleError, ParityError
         As :func:`export_onnx`.
     """
-    checkpoint = source / CHECKPOINT if source.is_dir() else source
-    return export_onnx(load_checkpoint(checkpoint), out, evaluation=checkpoint.parent / EVALUATION, heatmap=heatmap)
+    return export_wrapped(wrap_run(source, heatmap=heatmap, own=own), out)
+
+
+def wrap_run(source: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Wrapped:
+    """What an exporter needs of a run folder or a checkpoint."""
+    path = source / CHECKPOINT if source.is_dir() else source
+    return wrap(load_checkpoint(path), path.parent / EVALUATION, heatmap=heatmap, own=own)
 
 
 def export_onnx(
@@ -93,7 +100,7 @@ def export_onnx(
     *,
     evaluation: Path | None = None,
     images: Sequence[np.ndarray] | None = None,
-    tolerance: float = TOLERANCE,
+    bounds: Bounds = EXACT,
     heatmap: bool = True,
 ) -> Export:
     """Export ``checkpoint`` to ``out``. The same checkpoint and evaluation give the same bytes.
@@ -106,13 +113,10 @@ def export_onnx(
         What was trained.
     out
         The file to write, ``*.onnx``; its folder is made where it is missing.
-    evaluation
-        A folder with ``calibration.json`` and ``report.json``. Where the first is missing, the temperature is 1 and
-        there is no threshold; where the second is, there are no figures.
-    images, tolerance
+    evaluation, heatmap
+        Of :func:`~hierattn.deploy.wrapped.wrap`.
+    images, bounds
         Of :func:`~hierattn.deploy.parity.check_parity`.
-    heatmap
-        Whether the bundle gets a heat map, where the network's head allows it.
 
     Raises
     ------
@@ -123,33 +127,30 @@ def export_onnx(
     ParityError
         Where the numbers differ from PyTorch's.
     """
-    if out.suffix != ".onnx":
-        raise UsageError(f"{out}: wanted a name that ends in .onnx")
-    if not all_finite(checkpoint.state_dict):
-        raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
-    onnx = require("onnx", "train")
+    return export_wrapped(wrap(checkpoint, evaluation, heatmap=heatmap), out, images=images, bounds=bounds)
+
+
+def export_wrapped(
+    wrapped: Wrapped, out: Path, *, images: Sequence[np.ndarray] | None = None, bounds: Bounds = EXACT
+) -> Export:
+    """As :func:`export_onnx`, for a checkpoint already in its wrapper."""
+    check_suffix(out, ".onnx")
+    require("onnx", "train")
     require("onnxscript", "train")
-    model = checkpoint.build()
-    calibration = find_calibration(evaluation)
-    network = CalibratedNetwork(
-        model,
-        checkpoint.image_spec,
-        [float(code in TRIAGE_GROUP) for code in checkpoint.classes],
-        1.0 if calibration is None else calibration.temperature,
-        heatmap=heatmap,
-    )
-    bundle = describe(checkpoint, count_parameters(model), calibration, find_report(evaluation), network.evidence_from)
-    proto = build_graph(network)
-    onnx.helper.set_model_props(proto, bundle.to_metadata())
-    onnx.checker.check_model(proto, full_check=True)
-    return _publish(proto, out, bundle, checkpoint, images, tolerance)
+    return publish(build_graph(wrapped.network), out, wrapped, images, bounds)
+
+
+def check_suffix(out: Path, wanted: str) -> None:
+    """Refuse a name of another format."""
+    if out.suffix != wanted:
+        raise UsageError(f"{out}: wanted a name that ends in {wanted}")
 
 
 def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
     """The whole graph without metadata: uint8 (N, H, W, 3) -> probabilities, risk and perhaps a heat map."""
     from hierattn.deploy import onnx_graph
 
-    names = [PROBABILITIES, RISK, *([HEATMAP] if network.evidence_from else [])]
+    names = network.output_names
     proto = _trace(network, names)
     onnx_graph.fold_batch_norms(proto)
     onnx_graph.merge_slices(proto)
@@ -199,22 +200,26 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _publish(
+def publish(
     proto: onnx.ModelProto,
     out: Path,
-    bundle: Bundle,
-    checkpoint: Checkpoint,
-    images: Sequence[np.ndarray] | None,
-    tolerance: float,
+    wrapped: Wrapped,
+    images: Sequence[np.ndarray] | None = None,
+    bounds: Bounds = EXACT,
 ) -> Export:
-    """Write under a temporary name, compare with PyTorch, and only then give the file its name."""
+    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name the file."""
+    import onnx
+
+    onnx.helper.set_model_props(proto, wrapped.bundle.to_metadata())
+    onnx.checker.check_model(proto, full_check=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
+    network = wrapped.network if bounds is EXACT else None
     try:
         temporary.write_bytes(proto.SerializeToString(deterministic=True))
-        parity = check_parity(temporary, checkpoint, images, tolerance)
+        parity = check_parity(temporary, wrapped.checkpoint, images, bounds, network)
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
     operators = Counter(node.op_type for node in proto.graph.node)
-    return Export(out, out.stat().st_size, operators, bundle, parity)
+    return Export(out, out.stat().st_size, operators, wrapped.bundle, parity)

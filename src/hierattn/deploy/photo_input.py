@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from hierattn.errors import ImageError
-from hierattn.image_spec import CropRule
+from hierattn.image_spec import CropRule, ImageSpec
 from hierattn.photograph import MIN_SIDE, read_photograph
 
 Photo = str | Path | bytes | Image.Image | np.ndarray
@@ -75,3 +75,13 @@ def crop_as_trained(image: np.ndarray, rule: CropRule) -> tuple[np.ndarray, bool
         return image, False
     box = find_crop(image, rule)
     return crop(image, box), box is not None
+
+
+def clean_as_trained(part: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """What training did between the crop and the resize: hair removal and colour constancy, uint8 RGB of one shape.
+
+    The quality of a photograph is judged before, on what the camera saw.
+    """
+    from hierattn.data.cleaning import clean_cropped
+
+    return clean_cropped(part, spec)

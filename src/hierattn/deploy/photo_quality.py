@@ -32,6 +32,9 @@ MAX_BLUENESS = 15.0  # mean blue less mean red: a cold white balance tints skin,
 PROBLEMS: tuple[str, ...] = ("small", "blurred", "flat", "dark", "bright", "glare", "colour")
 """Everything that :func:`judge_photo` can object to, in the order in which it says so."""
 
+UNLIKE = "unlike"
+"""What :func:`with_novelty` can object to: the network has seen nothing of the kind."""
+
 
 @dataclass(frozen=True)
 class PhotoQuality:
@@ -42,11 +45,11 @@ class PhotoQuality:
     ok
         Whether the photograph is fit to be judged: no problem was found.
     problems
-        Some of :data:`PROBLEMS`.
+        Some of :data:`PROBLEMS`, and perhaps :data:`UNLIKE`.
     values
         What was measured: ``width`` and ``height`` in pixels, ``sharpness`` (variance of the Laplacian), ``spread``
         and ``median`` of the grey levels (0 to 255), ``glare`` (a share, 0 to 1), ``warmth`` and ``blueness`` (grey
-        levels) and ``cropped`` (1 where a dark surround was cut away before).
+        levels), ``cropped`` (1 where a dark surround was cut away before) and, where the bundle knows it, ``novelty``.
     """
 
     ok: bool
@@ -86,6 +89,18 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
     }
     problems = tuple(name for name in PROBLEMS if found[name])
     return PhotoQuality(ok=not problems, problems=problems, values=values)
+
+
+def with_novelty(quality: PhotoQuality, novelty: float, threshold: float) -> PhotoQuality:
+    """The same judgement with the network's own: from ``threshold`` on, the photograph is unlike all that it learnt from.
+
+    >>> with_novelty(PhotoQuality(ok=True), 3.0, 1.5).problems
+    ('unlike',)
+    """
+    values = {**quality.values, "novelty": novelty}
+    if novelty < threshold:
+        return PhotoQuality(quality.ok, quality.problems, values)
+    return PhotoQuality(ok=False, problems=(*quality.problems, UNLIKE), values=values)
 
 
 def measure_photo(image: np.ndarray) -> dict[str, float]:

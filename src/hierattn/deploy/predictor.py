@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from PIL import Image
 
-from hierattn.deploy.bundle import HEATMAP, INPUT, PROBABILITIES, RISK, Bundle, read_bundle
-from hierattn.deploy.photo_input import Photo, crop_as_trained, to_photograph
-from hierattn.deploy.photo_quality import PhotoQuality, judge_photo
+from hierattn.deploy.bundle import HEATMAP, INPUT, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.deploy.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
+from hierattn.deploy.photo_quality import PhotoQuality, judge_photo, with_novelty
 from hierattn.deploy.triage import Advice, advise
 from hierattn.errors import BundleError, UsageError
 
@@ -98,6 +98,25 @@ class Diagnosis:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedPhoto:
+    """A photograph as the graph takes it.
+
+    Attributes
+    ----------
+    pixels
+        uint8 RGB, (size, size, 3): cropped, cleaned and resized.
+    quality
+        Of the photograph, before the resize.
+    start
+        When its preparation began, by ``time.perf_counter``.
+    """
+
+    pixels: np.ndarray
+    quality: PhotoQuality
+    start: float
+
+
 class Predictor:
     """A loaded bundle. Calling it is safe from several threads at once.
 
@@ -145,6 +164,11 @@ class Predictor:
     def has_heatmap(self) -> bool:
         """Whether the bundle can draw heat maps."""
         return HEATMAP in self._outputs
+
+    @property
+    def has_novelty(self) -> bool:
+        """Whether the bundle can say that a photograph is unlike what its network learnt from."""
+        return NOVELTY in self._outputs and self.bundle.novelty_threshold is not None
 
     @property
     def description(self) -> str:
@@ -203,28 +227,57 @@ class Predictor:
         return [self._diagnose(to_photograph(one), heatmap, rule, language) for one in image]
 
     def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
-        start = time.perf_counter()
-        bundle = self.bundle
-        part, was_cropped = crop_as_trained(photo, bundle.image_spec.crop)
-        quality = judge_photo(part, cropped=was_cropped)
-        answer = self._run(bundle.image_spec.resize(np.ascontiguousarray(part)), heatmap)
-        probabilities = _named(answer[PROBABILITIES][0], bundle)
-        risk = min(1.0, max(0.0, float(answer[RISK][0])))
-        advice = advise(probabilities, risk, bundle.triage, quality, rule=rule, language=language)
-        return Diagnosis(
-            probabilities=probabilities,
-            risk=risk,
-            advice=advice,
-            quality=quality,
-            heatmap=answer[HEATMAP][0] if heatmap else None,
-            seconds=time.perf_counter() - start,
-            model=self.description,
-        )
+        return self.diagnose([self.prepare(photo)], heatmap=heatmap, rule=rule, language=language)[0]
 
-    def _run(self, image: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
-        wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else [])]
+    def prepare(self, photo: np.ndarray) -> PreparedPhoto:
+        """All that comes before the graph: the crop, the judgement of the photograph, its cleaning and the resize.
+
+        Parameters
+        ----------
+        photo
+            uint8 RGB, (height, width, 3), upright, as :func:`~hierattn.deploy.photo_input.to_photograph` gives it.
+        """
+        start = time.perf_counter()
+        spec = self.bundle.image_spec
+        part, was_cropped = crop_as_trained(photo, spec.crop)
+        quality = judge_photo(part, cropped=was_cropped)
+        return PreparedPhoto(spec.resize(np.ascontiguousarray(clean_as_trained(part, spec))), quality, start)
+
+    def diagnose(
+        self, prepared: Sequence[PreparedPhoto], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> list[Diagnosis]:
+        """Answer for several prepared photographs by one run of the graph, which costs less than one run for each.
+
+        The arguments and errors are those of a call.
+        """
+        answer = self._run(np.stack([one.pixels for one in prepared]), heatmap)
+        threshold = self.bundle.novelty_threshold
+        diagnoses = []
+        for number, one in enumerate(prepared):
+            probabilities = _named(answer[PROBABILITIES][number], self.bundle)
+            risk = min(1.0, max(0.0, float(answer[RISK][number])))
+            quality = one.quality
+            if NOVELTY in answer and threshold is not None:
+                quality = with_novelty(quality, _finite(answer[NOVELTY][number]), threshold)
+            advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
+            diagnoses.append(
+                Diagnosis(
+                    probabilities=probabilities,
+                    risk=risk,
+                    advice=advice,
+                    quality=quality,
+                    heatmap=answer[HEATMAP][number] if heatmap else None,
+                    seconds=time.perf_counter() - one.start,
+                    model=self.description,
+                )
+            )
+        return diagnoses
+
+    def _run(self, images: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
+        """The graph's outputs for uint8 images, (batch, size, size, 3)."""
+        wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else []), *([NOVELTY] if self.has_novelty else [])]
         try:
-            return dict(zip(wanted, self._session.run(wanted, {INPUT: image[None]}), strict=True))
+            return dict(zip(wanted, self._session.run(wanted, {INPUT: images}), strict=True))
         except Exception as error:  # ONNX Runtime's errors have no common family
             raise BundleError(f"the bundle's graph failed ({_first_line(error)}); export it again") from None
 
@@ -278,6 +331,12 @@ def _named(values: np.ndarray, bundle: Bundle) -> dict[str, float]:
     if not (math.isfinite(total) and abs(total - 1) < 1e-3 and values.min() >= 0):
         raise BundleError("the bundle's graph gave values that are no probabilities; export it again")
     return {code: float(value) for code, value in zip(bundle.classes, values, strict=True)}
+
+
+def _finite(value: np.floating) -> float:
+    if not math.isfinite(value):
+        raise BundleError("the bundle's graph gave a novelty that is no number; export it again")
+    return float(value)
 
 
 def _first_line(error: BaseException) -> str:

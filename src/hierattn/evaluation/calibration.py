@@ -1,15 +1,16 @@
 """Calibration and triage (§5): a temperature and a risk threshold, fitted on the inner fold, judged on the outer.
 
 A network's probabilities are usually too sure of themselves. Dividing its logits by one temperature T (Guo et al.,
-ICML 2017) corrects that and changes no order of the classes, so no top-1 answer. The triage ``risk`` of a photograph
-is the summed calibrated probability of ``lesions.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
+ICML 2017) corrects that and changes no order of the classes, so no top-1 answer. A bias a class (``class_bias.py``)
+may be added on request. The triage ``risk`` of a photograph is the summed calibrated probability of
+``lesions.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import DataError, TableError, UsageError
+from hierattn.evaluation.class_bias import fit_class_bias, softmax
 from hierattn.evaluation.intervals import Interval, bootstrap, share_interval
 from hierattn.evaluation.predictions import Predictions
 from hierattn.lesions import TRIAGE_GROUP
@@ -27,24 +29,19 @@ COOLEST, HOTTEST = 0.05, 50.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities in float64, (N, C) -> (N, C), of logits divided by ``temperature``."""
-    scaled = np.asarray(logits, np.float64) / temperature
-    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
-def calibrate(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def calibrate(probabilities: np.ndarray, temperature: float, class_bias: Sequence[float] = ()) -> np.ndarray:
     """What the softmax would have given with ``temperature``, from what it gave without, (N, C) -> (N, C).
 
-    The logarithm of a softmax is its logits but for a constant, so that nothing is lost.
+    The logarithm of a softmax is its logits but for a constant, so that nothing is lost. ``class_bias``, where there
+    is one, is added to the logits once they are divided.
 
     >>> calibrate(np.array([[0.9, 0.1]]), 2.0).round(3).tolist()
     [[0.75, 0.25]]
     """
     if not len(probabilities):
         return np.asarray(probabilities, np.float64)
-    return softmax(np.log(np.maximum(probabilities, _SMALLEST)), temperature)
+    logits = np.log(np.maximum(probabilities, _SMALLEST)) / temperature
+    return softmax(logits + np.asarray(class_bias, np.float64) if len(class_bias) else logits)
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -77,9 +74,11 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return math.exp((low + high) / 2)
 
 
-def risk(predictions: Predictions, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+def risk(
+    predictions: Predictions, temperature: float, class_bias: Sequence[float] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """(whether the true class belongs to the triage group, bool (N,); the summed calibrated risk, (N,))."""
-    calibrated = calibrate(predictions.probabilities, temperature)
+    calibrated = calibrate(predictions.probabilities, temperature, class_bias)
     return metrics.group_scores(predictions.labels, calibrated, predictions.classes, TRIAGE_GROUP)
 
 
@@ -131,6 +130,8 @@ class Calibration:
         How it does where it was chosen (flattering) and on the untouched fold (honest; None before it was measured).
     fitted_on
         In words.
+    class_bias
+        Added to the divided logits, one a class in the order of the columns; empty is none.
     """
 
     temperature: float
@@ -139,13 +140,23 @@ class Calibration:
     validation: OperatingPoint
     test: OperatingPoint | None
     fitted_on: str
+    class_bias: tuple[float, ...] = ()
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        """The network's own probabilities, calibrated, (N, C) -> (N, C)."""
+        return calibrate(probabilities, self.temperature, self.class_bias)
 
 
 def measure(
-    predictions: Predictions, temperature: float, threshold: float, resamples: int, seed: int
+    predictions: Predictions,
+    temperature: float,
+    threshold: float,
+    resamples: int,
+    seed: int,
+    class_bias: Sequence[float] = (),
 ) -> OperatingPoint:
     """How ``threshold`` does on ``predictions``, with intervals by group."""
-    positive, scores = risk(predictions, temperature)
+    positive, scores = risk(predictions, temperature, class_bias)
     referred = scores >= threshold if not math.isnan(threshold) else np.zeros(len(scores), bool)
 
     def shares(weights: np.ndarray) -> np.ndarray:
@@ -173,40 +184,55 @@ def measure(
 
 
 def fit_calibration(
-    validation: Predictions, *, wished_sensitivity: float = WISHED_SENSITIVITY, resamples: int = 1000, seed: int = 0
+    validation: Predictions,
+    *,
+    wished_sensitivity: float = WISHED_SENSITIVITY,
+    per_class: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Calibration:
     """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
+
+    ``per_class`` fits a bias a class together with the temperature: see ``class_bias.py`` for what that costs.
 
     Raises
     ------
     DataError
         Without any validation image.
     """
+    bias: tuple[float, ...] = ()
     temperature = fit_temperature(validation.labels, validation.probabilities)
-    threshold = choose_threshold(*risk(validation, temperature), wished_sensitivity)
+    if per_class:
+        temperature, bias = fit_class_bias(validation.labels, validation.probabilities, temperature)
+    threshold = choose_threshold(*risk(validation, temperature, bias), wished_sensitivity)
     folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
     return Calibration(
         temperature=temperature,
         risk_threshold=threshold,
         wished_sensitivity=wished_sensitivity,
-        validation=measure(validation, temperature, threshold, resamples, seed),
+        validation=measure(validation, temperature, threshold, resamples, seed, bias),
         test=None,
         fitted_on=(
             f"the {len(validation)} original images of the inner validation fold ({folds}), which also chose the "
             "epoch; the test fold took no part"
         ),
+        class_bias=bias,
     )
 
 
 def judged_on(calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0) -> Calibration:
     """The same calibration, with how it does on images that had no part in it."""
-    measured = measure(test, calibration.temperature, calibration.risk_threshold, resamples, seed)
+    measured = measure(
+        test, calibration.temperature, calibration.risk_threshold, resamples, seed, calibration.class_bias
+    )
     return replace(calibration, test=measured)
 
 
 def to_json(calibration: Calibration) -> dict[str, Any]:
-    """Plain values; what is undefined (nan) becomes None."""
+    """Plain values; what is undefined (nan) becomes None. ``class_bias`` stands there only where there is one."""
     plain: dict[str, Any] = undefined_as_none(asdict(calibration))
+    if not calibration.class_bias:
+        del plain["class_bias"]
     return plain
 
 
@@ -250,9 +276,17 @@ def read_calibration(path: Path) -> Calibration:
             validation=_operating_point(values["validation"]),
             test=None if values["test"] is None else _operating_point(values["test"]),
             fitted_on=str(values["fitted_on"]),
+            class_bias=_bias(values.get("class_bias", ())),
         )
     except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is not a calibration ({error}); evaluate the run again") from None
+
+
+def _bias(values: Sequence[Any]) -> tuple[float, ...]:
+    bias = tuple(float(value) for value in values)
+    if not all(math.isfinite(value) for value in bias):
+        raise ValueError(f"class bias {bias}")
+    return bias
 
 
 def _number(value: Any) -> float:

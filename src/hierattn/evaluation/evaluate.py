@@ -1,18 +1,15 @@
 """``evaluate``: a run folder in, its judgement out, in the one order that keeps it honest.
 
 Predict the inner fold, fit temperature and threshold on it, and only then predict and measure the outer fold. The
-results lie in ``RUN/evaluation``: ``predictions.csv``, ``predictions_validation.csv``, ``calibration.json``,
-``report.json``, ``report.html``, ``figures/``. They are put together aside and moved there whole.
+results lie in ``RUN/evaluation``: ``predictions.csv``, ``predictions_validation.csv``, ``cases.csv``,
+``calibration.json``, ``report.json``, ``report.html``, ``figures/``. They are put together aside and moved there whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from torch import nn
 import hierattn
 from hierattn.data.folds import split
 from hierattn.data.packed import PackedSet
+from hierattn.data.protocol import PAPER_WARNING, is_paper_protocol
 from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.calibration import (
     WISHED_SENSITIVITY,
@@ -30,13 +28,16 @@ from hierattn.evaluation.calibration import (
     fit_calibration,
     judged_on,
     read_calibration,
+    undefined_as_none,
     write_calibration,
 )
-from hierattn.evaluation.figures import draw_figures, save_figures
+from hierattn.evaluation.cases import Case, case_of, write_cases
+from hierattn.evaluation.figures import draw_figures, robustness_figure, save_figures
 from hierattn.evaluation.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.html_report import write_html_report
+from hierattn.evaluation.lesion_masks import judge_saliency
 from hierattn.evaluation.predict import Progress, TrainedRun, choose_device, predict_rows, select_foreign
-from hierattn.evaluation.predictions import Predictions, write_predictions
+from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
 from hierattn.evaluation.report import (
     FOREIGN,
     FORMAT_VERSION,
@@ -45,6 +46,8 @@ from hierattn.evaluation.report import (
     report_from_predictions,
     write_report,
 )
+from hierattn.evaluation.robustness import answers_of, choose_rows, judge_robustness
+from hierattn.evaluation.whole_folder import whole_folder
 from hierattn.models.checkpoint import count_parameters
 
 
@@ -82,6 +85,8 @@ def evaluate(
     bootstrap: int = 1000,
     seed: int = 0,
     wished_sensitivity: float = WISHED_SENSITIVITY,
+    per_class: bool = False,
+    robustness: bool = False,
     gallery: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -103,6 +108,10 @@ def evaluate(
         Resamples of groups for the intervals, and their seed.
     wished_sensitivity
         What the triage threshold is set for on the inner fold.
+    per_class
+        Calibrate with a bias a class beside the temperature: see ``class_bias.py`` for what that costs.
+    robustness
+        Also judge the images changed in nine ways at five severities: 45 passes more.
     gallery
         Also show real photographs in the report; rendered ones are always shown.
     progress
@@ -120,16 +129,16 @@ def evaluate(
         raise UsageError(f"batch size {batch_size}: wanted 1 or more")
     model = trained.checkpoint.build().to(where)
     work = _Work(trained, packed, model, where, batch_size, bootstrap, seed, progress)
-    judged = work.own_fold(wished_sensitivity) if own else work.foreign_set()
+    judged = work.own_fold(wished_sensitivity, per_class) if own else work.foreign_set()
     if not len(judged.predictions):
         raise DataError(f"no image to judge in {packed.folder}: wanted originals of classes that the model knows")
     pictures: dict[str, list[Picture]] = {}
     if gallery or may_show(packed):
         spec = trained.checkpoint.image_spec
         pictures = draw_gallery(model, packed, judged.rows, judged.predictions, spec, device=where)
-    report = work.report(judged)
+    report = work.report(judged, robustness)
     folder = run / "evaluation" if own else run / f"evaluation-{_plain_name(packed.folder)}"
-    _write(folder, judged, report, pictures)
+    _write(folder, judged, work.cases(judged), report, pictures)
     return Evaluation(folder, report, judged.predictions, judged.validation, judged.calibration)
 
 
@@ -156,17 +165,28 @@ class _Work:
     seed: int
     progress: Progress | None
 
-    def own_fold(self, wished_sensitivity: float) -> _Judged:
+    def own_fold(self, wished_sensitivity: float, per_class: bool = False) -> _Judged:
         """Calibrate on the inner fold, then judge the outer one."""
         parts = split(self.packed.records, self.trained.fold)
         validation = self._predict(parts.validation, "inner fold")
         fitted = fit_calibration(
-            validation, wished_sensitivity=wished_sensitivity, resamples=self.bootstrap, seed=self.seed
+            validation,
+            wished_sensitivity=wished_sensitivity,
+            per_class=per_class,
+            resamples=self.bootstrap,
+            seed=self.seed,
         )
-        predictions = self._predict(parts.test, "untouched fold")
+        paper = is_paper_protocol(self.packed.info)
+        rows = self._whole_fold() if paper else parts.test
+        predictions = self._predict(rows, "untouched fold")
         calibration = judged_on(fitted, predictions, resamples=self.bootstrap, seed=self.seed)
-        protocol = {"name": "honest", "text": HONEST, "fold": self.trained.fold, "set": self.packed.folder.name}
-        return _Judged(predictions, parts.test, validation, calibration, protocol, ())
+        told = {"name": "paper", "text": PAPER_WARNING} if paper else {"name": "honest", "text": HONEST}
+        protocol = {**told, "fold": self.trained.fold, "set": self.packed.folder.name}
+        return _Judged(predictions, rows, validation, calibration, protocol, (PAPER_WARNING,) if paper else ())
+
+    def _whole_fold(self) -> np.ndarray:
+        """Every row of the outer fold, augmented copies as well: what the paper's protocol judges."""
+        return np.flatnonzero([record.fold == self.trained.fold for record in self.packed.records])
 
     def foreign_set(self) -> _Judged:
         """Judge all that can be judged of another set, with the run's own calibration."""
@@ -197,11 +217,20 @@ class _Work:
             progress=advance,
         )
 
-    def report(self, judged: _Judged) -> dict[str, Any]:
+    def report(self, judged: _Judged, robustness: bool = False) -> dict[str, Any]:
         """The contents of ``report.json``."""
         figures = report_from_predictions(
-            judged.predictions, judged.calibration, resamples=self.bootstrap, seed=self.seed
+            judged.predictions,
+            judged.calibration,
+            validation=judged.validation,
+            cases=self.cases(judged),
+            resamples=self.bootstrap,
+            seed=self.seed,
         )
+        if (saliency := self._saliency(judged)) is not None:
+            figures["saliency"] = undefined_as_none(saliency)
+        if robustness:
+            figures["robustness"] = undefined_as_none(self._robustness(judged))
         return {
             "format_version": FORMAT_VERSION,
             "run": self.trained.folder.resolve().name,
@@ -212,13 +241,42 @@ class _Work:
             "learning_curve": read_learning_curve(self.trained.folder / "log.csv"),
         }
 
+    def cases(self, judged: _Judged) -> tuple[Case, ...]:
+        """What is known of each image beside its diagnosis."""
+        return tuple(case_of(self.packed.records[int(row)]) for row in judged.rows)
+
+    def _saliency(self, judged: _Judged) -> dict[str, Any] | None:
+        return judge_saliency(
+            self.model,
+            self.packed,
+            judged.rows,
+            judged.predictions,
+            self.trained.checkpoint.image_spec,
+            device=self.device,
+            resamples=self.bootstrap,
+            seed=self.seed,
+        )
+
+    def _robustness(self, judged: _Judged) -> dict[str, Any]:
+        chosen = choose_rows(judged.predictions, seed=self.seed)
+        spec = self.trained.checkpoint.image_spec
+        report = self.progress
+        return judge_robustness(
+            answers_of(self.model, spec, device=self.device, batch_size=self.batch_size),
+            self.packed.images[judged.rows[chosen]],
+            rows_of(judged.predictions, chosen),
+            judged.calibration,
+            resamples=self.bootstrap,
+            seed=self.seed,
+            progress=None if report is None else lambda done, passes: report("changed photographs", done, passes),
+        )
+
     def _provenance(self) -> dict[str, Any]:
         checkpoint = self.trained.checkpoint
         recipe: dict[str, Any] = json.loads(json.dumps(checkpoint.recipe))
-        if isinstance(recipe.get("data"), dict) and recipe["data"].get("prepared"):
-            recipe["data"]["prepared"] = Path(recipe["data"]["prepared"]).name  # a report travels; its paths do not
-        if isinstance(recipe.get("transfer"), dict) and recipe["transfer"].get("checkpoint"):
-            recipe["transfer"]["checkpoint"] = Path(recipe["transfer"]["checkpoint"]).name
+        for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
+            if isinstance(recipe.get(table), dict) and recipe[table].get(key):
+                recipe[table][key] = Path(recipe[table][key]).name  # a report travels; its paths do not
         info = self.packed.info
         return {
             **json.loads(json.dumps(checkpoint.provenance)),
@@ -250,33 +308,25 @@ def _plain_name(folder: Path) -> str:
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "set"
 
 
-def _write(folder: Path, judged: _Judged, report: dict[str, Any], pictures: dict[str, list[Picture]]) -> None:
+def _write(
+    folder: Path,
+    judged: _Judged,
+    cases: Sequence[Case],
+    report: dict[str, Any],
+    pictures: dict[str, list[Picture]],
+) -> None:
     epoch = report["provenance"].get("epoch")
     figures = draw_figures(
         judged.predictions, judged.calibration, report["learning_curve"], epoch if isinstance(epoch, int) else None
     )
-    with _whole_folder(folder) as parts:
+    if "robustness" in report:
+        figures["robustness"] = robustness_figure(report["robustness"])
+    with whole_folder(folder) as parts:
         write_predictions(parts / "predictions.csv", judged.predictions)
         if judged.validation is not None:
             write_predictions(parts / "predictions_validation.csv", judged.validation)
+        write_cases(parts / "cases.csv", cases)
         write_calibration(parts / "calibration.json", judged.calibration)
         write_report(parts / "report.json", report)
         save_figures(parts / "figures", figures)
         write_html_report(parts / "report.html", report, figures, pictures)
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its place once the block has ended well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    parts = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield parts
-        parts.chmod(0o755)
-        former = parts.with_name(parts.name + "-former")
-        if folder.exists():
-            folder.rename(former)  # a folder that is not empty cannot be replaced in one step
-        parts.rename(folder)
-        shutil.rmtree(former, ignore_errors=True)
-    finally:
-        shutil.rmtree(parts, ignore_errors=True)

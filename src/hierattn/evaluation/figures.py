@@ -20,20 +20,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from hierattn import metrics
-from hierattn.evaluation.calibration import Calibration, calibrate, risk
+from hierattn.evaluation.abstention import risk_coverage
+from hierattn.evaluation.calibration import Calibration, risk
 from hierattn.evaluation.predictions import Predictions
+from hierattn.lesions import CLASS_COLOURS as CLASS_COLOURS
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
-CLASS_COLOURS: dict[str, str] = {
-    "ACK": "#e69f00",
-    "BCC": "#0072b2",
-    "BKL": "#56b4e9",
-    "DF": "#8f8f1d",
-    "MEL": "#d55e00",
-    "NV": "#6e7378",
-    "SCC": "#cc79a7",
-    "VASC": "#009e73",
-}
 CLASS_DASHES: dict[str, Any] = {
     "ACK": (0, (5, 1.5)),
     "BCC": "-",
@@ -53,7 +45,7 @@ CSS_VARIABLES: dict[str, str] = {
 }
 
 
-def _axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
+def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure of ``rows`` plain axes under one another, in inches, and in the house's style."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
@@ -68,7 +60,8 @@ def _axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes
     return figure, axes
 
 
-def _legend(axis: Axes, **where: Any) -> None:
+def legend(axis: Axes, **where: Any) -> None:
+    """A plain legend, where anything was drawn that has a name."""
     if not axis.get_legend_handles_labels()[0]:  # nothing was drawn that has a name
         return
     axis.legend(fontsize=9, frameon=False, labelcolor=INK, handlelength=2.6, **where)
@@ -76,7 +69,7 @@ def _legend(axis: Axes, **where: Any) -> None:
 
 def roc_figure(predictions: Predictions) -> Figure:
     """One-versus-rest ROC curve of every class that is present (§4.1.3, Fig. 8)."""
-    figure, (axis,) = _axes(4.6, 4.5)
+    figure, (axis,) = plain_axes(4.6, 4.5)
     areas = metrics.auc_per_class(predictions.labels, predictions.probabilities)
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
     for index, code in enumerate(predictions.classes):
@@ -93,7 +86,7 @@ def roc_figure(predictions: Predictions) -> Figure:
         )
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
     axis.set_aspect("equal")
-    _legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9})
+    legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9})
     axis.get_legend().get_title().set_color(INK)  # type: ignore[union-attr]
     return figure
 
@@ -102,7 +95,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Counts, shaded and annotated by the share of the true class (row)."""
     matrix = np.asarray(matrix)
     count = len(classes)
-    figure, (axis,) = _axes(1.2 + 0.72 * count, 0.8 + 0.62 * count)
+    figure, (axis,) = plain_axes(1.2 + 0.72 * count, 0.8 + 0.62 * count)
     totals = matrix.sum(axis=1)
     for row in range(count):
         for column in range(count):
@@ -123,7 +116,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 
 def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int | None = None) -> Figure:
     """Loss, and the validation figures, over epochs; a line marks the epoch whose weights were kept."""
-    figure, (above, below) = _axes(4.6, 4.5, rows=2)
+    figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
     epochs = [int(epoch or 0) + 1 for epoch in curve["epoch"]]
     marker = "o" if len(epochs) == 1 else ""
     lines = (
@@ -142,7 +135,7 @@ def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int
         if best_epoch is not None:
             axis.axvline(best_epoch + 1, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend(axis, loc="best")
+        legend(axis, loc="best")
     above.set_ylabel("loss")
     below.set(xlabel="epoch", ylabel="share", ylim=(0, 1.02))
     return figure
@@ -156,21 +149,21 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (
 )
 
 
-def reliability_figure(predictions: Predictions, temperature: float, bins: int = 10) -> Figure:
-    """Confidence against accuracy before and after the temperature, and how many images lie where."""
-    figure, (above, below) = _axes(4.6, 4.5, rows=2)
+def reliability_figure(predictions: Predictions, calibration: Calibration, bins: int = 10) -> Figure:
+    """Confidence against accuracy before and after the calibration, and how many images lie where."""
+    figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
     above.get_gridspec().set_height_ratios([3, 1])  # type: ignore[union-attr]
     above.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="perfect")
     stages = ((predictions.probabilities, "as trained", LINE_STYLES[0], -1), (None, "calibrated", LINE_STYLES[1], 1))
     for probabilities, label, style, side in stages:
-        shown = calibrate(predictions.probabilities, temperature) if probabilities is None else probabilities
+        shown = calibration.apply(predictions.probabilities) if probabilities is None else probabilities
         confidence, accuracy, images = metrics.reliability_bins(predictions.labels, shown, bins)
         above.plot(confidence, accuracy, marker="o", markersize=4, linewidth=1.7, label=label, **style)
         centres = (np.arange(bins) + 0.5) / bins + side * 0.21 / bins
         below.bar(centres, images, width=0.38 / bins, color=style["color"])
     above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
     below.set(xlim=(0, 1), xlabel="confidence in the answer", ylabel="images")
-    _legend(above, loc="upper left")
+    legend(above, loc="upper left")
     return figure
 
 
@@ -182,8 +175,8 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
 
     The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
     """
-    figure, (axis,) = _axes(4.6, 4.5)
-    positive, scores = risk(predictions, calibration.temperature)
+    figure, (axis,) = plain_axes(4.6, 4.5)
+    positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
     edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
     for chosen, sign, colour, label in (
         (positive, 1, SECOND, "to be seen in a clinic"),
@@ -203,7 +196,43 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
     axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
     axis.set(xlabel="calibrated risk", ylabel="share of the group")
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.0f} %")
-    _legend(axis, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+    legend(axis, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+    return figure
+
+
+def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> Figure:
+    """Error among the answers given, against the share given, the surest first: what abstention gains."""
+    figure, (axis,) = plain_axes(4.6, 4.5)
+    calibrated = calibration.apply(predictions.probabilities)
+    right = predictions.predicted == predictions.labels
+    answered, error = risk_coverage(right, calibrated.max(axis=1) if len(predictions) else np.zeros(0))
+    axis.plot(answered, error, color=ACCENT, linewidth=2, label="the surest are answered")
+    if len(error):
+        axis.axhline(error[-1], color=LINE, linewidth=1.2, label="left out at random")
+    axis.set(xlim=(0, 1.01), ylim=(0, None), xlabel="share of photographs answered", ylabel="of these answers, wrong")
+    for part in (axis.xaxis, axis.yaxis):
+        part.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    legend(axis, loc="upper left")
+    return figure
+
+
+def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
+    """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
+    figure, (axis,) = plain_axes(4.6, 4.5)
+    colours = [CLASS_COLOURS[code] for code in ("ACK", "BCC", "BKL", "DF", "MEL", "NV", "SCC", "VASC")] + [INK]
+    dashes = [*CLASS_DASHES.values(), "-"]
+    for number, kind in enumerate(robustness["changes"].values()):
+        flips = [row["advice_flips"]["value"] for row in kind["severities"]]
+        if flips[0] is None:
+            flips = [row["answer_flips"] for row in kind["severities"]]
+        axis.plot(
+            np.arange(1, len(flips) + 1), flips, color=colours[number % 9], linestyle=dashes[number % 9],
+            linewidth=1.7, marker="o", markersize=3.5, label=kind["title"],
+        )  # fmt: skip
+    axis.set(xlabel="severity", ylabel="photographs whose advice flips", ylim=(0, None))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    legend(axis, loc="upper left", ncols=2)
     return figure
 
 
@@ -258,8 +287,9 @@ def draw_figures(
     figures = {
         "roc": roc_figure(predictions),
         "confusion_matrix": confusion_figure(matrix, predictions.classes),
-        "reliability": reliability_figure(predictions, calibration.temperature),
+        "reliability": reliability_figure(predictions, calibration),
         "risk": risk_figure(predictions, calibration),
+        "risk_coverage": risk_coverage_figure(predictions, calibration),
     }
     if curve.get("epoch"):
         figures["learning_curves"] = learning_figure(curve, best_epoch)

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 
 from hierattn.evaluation.figures import CLASS_COLOURS, svg
 from hierattn.evaluation.gallery import Picture
+from hierattn.evaluation.subgroups import ATTRIBUTES
+from hierattn.evaluation.subgroups import FIGURES as SUBGROUP_FIGURES
 from hierattn.lesions import BY_CODE, TRIAGE_GROUP
 
 DASH = "–"
@@ -34,6 +36,16 @@ FIGURE_TEXTS: dict[str, tuple[str, str]] = {
         "Where the threshold falls",
         "Calibrated risk: the summed probability of {group}. Above the line at zero, lesions that should be seen; "
         "below it, the rest. Right of the dashed line, the advice is to see a clinic.",
+    ),
+    "risk_coverage": (
+        "What saying “I cannot tell” gains",
+        "Only the surest photographs are answered, the others are left to a doctor: the share answered, and the share "
+        "of wrong answers among them. A flat curve would mean that confidence says nothing.",
+    ),
+    "robustness": (
+        "The same lesion, another photograph",
+        "How often the advice (or, without a threshold, the answer) changes when only the photograph does, at five "
+        "severities.",
     ),
     "learning_curves": (
         "How it learnt",
@@ -75,7 +87,7 @@ def plain_reading(report: Mapping[str, Any]) -> list[str]:
     if balanced["value"] is not None and len(present) > 1:
         known = "" if balanced["interval"] is None else f" (95 % interval {span(balanced['interval'], 0)})"
         sentences.append(
-            f"Shown every class equally often, it names the right one of {len(report['class_order'])} "
+            f"Shown every class equally often, it names the right one of {len(report['class_order'])} classes "
             f"{100 * balanced['value']:.0f} times in 100{known}; always giving the same answer would be right "
             f"{100 / len(present):.3g} times."
         )
@@ -119,6 +131,27 @@ def triage_reading(triage: Mapping[str, Any]) -> dict[str, Any] | None:
         "kept": sensitivity is not None and sensitivity >= triage["wished_sensitivity"],
         "fitted_on": triage["fitted_on"],
     }
+
+
+def gap_sentence(subgroups: Mapping[str, Any]) -> str:
+    """The largest gap between two subgroups, in a sentence."""
+    gap = subgroups["largest_gap"]
+    if gap is None:
+        return f"No two subgroups have {subgroups['fewest_groups']} lesions or more each, so no gap can be named."
+    sure = {
+        None: "",
+        True: " Their intervals overlap: it may be chance.",
+        False: " Their intervals do not overlap.",
+    }[gap["intervals_overlap"]]
+    figure = SUBGROUP_FIGURES[gap["figure"]]
+    unit = "" if "auc" in gap["figure"] else "\N{NARROW NO-BREAK SPACE}%"
+    low, high = (
+        (decimal(gap[key]) if not unit else f"{100 * gap[key]:.1f}{unit}") for key in ("worst_value", "best_value")
+    )
+    return (
+        f"Largest gap: {figure} is {low} for {ATTRIBUTES[gap['attribute']].lower()} {gap['worst']} and {high} for "
+        f"{gap['best']}.{sure}"
+    )
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -198,9 +231,6 @@ def _text(value: Any) -> str:
 
 def render(report: Mapping[str, Any], figures: Mapping[str, Figure], gallery: Mapping[str, Sequence[Picture]]) -> str:
     """The whole page as text. ``report`` is what :mod:`~hierattn.evaluation.report` made."""
-    source = resources.files("hierattn.evaluation").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters.update(percent=percent, decimal=decimal, span=span, area_span=_area_span)
     group = _joined(sorted(TRIAGE_GROUP))
     drawn = {
         # Our own drawing, with its label escaped: the only markup that is trusted.
@@ -208,7 +238,8 @@ def render(report: Mapping[str, Any], figures: Mapping[str, Figure], gallery: Ma
         for name, (title, text) in FIGURE_TEXTS.items()
         if name in figures
     }
-    return page.from_string(source).render(
+    return fill_page(
+        "report.html.jinja",
         report=report,
         tiles=tiles(report),
         reading=plain_reading(report),
@@ -218,8 +249,21 @@ def render(report: Mapping[str, Any], figures: Mapping[str, Figure], gallery: Ma
         provenance=shown_provenance(report),
         gallery=gallery,
         lesions=BY_CODE,
+        attributes=ATTRIBUTES,
+        subgroup_figures=SUBGROUP_FIGURES,
+        gap=gap_sentence(report["subgroups"]) if "subgroups" in report else "",
         colours=CLASS_COLOURS,
     )
+
+
+def fill_page(template: str, **values: Any) -> str:
+    """A page from a template beside this module, in the house's style (``page.css``); all values are escaped."""
+    beside = resources.files("hierattn.evaluation")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters.update(percent=percent, decimal=decimal, span=span, area_span=_area_span)
+    style = Markup(beside.joinpath("page.css").read_text(encoding="utf-8"))  # our own file
+    source = beside.joinpath(template).read_text(encoding="utf-8")
+    return page.from_string(source).render(style=style, **values)
 
 
 def write_html_report(

@@ -14,7 +14,7 @@ from hierattn.data.folds import split
 from hierattn.data.manifest import Record
 from hierattn.data.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, UsageError
-from hierattn.evaluation.calibration import softmax
+from hierattn.evaluation.class_bias import softmax
 from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
 from hierattn.models.checkpoint import Checkpoint, load_checkpoint

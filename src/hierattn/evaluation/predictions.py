@@ -70,6 +70,18 @@ class Predictions:
         return self.probabilities.argmax(axis=1) if len(self) else np.zeros(0, np.int64)
 
 
+def rows_of(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    """Some of the rows, by number, in the order given."""
+    return Predictions(
+        images=tuple(predictions.images[row] for row in rows),
+        classes=predictions.classes,
+        probabilities=predictions.probabilities[rows],
+        labels=predictions.labels[rows],
+        folds=predictions.folds[rows],
+        groups=tuple(predictions.groups[row] for row in rows),
+    )
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write ``predictions`` to ``path``, under a temporary name first."""
     temporary = path.with_name(path.name + ".part")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,14 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import TableError
-from hierattn.evaluation.calibration import Calibration, calibrate, to_json, undefined_as_none
+from hierattn.evaluation.abstention import judge_abstention
+from hierattn.evaluation.calibration import Calibration, to_json, undefined_as_none
+from hierattn.evaluation.cases import Case
+from hierattn.evaluation.conformal import judge_sets
 from hierattn.evaluation.intervals import LEVEL, Interval, balanced_interval, bootstrap, interval, share_interval
+from hierattn.evaluation.operating_points import operating_points
 from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.subgroups import by_subgroups
 from hierattn.lesions import BY_CODE, MALIGNANT
 
 FORMAT_VERSION = 1
@@ -35,7 +40,13 @@ FOREIGN = (
 
 
 def report_from_predictions(
-    predictions: Predictions, calibration: Calibration | None = None, *, resamples: int = 1000, seed: int = 0
+    predictions: Predictions,
+    calibration: Calibration | None = None,
+    *,
+    validation: Predictions | None = None,
+    cases: Sequence[Case] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """All figures of ``predictions``, as plain values for JSON.
 
@@ -44,7 +55,11 @@ def report_from_predictions(
     predictions
         As read from ``predictions.csv``.
     calibration
-        Adds ``calibration`` (before and after the temperature) and ``triage``.
+        Adds ``calibration`` (before and after the temperature), ``triage`` and ``abstention``.
+    validation
+        Of the inner fold: adds ``conformal``, prediction sets fitted on it.
+    cases
+        What is known of the images, in the same order: adds ``subgroups``.
     resamples, seed
         Of the bootstrap over groups; 0 resamples gives figures without intervals.
 
@@ -52,10 +67,10 @@ def report_from_predictions(
     -------
     dict
         ``images, groups, folds, class_order, top1, balanced_accuracy, macro_auc, malignant_auc, melanoma_auc,
-        melanoma_sensitivity, malignant_partial_auc, classes, confusion_matrix, bootstrap`` and, with ``calibration``,
-        ``calibration, triage``.
+        melanoma_sensitivity, malignant_partial_auc, operating_points, classes, confusion_matrix, bootstrap`` and what
+        the other tables add.
     """
-    figures = _Figures(predictions, resamples, seed)
+    figures = Figures(predictions, resamples, seed)
     report: dict[str, Any] = {
         "images": len(predictions),
         "groups": figures.count_groups(np.ones(len(predictions), bool)),
@@ -68,18 +83,24 @@ def report_from_predictions(
         "melanoma_auc": figures.of_melanoma("auc"),
         "melanoma_sensitivity": figures.of_melanoma("sensitivity"),
         "malignant_partial_auc": figures.malignant_partial_auc(),
+        "operating_points": operating_points(predictions, resamples, seed),
         "classes": {code: figures.of_class(index) for index, code in enumerate(predictions.classes)},
         "confusion_matrix": figures.matrix.tolist(),
         "bootstrap": {"resamples": resamples, "seed": seed, "level": LEVEL, "unit": "group"},
     }
     if calibration is not None:
-        report["calibration"] = _before_and_after(predictions, calibration.temperature)
+        report["calibration"] = _before_and_after(predictions, calibration)
         report["triage"] = to_json(calibration)
+        report["abstention"] = judge_abstention(predictions.labels, calibration.apply(predictions.probabilities))
+        if validation is not None:
+            report["conformal"] = judge_sets(validation, predictions, calibration, resamples=resamples, seed=seed)
+    if cases is not None:
+        report["subgroups"] = by_subgroups(predictions, cases, calibration, resamples=resamples, seed=seed)
     plain: dict[str, Any] = undefined_as_none(report)
     return plain
 
 
-class _Figures:
+class Figures:
     """The figures of one table, and their draws under resampling of groups."""
 
     def __init__(self, predictions: Predictions, resamples: int, seed: int) -> None:
@@ -173,18 +194,19 @@ class _Figures:
     def malignant_partial_auc(self) -> float:
         """Of cancer against the rest, above 80 % sensitivity: 0.02 is chance, 0.2 perfect."""
         table = self.predictions
-        return metrics.partial_auc(*metrics.group_scores(table.labels, table.probabilities, table.classes, MALIGNANT))
+        kept = metrics.group_scores(table.labels, table.probabilities, table.classes, MALIGNANT)
+        return float(metrics.partial_auc(*kept))
 
 
 def _figure(value: float, known: Interval | None) -> dict[str, Any]:
     return {"value": value, "interval": None if known is None else list(known)}
 
 
-def _before_and_after(predictions: Predictions, temperature: float) -> dict[str, Any]:
-    """ECE, Brier score and NLL before and after the temperature."""
+def _before_and_after(predictions: Predictions, calibration: Calibration) -> dict[str, Any]:
+    """ECE, Brier score and NLL before and after the calibration."""
     labels, before = predictions.labels, predictions.probabilities
-    after = calibrate(before, temperature)
-    compared: dict[str, Any] = {"temperature": temperature, "bins": 15}
+    after = calibration.apply(before)
+    compared: dict[str, Any] = {"temperature": calibration.temperature, "bins": 15}
     for name, figure in (
         ("expected_calibration_error", metrics.expected_calibration_error),
         ("brier", metrics.brier),

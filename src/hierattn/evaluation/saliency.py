@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierattn.errors import UsageError
+from hierattn.models.cth import CTH, fold_patches
+from hierattn.models.transformer import SelfAttention
 
 
 def last_map(model: nn.Module) -> nn.Module:
@@ -86,6 +88,73 @@ def grad_cam(
     top = heat.max()
     result: np.ndarray = (heat / top if top > 0 else torch.zeros_like(heat)).float().cpu().numpy()
     return result
+
+
+def attention_map(model: nn.Module, image: Tensor) -> np.ndarray:
+    """How much the last transformer layer looks at each place: attention received, mean over heads (§3.3.4).
+
+    Attention says what was mixed with what, not what decided: it knows no class. The four sequences of a CTH block each
+    see one pixel of every 2x2 patch, and are put back where they came from.
+
+    Parameters
+    ----------
+    model
+        A HierAttn; left in the mode that it had.
+    image
+        (3, H, W) or (1, 3, H, W), float, on the model's device.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (H, W), 0 to 1.
+
+    Raises
+    ------
+    UsageError
+        For a model without a CTH block.
+    """
+    blocks = [module for module in model.modules() if isinstance(module, CTH)]
+    if not blocks:
+        raise UsageError(f"{type(model).__name__} has no transformer to read attention from: use grad_cam")
+    block = blocks[-1]
+    attention = [module for module in block.modules() if isinstance(module, SelfAttention)][-1]
+    batch = image[None] if image.ndim == 3 else image
+    kept: dict[str, Tensor] = {}
+    handles = [
+        attention.qkv.register_forward_hook(lambda _module, _inputs, output: kept.update(qkv=output)),
+        block.register_forward_hook(lambda _module, _inputs, output: kept.update(block=output)),
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train(was_training)
+    sequences, count, _ = kept["qkv"].shape
+    heads = kept["qkv"].reshape(sequences, count, 3 * attention.heads, -1).transpose(1, 2)
+    query, key, _ = heads.chunk(3, dim=1)
+    scores = torch.softmax(query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5, dim=-1)  # (sequences, heads, N, N)
+    received = scores.mean(dim=(1, 2))[..., None]  # (sequences, N, 1)
+    height, wide = (-(-side // block.patch) * block.patch for side in kept["block"].shape[2:])
+    heat = fold_patches(received, block.patch, height, wide)  # (1, 1, h, w)
+    heat = functional.interpolate(heat, size=batch.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
+    result: np.ndarray = (heat / heat.max()).float().cpu().numpy()
+    return result
+
+
+def share_outside(heat: np.ndarray, mask: np.ndarray) -> float:
+    """Of all heat, the share that lies outside the lesion, 0 to 1; nan where there is no heat.
+
+    >>> share_outside(np.array([[1.0, 3.0]]), np.array([[True, False]]))
+    0.75
+    """
+    if heat.shape != mask.shape or mask.dtype != np.bool_ or (heat < 0).any():
+        raise UsageError(f"heat {heat.shape}, mask {mask.dtype} {mask.shape}: wanted one shape, no negatives and bool")
+    total = float(heat.sum())
+    return float(heat[~mask].sum()) / total if total > 0 else float("nan")
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:

@@ -58,12 +58,23 @@ class TransferReport:
     unused: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def summary(self) -> str:
+        """The report in one line: how much came, from where, and which parts stay fresh."""
+        fresh = ", ".join(dict.fromkeys(name.partition(".")[0] for name in self.skipped))
+        return (
+            f"transferred {len(self.transferred)} of {len(self.transferred) + len(self.skipped)} tensors from "
+            f"{self.source}, which expects {self.channel_order} images{self._flip}; fresh: {fresh or 'nothing'}"
+        )
+
+    @property
+    def _flip(self) -> str:
+        return "; the stem's input channels were turned round to read RGB" if self.flipped else ""
+
     def to_text(self) -> str:
         """The report as lines to read."""
-        flip = "; the stem's input channels were turned round to read RGB" if self.flipped else ""
         lines = [
             f"source: {self.source}",
-            f"the source expects {self.channel_order} images{flip}",
+            f"the source expects {self.channel_order} images{self._flip}",
             *self.notes,
             f"transferred: {len(self.transferred)} tensors",
             *(f"  {ours} <- {theirs}" for ours, theirs in self.transferred.items()),

@@ -32,8 +32,8 @@ class SelfAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(sequences, N, d) -> (sequences, N, d)."""
         sequences, count, dim = tokens.shape
-        qkv = self.qkv(tokens).reshape(sequences, count, 3, self.heads, dim // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (sequences, heads, N, d / heads), a view
+        qkv = self.qkv(tokens).reshape(sequences, count, 3 * self.heads, dim // self.heads).transpose(1, 2)
+        query, key, value = qkv.chunk(3, dim=1)  # each (sequences, heads, N, d / heads), a view
         mixed = F.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(sequences, count, dim))
         return out

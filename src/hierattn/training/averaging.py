@@ -16,21 +16,21 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.tensors = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        # The model's own storage, which every step changes in place: looked up once, not at every step.
+        present = {name: value.detach() for name, value in model.state_dict().items()}
+        self.tensors = {name: value.clone() for name, value in present.items()}
+        floating = [name for name, value in present.items() if value.is_floating_point()]
+        self._averages, self._values = [self.tensors[name] for name in floating], [present[name] for name in floating]
+        counting = [name for name in present if name not in set(floating)]
+        self._counts = [(self.tensors[name], present[name]) for name in counting]
 
-    def update(self, model: nn.Module) -> None:
-        """Take in the present weights."""
+    def update(self) -> None:
+        """Take in the model's present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        averages: list[Tensor] = []
-        values: list[Tensor] = []
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                averages.append(self.tensors[name])
-                values.append(value.detach())
-            else:
-                self.tensors[name].copy_(value)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        torch._foreach_lerp_(self._averages, self._values, 1 - decay)
+        for kept, value in self._counts:
+            kept.copy_(value)
 
     def state_dict(self) -> dict[str, Tensor | int | dict[str, Tensor]]:
         """What a resumed run needs."""

@@ -1,21 +1,19 @@
-"""The recipe: everything that decides a training run, as frozen records and strict TOML (§4.1.1).
+"""The recipe: everything that decides a training run, as frozen records (§4.1.1).
 
 A recipe file opens with a comment that states the expected result, time and command. An unknown key, a wrong type or
-a value out of range is an error that names the key. ``key=value`` overrides use the same dotted names:
-``data.fold=3``, ``optimiser.learning_rate=0.001``.
+a value out of range is an error that names the key. ``recipe_file.py`` reads the files.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from hierattn.errors import RecipeError
+from hierattn.training.recipe_file import build_record, read_recipe_values
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class DataRecipe:
     Attributes
     ----------
     prepared
-        The folder that ``hierattn prepare`` made.
+        The folder that ``hierattn prepare`` or ``hierattn balance`` made. ``{fold}`` in it is replaced by the number of
+        the fold: a set balanced for each.
     fold
         The outer fold that training never sees. The next fold, cyclically, is the inner split that chooses the epoch.
     sampling
@@ -56,8 +55,9 @@ class TransferRecipe:
     Attributes
     ----------
     checkpoint
-        A checkpoint of ours, or foreign weights that ``models.transfer`` knows (MobileViT's, the published code's);
-        what agrees in role and shape is taken over, the classifier never is.
+        A checkpoint of ours, or foreign weights that ``models.transfer`` knows (MobileViT's, the published code's, a
+        folded MobileNetV2's ``.npz``); ``{fold}`` in it is replaced by the number of the fold. What agrees in role
+        and shape is taken over, the classifier never is.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest.
@@ -85,6 +85,9 @@ class AugmentationRecipe:
         Largest relative change, either way.
     colour_cast
         Largest relative change of each channel by itself: other lamps, other cameras.
+    blur, downscale, jpeg, hair, dark_corners
+        Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, a
+        dermatoscope's black surround. How strong each may be stands in ``data/photo_defects.py``.
     """
 
     rotation: float = 10.0
@@ -96,6 +99,50 @@ class AugmentationRecipe:
     contrast: float = 0.0
     saturation: float = 0.0
     colour_cast: float = 0.0
+    blur: float = 0.0
+    downscale: float = 0.0
+    jpeg: float = 0.0
+    hair: float = 0.0
+    dark_corners: float = 0.0
+
+
+@dataclass(frozen=True)
+class MixingRecipe:
+    """Two images and their labels in one. Off in the paper; where both are set, each step draws one of them.
+
+    Attributes
+    ----------
+    mixup
+        Both parameters of the Beta distribution from which the share is drawn (Zhang et al. 2018); 0 is none.
+    cutmix
+        The same for a pasted rectangle (Yun et al. 2019).
+    probability
+        Share of the steps that mix at all.
+    """
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    probability: float = 1.0
+
+
+@dataclass(frozen=True)
+class DistillationRecipe:
+    """Learning from a teacher's probabilities as well (Hinton et al. 2015). Without ``teacher`` there is none.
+
+    Attributes
+    ----------
+    teacher
+        A checkpoint of ours with the same classes, which must not have learnt from this run's held-out folds;
+        ``{fold}`` in it is replaced by the number of the fold.
+    weight
+        Share of the loss that is the teacher's, 0 to 1.
+    temperature
+        Softens both sides.
+    """
+
+    teacher: str = ""
+    weight: float = 0.5
+    temperature: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -118,10 +165,15 @@ class OptimiserRecipe:
         AdamW's.
     label_smoothing
         Share of the target spread over all classes.
+    logit_adjustment
+        Times the logarithm of a class's share of the training images, added to its logit in the loss (Menon et al.
+        2021): what is learnt is then as good for rare classes as for common ones. For ``data.sampling = "natural"``.
     averaging
         Decay of an exponential moving average of the weights, which is then what is validated and kept; 0 is none.
     gradient_clip
         Largest norm of the gradient; 0 is none.
+    early_stopping
+        Epochs without a better validation figure after which training ends; 0 (the paper): never.
     """
 
     epochs: int = 500
@@ -132,8 +184,10 @@ class OptimiserRecipe:
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     label_smoothing: float = 0.0
+    logit_adjustment: float = 0.0
     averaging: float = 0.0
     gradient_clip: float = 0.0
+    early_stopping: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +202,8 @@ class Recipe:
         Decides initial weights, order, augmentation, dropout: same seed, same machine, same bits.
     precision
         ``32-true`` or, on a device that has it, ``bf16-mixed``.
+    compile
+        ``no``, ``default`` (``torch.compile``) or ``cuda-graphs`` (``torch.compile`` with recorded CUDA graphs).
     choose_by
         The validation figure whose best epoch is kept.
     """
@@ -155,11 +211,14 @@ class Recipe:
     name: str = "run"
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: Literal["no", "default", "cuda-graphs"] = "no"
     choose_by: Literal["balanced_accuracy", "macro_auc", "top1"] = "balanced_accuracy"
     data: DataRecipe = field(default_factory=DataRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     transfer: TransferRecipe = field(default_factory=TransferRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    mixing: MixingRecipe = field(default_factory=MixingRecipe)
+    distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
 
     def __post_init__(self) -> None:
@@ -173,6 +232,11 @@ class Recipe:
             raise RecipeError(
                 f"recipe key transfer.frozen_epochs is {self.transfer.frozen_epochs}: wanted fewer than "
                 f"optimiser.epochs, {self.optimiser.epochs}"
+            )
+        if self.optimiser.logit_adjustment and self.data.sampling == "balanced":
+            raise RecipeError(
+                "recipe key optimiser.logit_adjustment is set with data.sampling 'balanced', whose classes are equally "
+                "frequent already: set data.sampling='natural' or optimiser.logit_adjustment=0"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,21 +255,13 @@ class Recipe:
         RecipeError
             For an unknown key, a wrong type or a value out of range; the message names the key.
         """
-        return _build(cls, values, prefix="")
+        recipe: Recipe = build_record(cls, values)
+        return recipe
 
     @classmethod
     def load(cls, path: Path, overrides: Sequence[str] = ()) -> Recipe:
-        """Read a TOML file and apply ``key=value`` overrides, in order."""
-        if not path.is_file():
-            raise RecipeError(f"no recipe at {path}: wanted a .toml file; the package's own are under recipes/")
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path} is not TOML: {error}") from None
-        values.setdefault("name", path.stem)
-        for override in overrides:
-            _apply_override(values, override)
-        return cls.from_dict(values)
+        """Read a TOML file and the recipe it names as its ``base``, and apply ``key=value`` overrides, in order."""
+        return cls.from_dict(read_recipe_values(path, overrides))
 
     def save(self, path: Path) -> None:
         """Write the resolved recipe, under a temporary name first."""
@@ -218,6 +274,19 @@ class Recipe:
     def with_prepared(self, prepared: Path) -> Recipe:
         """The same recipe, learning from another prepared folder."""
         return replace(self, data=replace(self.data, prepared=str(prepared)))
+
+    def with_fold(self, fold: int) -> Recipe:
+        """The same recipe with another fold held out, and its number in place of ``{fold}`` in every path."""
+
+        def named(path: str) -> str:
+            return path.replace("{fold}", str(fold))
+
+        return replace(
+            self,
+            data=replace(self.data, fold=fold, prepared=named(self.data.prepared)),
+            transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
+            distillation=replace(self.distillation, teacher=named(self.distillation.teacher)),
+        )
 
 
 def _share(value: float) -> bool:
@@ -238,6 +307,16 @@ _RULES: tuple[tuple[str, Any, str], ...] = (
     ("augmentation.contrast", _share, "0 to 1"),
     ("augmentation.saturation", _share, "0 to 1"),
     ("augmentation.colour_cast", _share, "0 to 1"),
+    ("augmentation.blur", _share, "a probability, 0 to 1"),
+    ("augmentation.downscale", _share, "a probability, 0 to 1"),
+    ("augmentation.jpeg", _share, "a probability, 0 to 1"),
+    ("augmentation.hair", _share, "a probability, 0 to 1"),
+    ("augmentation.dark_corners", _share, "a probability, 0 to 1"),
+    ("mixing.mixup", lambda value: 0 <= value <= 10, "0 (none) to 10"),
+    ("mixing.cutmix", lambda value: 0 <= value <= 10, "0 (none) to 10"),
+    ("mixing.probability", _share, "a probability, 0 to 1"),
+    ("distillation.weight", _share, "0 to 1"),
+    ("distillation.temperature", lambda value: 0 < value <= 100, "above 0, at most 100"),
     ("optimiser.epochs", lambda value: value >= 1, "1 or more"),
     ("optimiser.batch_size", lambda value: value >= 2, "2 or more: batch normalisation needs two images"),
     ("optimiser.learning_rate", lambda value: 0 < value <= 1, "above 0, at most 1"),
@@ -245,6 +324,8 @@ _RULES: tuple[tuple[str, Any, str], ...] = (
     ("optimiser.warmup_epochs", lambda value: value >= 0, "0 or more"),
     ("optimiser.weight_decay", lambda value: value >= 0, "0 or more"),
     ("optimiser.label_smoothing", lambda value: 0 <= value < 1, "0 to below 1"),
+    ("optimiser.logit_adjustment", lambda value: 0 <= value <= 3, "0 (none) to 3"),
+    ("optimiser.early_stopping", lambda value: value >= 0, "0 (never) or more"),
     ("optimiser.averaging", lambda value: 0 <= value < 1, "0 (none) to below 1"),
     ("optimiser.gradient_clip", lambda value: value >= 0, "0 (none) or more"),
 )
@@ -255,62 +336,3 @@ def _get(recipe: Recipe, key: str) -> Any:
     for part in key.split("."):
         value = getattr(value, part)
     return value
-
-
-def _build(kind: type[Any], values: Mapping[str, Any], prefix: str) -> Any:
-    known = {entry.name for entry in fields(kind)}
-    for key in values:
-        if key not in known:
-            raise RecipeError(f"unknown recipe key {prefix}{key}: wanted one of {', '.join(sorted(known))}")
-    hints = get_type_hints(kind)
-    built = {key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()}
-    return kind(**built)
-
-
-def _convert(hint: Any, value: Any, key: str) -> Any:
-    """Check ``value`` against the annotation ``hint`` and give it that type, without guessing."""
-    origin = get_origin(hint)
-    if is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"recipe key {key} is {value!r}: wanted a table [{key}]")
-        return _build(hint, value, prefix=f"{key}.")
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise RecipeError(f"recipe key {key} is {value!r}: wanted one of {', '.join(map(repr, get_args(hint)))}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple) or len(value) != len(get_args(hint)):
-            raise RecipeError(f"recipe key {key} is {value!r}: wanted {len(get_args(hint))} values")
-        return tuple(_convert(part, item, key) for part, item in zip(get_args(hint), value, strict=True))
-    if origin in (Union, types.UnionType):
-        raise AssertionError(f"{key}: recipes have no optional fields")
-    if origin is not None:  # Mapping[str, Any]
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"recipe key {key} is {value!r}: wanted a table")
-        return dict(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise RecipeError(f"recipe key {key} is {value!r}: wanted {hint.__name__}")
-    return value
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"override {override!r}: wanted key=value, e.g. optimiser.epochs=20")
-    *path, last = key.split(".")
-    table = values
-    for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise RecipeError(f"override {override!r}: {part} is a value, not a table")
-    table[last] = _parse(text)
-
-
-def _parse(text: str) -> Any:
-    """A TOML value where the text is one; else the text itself, so that paths need no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

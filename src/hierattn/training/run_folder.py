@@ -1,7 +1,8 @@
 """The run folder: what a training run leaves behind, and what a resumed one starts from.
 
 ``recipe.toml`` (resolved), ``manifest.sha256``, ``environment.json``, ``log.csv`` (a row an epoch), ``events/``
-(TensorBoard), ``last.ckpt`` and ``previous.ckpt`` (resume), ``best.safetensors`` (what later stages read).
+(TensorBoard), ``last.ckpt`` and ``previous.ckpt`` (resume), ``best.safetensors`` (what later stages read),
+``starts.jsonl`` (when, where and at which step the run was started or resumed), ``finished.json`` (at its end).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import platform
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -74,6 +77,57 @@ class RunFolder:
     def events(self) -> Path:
         """TensorBoard's."""
         return self.path / "events"
+
+    @property
+    def starts(self) -> Path:
+        """A line for every start and resumption."""
+        return self.path / "starts.jsonl"
+
+    @property
+    def finished(self) -> Path:
+        """There once the run has come to its end."""
+        return self.path / "finished.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the folder to this process; the system lets go of it however the process ends.
+
+        Raises
+        ------
+        UsageError
+            Where another process trains in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+            if not _try_lock(file):
+                file.seek(0)
+                raise UsageError(f"{self.path} is being trained by process {file.read().strip() or 'unknown'}: wait")
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()} on {platform.node()}")
+            file.flush()
+            yield
+
+    def record_start(self, epoch: int, step: int) -> None:
+        """Add a line to ``starts.jsonl``: a resumed run may go on elsewhere, with other versions."""
+        line = {"at": _now(), "epoch": epoch, "step": step, "process": os.getpid(), "host": platform.node()}
+        with self.starts.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**line, **environment()}) + "\n")
+
+    def read_starts(self) -> list[dict[str, Any]]:
+        """The starts so far, oldest first; a line that was cut short by a kill is left out."""
+        if not self.starts.exists():
+            return []
+        found = []
+        for line in self.starts.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def record_end(self, epochs: int, best_epoch: int, best: float) -> None:
+        """Say that the run has come to its end."""
+        values = {"at": _now(), "epochs": epochs, "best_epoch": best_epoch, "best": best}
+        write_text(self.finished, json.dumps(values, indent=2) + "\n")
 
     def create(self, recipe: Recipe, manifest_digest: str) -> None:
         """Make the folder for a new run.
@@ -132,6 +186,8 @@ class RunFolder:
     def start_log(self, epoch: int) -> None:
         """Keep the log's rows before ``epoch`` and drop the others, so that no epoch stands there twice."""
         rows = [row for row in self.read_log() if int(row["epoch"]) < epoch] if self.log.exists() else []
+        if len(rows) < epoch and self.log.exists():
+            raise CheckpointError(f"{self.log} lacks epochs before {epoch + 1}: it was changed; train anew")
         lines = [",".join(LOG_COLUMNS)] + [",".join(row[column] for column in LOG_COLUMNS) for row in rows]
         write_text(self.log, "\n".join(lines) + "\n")
 
@@ -141,9 +197,25 @@ class RunFolder:
             csv.writer(file, lineterminator="\n").writerow([f"{row[column]:.6g}" for column in LOG_COLUMNS])
 
     def read_log(self) -> list[dict[str, str]]:
-        """All rows, as text."""
+        """All rows, as text; a row that was cut short by a kill is left out."""
         with self.log.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            return [row for row in csv.DictReader(file) if all(row.get(column) for column in LOG_COLUMNS)]
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: without a lock
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _read_state(path: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Purpose = Literal["weights", "order", "augmentation", "layers"]
-_PURPOSES: dict[Purpose, int] = {"weights": 0, "order": 1, "augmentation": 2, "layers": 3}
+Purpose = Literal["weights", "order", "augmentation", "layers", "mixing"]
+_PURPOSES: dict[Purpose, int] = {"weights": 0, "order": 1, "augmentation": 2, "layers": 3, "mixing": 4}
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0) -> int:
@@ -31,6 +31,6 @@ def torch_generator(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0) 
     return torch.Generator().manual_seed(derive(seed, purpose, epoch, step))
 
 
-def seed_layers(seed: int, epoch: int, step: int) -> None:
-    """Seed the global generators, from which dropout and stochastic depth draw."""
-    torch.manual_seed(derive(seed, "layers", epoch, step))
+def seed_layers(seed: int, epoch: int, step: int, process: int = 0) -> None:
+    """Seed the global generators, from which dropout and stochastic depth draw; each process draws others."""
+    torch.manual_seed(derive(seed, "layers", epoch, step) + process)

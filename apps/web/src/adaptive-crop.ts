@@ -1,0 +1,101 @@
+/** The adaptive crop of the paper's section 3.2.1, as `hierattn.data.adaptive_crop` does it. */
+import { type Contour, close, largestContour, type Mask } from "./contour";
+import { type Box, type Grey, type Pixels, quantile, toGrey } from "./pixels";
+import { BOX, reducedSize, resize, roundEven } from "./resample";
+
+export type CropRule = "surround" | "paper" | "none";
+
+const WORK_SIDE = 256;
+const DARKEST_THRESHOLD = 50;
+const MIN_AREA = 0.01, MAX_AREA = 0.9;
+const MAX_BOX_ASPECT = 1.8;
+const CORNER = 0.04;
+const MIN_CONTRAST = 40;
+const MIN_SOLIDITY = 0.95;
+const MIN_BOX_FILL = 0.7;
+
+/** The box to crop to; null to leave the picture as it is. */
+export function findCrop(image: Pixels, rule: CropRule): Box | null {
+  if (rule === "none") return null;
+  const [width, height] = reducedSize(image.width, image.height, WORK_SIDE);
+  const grey = toGrey(resize(image, width, height, BOX));
+  const contour = rule === "surround" ? findSurround(grey) : findBrightest(grey);
+  return contour === null ? null : scaledBox(contour, grey, image);
+}
+
+function findSurround(grey: Grey): Contour | null {
+  const [corners, field] = cornersAndField(grey);
+  if (corners >= DARKEST_THRESHOLD || field - corners < MIN_CONTRAST) return null;
+  const threshold = Math.max(DARKEST_THRESHOLD, corners + (field - corners) / 4);
+  const contour = contourAbove(grey, threshold);
+  return contour !== null && paperAccepts(contour, grey) && isDisc(contour, grey, threshold) ? contour : null;
+}
+
+function findBrightest(grey: Grey): Contour | null {
+  const contour = contourAbove(grey, Math.max(DARKEST_THRESHOLD, otsu(grey.data)));
+  return contour !== null && paperAccepts(contour, grey) ? contour : null;
+}
+
+/** The grey level of the brightest corner, and of the field: a dark lesion may fill it, hence the 90th percentile. */
+function cornersAndField(grey: Grey): [number, number] {
+  const side = Math.max(2, roundEven(CORNER * Math.min(grey.width, grey.height)));
+  const { width, height } = grey;
+  const corners = [[0, 0], [width - side, 0], [0, height - side], [width - side, height - side]].map(([left, top]) =>
+    quantile(part(grey, Math.max(0, left!), Math.max(0, top!), side, side).data, 0.5),
+  );
+  return [Math.max(...corners), quantile(grey.data, 0.9)];
+}
+
+function part(grey: Grey, left: number, top: number, width: number, height: number): Grey {
+  const right = Math.min(grey.width, left + width), bottom = Math.min(grey.height, top + height);
+  const data = new Uint8Array((right - left) * (bottom - top));
+  for (let y = top, at = 0; y < bottom; y++, at += right - left) {
+    data.set(grey.data.subarray(y * grey.width + left, y * grey.width + right), at);
+  }
+  return { width: right - left, height: bottom - top, data };
+}
+
+function contourAbove({ width, height, data }: Grey, threshold: number): Contour | null {
+  const mask: Mask = { width, height, data: data.map((value) => (value > threshold ? 1 : 0)) };
+  return largestContour(close(mask, Math.max(3, roundEven(0.03 * Math.min(width, height)) | 1)));
+}
+
+function paperAccepts({ area, width, height }: Contour, grey: Grey): boolean {
+  const share = area / (grey.width * grey.height);
+  const aspect = Math.max(width, height) / Math.min(width, height);
+  return share >= MIN_AREA && share <= MAX_AREA && aspect <= MAX_BOX_ASPECT;
+}
+
+/** Convex, filling its box as a disc does, and dark in all corners of that box. */
+function isDisc({ area, hullArea, left, top, width, height }: Contour, grey: Grey, threshold: number): boolean {
+  const [corners] = cornersAndField(part(grey, left, top, width, height));
+  return area >= MIN_SOLIDITY * hullArea && area >= MIN_BOX_FILL * width * height && corners <= threshold;
+}
+
+function scaledBox({ left, top, width, height }: Contour, small: Grey, full: Pixels): Box | null {
+  const across = full.width / small.width, down = full.height / small.height;
+  const box = {
+    left: Math.floor(left * across),
+    top: Math.floor(top * down),
+    right: Math.min(full.width, Math.ceil((left + width) * across)),
+    bottom: Math.min(full.height, Math.ceil((top + height) * down)),
+  };
+  const whole = box.left === 0 && box.top === 0 && box.right === full.width && box.bottom === full.height;
+  return whole ? null : box;
+}
+
+/** Otsu's threshold: the grey level that best separates two classes of pixels. */
+function otsu(values: Uint8Array): number {
+  const counts = new Float64Array(256);
+  for (const value of values) counts[value]!++;
+  const mean = counts.reduce((sum, count, value) => sum + count * value, 0) / values.length;
+  let best = 0, bestSpread = 0, below = 0, sumBelow = 0;
+  for (let value = 0; value < 256; value++) {
+    below += counts[value]! / values.length;
+    sumBelow += (value * counts[value]!) / values.length;
+    if (Math.min(below, 1 - below) < 1e-7) continue;
+    const spread = (mean * below - sumBelow) ** 2 / (below * (1 - below));
+    if (spread > bestSpread) [best, bestSpread] = [value, spread];
+  }
+  return best;
+}

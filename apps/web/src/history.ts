@@ -1,0 +1,102 @@
+/** The local history: photographs and answers in the browser's own database, on this device and nowhere else. */
+import { AppError } from "./app-error";
+import type { Level } from "./triage";
+
+export interface Visit {
+  id: string;
+  /** The spot's name, as its owner calls it. */
+  spot: string;
+  /** ISO 8601. */
+  date: string;
+  picture: Blob;
+  /** Code -> probability. */
+  probabilities: Record<string, number>;
+  risk: number;
+  level: Level;
+  model: string;
+  sha256: string;
+}
+
+const STORE = "visits";
+const EXPORT_VERSION = 1;
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open("hierattn", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(new AppError("storage"));
+  });
+}
+
+async function run<T>(mode: IDBTransactionMode, action: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const database = await open().catch(() => {
+    throw new AppError("storage");
+  });
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = action(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onerror = transaction.onabort = () => reject(new AppError("storage"));
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/** All visits, the oldest first. */
+export async function allVisits(): Promise<Visit[]> {
+  const visits: Visit[] = await run("readonly", (store) => store.getAll());
+  return visits.sort((a, b) => a.date.localeCompare(b.date));
+}
+
+export async function keepVisit(visit: Visit): Promise<void> {
+  await run("readwrite", (store) => store.put(visit));
+  await navigator.storage?.persist?.().catch(() => false); // a browser may clear what it was not asked to keep
+}
+
+export function deleteVisit(id: string): Promise<unknown> {
+  return run("readwrite", (store) => store.delete(id));
+}
+
+export function deleteAll(): Promise<unknown> {
+  return run("readwrite", (store) => store.clear());
+}
+
+/** Everything as one JSON file, pictures included. */
+export async function exportVisits(): Promise<Blob> {
+  const visits = await Promise.all(
+    (await allVisits()).map(async (visit) => ({ ...visit, picture: await toDataUrl(visit.picture) })),
+  );
+  return new Blob([JSON.stringify({ hierattn_history: EXPORT_VERSION, visits }, null, 1)], { type: "application/json" });
+}
+
+/** The inverse of {@link exportVisits}; returns how many came. @throws AppError for another file. */
+export async function importVisits(file: Blob): Promise<number> {
+  try {
+    const { hierattn_history, visits } = JSON.parse(await file.text());
+    if (hierattn_history !== EXPORT_VERSION) throw new Error();
+    for (const visit of visits) {
+      if (typeof visit.id !== "string" || Number.isNaN(Date.parse(visit.date))) throw new Error();
+      await keepVisit({ ...visit, picture: fromDataUrl(visit.picture) });
+    }
+    return visits.length;
+  } catch {
+    throw new AppError("import");
+  }
+}
+
+function toDataUrl(blob: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(new AppError("storage"));
+    reader.readAsDataURL(blob);
+  });
+}
+
+function fromDataUrl(url: string): Blob {
+  const [, kind, base64] = /^data:(image\/[a-z]+);base64,([A-Za-z0-9+/=]+)$/.exec(url)!;
+  return new Blob([Uint8Array.from(atob(base64!), (letter) => letter.charCodeAt(0))], { type: kind! });
+}

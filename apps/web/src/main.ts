@@ -1,0 +1,64 @@
+/** The page: language, navigation, one view at a time. */
+import { App } from "./app";
+import { h } from "./dom";
+import "./style.css";
+import { currentLanguage, type Language, LANGUAGES, setLanguage, t, type TextKey } from "./texts";
+import { aboutView } from "./view-about";
+import { historyView } from "./view-history";
+import { listenToPaste, photoView } from "./view-photo";
+
+const PAGES = ["photo", "history", "about"] as const;
+type Page = (typeof PAGES)[number];
+
+const main = h("main", { id: "main", tabindex: -1 });
+const status = h("p", { class: "status", role: "status" });
+const header = h("header", { class: "top" });
+let answered = 0;
+
+const app = new App(draw, (text, alarm) => {
+  status.textContent = text;
+  status.classList.toggle("alarm", alarm);
+  status.setAttribute("role", alarm ? "alert" : "status");
+});
+
+function page(): Page {
+  const wished = location.hash.slice(1);
+  return PAGES.find((one) => one === wished) ?? "photo";
+}
+
+async function draw(): Promise<void> {
+  drawHeader();
+  const view =
+    page() === "history" ? await historyView(app, draw).catch(failed) : page() === "about" ? aboutView(app) : photoView(app);
+  main.replaceChildren(view);
+  if (app.shots.length > answered && page() === "photo") document.getElementById("answer")?.focus();
+  answered = app.shots.length;
+}
+
+function failed(error: unknown): HTMLElement {
+  app.complain(error);
+  return h("section", {}, h("h2", {}, t("history.heading")));
+}
+
+function drawHeader(): void {
+  const language = h("select", { id: "language", "aria-label": t("language"), onchange: () => {
+    setLanguage(language.value as Language);
+    draw().then(() => document.getElementById("language")?.focus());
+  } }, ...Object.entries(LANGUAGES).map(([code, name]) =>
+    h("option", { value: code, lang: code, selected: code === currentLanguage() }, name)));
+  header.replaceChildren(
+    h("h1", {}, t("app.title")),
+    language,
+    h("p", { class: "notice" }, t("app.notice")),
+    h("nav", { "aria-label": t("nav.label") }, ...PAGES.map((one) =>
+      h("a", { href: `#${one}`, ...(one === page() ? { "aria-current": "page" } : {}) }, t(`nav.${one}` as TextKey)))),
+  );
+}
+
+setLanguage(currentLanguage());
+document.body.append(header, status, main);
+addEventListener("hashchange", () => draw().then(() => main.focus()));
+listenToPaste(app);
+draw();
+app.start();
+if ("serviceWorker" in navigator && import.meta.env.PROD) navigator.serviceWorker.register("sw.js");

@@ -1,0 +1,56 @@
+/** What the app is and is not, and where its model comes from. */
+import type { App } from "./app";
+import type { Bundle } from "./bundle";
+import { fileButton, h } from "./dom";
+import { advice, currentLanguage, t, type TextKey } from "./texts";
+import { percent } from "./triage";
+import { limits, rendered } from "./view-answer";
+
+const FIGURES = ["top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity"];
+
+export function aboutView(app: App): HTMLElement {
+  const { bundle } = app;
+  return h("section", { class: "about", "aria-labelledby": "about" },
+    h("h2", { id: "about" }, t("about.heading")),
+    h("ul", {}, ...(bundle ? limits(bundle.triage) : [advice("limits.general"), advice("limits.device")]).map((line) => h("li", {}, line))),
+    h("h3", {}, t("about.privacy")),
+    h("p", {}, t("about.privacy.text")),
+    bundle && modelView(bundle),
+    h("h3", {}, t("about.own")),
+    h("p", {}, t("about.own.text")),
+    fileButton(t("about.own"), { accept: ".onnx", id: "own-model" }, ([file]) => app.useFile(file!)),
+  );
+}
+
+function modelView(bundle: Bundle): HTMLElement {
+  const { trainingData: data, provenance } = bundle;
+  const count = (n: unknown) => Number(n).toLocaleString(currentLanguage());
+  const images = data["images"] ? ` (${t("about.images", { n: count(data["images"]) })})` : "";
+  const rows: [TextKey, unknown][] = [
+    ["about.name", `${bundle.model.name}, ${t("about.parameters", { n: count(bundle.model.parameters) })}`],
+    ["about.data", `${data["source"] || "?"}${images}`],
+    ["about.licence", data["licence"] || "?"],
+    ["about.commit", provenance["commit"] || "?"],
+    ["about.size", `${bundle.imageSpec.size} × ${bundle.imageSpec.size}`],
+    ["about.digest", bundle.sha256 || "?"],
+    ["about.use", bundle.intendedUse],
+  ];
+  return h("section", {},
+    h("h3", {}, t("about.model")),
+    rendered(bundle) && h("p", { class: "warning" }, t("about.rendered")),
+    h("dl", {}, ...rows.flatMap(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))])),
+    figures(bundle.metrics),
+  );
+}
+
+/** A row for each figure that came with the bundle. */
+function figures(metrics: Record<string, any>): HTMLElement {
+  const rows = FIGURES.filter((name) => metrics[name]?.value !== undefined).map((name) => {
+    const { value, interval } = metrics[name];
+    const show = (share: number) => (name.endsWith("auc") ? share.toFixed(3) : percent(share));
+    const range = interval ? `${show(interval[0])} – ${show(interval[1])}` : "";
+    return h("tr", {}, h("th", { scope: "row" }, t(`metric.${name}` as TextKey)), h("td", {}, show(value)), h("td", {}, range));
+  });
+  if (rows.length === 0) return h("p", {}, t("about.nofigures"));
+  return h("table", { class: "figures" }, h("caption", {}, t("about.figures")), h("tbody", {}, ...rows));
+}

@@ -1,0 +1,125 @@
+/** The answer: what to do next first, then the percentages, the heat map and the limits; all of it prints on a page. */
+import type { App } from "./app";
+import type { Bundle, Triage } from "./bundle";
+import { h } from "./dom";
+import { drawHeatmap } from "./heatmap";
+import { advice, currentLanguage, t } from "./texts";
+import { CLASS_FACTS, type Combined, percent } from "./triage";
+import { keepView } from "./view-keep";
+
+export function answerView(app: App, answer: Combined): HTMLElement {
+  const bundle = app.bundle!;
+  const fit = answer.verdict.level !== "retake";
+  return h(
+    "article",
+    { class: `answer ${answer.verdict.level}`, "aria-labelledby": "answer" },
+    printHead(app),
+    h("h2", { id: "answer", tabindex: -1, class: "verdict" }, advice(`level.${answer.verdict.level}.title`)),
+    rendered(bundle) && h("p", { class: "warning" }, t("about.rendered")),
+    h("p", { class: "why" }, why(answer)),
+    answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
+    answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit })),
+    h("h3", {}, t("answer.next")),
+    h("ul", { class: "steps" }, ...steps(answer).map((step) => h("li", {}, step))),
+    fit ? table(bundle, answer) : h("p", {}, t("answer.unfit")),
+    answer.quality.values["cropped"] === 1 && h("p", { class: "hint" }, advice("note.cropped")),
+    fit && heatmapView(app, answer),
+    h("h3", {}, t("answer.limits")),
+    h("ul", { class: "limits" }, ...limits(bundle.triage).map((line) => h("li", {}, line))),
+    fit && keepView(app, answer),
+    h("button", { class: "button", onclick: () => print() }, t("print")),
+    h("p", { class: "print-only" }, `${bundle.model.name}; SHA-256 ${bundle.sha256}`),
+  );
+}
+
+/** Whether the model learnt from drawn pictures: then its answers show how the app works, and nothing else. */
+export function rendered(bundle: Bundle): boolean {
+  return /synthetic|rendered/i.test(`${bundle.trainingData["source"]} ${bundle.trainingData["licence"]}`);
+}
+
+function why({ verdict }: Combined): string {
+  const numbers = Object.entries(verdict.numbers).map(([name, value]) => [name, percent(value)]);
+  return advice(`why.${verdict.reason}`, Object.fromEntries(numbers));
+}
+
+function steps({ verdict, quality }: Combined): string[] {
+  const problems = verdict.level === "retake" ? quality.problems : [];
+  const said = problems.map((name) => advice(`problem.${name}`));
+  return [...said, ...advice(`level.${verdict.level}.next`).split("\n")];
+}
+
+/** The lines of Python's `_limits`. */
+export function limits(triage: Triage): string[] {
+  const lines = [advice("limits.general")];
+  if (triage.threshold === null) lines.push(advice("limits.uncalibrated"));
+  else if (triage.sensitivity !== null && triage.interval !== null) {
+    const [low, high] = triage.interval.map(percent) as [string, string];
+    const numbers = { sensitivity: percent(triage.sensitivity), low, high, images: String(triage.images) };
+    lines.push(advice("limits.measured", numbers));
+  } else lines.push(advice("limits.unmeasured"));
+  return [...lines, advice("limits.device")];
+}
+
+function table({ classes, triage }: Bundle, answer: Combined): HTMLElement {
+  const ordered = classes
+    .map(({ code }, k) => ({ code, share: answer.probabilities[k]! }))
+    .sort((a, b) => b.share - a.share);
+  const threshold = triage.threshold;
+  return h("table", {},
+    h("caption", {}, t("answer.types")),
+    h("thead", {}, h("tr", {},
+      h("th", { scope: "col" }, advice("heading.class")),
+      h("th", { scope: "col" }, advice("heading.probability")))),
+    h("tbody", {},
+      ...ordered.map(({ code, share }) => row(advice(`class.${code}`), share, CLASS_FACTS[code]?.colour ?? "", null)),
+      row(advice("heading.risk"), answer.risk, "", threshold)),
+  );
+}
+
+function row(name: string, share: number, colour: string, mark: number | null): HTMLElement {
+  const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "fill" }));
+  const fill = bar.firstElementChild as HTMLElement;
+  fill.style.width = `${100 * share}%`;
+  if (colour) fill.style.background = colour;
+  if (mark !== null) {
+    const line = h("span", { class: "mark" });
+    line.style.left = `${100 * mark}%`;
+    bar.append(line);
+  }
+  return h("tr", { class: colour ? "" : "sum" },
+    h("th", { scope: "row" }, name, mark !== null && h("small", {}, ` (${t("answer.limit")}: ${percent(mark)})`)),
+    h("td", {}, bar, h("span", { class: "share" }, percent(share))),
+  );
+}
+
+/** The last photograph that is fit, with the evidence for one class over it. */
+function heatmapView(app: App, answer: Combined): HTMLElement | null {
+  const shot = app.shots.filter((one) => one.judgement.quality.ok && one.judgement.heatmap).at(-1);
+  if (!shot) return null;
+  const { classes } = app.bundle!;
+  const first = answer.probabilities.indexOf(Math.max(...answer.probabilities));
+  const canvas = h("canvas", { hidden: true, "aria-hidden": "true" });
+  const image = h("img", { src: shot.picture, alt: t("photo.number", { n: app.shots.indexOf(shot) + 1 }) });
+  const choice = h("select", { id: "heat-class", onchange: () => draw() },
+    ...classes.map(({ code }, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
+  const legend = h("div", { class: "legend", hidden: true },
+    h("label", { for: "heat-class" }, t("heat.class")), choice, h("p", { class: "hint" }, t("heat.legend")));
+  const draw = () => {
+    [canvas.width, canvas.height] = [image.naturalWidth || 256, image.naturalHeight || 256];
+    drawHeatmap(canvas, shot.judgement.heatmap!, Number(choice.value));
+  };
+  const button = h("button", { class: "button", "aria-pressed": "false", onclick: () => {
+    canvas.hidden = legend.hidden = !canvas.hidden;
+    button.setAttribute("aria-pressed", String(!canvas.hidden));
+    if (!canvas.hidden) draw();
+  } }, t("heat.show"));
+  return h("section", { class: "heat" }, h("div", { class: "overlay" }, image, canvas), button, legend);
+}
+
+function printHead(app: App): HTMLElement {
+  return h("header", { class: "print-only" },
+    h("h1", {}, t("print.heading")),
+    h("p", {}, `${t("print.date")}: ${new Date().toLocaleString(currentLanguage())}`),
+    ...app.shots.map((shot, k) => h("img", { src: shot.picture, alt: t("photo.number", { n: k + 1 }) })),
+  );
+}

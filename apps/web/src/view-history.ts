@@ -1,0 +1,80 @@
+/** The history: each spot with its photographs in time, two of them side by side. */
+import type { App } from "./app";
+import { download, fileButton, h } from "./dom";
+import { allVisits, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "./history";
+import { advice, currentLanguage, t } from "./texts";
+import { percent } from "./triage";
+
+const DAY = 24 * 3600 * 1000;
+
+export async function historyView(app: App, redraw: () => void): Promise<HTMLElement> {
+  const visits = await allVisits();
+  const pictures = new Map(visits.map((visit) => [visit.id, URL.createObjectURL(visit.picture)]));
+  const guarded = (action: () => Promise<unknown>) => () => action().then(redraw, (error) => app.complain(error));
+  const side = h("section", { class: "side", "aria-live": "polite" });
+  const picked: Visit[] = [];
+  const pick = (visit: Visit, on: boolean) => {
+    if (on) picked.push(visit);
+    else picked.splice(picked.indexOf(visit), 1);
+    side.replaceChildren(...(picked.length >= 2 ? sideBySide(picked.slice(-2), pictures) : []));
+  };
+  const view = h("section", { class: "history", "aria-labelledby": "history" },
+    h("h2", { id: "history" }, t("history.heading")),
+    visits.length === 0 ? h("p", {}, t("history.empty")) : h("p", {}, t("history.pick")),
+    ...spots(visits).map(([spot, ofSpot]) => spotView(spot, ofSpot, pictures, pick, (id) => guarded(() => deleteVisit(id)))),
+    side,
+    h("div", { class: "buttons" },
+      visits.length > 0 && h("button", { class: "button", onclick: guarded(async () => download(await exportVisits(), "hierattn-history.json")) }, t("history.export")),
+      fileButton(t("history.import"), { accept: "application/json,.json", id: "import" }, (files) => guarded(() => importVisits(files[0]!))()),
+      visits.length > 0 && h("button", { class: "button danger", onclick: () => confirm(t("history.sure")) && guarded(deleteAll)() }, t("history.deleteall")),
+    ),
+  );
+  new MutationObserver((_, observer) => {
+    if (view.isConnected) return;
+    observer.disconnect();
+    pictures.forEach((url) => URL.revokeObjectURL(url));
+  }).observe(document.body, { childList: true, subtree: true });
+  return view;
+}
+
+function spots(visits: Visit[]): [string, Visit[]][] {
+  const groups = new Map<string, Visit[]>();
+  for (const visit of visits) groups.set(visit.spot, [...(groups.get(visit.spot) ?? []), visit]);
+  return [...groups];
+}
+
+function spotView(
+  spot: string, visits: Visit[], pictures: Map<string, string>,
+  pick: (visit: Visit, on: boolean) => void, remove: (id: string) => () => void,
+): HTMLElement {
+  const item = (visit: Visit) => {
+    const box = h("input", { type: "checkbox", onchange: () => pick(visit, box.checked) });
+    return h("li", {},
+      h("img", { src: pictures.get(visit.id)!, alt: `${spot}, ${dateOf(visit)}` }),
+      h("p", {}, h("time", { datetime: visit.date }, dateOf(visit)), h("br"), advice(`level.${visit.level}.title`)),
+      h("label", { class: "check" }, box, t("history.compare")),
+      h("button", { class: "button small", "aria-label": `${t("history.delete")}: ${spot}, ${dateOf(visit)}`, onclick: remove(visit.id) }, t("history.delete")),
+    );
+  };
+  return h("section", {}, h("h3", {}, spot), h("ul", { class: "visits" }, ...visits.map(item)));
+}
+
+function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[] {
+  const [before, after] = [...pair].sort((a, b) => a.date.localeCompare(b.date)) as [Visit, Visit];
+  const days = Math.round((Date.parse(after.date) - Date.parse(before.date)) / DAY);
+  const figure = (visit: Visit) => h("figure", {},
+    h("img", { src: pictures.get(visit.id)!, alt: `${visit.spot}, ${dateOf(visit)}` }),
+    h("figcaption", {}, h("strong", {}, `${visit.spot}, ${dateOf(visit)}`), h("br"),
+      advice(`level.${visit.level}.title`), h("br"), `${advice("heading.risk")}: ${percent(visit.risk)}`));
+  return [
+    h("h3", {}, t("history.side")),
+    h("div", { class: "pair" }, figure(before), figure(after)),
+    h("p", {}, t("history.days", { n: days })),
+    h("p", {}, t("history.change")),
+    ...(before.sha256 === after.sha256 ? [] : [h("p", {}, t("history.models"))]),
+  ];
+}
+
+function dateOf(visit: Visit): string {
+  return new Date(visit.date).toLocaleDateString(currentLanguage(), { dateStyle: "medium" });
+}

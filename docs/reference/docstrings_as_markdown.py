@@ -1,0 +1,52 @@
+"""The docstrings' few marks of reStructuredText as Markdown, for the reference: roles, ``::`` blocks, grid tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+_ROLE = re.compile(r":(?:func|class|meth|attr|mod|data|exc):`~?([^`<]+)`")
+_BORDER = re.compile(r"^ *=+(?: +=+)+ *$")
+
+
+def as_markdown(text: str) -> str:
+    """Rewrite one docstring.
+
+    >>> as_markdown("See :func:`~hierattn.models.registry.create_model`.")
+    'See `create_model`.'
+    >>> as_markdown("In OUT::")
+    'In OUT:'
+    """
+    text = _ROLE.sub(lambda match: f"`{match[1].rsplit('.', 1)[-1]}`", text)
+    text = _head_examples(_fence_tables(text))
+    text = re.sub(r"^::$", "", text, flags=re.M)
+    return re.sub(r"::$", ":", text, flags=re.M)
+
+
+def _head_examples(text: str) -> str:
+    """An example that follows a section without a heading of its own gets one: it would count as the section's text."""
+    before, mark, after = text.partition("\n>>> ")
+    if not mark or "Examples\n---" in before or not re.search(r"^---+$", before, flags=re.M):
+        return text
+    return f"{before.rstrip()}\n\nExamples\n--------\n>>> {after}"
+
+
+def _fence_tables(text: str) -> str:
+    """A table between lines of equals signs is kept as it stands: three borders, or two."""
+    lines = text.split("\n")
+    borders = [index for index, line in enumerate(lines) if _BORDER.match(line)]
+    if len(borders) < 2:
+        return text
+    first, last = borders[0], borders[-1]
+    return "\n".join([*lines[:first], "```text", *lines[first : last + 1], "```", *lines[last + 1 :]])
+
+
+class DocstringsAsMarkdown(griffe.Extension):
+    """Rewrites every docstring as it is read."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Called by griffe for every module, class, function and attribute."""
+        if obj.docstring:
+            obj.docstring.value = as_markdown(obj.docstring.value)

@@ -1,0 +1,67 @@
+"""Pages of the site that lie at the repository's root, and links that lead out of ``docs``.
+
+One text serves both readers: links are written as they work in the repository, and are turned here into links between
+pages. A link to a file that is no page, a source file for instance, keeps its text and loses its link.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXED = {"CHANGELOG.md": "changelog.md", "README.md": "index.md", "CONTRIBUTING.md": "guides/contribute.md"}
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+
+
+def page_of(path: str) -> str | None:
+    """The page, or the picture, that shows a file of the repository; None where none does.
+
+    >>> page_of("docs/data.md"), page_of("results/README.md"), page_of("src/hierattn/errors.py")
+    ('data.md', 'results/index.md', None)
+    """
+    if path in FIXED:
+        return FIXED[path]
+    if path.startswith("results/") and path.endswith((".md", ".png", ".svg")):
+        return path.replace("README.md", "index.md")
+    if path.startswith("docs/") and not path.endswith(".py"):
+        return path.removeprefix("docs/")
+    return None
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the changelog and the results."""
+    found = ["CHANGELOG.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "results").rglob("*")))]
+    for path in found:
+        page = page_of(path)
+        if page and (ROOT / path).is_file():
+            files.append(File.generated(config, page, abs_src_path=str(ROOT / path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """Turn links between files of the repository into links between pages."""
+    here = Path(page.file.abs_src_path or ROOT / "docs" / page.file.src_uri)
+    source = posixpath.normpath(os.path.relpath(here, ROOT).replace(os.sep, "/"))
+    return "".join(
+        part if part.startswith("```") else _LINK.sub(lambda link: _turned(link, source, page.file.src_uri), part)
+        for part in re.split(r"(```.*?```)", markdown, flags=re.S)
+    )
+
+
+def _turned(link: re.Match[str], source: str, page: str) -> str:
+    picture, text, target = link.groups()
+    place, hash_, anchor = target.partition("#")
+    if "://" in target or target.startswith("mailto:") or not place:
+        return link[0]
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(source), place))
+    shown = page_of(inside)
+    if shown is None:
+        return text if (ROOT / inside).exists() else link[0]  # a dead link stays, so that the build names it
+    return f"{picture}[{text}]({posixpath.relpath(shown, posixpath.dirname(page) or '.')}{hash_}{anchor})"

@@ -1,0 +1,226 @@
+"""``hierattn ablate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hierattn.cli.experiments import How
+    from hierattn.evaluation.contestant import Contestant
+    from hierattn.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One experiment: its title, and the variants, the paper's own choice first.
+
+    A variant's value is the built-in recipe whose keys are laid over the base recipe; empty is the base itself.
+    """
+
+    title: str
+    variants: Mapping[str, str]
+
+
+ABLATIONS: Mapping[str, Ablation] = MappingProxyType(
+    {
+        "attention": Ablation(
+            "Attention after the depth-wise convolution (Table 2)",
+            {
+                "sc": "",
+                "none": "ablations/table2_attention_none",
+                "se": "ablations/table2_attention_se",
+                "cbam": "ablations/table2_attention_cbam",
+                "coordinate": "ablations/table2_attention_coordinate",
+            },
+        ),
+        "warmup": Ablation("Transfer warm-up (Table 4)", {"on": "", "off": "ablations/table4_no_warmup"}),
+        "stochastic-depth": Ablation(
+            "Stochastic depth (Table 5)", {"on": "", "off": "ablations/table5_no_stochastic_depth"}
+        ),
+        "skip": Ablation("Skip connection of the CTH block (Table 6)", {"on": "", "off": "ablations/table6_no_skip"}),
+        "permutation": Ablation(
+            "Permutation of branch attention's pixels (ours)", {"on": "", "off": "ablations/no_permutation"}
+        ),
+        "balance": Ablation(
+            "Balancing, on the same untouched folds (Fig. 9)",
+            {"hardness": "", "random": "", "on-the-fly": "", "none": ""},
+        ),
+    }
+)
+SAMPLING = {"hardness": "natural", "random": "natural", "on-the-fly": "balanced", "none": "natural"}
+
+
+def run(
+    what: Annotated[str, typer.Argument(help="attention, balance, warmup, stochastic-depth, skip or permutation.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to every variant's recipe.")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="What all variants share: a file or a built-in name.")
+    ] = "isic2019/hierattn_s",
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")] = None,
+    variants: Annotated[str, typer.Option(help="Some of the variants, with commas. [default: all]")] = "",
+    target: Annotated[
+        str, typer.Option(help="For balance: images a class, a number or the paper's isic2019 or pad.")
+    ] = "isic2019",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: ablation-WHAT]")] = None,
+    runs_folder: Annotated[
+        Path | None, typer.Option("--runs", help="Gets VARIANT/fold-K. [default: runs/ablate-WHAT]")
+    ] = None,
+    folds: Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")] = "all",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    bootstrap: Annotated[int, typer.Option(help="Resamples for the intervals; 0 leaves them out.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
+) -> None:
+    """Train variants of one recipe on the same folds and say what each part is worth, beside the paper's word on it.
+
+    Everything but the one part is the same: recipe, seed, folds. Folds that are finished are kept, the others go on
+    where they stopped; so the same command may be given again, with more folds or variants for instance.
+
+    balance compares images chosen by instance hardness (Eq. 1), chosen at random, classes balanced on the fly, and no
+    balancing. Each fold's training part is balanced by itself, and all are judged on the same untouched images, which
+    Fig. 9 does not do. Every variant sees equally many images an epoch.
+
+        hierattn ablate attention --data out/isic --jobs 2
+
+        hierattn ablate skip optimiser.epochs=8 --recipe quicktest --data out/demo/prepared --folds 0,1
+    """
+    from rich.console import Console
+
+    from hierattn.cli.crossval import parse_folds
+    from hierattn.cli.experiments import How, publish, read, show, train_folds
+    from hierattn.errors import UsageError
+    from hierattn.evaluation.comparison_page import JSON, check_free
+    from hierattn.evaluation.paper_figures import ABLATIONS as PAPER
+
+    if what not in ABLATIONS:
+        raise UsageError(f"no ablation {what!r}: wanted one of {', '.join(ABLATIONS)}")
+    out, runs_folder = out or Path(f"ablation-{what}"), runs_folder or Path("runs") / f"ablate-{what}"
+    check_free(out)
+    console = Console(stderr=as_json)
+    how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
+    changes = [*(overrides or ()), *([] if data is None else [f"data.prepared={data}"])]
+    contestants: list[Contestant] = []
+    for name in _chosen(what, variants):
+        console.print(f"[bold]{what}: {name}[/]")
+        folder = runs_folder / name
+        if what == "balance":
+            _train_balanced(name, _recipe(recipe, "", changes), folder, target, how, console)
+        else:
+            train_folds(_recipe(recipe, ABLATIONS[what].variants[name], changes), folder, how, console)
+        contestants.append(read(name, folder, how, console))
+    found = publish(
+        out, contestants, console, how, title=ABLATIONS[what].title, paper=PAPER.get(what, {}), ablation=True
+    )
+    if as_json:
+        typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
+    else:
+        show(console, found, out)
+
+
+def _chosen(what: str, wished: str) -> list[str]:
+    from hierattn.errors import UsageError
+
+    known = list(ABLATIONS[what].variants)
+    names = [name.strip() for name in wished.split(",") if name.strip()] or known
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UsageError(f"no variant {', '.join(strange)} of {what}: wanted some of {', '.join(known)}")
+    return names
+
+
+def _recipe(base: str, variant: str, changes: list[str]) -> Recipe:
+    """The base recipe with the keys of the variant's own file laid over it, and then the user's changes."""
+    from hierattn.cli.recipes import find_recipe
+    from hierattn.errors import UsageError
+    from hierattn.training.recipe import Recipe
+
+    keys = _keys_of(find_recipe(variant)) if variant else []
+    without = Recipe.load(find_recipe(base), changes)
+    recipe = Recipe.load(find_recipe(base), [*changes, *keys])
+    if variant and recipe == without:
+        raise UsageError(
+            f"{base} has {', '.join(keys)} already, so there is nothing to leave out: choose another --recipe"
+            + (", with transfer.checkpoint and transfer.frozen_epochs" if "warmup" in variant else "")
+        )
+    return recipe
+
+
+def _keys_of(path: Path) -> list[str]:
+    """What a recipe file sets beyond its base, as overrides."""
+    import json
+    import tomllib
+
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [
+        f"{table}.{key}={json.dumps(value)}"
+        for table, entry in _flattened(values).items()
+        if table not in ("", "base", "name")
+        for key, value in entry.items()
+    ]
+
+
+def _flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, dict[str, object]]:
+    """Tables by their dotted names, without the tables inside them."""
+    found: dict[str, dict[str, object]] = {prefix: {}}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flattened(value, f"{prefix}.{key}" if prefix else key)
+        else:
+            found[prefix][key] = value
+    return found
+
+
+def _train_balanced(name: str, recipe: Recipe, folder: Path, target: str, how: How, console: Console) -> None:
+    """Train every fold on a set whose training part was balanced for that fold alone."""
+    from dataclasses import replace
+
+    from hierattn.cli.experiments import train_folds
+    from hierattn.data.packed import PackedSet
+    from hierattn.data.protocol import target_of
+    from hierattn.errors import UsageError
+
+    if not recipe.data.prepared:
+        raise UsageError("the recipe names no prepared set: add --data FOLDER, as 'hierattn prepare' made it")
+    packed = PackedSet.open(Path(recipe.data.prepared))
+    images = target_of(target)
+    classes = len({record.label for record in packed.records})
+    draws = recipe.data.epoch_images or images * classes
+    recipe = replace(recipe, data=replace(recipe.data, sampling=SAMPLING[name], epoch_images=draws))  # type: ignore[arg-type]
+    every = range(1 + max(record.fold for record in packed.records))
+    for fold in every if how.folds is None else how.folds:
+        prepared = packed.folder
+        if name in ("hardness", "random"):
+            prepared = _balanced_set(
+                packed.folder, folder.parent / "sets" / f"{name}-fold{fold}", name, images, fold, console
+            )
+        one = replace(how, folds=[fold])
+        train_folds(recipe.with_prepared(prepared), folder, one, console)
+
+
+def _balanced_set(prepared: Path, out: Path, name: str, target: int, fold: int, console: Console) -> Path:
+    """The set balanced for ``fold``, made where it is not there yet."""
+    from typing import cast
+
+    from hierattn.data.balance import balance
+    from hierattn.data.balance_options import BalanceOptions
+    from hierattn.data.packed import is_prepared
+    from hierattn.data.protocol import UnderSampling
+
+    if not is_prepared(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        options = BalanceOptions(target=target, fold=fold, under_sampling=cast(UnderSampling, name), pictures=False)
+        with console.status(f"balancing the training part of fold {fold}, {name}"):
+            balance(prepared, out, options)
+    return out

@@ -1,0 +1,213 @@
+"""``hierattn balance``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from hierattn.data.balance import Progress
+    from hierattn.data.balance_report import BalanceReport
+
+
+def run(
+    prepared: Annotated[Path, typer.Argument(help="The folder that 'hierattn prepare' made.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    target: Annotated[
+        str, typer.Option(help="Images a class: a number, or the paper's isic2019 (2500) or pad (500).")
+    ] = "",
+    variant: Annotated[
+        str, typer.Option(help="IHISIC, RandISIC, IHPAD or RandPAD: under-sampling and target by the paper's name.")
+    ] = "",
+    protocol: Annotated[
+        str, typer.Option(help="honest: balance the training part only; paper: balance everything, then fold.")
+    ] = "honest",
+    fold: Annotated[int, typer.Option(help="The outer fold of the honest protocol (data.fold of the recipe).")] = 0,
+    under_sampling: Annotated[
+        str, typer.Option(help="hardness: keep the easiest (Eq. 1); random. [default: hardness]")
+    ] = "",
+    feature: Annotated[
+        str,
+        typer.Option(help="What hardness is judged on: colour-texture, pixels, embedding, or an array in a .npy file."),
+    ] = "colour-texture",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="With --feature embedding: a run folder or its best.safetensors.")
+    ] = None,
+    learners: Annotated[
+        str, typer.Option(help="Averaged: forest, extra-trees, boosting, logistic, neighbours, bayes; with commas.")
+    ] = "forest",
+    hardness_folds: Annotated[int, typer.Option(help="Of the cross-fitting of hardness.")] = 5,
+    grouped: Annotated[
+        bool | None,
+        typer.Option(
+            "--grouped/--ungrouped",
+            help="Judge a lesion only by learners that saw none of its images. [default: grouped if honest]",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of hardness, ties, copies and, in the paper's protocol, folds.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Cores; 0: all.")] = 0,
+    engine: Annotated[
+        str, typer.Option(help="threads or processes of this machine, or ray: the cluster of RAY_ADDRESS.")
+    ] = "threads",
+    keep: Annotated[
+        Path | None, typer.Option(help="Where features and hardness are kept. [default: .hierattn-hardness beside OUT]")
+    ] = None,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw what was done.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is a prepared folder.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
+) -> None:
+    """Balance a prepared set: under-sample large classes by instance hardness, copy the images of small ones.
+
+    Every class ends with exactly the target. honest (the default) balances only what trains when --fold is left out:
+    the outer fold and the inner one stay as they are. paper balances the whole set and folds it afterwards, as the
+    paper did; scores on it compare with the paper's and with nothing else.
+
+    OUT is a prepared folder: train and evaluate take it unchanged, with data.fold set to --fold. It also holds
+    hardness.csv (every judged image), copies.csv (each copy's parent and what was drawn for it) and pictures/.
+    Features and hardness are kept in .hierattn-hardness beside OUT: a stopped run goes on from there, and another
+    target starts at once.
+
+        hierattn balance out/isic out/isic-fold0 --target isic2019 --fold 0
+
+        hierattn balance out/pad out/IHPAD3000 --variant IHPAD --protocol paper
+
+        hierattn balance out/isic out/small --target 200 --learners forest,logistic --feature pixels
+    """
+    from json import dumps
+    from typing import cast
+
+    from rich.console import Console
+
+    from hierattn.data.balance import balance
+    from hierattn.data.balance_options import BalanceOptions
+    from hierattn.data.engines import Engine
+    from hierattn.data.protocol import Protocol, UnderSampling
+
+    way, wanted = _choice(variant, under_sampling, target)
+    console = Console(stderr=json)
+    with _progress(console, quiet=json) as progress:
+        options = BalanceOptions(
+            target=wanted,
+            protocol=cast(Protocol, protocol),  # balance refuses unknown ones
+            fold=fold,
+            under_sampling=cast(UnderSampling, way),
+            feature=feature,
+            features=_given_features(feature, checkpoint, prepared, progress) if way == "hardness" else None,
+            learners=tuple(name.strip() for name in learners.split(",") if name.strip()),
+            hardness_folds=hardness_folds,
+            grouped=grouped,
+            seed=seed,
+            jobs=jobs,
+            engine=cast(Engine, engine),
+            keep=keep,
+            pictures=pictures,
+        )
+        report = balance(prepared, out, options, overwrite=overwrite, progress=progress)
+    if json:
+        typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _show(console, report)
+
+
+def _choice(variant: str, under_sampling: str, target: str) -> tuple[str, int]:
+    """Under-sampling and images a class, from a variant's name or from the two options."""
+    from hierattn.data.protocol import VARIANTS, target_of
+    from hierattn.errors import UsageError
+
+    if not variant:
+        if not target:
+            raise UsageError("no target: say how many images a class, --target 500 for instance, or a --variant")
+        return under_sampling or "hardness", target_of(target)
+    if variant not in VARIANTS:
+        raise UsageError(f"variant {variant!r}: wanted one of {', '.join(VARIANTS)}")
+    chosen = VARIANTS[variant]
+    if under_sampling not in ("", chosen.under_sampling):
+        raise UsageError(f"{variant} is under-sampled by {chosen.under_sampling}: leave out --under-sampling")
+    return chosen.under_sampling, target_of(target) if target else chosen.target
+
+
+def _given_features(
+    feature: str, checkpoint: Path | None, prepared: Path, progress: Progress | None
+) -> np.ndarray | None:
+    """The features that balance does not make itself: a network's embedding, or an array in a file."""
+    from hierattn.errors import DataError, UsageError
+
+    if checkpoint is not None and feature != "embedding":
+        raise UsageError(f"--checkpoint with --feature {feature}: wanted --feature embedding, or no checkpoint")
+    if feature == "embedding":
+        if checkpoint is None:
+            raise UsageError("--feature embedding: wanted --checkpoint too, whose network makes the embedding")
+        from hierattn.data.packed import PackedSet
+        from hierattn.evaluation.embedding import embed
+
+        packed = PackedSet.open(prepared)
+        return embed(checkpoint, packed, progress=progress and (lambda n, of: progress("embedding", n, of)))
+    if not feature.endswith(".npy"):
+        return None
+    import numpy as np
+
+    try:
+        features = np.load(feature, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{feature} is no array ({error}): wanted a .npy file of floats, (images, columns)") from None
+    return np.asarray(features)
+
+
+@contextmanager
+def _progress(console: Console, quiet: bool) -> Iterator[Progress | None]:
+    """A bar for each step; none where a program reads the output."""
+    if quiet:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+
+        def advance(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield advance
+
+
+def _show(console: Console, report: BalanceReport) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from hierattn.lesions import BY_CODE
+
+    part = "whole set" if report.fold is None else f"training part of fold {report.fold}"
+    table = Table(title=f"{part}, {report.target} a class, {report.under_sampling}", title_justify="left")
+    table.add_column("class")
+    table.add_column("name")
+    for heading in ("before", "dropped", "copies", "after", "untouched"):
+        table.add_column(heading, justify="right")
+    for code, count in report.classes.items():
+        table.add_row(
+            code,
+            BY_CODE[code].name,
+            *map(str, (count.before, count.dropped, count.copies, count.after, count.untouched)),
+        )
+    console.print(table)
+    for note in report.notes:
+        console.print(f"[bold yellow]{escape(note[:1].upper() + note[1:])}.[/]", soft_wrap=True)
+    steps = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
+    console.print(
+        f"Imbalance {report.imbalance_before:.1f} → {report.imbalance_after:.1f} · leaks 0 · {steps}", soft_wrap=True
+    )
+    out, chosen = escape(str(report.out)), "" if report.fold is None else f" data.fold={report.fold}"
+    console.print(
+        f"Ready: [bold]{out}[/]  Next: hierattn train RECIPE{chosen} --data {out}",
+        soft_wrap=True,
+    )

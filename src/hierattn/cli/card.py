@@ -1,0 +1,42 @@
+"""``hierattn card``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has judged.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: RUN/MODEL_CARD.md]")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the filled checklists as JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Write a model card from a run's evaluation: use, data and licences, figures by class and subgroup, limits.
+
+    It fills those items of CLEAR Derm and STARD-AI that files can answer, and names those that only people can.
+    Nothing is typed in: every figure comes from RUN/evaluation/report.json.
+
+        hierattn card runs/quicktest
+    """
+    import json
+
+    from rich.console import Console
+
+    from hierattn.evaluation.model_card import checklists, read_report, write_card
+
+    report = read_report(run_folder)
+    if as_json:
+        typer.echo(json.dumps(checklists(report), indent=2, ensure_ascii=False))
+        return
+    path = out or run_folder / "MODEL_CARD.md"
+    write_card(path, report)
+    rows = [row for rows in checklists(report).values() for row in rows]
+    filled = sum(row["answer"] is not None for row in rows)
+    Console().print(
+        f"{path}: {filled} of {len(rows)} checklist items filled; the others are named in it, for people to answer.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,111 @@
+"""``hierattn compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hierattn.training.recipe import Recipe
+
+
+def run(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=RUN]...", help="Run folders, or folders of 'hierattn crossval'. The first leads."
+        ),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe", "-r", metavar="NAME=RECIPE", help="Train and judge this too; finished folds are kept."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change to every --recipe.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder.")] = None,
+    paper_data: Annotated[
+        Path | None, typer.Option(help="The set balanced by 'hierattn balance --protocol paper', for --recipe.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="honest, paper, or both: side by side, with the gap.")] = "honest",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Gets the tables, figures and the page.")] = Path(
+        "comparison"
+    ),
+    runs_folder: Annotated[Path, typer.Option("--runs", help="Where --recipe trains: RUNS/NAME/fold-K.")] = Path(
+        "runs"
+    ),
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Models side by side",
+    folds: Annotated[str, typer.Option(help="Which folds: all, 0-9, or 0,2,5.")] = "all",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    bootstrap: Annotated[int, typer.Option(help="Resamples for the intervals; 0 leaves them out.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
+) -> None:
+    """Set models side by side on the same untouched images: Table 1, Figs. 7 and 8, the paper's column beside ours.
+
+    Runs that are not evaluated yet are evaluated first. All must have been judged on the same photographs, with the
+    same folds held out; the differences are tested lesion by lesion and corrected for the number of pairs.
+
+    With --recipe, what is missing is trained first, with each fold held out, and goes on where it stopped.
+
+    --protocol both sets the paper's protocol beside the honest one and says how much it flatters: give each name twice,
+    once with a run on the prepared set and once with a run on the set that was balanced before it was folded.
+
+        hierattn compare xs=runs/xs s=runs/s mobilenet=runs/mobilenet_v2 --out results/table1
+
+        hierattn compare -r xs=quicktest -r v2=quicktest --set optimiser.epochs=5 --data out/demo/prepared
+
+        hierattn compare xs=runs/xs xs=runs/xs-paper --protocol both
+    """
+    from rich.console import Console
+
+    from hierattn.cli.crossval import parse_folds
+    from hierattn.cli.experiments import How, named, publish, read, show, train_folds
+    from hierattn.errors import UsageError
+    from hierattn.evaluation.comparison_page import JSON, check_free
+
+    if protocol not in ("honest", "paper", "both"):
+        raise UsageError(f"--protocol {protocol!r}: wanted honest, paper or both")
+    check_free(out)
+    console = Console(stderr=as_json)
+    how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
+    contestants = [read(name, Path(path), how, console, data) for name, path in map(named, runs or ())]
+    if recipes:
+        sets = _sets(protocol, data, paper_data)
+        for mark, prepared in sets.items():
+            for name, recipe in map(named, recipes):
+                folder = runs_folder / f"{name}{mark}"
+                train_folds(_recipe(recipe, overrides or [], prepared), folder, how, console)
+                contestants.append(read(name, folder, how, console))
+    if not contestants:
+        raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
+    found = publish(out, contestants, console, how, title=title, protocol=protocol)
+    if as_json:
+        typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
+    else:
+        show(console, found, out)
+
+
+def _sets(protocol: str, data: Path | None, paper_data: Path | None) -> dict[str, Path | None]:
+    """What to train on, by the mark that its run folders get; None is what the recipe names."""
+    from hierattn.errors import UsageError
+
+    if protocol == "honest":
+        return {"": data}
+    if paper_data is None:
+        raise UsageError(f"--protocol {protocol} with --recipe: wanted --paper-data, from 'balance --protocol paper'")
+    return {"-paper": paper_data} if protocol == "paper" else {"": data, "-paper": paper_data}
+
+
+def _recipe(name: str, overrides: list[str], prepared: Path | None) -> Recipe:
+    from hierattn.cli.recipes import find_recipe
+    from hierattn.training.recipe import Recipe
+
+    changes = [*overrides, *([] if prepared is None else [f"data.prepared={prepared}"])]
+    return Recipe.load(find_recipe(name), changes)

@@ -1,0 +1,176 @@
+"""``hierattn crossval``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hierattn.training.cross_validate import CrossValidation, FoldOutcome
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Gets fold-0, fold-1, ... [default: runs/<name>]")
+    ] = None,
+    folds: Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")] = "all",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds at a time.")] = 1,
+    engine: Annotated[
+        str, typer.Option(help="local: processes here. ray: a cluster (RAY_ADDRESS), or Ray here.")
+    ] = "local",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; with several GPUs each job takes its own.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
+    save_every: Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print how every fold stands as JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Train a recipe once for every fold, in parallel, and leave a run folder a fold.
+
+    The same command again skips what is finished and continues what is not: after Ctrl-C, a crash, or a worker that the
+    system killed. OUT/summary.csv says how each fold stands, with the figures of the inner split that chose its epoch;
+    they flatter. What a fold is worth, 'hierattn evaluate OUT/fold-K' finds on the images that it never saw.
+
+        hierattn crossval quicktest --data out/demo/prepared --jobs 2 --threads 1
+
+        RAY_ADDRESS=head:6379 hierattn crossval isic2019/hierattn_s --data /shared/isic --jobs 10 --engine ray
+    """
+    from rich.console import Console
+
+    from hierattn.cli.recipes import find_recipe
+    from hierattn.training.cross_validate import cross_validate
+    from hierattn.training.recipe import Recipe
+
+    changes = list(overrides or ())
+    if data is not None:
+        changes.append(f"data.prepared={data}")
+    chosen = Recipe.load(find_recipe(recipe), changes)
+    console = Console(stderr=as_json)
+    with _FoldBars(console, chosen.optimiser.epochs) as bars:
+        result = cross_validate(
+            chosen,
+            out or Path("runs") / chosen.name,
+            folds=parse_folds(folds),
+            jobs=jobs,
+            engine=_engine(engine),
+            device=device,
+            threads=threads,
+            listener=bars,
+            save_every=save_every,
+        )
+    _print_json(result) if as_json else _print(console, result)
+    if not result.complete:
+        raise typer.Exit(1)
+
+
+def parse_folds(text: str) -> list[int] | None:
+    """``0-9`` or ``0,2,5`` or both as numbers; ``all`` as None.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+
+    >>> parse_folds("0-2,5")
+    [0, 1, 2, 5]
+    """
+    from hierattn.errors import UsageError
+
+    if text.strip() == "all":
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(first + last) > 6:
+            raise UsageError(f"--folds {text!r}: wanted all, a range such as 0-9, or a list such as 0,2,5")
+        found += range(int(first), int(last if dash else first) + 1)
+    return found
+
+
+def _engine(name: str) -> Literal["local", "ray"]:
+    from hierattn.errors import UsageError
+
+    if name == "local":
+        return "local"
+    if name == "ray":
+        return "ray"
+    raise UsageError(f"--engine {name!r}: wanted local or ray")
+
+
+class _FoldBars:
+    """A bar a fold, in epochs."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.epochs = epochs
+        self.bars: dict[int, int] = {}
+        self.progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+
+    def __enter__(self) -> _FoldBars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def look(self, folds: Sequence[FoldOutcome]) -> None:
+        """Move the bars."""
+        from rich.progress import TaskID
+
+        for fold in folds:
+            if fold.fold not in self.bars:
+                self.bars[fold.fold] = self.progress.add_task(f"fold {fold.fold}", total=self.epochs, state="")
+            self.progress.update(TaskID(self.bars[fold.fold]), completed=fold.epochs, state=fold.status)
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self.progress.console.print(text, soft_wrap=True)
+
+
+def _print(console: Console, result: CrossValidation) -> None:
+    from rich.table import Table
+
+    table = Table(header_style="bold", title="Inner split, which chose the epoch: these figures flatter")
+    for heading in ("fold", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
+        table.add_column(heading, justify="left" if heading == "status" else "right")
+    for fold in result.folds:
+        figures = [f"{fold.figures[name]:.3f}" if fold.figures else "" for name in _SHOWN]
+        best = f"{fold.best_epoch + 1}/{fold.epochs}" if fold.figures else ""
+        table.add_row(str(fold.fold), fold.status, best, *figures)
+    means = [result.mean(name) for name in _SHOWN]
+    table.add_section()
+    table.add_row("mean ± sd", "", "", *(f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in means))
+    console.print(table)
+    if result.complete:
+        console.print(f"{result.folder / 'summary.csv'}\nNext: hierattn evaluate {result.folds[0].run}", soft_wrap=True)
+    else:
+        console.print("Not all folds are finished. Continue: the same command again", soft_wrap=True)
+
+
+_SHOWN = ("validation_top1", "validation_balanced_accuracy", "validation_macro_auc")
+
+
+def _print_json(result: CrossValidation) -> None:
+    import json
+    from dataclasses import asdict
+
+    folds = [{**asdict(fold), "run": str(fold.run)} for fold in result.folds]
+    typer.echo(json.dumps({"folder": str(result.folder), "complete": result.complete, "folds": folds}, indent=2))

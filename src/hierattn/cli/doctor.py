@@ -1,0 +1,255 @@
+"""``hierattn doctor``: what is installed, on what it runs, and what each command still needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DISTRIBUTION = "hierattn"
+BASE = "base"
+# The extra that a command needs. A command that is not named here counts as one of 'train': it may be said to need too
+# much, never too little.
+EXTRA_OF_COMMAND: Mapping[str, str] = {
+    "doctor": BASE,
+    "fetch": "train",
+    "predict": BASE,
+    "prepare": BASE,
+    "render": BASE,
+    "serve": "serve",
+}
+# These are for development, and no command of ours needs them.
+NOT_FOR_USERS = ("dev", "docs")
+_REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^]]*\])?(?P<wanted>[^;]*)(?:;.*extra == ['\"](?P<extra>\w+)['\"])?")
+_MODULES = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "python-multipart": "multipart",
+}
+
+
+def run(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Say what is installed, on what it runs, and which command still needs what.
+
+    Every package with its version and whether it is new enough; the threads and the graphics card that training would
+    use; and for every command whether it can run, or the line that installs what it lacks. Nothing is downloaded and
+    nothing is sent anywhere.
+
+    Exit code 1 where a package of the light install itself is missing or too old.
+
+        hierattn doctor
+
+        hierattn doctor --json
+    """
+    found = examine()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        from rich.console import Console
+
+        _show(Console(highlight=False), found)
+    if not found["extras"][BASE]["complete"]:
+        raise typer.Exit(1)
+
+
+def examine() -> dict[str, Any]:
+    """Everything that ``hierattn doctor`` shows, as plain values.
+
+    Returns
+    -------
+    dict
+        ``hierattn, python, system, device, released_models, extras, commands``. ``extras`` maps ``base`` and every
+        extra to ``{"complete", "install", "packages"}``; ``commands`` every command to
+        ``{"needs", "ready", "install"}``, ``install`` being null where nothing is missing.
+    """
+    import hierattn
+
+    extras = {
+        extra: _examine_extra(extra, wanted)
+        for extra, wanted in requirements_by_extra(metadata.requires(DISTRIBUTION) or ()).items()
+        if extra not in NOT_FOR_USERS
+    }
+    return {
+        "hierattn": hierattn.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": _examine_device(),
+        "released_models": _released_models(),
+        "extras": extras,
+        "commands": {name: _examine_command(name, extras) for name in _command_names()},
+    }
+
+
+def requirements_by_extra(lines: Iterable[str]) -> dict[str, dict[str, str]]:
+    """A distribution's requirements, by extra: ``{"base": {"numpy": ">=1.26"}, "train": {...}}``.
+
+    >>> requirements_by_extra(["numpy>=1.26", "torch>=2.11; extra == 'train'"])
+    {'base': {'numpy': '>=1.26'}, 'train': {'torch': '>=2.11'}}
+    """
+    found: dict[str, dict[str, str]] = {BASE: {}}
+    for line in lines:
+        match = _REQUIREMENT.match(line)
+        if match:
+            found.setdefault(match["extra"] or BASE, {})[match["name"]] = match["wanted"].strip()
+    return found
+
+
+def missing_line(module: str | None) -> str | None:
+    """What to say where an import failed: the extra that brings the module; None for a module that is none of ours."""
+    top = (module or "").partition(".")[0]
+    for extra, wanted in requirements_by_extra(metadata.requires(DISTRIBUTION) or ()).items():
+        if extra not in NOT_FOR_USERS and top in {_module_of(name) for name in wanted}:
+            return f"{top} is not installed, and this command needs it: {_install(extra)}; hierattn doctor shows all"
+    return None
+
+
+def _module_of(distribution: str) -> str:
+    return _MODULES.get(distribution, distribution.replace("-", "_"))
+
+
+def is_enough(version: str, wanted: str) -> bool:
+    """Whether a version satisfies ``>=``; other forms of requirement are left to pip.
+
+    >>> is_enough("2.4.0", ">=1.26"), is_enough("1.9", ">=1.26"), is_enough("2.0rc1", "")
+    (True, False, True)
+    """
+    least = wanted.removeprefix(">=")
+    return not wanted.startswith(">=") or _numbers(version) >= _numbers(least)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``2.11.0rc1+cpu`` -> (2, 11, 0)."""
+    leading = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in leading[0].split(".")) if leading else ()
+
+
+def _examine_extra(extra: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+    packages = {name: _examine_package(name, least) for name, least in wanted.items()}
+    return {
+        "complete": all(package["usable"] for package in packages.values()),
+        "install": _install(extra),
+        "packages": packages,
+    }
+
+
+def _examine_package(name: str, wanted: str) -> dict[str, Any]:
+    try:
+        version: str | None = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        # OpenCV comes as one of several distributions that bring the same module: any of them will do.
+        version = "unknown" if find_spec(_module_of(name)) else None
+    usable = version is not None and (version == "unknown" or is_enough(version, wanted))
+    return {"version": version, "wanted": wanted, "usable": usable}
+
+
+def _install(extra: str) -> str:
+    """The line that installs an extra from where hierattn itself came: an index, or a clone or wheel by its address."""
+    origin = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    what = DISTRIBUTION if extra == BASE else f"{DISTRIBUTION}[{extra}]"
+    if "url" in origin:
+        what += f" @ {origin['url']}"
+    return f"pip install --upgrade '{what}'" if extra == BASE else f"pip install '{what}'"
+
+
+def _command_names() -> list[str]:
+    from hierattn.cli.main import app
+
+    return sorted(getattr(typer.main.get_command(app), "commands", {}))
+
+
+def _examine_command(name: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    needs = EXTRA_OF_COMMAND.get(name, "train")
+    lacking = [extra for extra in (BASE, needs) if not extras.get(extra, {}).get("complete", False)]
+    return {"needs": needs, "ready": not lacking, "install": _install(lacking[-1]) if lacking else None}
+
+
+def _released_models() -> dict[str, bool]:
+    """Released name -> whether its bundle is installed."""
+    from hierattn.deploy.predictor import RELEASED, find_bundle
+    from hierattn.errors import UsageError
+
+    installed = {}
+    for name in RELEASED:
+        try:
+            installed[name] = find_bundle(name).is_file()
+        except UsageError:
+            installed[name] = False
+    return installed
+
+
+def _examine_device() -> dict[str, Any]:
+    """Cores, threads and graphics card, as training would see them; the card is null without torch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    device: dict[str, Any] = {"cores": cores, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"), "torch": None}
+    if find_spec("torch"):
+        device["torch"] = _examine_torch()
+    return device
+
+
+def _examine_torch() -> dict[str, Any]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # installed and broken: a library of the system is missing, for instance
+        return {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
+    cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"device": "cuda" if cards else "cpu", "cuda": cards, "threads": torch.get_num_threads()}
+
+
+def _show(console: Console, found: Mapping[str, Any]) -> None:
+    console.print(f"[bold]hierattn {found['hierattn']}[/], Python {found['python']}, {found['system']}")
+    console.print(_device_sentence(found["device"]), soft_wrap=True)
+    missing = [name for name, there in found["released_models"].items() if not there]
+    if missing:
+        console.print(f"Released models not installed: {', '.join(missing)}; give --model FILE.onnx", soft_wrap=True)
+    _show_packages(console, found["extras"])
+    _show_commands(console, found["commands"])
+
+
+def _device_sentence(device: Mapping[str, Any]) -> str:
+    limit = device["OMP_NUM_THREADS"]
+    threads = f"{device['cores']} cores" + (f", OMP_NUM_THREADS={limit}" if limit else "")
+    found = device["torch"]
+    if found is None:
+        return f"{threads}; no torch, so no training here. Predicting needs none."
+    if "error" in found:
+        return f"{threads}; [red]torch is installed and does not load[/]: {found['error']}"
+    cards = ", ".join(found["cuda"]) or "no graphics card"
+    return f"{threads}; torch trains on {found['device']} ({cards}) with {found['threads']} threads"
+
+
+def _show_packages(console: Console, extras: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("install", "package", "version", "wanted"):
+        table.add_column(heading, no_wrap=True)
+    for extra, state in extras.items():
+        for index, (name, package) in enumerate(state["packages"].items()):
+            colour = "green" if package["usable"] else "red"
+            version = f"[{colour}]{package['version'] or 'missing'}[/]"
+            table.add_row(f"[bold]{extra}[/]" if index == 0 else "", name, version, package["wanted"])
+    console.print(table)
+
+
+def _show_commands(console: Console, commands: Mapping[str, Mapping[str, Any]]) -> None:
+    from rich.markup import escape
+
+    ready = [name for name, state in commands.items() if state["ready"]]
+    console.print(f"[green]Ready:[/] {', '.join(ready) or 'nothing'}", soft_wrap=True)
+    for line in sorted({state["install"] for state in commands.values() if state["install"]}):
+        names = [name for name, state in commands.items() if state["install"] == line]
+        console.print(f"[yellow]Missing for {', '.join(names)}:[/] {escape(line)}", soft_wrap=True)

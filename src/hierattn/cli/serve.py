@@ -1,0 +1,79 @@
+"""``hierattn serve``."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+
+def run(
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or dermoscopy or phone.")
+    ] = "dermoscopy",
+    host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0: every network that this machine is in.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+    threads: Annotated[int, typer.Option(help="Predictions at a time in a process; 0 shares out the processor.")] = 0,
+    queue: Annotated[int, typer.Option(help="Requests inside a process at a time; more get 503.")] = 32,
+    batch: Annotated[int, typer.Option(help="Waiting photographs that a thread takes together.")] = 8,
+    max_body: Annotated[int, typer.Option(help="Bytes of one request; larger ones get 413.")] = 16 * 1024 * 1024,
+    max_images: Annotated[int, typer.Option(help="Photographs in one request; more get 413.")] = 8,
+    max_pixels: Annotated[int, typer.Option(help="Width x height of a photograph; larger ones get 422.")] = 50_000_000,
+    receive_seconds: Annotated[float, typer.Option(help="For a request to arrive; slower ones get 408.")] = 30,
+    answer_seconds: Annotated[float, typer.Option(help="From request to answer; later ones get 503.")] = 30,
+    rate: Annotated[int, typer.Option(help="Requests a minute of one client; more get 429. 0: no limit.")] = 0,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A web origin whose pages may call the service; may be repeated.")
+    ] = None,
+    app: Annotated[bool, typer.Option(help="Whether to serve the web app, and with it the bundle.")] = True,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve the web app, and predictions for other programs, from a bundle.
+
+    The web app judges on the device of whoever opens it: its photographs never come here. Programs send theirs to
+    /v1/predictions; nothing of them is written to a disk or a log. Needs no torch: pip install 'hierattn[serve]'
+
+        hierattn serve --model model.onnx
+
+        curl -F images=@photo.jpg http://127.0.0.1:8000/v1/predictions
+
+    Pages: / the web app, /docs the interface, /v1/model the bundle's description, /healthz, /readyz, /metrics.
+
+    HIERATTN_API_KEYS=KEY,KEY in the environment asks for a key. Beyond this machine put a proxy with TLS in front:
+    docs/service.md. SIGTERM finishes what was taken, then stops. Not a medical device.
+    """
+    from hierattn.deploy.predictor import Predictor
+    from hierattn.errors import UsageError, require
+
+    for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
+        require(package, "serve")
+    from hierattn.serve.run import run_service
+    from hierattn.serve.settings import API_KEYS, ServiceSettings, read_api_keys
+
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise UsageError(f"--log-level {log_level!r}: wanted debug, info, warning or error")
+    settings = ServiceSettings(
+        model=model,
+        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        queue=queue,
+        batch=batch,
+        max_body=max_body,
+        max_images=max_images,
+        max_pixels=max_pixels,
+        receive_seconds=receive_seconds,
+        answer_seconds=answer_seconds,
+        rate=rate,
+        origins=tuple(origin or ()),
+        app=app,
+    )
+    keys = read_api_keys(os.environ.get(API_KEYS, ""))
+    description = Predictor.load(
+        model, threads=1
+    ).description  # a bad bundle is said here, once, and not by each worker
+    typer.echo(f"{description}; {'API keys wanted' if keys else 'no API key wanted'}", err=True)
+    typer.echo(f"Open http://{host}:{port}/ (Ctrl-C stops)", err=True)
+    run_service(settings, host, port, workers=workers, level=log_level)

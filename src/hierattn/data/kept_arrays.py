@@ -1,0 +1,64 @@
+"""Intermediate results that outlive a killed process: small arrays in files, each whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class KeptArrays:
+    """A folder of arrays that belong to one task; with no folder nothing is kept.
+
+    The folder's name holds the digest of everything that the arrays depend on (:func:`digest_of`), so that an array
+    that is found is right, and one of other inputs is never found.
+    """
+
+    folder: Path | None
+
+    def load(self, name: str, length: int) -> np.ndarray | None:
+        """The array kept under ``name``; None where there is none of that length that can be read."""
+        if self.folder is None:
+            return None
+        try:
+            array = np.load(self.folder / f"{name}.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return array if array.shape[:1] == (length,) else None
+
+    def save(self, name: str, array: np.ndarray) -> None:
+        """Keep ``array`` under ``name``, written under a temporary name first."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f".{name}.part-{os.getpid()}"
+        try:
+            with temporary.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+            os.replace(temporary, self.folder / f"{name}.npy")
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def digest_of(*parts: str | np.ndarray) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of texts and arrays, forms and types of the arrays included.
+
+    >>> digest_of("a", np.arange(3)) == digest_of("a", np.arange(3))
+    True
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            if part.dtype.kind in "OU":  # texts: their bytes, whatever width the array gives them
+                digest.update("\0".join(map(str, part.tolist())).encode())
+            else:
+                digest.update(f"{part.dtype}{part.shape}".encode())
+                digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(part.encode())
+        digest.update(b"\x1f")
+    return digest.hexdigest()[:16]

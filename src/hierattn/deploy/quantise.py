@@ -1,0 +1,114 @@
+"""Smaller bundles: weights of 16 or 8 bits, or convolutions computed in 8 bits; each with what it costs, measured.
+
+=============  =====================================================  ===========================================
+precision      what is stored                                         what is computed
+=============  =====================================================  ===========================================
+float32        the weights as they are                                float32
+float16        weights rounded to half precision                      float32: they are widened once, when loading
+int8-weights   weights of large layers as int8, a scale a channel     float32, as above
+int8           the same, and activations of most layers as uint8      convolutions and products in 8 bits
+=============  =====================================================  ===========================================
+
+Only standard ONNX operators are used, so that every runtime reads every precision. For ``int8`` the ranges of the
+activations come from training images, and the layers whose answer suffers most stay in float32: which, is measured on
+the inner fold. The loss is measured on the fold that training never saw, and travels in the bundle.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+Precision = Literal["float32", "float16", "int8", "int8-weights"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+SMALLEST = 1024
+"""Values of the smallest weight that is stored in fewer bits; biases, scales and normalisations stay as they are."""
+
+_READERS = ("Conv", "Gemm", "MatMul")
+
+
+def large_weights(model: ModelProto) -> dict[str, int]:
+    """Names of the float32 weights that convolutions and products read, with the axis of their output channels."""
+    sizes = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    axes: dict[str, int] = {}
+    for node in model.graph.node:
+        if node.op_type not in _READERS or len(node.input) < 2 or node.input[1] not in sizes:
+            continue
+        tensor = sizes[node.input[1]]
+        if int(np.prod(tensor.dims)) >= SMALLEST:
+            axes[tensor.name] = 0 if node.op_type == "Conv" or _is_transposed(node) else len(tensor.dims) - 1
+    return axes
+
+
+def _is_transposed(node: onnx.NodeProto) -> bool:
+    return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+
+
+def store_as_float16(model: ModelProto) -> int:
+    """Store the large weights in half precision, widened by a Cast when the file is loaded; returns how many."""
+    nodes = []
+    axes = large_weights(model)
+    for tensor in model.graph.initializer:
+        if tensor.name not in axes:
+            continue
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        tensor.CopyFrom(numpy_helper.from_array(_to_half(values), f"{name}_half"))
+        nodes.append(helper.make_node("Cast", [tensor.name], [name], name=f"{name}_widen", to=TensorProto.FLOAT))
+    _prepend(model, nodes)
+    return len(nodes)
+
+
+def _to_half(values: np.ndarray) -> np.ndarray:
+    largest = float(np.finfo(np.float16).max)
+    return np.clip(values, -largest, largest).astype(np.float16)
+
+
+def store_as_int8(model: ModelProto) -> int:
+    """Store the large weights as int8 with a scale for each output channel; returns how many.
+
+    A Cast and a Mul bring them back. Runtimes compute both once, when loading, so that a prediction costs the same.
+    """
+    nodes, scales = [], []
+    axes = large_weights(model)
+    for tensor in model.graph.initializer:
+        if tensor.name not in axes:
+            continue
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        whole, scale = to_int8(values, axes[name])
+        tensor.CopyFrom(numpy_helper.from_array(whole, f"{name}_int8"))
+        scales.append(numpy_helper.from_array(scale, f"{name}_scale"))
+        nodes.append(
+            helper.make_node("Cast", [f"{name}_int8"], [f"{name}_cast"], name=f"{name}_widen", to=TensorProto.FLOAT)
+        )
+        nodes.append(helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [name], name=f"{name}_scaled"))
+    model.graph.initializer.extend(scales)
+    _prepend(model, nodes)
+    return len(scales)
+
+
+def to_int8(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Round to -127..127 with one scale for each place on ``axis``: (int8, scales that broadcast against it).
+
+    >>> whole, scale = to_int8(np.array([[1.0, -2.0], [0.5, 0.25]], np.float32), 0)
+    >>> whole.tolist(), (whole * scale).round(2).tolist()
+    ([[64, -127], [127, 64]], [[1.01, -2.0], [0.5, 0.25]])
+    """
+    others = tuple(place for place in range(values.ndim) if place != axis)
+    largest = np.abs(values).max(axis=others, keepdims=True)
+    scale = (np.where(largest > 0, largest, 1) / 127).astype(np.float32)
+    return np.clip(np.rint(values / scale), -127, 127).astype(np.int8), scale
+
+
+def _prepend(model: ModelProto, nodes: list[onnx.NodeProto]) -> None:
+    kept = list(model.graph.node)
+    copies = []
+    for node in [*nodes, *kept]:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copies.append(copy)
+    del model.graph.node[:]
+    model.graph.node.extend(copies)

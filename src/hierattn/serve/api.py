@@ -1,0 +1,168 @@
+"""The interface for programs: predictions and the model's description, under ``/v1``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from hierattn.deploy.bundle import PREFIX, Bundle
+from hierattn.deploy.predictor import Diagnosis, Predictor
+from hierattn.errors import ImageError, UsageError
+from hierattn.serve.admission import ApiKeys, Places, RateLimit, client_of
+from hierattn.serve.metrics import ServiceMetrics
+from hierattn.serve.problems import MEDIA_TYPE, Refusal
+from hierattn.serve.schemas import Model, Predictions, Problem
+from hierattn.serve.settings import ServiceSettings
+from hierattn.serve.uploads import FIELD, read_photographs
+from hierattn.serve.work import Question, WorkerPool
+
+_FORM: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FIELD],
+                "additionalProperties": False,
+                "properties": {
+                    FIELD: {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "format": "binary"},
+                        "description": "Photographs: JPEG, PNG, WebP, BMP, TIFF or GIF.",
+                    }
+                },
+            }
+        }
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of refusals."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+
+
+_MEANINGS = {
+    400: "The request is broken, or the client left.",
+    401: "An API key is wanted.",
+    408: "The body took too long to arrive.",
+    413: "Too many bytes or too many photographs.",
+    415: "Not multipart/form-data, or not an image format that can be read.",
+    422: "A wrong parameter or form, or a photograph that cannot be used: damaged, too small, too many pixels.",
+    429: "Too many requests from this client; Retry-After says when.",
+    503: "Too many requests at a time, or no answer in time; Retry-After says when.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What the routes share."""
+
+    settings: ServiceSettings
+    predictor: Predictor
+    path: Path
+    pool: WorkerPool
+    metrics: ServiceMetrics
+    keys: ApiKeys
+    rate: RateLimit
+    places: Places
+
+
+def api_router(service: Service) -> APIRouter:
+    """The routes under ``/v1``."""
+
+    def admit(request: Request) -> None:
+        service.keys.check(request)
+        service.rate.check(client_of(request))
+
+    guards = [Depends(admit)]
+    if service.keys.required:  # these two only describe the keys; ``admit`` checks them
+        guards += [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]
+    router = APIRouter(prefix="/v1", dependencies=guards)
+    keyed = (401,) if service.keys.required else ()
+
+    @router.post(
+        "/predictions",
+        summary="Answer for one or several photographs",
+        response_model=Predictions,
+        responses=problems(400, 408, 413, 415, 422, 429, 503, *keyed),
+        openapi_extra={"requestBody": _FORM},
+    )
+    async def predict(
+        request: Request,
+        heatmap: Annotated[bool, Query(description="Whether to add the evidence by place.")] = False,
+        language: Annotated[Literal["en", "pt", "zh"], Query(description="Of the advice.")] = "en",
+        rule: Annotated[Literal["risk", "paper"], Query(description="Of the advice; see docs/bundle.md.")] = "risk",
+    ) -> dict[str, Any]:
+        """Each photograph is answered by itself. If one cannot be used, none is answered, and `image` names it.
+
+        Nothing of a photograph is kept. Not a medical device.
+        """
+        if heatmap and not service.predictor.has_heatmap:
+            raise Refusal(422, "heatmap", "the bundle draws no heat map: ask without heatmap")
+        with service.places.take(), service.metrics.inside.track_inprogress():
+            contents = await read_photographs(request, service.settings)
+            request.state.noted = {"images": len(contents), "bytes": sum(map(len, contents))}
+            return {
+                "predictions": [
+                    diagnosis.to_dict() for diagnosis in await _answer(service, contents, (heatmap, rule, language))
+                ]
+            }
+
+    description = describe_model(service.predictor.bundle, service.path)
+
+    @router.get(
+        "/model",
+        summary="What the bundle says of itself",
+        response_model=Model,
+        responses=problems(429, *keyed),
+    )
+    async def model() -> dict[str, Any]:
+        """Classes, calibration, licence, data, figures and provenance: the bundle's metadata."""
+        return description
+
+    return router
+
+
+async def _answer(service: Service, contents: list[bytes], question: tuple[bool, str, str]) -> list[Diagnosis]:
+    try:
+        diagnoses = await service.pool.answer(contents, Question(*question), service.settings.answer_seconds)
+    except TimeoutError:
+        raise Refusal(
+            503, "late", f"no answer within {service.settings.answer_seconds:g} s: try again later", retry_after=5
+        ) from None
+    except ImageError as error:
+        number = str(error).removeprefix("photograph ").split(" ", 1)[0]
+        raise Refusal(422, "image", str(error), image=int(number) if number.isdecimal() else None) from None
+    for diagnosis in diagnoses:
+        service.metrics.predictions.labels(diagnosis.advice.level).inc()
+    return diagnoses
+
+
+def describe_model(bundle: Bundle, path: Path) -> dict[str, Any]:
+    """The bundle's metadata as plain values, with the file's digest and size.
+
+    Raises
+    ------
+    UsageError
+        Where the file is gone.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): check the path") from None
+    values = {key.removeprefix(PREFIX): json.loads(text) for key, text in bundle.to_metadata().items()}
+    return {**values, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def problem_schema() -> dict[str, Any]:
+    """Of :class:`~hierattn.serve.schemas.Problem`, for OpenAPI's components."""
+    return Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,0 +1,66 @@
+"""Run the service with uvicorn: one process, or several that share a port."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from hierattn.errors import require
+from hierattn.serve.settings import ENVIRONMENT, ServiceSettings
+
+FINISH_SECONDS = 30
+"""After a signal to stop: how long requests that were taken may go on. Later ones are refused by the closed port."""
+
+SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""Where several worker processes put their counts together; prometheus_client reads the variable when imported."""
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """Everything as JSON lines on standard error; uvicorn's own access log, which has addresses and paths, is off."""
+    loggers = {
+        name: {"handlers": ["lines"], "level": level.upper(), "propagate": False}
+        for name in ("hierattn.serve", "uvicorn", "uvicorn.error")
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "hierattn.serve.observation.JsonLines"}},
+        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "loggers": loggers,
+    }
+
+
+def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int = 1, level: str = "info") -> None:
+    """Serve until SIGINT or SIGTERM; requests that were taken get their answer first.
+
+    Parameters
+    ----------
+    settings
+        See :class:`~hierattn.serve.settings.ServiceSettings`.
+    host, port
+        To listen on.
+    workers
+        Processes. Each loads the bundle and has its own queue.
+    level
+        Of the log: ``debug``, ``info``, ``warning`` or ``error``.
+    """
+    uvicorn = require("uvicorn", "serve")
+    os.environ[ENVIRONMENT] = settings.to_json()
+    with tempfile.TemporaryDirectory(prefix="hierattn-metrics-") as shared:
+        if workers > 1:
+            os.environ[SHARED_METRICS] = shared  # counts and times, nothing else
+        uvicorn.run(
+            "hierattn.serve.app:app_from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            log_config=log_config(level),
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=FINISH_SECONDS,
+        )

@@ -1,0 +1,92 @@
+"""What the service answers, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """The base of all answers: what is named here is promised, later versions may add to it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Advice(Answer):
+    """What to do next, in a patient's words."""
+
+    level: Literal["see_soon", "have_checked", "watch", "retake"]
+    rule: Literal["risk", "paper"]
+    calibrated: bool = Field(description="Whether the rule's threshold came from a calibration.")
+    language: Literal["en", "pt", "zh"]
+    title: str
+    why: str
+    next_steps: list[str]
+    limits: list[str]
+
+
+class Quality(Answer):
+    """Whether the photograph is fit to be judged."""
+
+    ok: bool
+    problems: list[str]
+    values: dict[str, float]
+
+
+class Prediction(Answer):
+    """The answer for one photograph."""
+
+    label: str = Field(description="Code of the most probable class.")
+    probabilities: dict[str, float] = Field(description="Class code -> calibrated probability; they add up to 1.")
+    risk: float = Field(ge=0, le=1, description="Summed probability of the triage group.")
+    advice: Advice
+    quality: Quality
+    heatmap: list[list[list[float]]] | None = Field(
+        description="Evidence by class, row and column; positive speaks for the class. Null unless asked for."
+    )
+    seconds: float = Field(ge=0, description="From the decoded photograph to the answer.")
+    model: str = Field(description="The model in one line.")
+
+
+class Predictions(Answer):
+    """The answers for the photographs of one request, in their order."""
+
+    predictions: list[Prediction]
+
+
+class Problem(Answer):
+    """Why there is no answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="One word for programs.")
+    detail: str = Field(description="One line: what came, what is wanted, what to do.")
+    image: int | None = Field(default=None, description="The photograph that it is about, counted from 0.")
+
+
+class Model(Answer):
+    """What the bundle says of itself; docs/bundle.md explains each part."""
+
+    format_version: int
+    model: dict[str, Any]
+    classes: list[dict[str, str]]
+    image_spec: dict[str, Any]
+    temperature: float
+    triage: dict[str, Any]
+    calibration: dict[str, Any]
+    training_data: dict[str, Any]
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    recipe: dict[str, Any]
+    heatmap: str
+    intended_use: str
+    sha256: str = Field(description="Of the bundle's file.")
+    bytes: int
+
+
+class State(Answer):
+    """Of the process."""
+
+    status: Literal["alive", "ready", "not ready"]

@@ -1,0 +1,121 @@
+"""Devices and processes: one, or many through Lightning Fabric's DDP, started by ``torchrun``.
+
+A batch is the recipe's whatever the number of processes: each takes an equal share of it. Augmentation is drawn for
+the whole batch and batch normalisation uses the statistics of the whole batch, so that the learning curve is one
+process's, but for rounding and for dropout and stochastic depth, whose draws differ.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor, nn
+from torch.distributed.nn import functional as collective
+
+from hierattn.errors import UsageError
+from hierattn.training.recipe import Recipe
+
+AGREE_EVERY = 20
+"""Steps between two looks of many processes at whether one of them was asked to stop."""
+
+
+def create_fabric(device: str, recipe: Recipe) -> Fabric:
+    """Fabric for ``device`` (``auto``, ``cpu`` or ``cuda``): one process, or those that ``torchrun`` started.
+
+    Raises
+    ------
+    UsageError
+        For another device, one that is not here, or a batch that the processes cannot share equally.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device {device!r}: wanted auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device 'cuda': torch finds no such device here; use --device cpu")
+    precision = recipe.precision
+    if not TorchElasticEnvironment.detect():
+        plugins = [LightningEnvironment()]
+        return Fabric(accelerator=device, devices=1, precision=precision, plugins=plugins)  # type: ignore[arg-type]
+    processes, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    batch = recipe.optimiser.batch_size
+    if batch % processes:
+        raise UsageError(f"optimiser.batch_size {batch} for {processes} processes: wanted a multiple of {processes}")
+    # Frozen layers get no gradient at first, and DDP would wait for it.
+    strategy = DDPStrategy(find_unused_parameters=recipe.transfer.frozen_epochs > 0)
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=processes // local,
+        strategy=strategy if processes > 1 else "auto",
+        precision=precision,
+        plugins=[TorchElasticEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+def my_share(fabric: Fabric, batch_size: int) -> slice:
+    """Which part of a batch this process takes."""
+    share = batch_size // fabric.world_size
+    return slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+
+
+def any_process(fabric: Fabric, flag: bool, step: int, steps: int) -> bool:
+    """Whether any process raises ``flag`` after ``step`` of an epoch's ``steps``.
+
+    Many processes ask one another every ``AGREE_EVERY`` steps and at the end of an epoch; between, the answer is False.
+    """
+    if fabric.world_size == 1:
+        return flag
+    if step % AGREE_EVERY and step != steps:
+        return False
+    raised = torch.tensor(float(flag), device=fabric.device)
+    return bool(fabric.all_reduce(raised, reduce_op="max"))
+
+
+def synchronise_batch_norm(model: nn.Module, fabric: Fabric) -> nn.Module:
+    """Let every batch normalisation use the whole batch; names and values of ``model`` stay as they are."""
+    if fabric.world_size == 1:
+        return model
+    if fabric.device.type == "cuda":
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return synchronised
+    for part in model.modules():
+        if type(part) is nn.BatchNorm2d:
+            part.__class__ = SharedBatchNorm2d
+    return model
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes: torch's own ``SyncBatchNorm`` asks for a GPU.
+
+    (batch, C, h, w) -> the same shape, as ``nn.BatchNorm2d`` of the joined batch would give this process's part.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise; in training with the mean and variance of all processes' images."""
+        if not self.training:
+            return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        assert self.num_batches_tracked is not None
+        count = x.numel() / x.shape[1] * torch.distributed.get_world_size()
+        mean = _sum_over_processes(x.sum((0, 2, 3))) / count
+        centred = x - mean[None, :, None, None]
+        variance = _sum_over_processes(centred.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.detach(), self.momentum)
+            self.running_var.lerp_(variance.detach() * (count / (count - 1)), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale[None, :, None, None] + self.bias[None, :, None, None]
+
+
+def _sum_over_processes(values: Tensor) -> Tensor:
+    total: Tensor = collective.all_reduce(values)
+    return total

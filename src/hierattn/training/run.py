@@ -1,0 +1,233 @@
+"""A run in progress: what takes part in it, what a state to resume from holds, and what ends an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+import hierattn
+from hierattn.data.folds import check_leaks, split
+from hierattn.data.packed import PackedSet
+from hierattn.data.protocol import check_fold_of_balanced_set
+from hierattn.errors import DataError, UsageError
+from hierattn.lesions import CODES
+from hierattn.models.checkpoint import Checkpoint, count_parameters, save_checkpoint
+from hierattn.models.registry import create_model
+from hierattn.training import seed as seeds
+from hierattn.training.averaging import WeightAverage
+from hierattn.training.devices import synchronise_batch_norm
+from hierattn.training.feed import TrainingImages
+from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
+from hierattn.training.objective import Objective, class_log_prior
+from hierattn.training.optimiser import create_optimiser
+from hierattn.training.prior_knowledge import Teacher, transfer_into
+from hierattn.training.progress import Listener
+from hierattn.training.recipe import Recipe
+from hierattn.training.run_folder import RunFolder, commit
+from hierattn.training.validation import validate
+
+_UNSAVED = ("interrupted", "waited")
+
+
+class Run:
+    """A run in progress: everything that an epoch needs, and what a checkpoint holds.
+
+    Raises
+    ------
+    LeakError, DataError, UsageError, CheckpointError
+        Where the folds leak, a class cannot be learnt, or the recipe's sizes, weights or teacher do not fit.
+    """
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, data: PackedSet, fabric: Fabric, listener: Listener) -> None:
+        self.recipe, self.folder, self.packed, self.fabric, self.listener = recipe, folder, data, fabric, listener
+        check_leaks(data.records)
+        check_fold_of_balanced_set(data.info, recipe.data.fold)
+        parts = split(data.records, recipe.data.fold)
+        present = {record.label for record in data.records}
+        self.classes = tuple(code for code in CODES if code in present)
+        labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
+        self.images = _resident(data.images, fabric)
+        self.training = TrainingImages(self.images, parts.train, labels[parts.train])
+        self.inner, self.inner_labels = parts.validation, labels[parts.validation]
+        self._check_sizes()
+        self._build()
+
+    def _check_sizes(self) -> None:
+        draws = self.recipe.data.epoch_images or len(self.training.labels)
+        if draws < self.recipe.optimiser.batch_size:
+            raise UsageError(
+                f"an epoch of {draws} images is less than optimiser.batch_size "
+                f"{self.recipe.optimiser.batch_size}: set optimiser.batch_size={max(draws // 2, 2)} or smaller"
+            )
+        missing = [code for i, code in enumerate(self.classes) if i not in set(self.training.labels.tolist())]
+        if missing:
+            raise DataError(f"no training image of {', '.join(missing)} outside folds: prepare with fewer --folds")
+
+    def _build(self) -> None:
+        recipe, fabric, rules = self.recipe, self.fabric, self.recipe.optimiser
+        torch.manual_seed(seeds.derive(recipe.seed, "weights"))
+        model = create_model(recipe.model.name, num_classes=len(self.classes), **recipe.model.options)
+        self.transferred = self._transfer(model)
+        model = synchronise_batch_norm(model.to(memory_format=torch.channels_last), fabric)
+        self.plain_model = model
+        optimiser = create_optimiser(model, rules, fused=fabric.device.type == "cuda")
+        stepped, self.optimiser = fabric.setup(_compiled(model, recipe.compile), optimiser)
+        self.average = WeightAverage(model, rules.averaging) if rules.averaging else None
+        self.learner = Learner(
+            fabric=fabric,
+            model=stepped,
+            optimiser=self.optimiser,
+            average=self.average,
+            data=self.training,
+            spec=self.packed.image_spec,
+            recipe=recipe,
+            objective=Objective(
+                rules.label_smoothing,
+                class_log_prior(self.training.labels, len(self.classes), rules.logit_adjustment, fabric.device),
+                recipe.distillation.weight if recipe.distillation.teacher else 0.0,
+                recipe.distillation.temperature,
+            ),
+            teacher=self._teacher(),
+        )
+        self.progress = Progress()
+
+    def _transfer(self, model: nn.Module) -> frozenset[str]:
+        if not self.recipe.transfer.checkpoint:
+            return frozenset()
+        report = transfer_into(
+            model,
+            Path(self.recipe.transfer.checkpoint),
+            manifest_sha256=self.packed.manifest_sha256,
+            fold=self.recipe.data.fold,
+            images=self.packed.images[self.training.indices[: 4 * self.recipe.optimiser.batch_size]],
+            spec=self.packed.image_spec,
+        )
+        if self.fabric.is_global_zero:
+            report.save(self.folder.path / "transfer.txt")
+        self.listener.note(f"{report.summary()}; the list is in transfer.txt")
+        return frozenset(report.transferred)
+
+    def _teacher(self) -> Teacher | None:
+        if not self.recipe.distillation.teacher:
+            return None
+        return Teacher(
+            Path(self.recipe.distillation.teacher),
+            classes=self.classes,
+            spec=self.packed.image_spec,
+            manifest_sha256=self.packed.manifest_sha256,
+            fold=self.recipe.data.fold,
+            device=self.fabric.device,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs; the generators are not in it because steps derive theirs."""
+        return {
+            "progress": {key: value for key, value in asdict(self.progress).items() if key not in _UNSAVED},
+            "model": self.plain_model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self.progress = Progress(**state["progress"])
+        self.plain_model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+    def save(self) -> None:
+        """Write the state, from one process, once."""
+        if self.fabric.is_global_zero:
+            self.folder.save_state(self.state())
+        self.fabric.barrier()
+
+    def train(self, stop: Any) -> None:
+        """Train the rest of the epoch, or to ``stop()``."""
+        train_epoch(self.learner, self.progress, self.listener, stop)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether early stopping ends the run: so many epochs brought no better figure."""
+        patience, progress = self.recipe.optimiser.early_stopping, self.progress
+        return bool(patience) and progress.best_epoch >= 0 and progress.epoch - 1 - progress.best_epoch >= patience
+
+    def finish_epoch(self) -> None:
+        """Validate, log, keep the best, and step to the next epoch."""
+        with self._averaged() as model:
+            scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
+            row = epoch_row(self.progress, self.recipe, scores)
+            score = scores[f"validation_{self.recipe.choose_by}"]
+            better = score > self.progress.best
+            if better:
+                self.progress.best, self.progress.best_epoch = score, self.progress.epoch
+                if self.fabric.is_global_zero:
+                    save_checkpoint(self.folder.best, self._checkpoint(model, row))
+        if self.fabric.is_global_zero:
+            self.folder.append_log(row)
+        self.listener.epoch(row, better)
+        best, best_epoch = self.progress.best, self.progress.best_epoch
+        self.progress = Progress(epoch=self.progress.epoch + 1, best=best, best_epoch=best_epoch)
+        self.row = row
+
+    @contextmanager
+    def _averaged(self) -> Iterator[nn.Module]:
+        """The model that counts: the averaged weights where there are any, for the time of the block."""
+        model = self.plain_model
+        if self.average is None:
+            yield model
+            return
+        present = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.average.tensors)
+        try:
+            yield model
+        finally:
+            model.load_state_dict(present)
+
+    def _checkpoint(self, model: nn.Module, row: Mapping[str, float]) -> Checkpoint:
+        info = self.packed.info
+        return Checkpoint(
+            model=self.recipe.model.name,
+            options=dict(self.recipe.model.options),
+            classes=self.classes,
+            image_spec=self.packed.image_spec,
+            state_dict=model.state_dict(),
+            recipe=self.recipe.to_dict(),
+            provenance={
+                "hierattn": hierattn.__version__,
+                "commit": commit(),
+                "parameters": count_parameters(model),
+                "source": info.get("source", ""),
+                "licence": info.get("licence", ""),
+                "citation": info.get("citation", ""),
+                "manifest_sha256": self.packed.manifest_sha256,
+                "training_images": len(self.training.labels),
+                "epoch": int(row["epoch"]),
+                "validation": {key: value for key, value in row.items() if key.startswith("validation_")},
+            },
+        )
+
+
+def _compiled(model: nn.Module, how: str) -> nn.Module:
+    if how == "no":
+        return model
+    compiled: nn.Module = torch.compile(model, mode="reduce-overhead" if how == "cuda-graphs" else "default")  # type: ignore[assignment]
+    return compiled
+
+
+def _resident(images: np.ndarray, fabric: Fabric) -> np.ndarray | torch.Tensor:
+    """The packed images on the device where they take less than half of its free memory; else where they are."""
+    if fabric.device.type != "cuda":
+        return images
+    free, _ = torch.cuda.mem_get_info(fabric.device)
+    if images.nbytes > free // 2:
+        return images
+    return torch.from_numpy(np.array(images)).to(fabric.device)

@@ -1,0 +1,79 @@
+"""Scoring the inner split, which chooses the epoch: over all processes, on the device where the images are there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hierattn.data.to_device import send
+from hierattn.image_spec import ImageSpec
+from hierattn.metrics import balanced_accuracy, macro_auc, top1_accuracy
+from hierattn.models.inference import normalise, predict_logits, to_unit
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+BATCH = 64
+
+
+def validate(
+    fabric: Fabric,
+    model: nn.Module,
+    images: np.ndarray | Tensor,
+    indices: np.ndarray,
+    labels: np.ndarray,
+    spec: ImageSpec,
+) -> dict[str, float]:
+    """Score ``images`` at ``indices``: cross-entropy, top-1, balanced accuracy and macro AUC, without augmentation.
+
+    ``labels``, (len(indices),), belong to them. With many processes each predicts its share, and all get the same
+    figures, over all images.
+    """
+    logits = torch.from_numpy(_logits_of_all(fabric, model, images, indices, spec))
+    loss = functional.cross_entropy(logits, torch.from_numpy(labels))
+    probabilities = logits.double().softmax(dim=1).numpy()
+    return {
+        "validation_loss": float(loss),
+        "validation_top1": top1_accuracy(labels, probabilities),
+        "validation_balanced_accuracy": balanced_accuracy(labels, probabilities),
+        "validation_macro_auc": macro_auc(labels, probabilities),
+    }
+
+
+def _logits_of_all(
+    fabric: Fabric, model: nn.Module, images: np.ndarray | Tensor, indices: np.ndarray, spec: ImageSpec
+) -> np.ndarray:
+    if fabric.world_size == 1:
+        return _logits(fabric, model, images, indices, spec)
+    share = -(-len(indices) // fabric.world_size)
+    padded = np.resize(indices, share * fabric.world_size)  # repeats from the start; cut off again below
+    mine = padded[fabric.global_rank * share : (fabric.global_rank + 1) * share]
+    logits = torch.from_numpy(_logits(fabric, model, images, mine, spec)).to(fabric.device)
+    gathered = fabric.all_gather(logits)
+    assert isinstance(gathered, Tensor)
+    return gathered.flatten(0, 1)[: len(indices)].cpu().numpy()
+
+
+def _logits(
+    fabric: Fabric, model: nn.Module, images: np.ndarray | Tensor, indices: np.ndarray, spec: ImageSpec
+) -> np.ndarray:
+    if isinstance(images, np.ndarray):
+        return predict_logits(model, images, indices, spec, batch_size=BATCH, device=fabric.device)
+    return _resident_logits(model, images, indices, spec)
+
+
+@torch.inference_mode()
+def _resident_logits(model: nn.Module, images: Tensor, indices: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """As ``predict_logits``, for images on the device: nothing is copied there, and the answers come back once."""
+    was_training = model.training
+    model.eval()
+    rows = send(torch.from_numpy(np.asarray(indices, np.int64)), images.device)
+    try:
+        parts = [model(normalise(to_unit(images[some], spec.size), spec)).float() for some in rows.split(BATCH)]
+    finally:
+        model.train(was_training)
+    return torch.cat(parts).cpu().numpy()

@@ -1,0 +1,116 @@
+"""Whatever is sent, the service answers as its OpenAPI says: schemathesis against the description, mutated images.
+
+HIERATTN_MUTATIONS=100000 raises the number of mutated images.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import resource
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi")
+
+from hierattn.data.synthetic import render_lesion
+from hierattn.serve.app import create_app
+from hierattn.serve.settings import ServiceSettings
+from small_bundles import write_small_bundle
+
+MUTATIONS = int(os.environ.get("HIERATTN_MUTATIONS", "400"))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    bundle: Path = write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
+    app = create_app(ServiceSettings(str(bundle), app=False, max_body=400_000, max_pixels=250_000))
+    yield app
+    app.state.service.pool.close()
+
+
+def seeds() -> list[bytes]:
+    """One valid file of each format."""
+    image = Image.fromarray(render_lesion("MEL", np.random.default_rng(2), 96).image)
+    contents = []
+    for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"):
+        file = io.BytesIO()
+        image.save(file, kind)
+        contents.append(file.getvalue())
+    return contents
+
+
+def mutated(content: bytes, generator: np.random.Generator) -> bytes:
+    """Some bytes changed (mostly in the header), a piece cut out or doubled, or the end cut off."""
+    data = np.frombuffer(content, np.uint8).copy()
+    reach = len(data) if generator.random() < 0.3 else min(len(data), 200)
+    for _ in range(generator.integers(1, 9)):
+        data[generator.integers(reach)] = generator.integers(256)
+    result = data.tobytes()
+    start, length = int(generator.integers(len(result))), int(generator.integers(1, 400))
+    return [
+        result,
+        result,
+        result[:start],
+        result[:start] + result[start + length :],
+        result[: start + length] + result[start:],
+    ][generator.integers(5)]
+
+
+def test_mutated_images_get_an_answer_or_a_refusal_and_leave_nothing_behind(app):
+    generator, files = np.random.default_rng(11), seeds()
+
+    async def go() -> tuple[Counter[int], list[int]]:
+        statuses: Counter[int] = Counter()
+        memory: list[int] = []
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://test", timeout=60
+        ) as client:
+            for number in range(MUTATIONS):
+                content = mutated(files[number % len(files)], generator)
+                answer = await client.post("/v1/predictions", files={"images": content})
+                statuses[answer.status_code] += 1
+                if number in (MUTATIONS // 2, MUTATIONS - 1):
+                    memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return statuses, memory
+
+    statuses, memory = asyncio.run(go())
+    assert set(statuses) <= {200, 415, 422}
+    assert statuses[200]
+    assert statuses[422]
+    assert app.state.service.pool.alive
+    assert memory[1] - memory[0] < 100_000  # kB, of the second half
+
+
+def test_service_keeps_to_its_own_description(app):
+    schemathesis = pytest.importorskip("schemathesis")
+    from hypothesis import HealthCheck, Phase, given, settings
+    from schemathesis.specs.openapi.checks import positive_data_acceptance  # no schema can say "a sharp photograph"
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+        seen = set()
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            seen.add((operation.method, operation.path))
+
+            def check(case: Any) -> None:
+                case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+            bounded = settings(
+                max_examples=15, deadline=None, derandomize=True, database=None,
+                suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate],
+            )  # fmt: skip
+            bounded(given(case=operation.as_strategy())(check))()
+    assert ("post", "/v1/predictions") in seen
+    assert len(seen) == 5
