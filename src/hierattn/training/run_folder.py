@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -263,6 +264,7 @@ def environment() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
+    program = Path(sys.argv[0]).name
     return {
         "hierattn": hierattn.__version__,
         "commit": commit(),
@@ -272,12 +274,16 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
         "packages": versions,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": " ".join(["hierattn" if program in ("main.py", "__main__.py") else program, *sys.argv[1:]]),
     }
 
 
+@cache
 def commit() -> str:
-    """The commit of the checkout that this package runs from, with ``-dirty``; empty for an installed package."""
+    """The commit of the checkout that this package runs from, with ``-dirty``; empty for an installed package.
+
+    Asked once a process: the code that runs is the one that was loaded, whatever is committed meanwhile.
+    """
     source = Path(hierattn.__file__).resolve().parent
     if not any((parent / ".git").exists() and (parent / "src" / "hierattn") == source for parent in source.parents):
         return ""
