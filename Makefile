@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: threads that wait for one another cost more than they bring on two cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types imports unit docs figures clean lock
+.PHONY: help setup demo test check format lint types imports unit web docs figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## This list.
@@ -48,6 +48,12 @@ unit: $(STAMP) ## The tests alone; PYTEST_ARGS="-k folds" chooses.
 format: $(STAMP) ## Format and fix what can be fixed.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+web: $(STAMP) ## Build the web app into the package; needs Node 20 or newer and npm.
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20 or newer, for instance: apt-get install nodejs npm"; exit 1; }
+	$(BIN)/python -m hierattn.serve.web_facts apps/web/src/facts.json
+	cd apps/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	rm -rf src/hierattn/serve/static && cp -r apps/web/dist src/hierattn/serve/static
 
 docs: $(STAMP) ## Build the pages into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -49,10 +49,12 @@ for what in attention stochastic-depth skip permutation; do
   $hierattn ablate "$what" $budget --recipe quicktest --data "$out/prepared" $how \
     --runs "$out/runs/ablate-$what" --out "$out/ablation-$what"
 done
-say "ablation: warmup (Table 4), from the weights just learnt, fold by fold"
-$hierattn ablate warmup $budget "transfer.checkpoint=$out/runs/hierattn_xs/fold-{fold}/best.safetensors" \
-  "transfer.frozen_epochs=$(((epochs + 1) / 4))" --recipe quicktest --data "$out/prepared" $how \
-  --variants "${WARMUP_VARIANTS:-on,off}" --runs "$out/runs/ablate-warmup" --out "$out/ablation-warmup"
+if [ "$epochs" -gt 1 ]; then # a warm-up needs an epoch before and one after
+  say "ablation: warmup (Table 4), from the weights just learnt, fold by fold"
+  $hierattn ablate warmup $budget "transfer.checkpoint=$out/runs/hierattn_xs/fold-{fold}/best.safetensors" \
+    "transfer.frozen_epochs=$(((epochs + 3) / 4))" --recipe quicktest --data "$out/prepared" $how \
+    --runs "$out/runs/ablate-warmup" --out "$out/ablation-warmup"
+fi
 say "ablation: balance (Fig. 9), on the same untouched folds"
 $hierattn ablate balance "optimiser.epochs=$epochs" "data.epoch_images=$epoch_images" optimiser.warmup_epochs=0 \
   --recipe quicktest --data "$out/prepared" --target "$target" $how \

@@ -45,7 +45,7 @@ def golden_checkpoint() -> Checkpoint:
         fan_in = values[0].numel() if values.ndim > 1 else 1
         if values.ndim > 1:
             wave = wave * (3 / fan_in) ** 0.5
-        elif name.endswith(("running_var", "norm.weight")) or "norm" in name and name.endswith("weight"):
+        elif name.endswith(("running_var", "norm.weight")) or ("norm" in name and name.endswith("weight")):
             wave = 1 + 0.2 * wave
         else:
             wave = 0.1 * wave

@@ -1,4 +1,4 @@
-"""Golden images: Pillow, ONNX Runtime and PyTorch give what the committed files say; other runtimes read the same ones."""
+"""Golden images: Pillow, ONNX Runtime and PyTorch give what the files say; other runtimes read them too."""
 
 from __future__ import annotations
 

@@ -155,6 +155,22 @@ def test_a_weight_counts_as_so_many_copies():
         same(stacked[row], metrics.auc_per_class(labels[copies], probabilities[copies]))
 
 
+def test_weighted_operating_points_are_those_of_copies():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        positive, scores = rng.random(40) < 0.4, np.round(rng.random(40), 1)
+        weights = rng.integers(0, 3, (3, 40))
+        for figure, wished in (
+            (metrics.sensitivity_at_specificity, 0.95),
+            (metrics.specificity_at_sensitivity, 0.95),
+            (metrics.partial_auc, 0.8),
+        ):
+            stacked = figure(positive, scores, wished, weights)
+            for row in range(3):
+                copies = np.repeat(np.arange(40), weights[row])
+                same(stacked[row], figure(positive[copies], scores[copies], wished))
+
+
 def test_malignant_auc_counts_cancer_and_not_actinic_keratosis():
     classes = ("ACK", "BCC", "NV")
     labels = np.array([0, 1, 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +123,19 @@ def test_advice_follows_the_bundles_threshold(tmp_path, photo):
     assert calibrated(photo).advice.calibrated
     assert not bare(photo).advice.calibrated
     assert "not calibrated" in bare(photo).model
+
+
+def test_a_photo_unlike_the_training_images_is_to_be_retaken(tmp_path, photo):
+    model = small_graph()
+    model.graph.node.append(helper.make_node("Identity", ["risk"], ["novelty"]))  # any number will do
+    model.graph.output.append(helper.make_tensor_value_info("novelty", onnx.TensorProto.FLOAT, ["N"]))
+    value = Predictor.load(write_small_bundle(tmp_path / "s.onnx"))(photo).risk
+    for threshold, level in ((value * 1.01, "other"), (value * 0.99, "retake")):
+        bundle = replace(BUNDLE, novelty={"threshold": threshold})
+        found = Predictor.load(write_model(tmp_path / "n.onnx", model, bundle.to_metadata()))(photo)
+        assert (found.advice.level == "retake") == (level == "retake")
+        assert ("unlike" in found.quality.problems) == (level == "retake")
+        assert found.quality.values["novelty"] == pytest.approx(value)
 
 
 def test_unfit_photo_is_to_be_retaken(predictor):

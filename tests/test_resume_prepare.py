@@ -1,4 +1,4 @@
-"""Killed anywhere (kill -9, not an exception), prepare goes on and ends with the bytes of a run that was never stopped."""
+"""Killed anywhere (kill -9, no exception), prepare goes on and ends with the bytes of a run that was never stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hierattn.data.prepare import prepare
 from hierattn.errors import UsageError
 from tiny_sets import isic_set
 
-OPTIONS = {"size": 64, "folds": 3, "colour_constancy": "grey_world"}
+OPTIONS: dict[str, object] = {"size": 64, "folds": 3, "colour_constancy": "grey_world"}
 
 # Forks a process a kill: importing everything once, and prepare many times. A child kills itself at one call of one of
 # the named functions, before or after it, or is killed by its parent at some moment.
@@ -83,6 +83,12 @@ def job(
         "source": str(source), "out": str(out), "options": OPTIONS, "where": where, "at": at, "after": after,
         "overwrite": False, **more,
     }  # fmt: skip
+
+
+def progress_of(source: Path, out: Path, options: dict[str, object]) -> list[tuple[int, int]]:
+    seen: list[tuple[int, int]] = []
+    prepare(source, out, progress=lambda *done: seen.append(done), **options)  # type: ignore[arg-type]
+    return seen
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -155,9 +161,7 @@ def test_killed_at_moments_of_the_clock(source: Path, whole: dict[str, bytes]) -
 
 def test_what_was_done_is_not_done_again(source: Path, tmp_path: Path) -> None:
     drive([job(source, tmp_path / "out", "prepare.write_manifest", 1)])
-    seen: list[tuple[int, int]] = []
-    prepare(source, tmp_path / "out", progress=lambda *done: seen.append(done), **OPTIONS)  # type: ignore[arg-type]
-    assert seen == [(23, 23)]
+    assert progress_of(source, tmp_path / "out", OPTIONS) == [(23, 23)]
 
 
 @pytest.mark.parametrize("at", [1, 2])
@@ -208,9 +212,7 @@ def test_another_setting_or_source_starts_anew(source: Path, tmp_path: Path) -> 
     for change in ({"size": 48}, {"colour_constancy": "max_rgb"}):
         out = tmp_path / f"out-{'-'.join(change)}"
         drive([job(folder, out, "Writer.append", 10)])
-        seen: list[tuple[int, int]] = []
-        prepare(folder, out, progress=lambda *done: seen.append(done), **{**OPTIONS, **change})  # type: ignore[arg-type]
-        assert seen[0] == (1, 16)
+        assert progress_of(folder, out, {**OPTIONS, **change})[0] == (1, 16)
     drive([job(folder, tmp_path / "out", "Writer.append", 10)])
     image = folder / "ISIC_2019_Training_Input" / "ISIC_0000002.jpg"
     with Image.open(folder / "ISIC_2019_Training_Input" / "ISIC_0000003.jpg") as other:

@@ -58,9 +58,7 @@ def test_the_largest_gap_is_found_and_never_among_the_few_or_the_unknown():
 
 def test_ten_photographs_of_one_lesion_are_too_few():
     some = table(images=80)
-    one = Predictions(
-        some.images, some.classes, some.probabilities, some.labels, some.folds, ("a",) * 40 + ("b",) * 40
-    )
+    one = Predictions(some.images, some.classes, some.probabilities, some.labels, some.folds, ("a",) * 40 + ("b",) * 40)
     found = by_subgroups(one, cases_of(one, sex=["female"] * 40 + ["male"] * 40), resamples=100)
     assert all(row["too_few"] and row["groups"] == 1 for row in found["attributes"]["sex"])
     assert found["largest_gap"] is None

@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright")
 pytest.importorskip("uvicorn")
+
+from playwright import sync_api as playwright
 
 from hierattn.data.synthetic import render_lesion
 from hierattn.deploy.predictor import Predictor
@@ -322,9 +324,10 @@ def test_pages_have_no_accessibility_violations(open_app, golden, scheme, name, 
 
     check()
     answer(page, golden[0])
+    page.locator("#answer").evaluate("heading => heading.scrollIntoView()")
+    keep_picture(page, f"{name}-{scheme}-answer")
     page.get_by_role("button", name="Show what spoke for it").click()
     check()
-    keep_picture(page, f"{name}-{scheme}-answer")
     for link in ("History", "About"):
         page.get_by_role("link", name=link).click()
         page.wait_for_timeout(200)

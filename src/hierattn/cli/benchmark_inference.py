@@ -95,7 +95,9 @@ def _numbers(text: str, what: str) -> list[int]:
 
     parts = _listed(text)
     if not parts or not all(part.isdigit() and 1 <= int(part) <= 1024 for part in parts):
-        raise UsageError(f"--{what} {text!r}: wanted whole numbers from 1 to 1024, with commas between; 1,2 for instance")
+        raise UsageError(
+            f"--{what} {text!r}: wanted whole numbers from 1 to 1024, with commas between; 1,2 for instance"
+        )
     return [int(part) for part in parts]
 
 
@@ -137,7 +139,7 @@ def _measure(console: Console, contenders: list[Contender], threads: int, batch:
         times = np.asarray(taken[f"{one.way}|{one.model}"]) / batch
         ratio = None if reference is None else float(np.median(times / (np.asarray(reference) / batch)))
         median, p95 = float(np.median(times)), float(np.percentile(times, 95))
-        rows.append(Measured(one.model, one.way, threads, batch, median, p95, ratio, one.bytes, None))
+        rows.append(Measured(one.model, one.way, threads, batch, median, p95, ratio, one.size, None))
     return rows
 
 
@@ -178,5 +180,11 @@ def _print_json(rows: list[Measured], size: int, rounds: int) -> None:
     import torch
 
     versions = {"torch": torch.__version__, "onnxruntime": onnxruntime.__version__, "machine": platform.machine()}
-    facts = {"size": size, "rounds": rounds, **versions, "reference": list(REFERENCE), "rows": [asdict(r) for r in rows]}
+    facts = {
+        "size": size,
+        "rounds": rounds,
+        **versions,
+        "reference": list(REFERENCE),
+        "rows": [asdict(r) for r in rows],
+    }
     typer.echo(json.dumps(facts, indent=2))

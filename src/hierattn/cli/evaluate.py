@@ -199,7 +199,7 @@ def _whom(report: Mapping[str, Any]) -> list[str]:
         worst = max(flips, key=lambda title: flips[title]["advice_flips"]["value"] or flips[title]["answer_flips"])
         advice, answer = flips[worst]["advice_flips"]["value"], flips[worst]["answer_flips"]
         lines.append(
-            f"Another photograph of the same lesion: {worst.lower()} flips most, the advice in {percent(advice)} and the "
-            f"answer in {percent(answer)}."
+            f"Another photograph of the same lesion: {worst.lower()} flips most, the advice in {percent(advice)} and "
+            f"the answer in {percent(answer)}."
         )
     return lines

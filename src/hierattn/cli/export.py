@@ -69,9 +69,10 @@ def _lines(exported: Exported) -> list[str]:
     lines = [f"{export.path}: {export.size / 1e6:.2f} MB, {nodes} nodes, {export.bundle.model}"]
     cost = export.bundle.precision
     if cost:
+        now, before = cost["balanced_accuracy"], cost["balanced_accuracy_float32"]
         lines.append(
-            f"{cost['name']}: balanced accuracy {cost['balanced_accuracy']:.1%} on {cost['images']} images that training "
-            f"never saw, in float32 {cost['balanced_accuracy_float32']:.1%}; {cost['agreement']:.1%} keep their answer"
+            f"{cost['name']}: balanced accuracy {now:.1%}, in float32 {before:.1%}, on {cost['images']} images that "
+            f"training never saw; {cost['agreement']:.1%} keep their answer"
         )
         if cost.get("kept_in_float32"):
             lines.append(f"{len(cost['kept_in_float32'])} sensitive layers stay in float32, {cost['layers']} do not")

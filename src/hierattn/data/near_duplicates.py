@@ -43,6 +43,7 @@ LEAST_LOW_LIKENESS = 0.6
 """Its lower quartile."""
 _TABLES = 32
 _MOST_IN_BUCKET = 64
+_ALL_PAIRS = 512  # images up to which every pair is compared: quicker than tables, and misses none
 _AT_ONCE = 1 << 16  # products in memory at once
 _SIDE = 96  # pixels a side, at which two photographs are laid over one another
 _FIELDS = 6  # fields a side
@@ -176,20 +177,29 @@ class _Tables:
 
     def look_up(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the table, rows of ``queries``, cosines: of all that are close, but for a row with itself."""
-        found = np.sort(np.concatenate([self._matches(*column) for column in enumerate(self._hash(queries).T)]))
-        found = found[np.diff(found, prepend=-1) > 0]
-        rows, columns = np.divmod(found, len(queries))
-        keep = rows != columns
-        rows, columns = rows[keep], columns[keep]
-        cosines = np.zeros(len(rows))
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
+        if len(self._prints) <= _ALL_PAIRS:
+            rows, columns = (found.ravel() for found in np.indices((len(self._prints), len(queries))))
+            products = (self._prints.astype(np.float32) @ queries.T.astype(np.float32)).ravel().astype(np.float64)
+        else:
+            rows, columns = self._in_one_bucket(queries)
+            products = self._products(rows, queries, columns)
+        cosines = products / np.maximum(self._lengths[rows] * lengths[columns], 1.0)
+        close = (cosines >= LEAST_COSINE) & (rows != columns)
+        return rows[close], columns[close], cosines[close]
+
+    def _products(self, rows: np.ndarray, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        products = np.zeros(len(rows))
         for start in range(0, len(rows), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            products = self._prints[rows[part]].astype(np.int32) * queries[columns[part]]
-            cosines[part] = products.sum(axis=1)
-        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        cosines /= np.maximum(self._lengths[rows] * lengths[columns], 1.0)
-        close = cosines >= LEAST_COSINE
-        return rows[close], columns[close], cosines[close]
+            products[part] = (self._prints[rows[part]].astype(np.int32) * queries[columns[part]]).sum(axis=1)
+        return products
+
+    def _in_one_bucket(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the table and of ``queries`` that share a bucket in some table, each pair once."""
+        found = np.sort(np.concatenate([self._matches(*column) for column in enumerate(self._hash(queries).T)]))
+        rows, columns = np.divmod(found[np.diff(found, prepend=-1) > 0], len(queries))
+        return rows, columns
 
     def _matches(self, table: int, keys: np.ndarray) -> np.ndarray:
         """``row * queries + query`` of all in the same bucket of a table, at most 64 of a bucket."""

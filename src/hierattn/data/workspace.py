@@ -45,9 +45,11 @@ def check_out(out: Path) -> None:
 
 
 def recover(out: Path) -> None:
-    """Finish or undo a replacement of ``out`` that was killed between its renames."""
+    """Finish or undo what a kill left of a replacement of ``out``, or of its last moment."""
     out = final_folder(out)
     former = _former(out)
+    if out.is_dir() and not _part(out).exists():
+        _journal(out).unlink(missing_ok=True)
     if former.is_dir():
         if out.exists():
             shutil.rmtree(former, ignore_errors=True)
@@ -69,8 +71,7 @@ def workspace(out: Path, expected_bytes: int) -> Iterator[Workspace]:
         Where another process is making the same folder.
     """
     out = final_folder(out)
-    folder = out.with_name(f".{out.name}.part")
-    journal_path = out.with_name(f".{out.name}.part.journal")
+    folder, journal_path = _part(out), _journal(out)
     ours = False
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +139,14 @@ def _put_in_place(folder: Path, out: Path) -> None:
         former.rename(out)
         raise
     shutil.rmtree(former, ignore_errors=True)
+
+
+def _part(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part")
+
+
+def _journal(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part.journal")
 
 
 def _former(out: Path) -> Path:

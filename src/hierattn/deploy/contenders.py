@@ -58,8 +58,8 @@ class Contender:
     ----------
     model, way
         Its name, and one of :data:`WAYS`.
-    bytes
-        Of its file; of its weights in PyTorch.
+    size
+        Bytes of its file; of its weights in PyTorch.
     content
         The file; empty in PyTorch.
     make
@@ -68,7 +68,7 @@ class Contender:
 
     model: str
     way: str
-    bytes: int
+    size: int
     content: bytes
     make: Make
 
@@ -105,7 +105,7 @@ def _bundle(model: nn.Module, size: int, way: str) -> onnx.ModelProto:
     from hierattn.deploy.quantise_static import quantise
 
     images = np.random.default_rng(_SEED).integers(0, 256, (_CALIBRATION_IMAGES, size, size, 3), dtype=np.uint8)
-    return quantise(graph, images, lambda candidate: (1.0, 0.0)).model  # random weights: no answer to keep
+    return quantise(graph, images, lambda _: (1.0, 0.0)).model  # random weights: no answer to keep
 
 
 def _plain_export(model: nn.Module, size: int) -> bytes:
@@ -131,14 +131,15 @@ def _executorch(name: str, model: nn.Module, size: int) -> Contender:
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
     content, _ = lower(network, torch.zeros(1, size, size, 3, dtype=torch.uint8))
 
-    def make(threads: int, batch: int) -> Step:
+    def make(_: int, batch: int) -> Step:
         from executorch.runtime import Runtime
 
         program = Runtime.get().load_program(content)
         method = program.load_method("forward")
         images = torch.from_numpy(_bytes_of(1, size))
 
-        def step(kept: object = program) -> object:  # a method does not keep its program alive
+        def step() -> object:
+            assert program.method_names  # a method does not keep its program alive: this reference does
             return [method.execute([images]) for _ in range(batch)]  # a program takes one image
 
         return step

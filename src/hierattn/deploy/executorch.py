@@ -132,8 +132,9 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
     bundle = Bundle.from_metadata(metadata, name)
     names = output_names(bundle)
 
-    def answer(image: np.ndarray, kept: object = program) -> dict[str, np.ndarray]:
-        # A method reads its program's memory and does not keep it alive: without ``kept`` the process would crash.
+    def answer(image: np.ndarray) -> dict[str, np.ndarray]:
+        # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
+        assert FORWARD in program.method_names
         resized = torch.from_numpy(np.array(bundle.image_spec.resize(image)[None]))
         found = method.execute([resized])
         return {key: value.clone().numpy() for key, value in zip(names, found, strict=True)}

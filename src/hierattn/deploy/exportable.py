@@ -264,7 +264,7 @@ class PlainTransformer(nn.Module):
 
 
 def with_plain_transformers(model: nn.Module) -> nn.Module:
-    """A copy of ``model`` with every :class:`~hierattn.models.transformer.SmallScaleTransformer` written out plainly."""
+    """A copy of ``model``, every :class:`~hierattn.models.transformer.SmallScaleTransformer` written out plainly."""
     model = deepcopy(model)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

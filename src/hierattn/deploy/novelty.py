@@ -7,9 +7,9 @@ the training images every class has a mean m_c, and all share one covariance S (
 
 About 1 is usual. From the threshold on, which the inner fold sets, the advice is to take another photograph.
 
-Two rivals were measured on rendered lesions against drawings and everyday photographs (docs/lab-notes.md): the energy of
-the logits told them apart worse than a coin does, and the features before the classifier no better than these for four
-times the room. What this cannot tell is skin without a lesion.
+Two rivals were measured on rendered lesions against drawings and everyday photographs (docs/lab-notes.md): the energy
+of the logits told them apart worse than a coin does, and the features before the classifier no better than these for
+four times the room. What this cannot tell is skin without a lesion.
 
 References
 ----------

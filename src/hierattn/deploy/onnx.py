@@ -207,7 +207,7 @@ def publish(
     images: Sequence[np.ndarray] | None = None,
     bounds: Bounds = EXACT,
 ) -> Export:
-    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name the file."""
+    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name it."""
     import onnx
 
     onnx.helper.set_model_props(proto, wrapped.bundle.to_metadata())

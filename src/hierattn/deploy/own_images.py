@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from hierattn.data.folds import split
-from hierattn.data.packed import PackedSet
 from hierattn.errors import DataError, HierAttnError, UsageError
 from hierattn.evaluation.predict import TrainedRun
 
@@ -73,7 +72,9 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
         Where the set is missing or another.
     """
     if not run.is_dir():
-        raise UsageError(f"{run} is no run folder: wanted the folder that 'hierattn train' left, which names its images")
+        raise UsageError(
+            f"{run} is no run folder: wanted the folder that 'hierattn train' left, which names its images"
+        )
     trained = TrainedRun.open(run)
     packed = trained.open_own_set(prepared)
     classes, spec = trained.checkpoint.classes, trained.checkpoint.image_spec

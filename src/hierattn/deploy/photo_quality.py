@@ -92,7 +92,7 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
 
 
 def with_novelty(quality: PhotoQuality, novelty: float, threshold: float) -> PhotoQuality:
-    """The same judgement with the network's own: from ``threshold`` on, the photograph is unlike all that it learnt from.
+    """The same judgement with the network's own: from ``threshold`` on, the photo is unlike all that it learnt from.
 
     >>> with_novelty(PhotoQuality(ok=True), 3.0, 1.5).problems
     ('unlike',)

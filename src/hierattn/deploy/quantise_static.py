@@ -92,7 +92,7 @@ def _most_sensitive_first(model: ModelProto, ranges: Any, candidates: Sequence[s
 def _ranges(model: ModelProto, images: np.ndarray) -> Any:
     from onnxruntime.quantization.calibrate import CalibrationDataReader, CalibrationMethod, create_calibrator
 
-    class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    class _Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self.rest = iter(images[start : start + 16] for start in range(0, len(images), 16))
 

@@ -141,4 +141,3 @@ def measure_loss(
         cost["sensitivity"] = float(np.mean(after.risk[positive] >= threshold))
         cost["sensitivity_float32"] = float(np.mean(before.risk[positive] >= threshold))
     return cost
-

@@ -46,7 +46,7 @@ class Timing:
     rate
         Multiply-adds a second in the fastest round.
     of_limit
-        ``rate`` over what one large matrix product reaches on the same device in the same run.
+        ``rate`` over what one large matrix product reaches in the same runtime and run.
     ratio
         Median over the rounds of this time over the baseline's in the same round and way; None without a baseline.
     """
