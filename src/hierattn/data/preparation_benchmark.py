@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -226,35 +224,32 @@ def measure_balance(prepared: Path, out: Path, images: int, options: Sequence[st
     """
     command = [sys.executable, "-m", "hierattn", "balance", str(prepared), str(out), "--json", *options]
     began = time.perf_counter()
-    with _process(command) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        answer, complaint = child.stdout.read(), child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        last = (complaint.strip().splitlines() or ["no word"])[-1]
-        raise DataError(f"hierattn balance failed with {child.returncode} ({last}): run it by hand to see more")
+    ended = subprocess.run([sys.executable, "-c", _LAUNCHER, *command], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    *complaint, usage = ended.stderr.strip().splitlines() or [""]
+    if ended.returncode:
+        last = complaint[-1] if complaint else "no word"
+        raise DataError(f"hierattn balance failed with {ended.returncode} ({last}): run it by hand to see more")
+    cpu_seconds, peak = json.loads(usage)
     return WholeCost(
         images=images,
-        seconds=time.perf_counter() - began,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_mb=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,
-        steps=json.loads(answer)["seconds"],
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        peak_mb=peak * (1 if sys.platform == "darwin" else 1024) / 1e6,
+        steps=json.loads(ended.stdout)["seconds"],
     )
 
 
-@contextmanager
-def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-        for stream in (child.stdout, child.stderr):
-            if stream is not None:
-                stream.close()
+# A process between: the system counts as a child's peak what its parent held when it was started, and whoever measures
+# may hold much more than what is measured.
+_LAUNCHER = """
+import json, os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(child.pid, 0)
+child.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([usage.ru_utime + usage.ru_stime, usage.ru_maxrss]), file=sys.stderr)
+sys.exit(abs(child.returncode))
+"""
 
 
 def to_dict(steps: Sequence[StepCost], wholes: Sequence[WholeCost], setting: Mapping[str, Any]) -> dict[str, Any]:
