@@ -22,7 +22,7 @@ from hierattn.deploy.onnx import Export, export_onnx, export_run
 from hierattn.deploy.parity import LOSSY, check_parity, parity_images
 from hierattn.deploy.predictor import Predictor
 from hierattn.errors import CheckpointError, ParityError, UsageError
-from hierattn.evaluation.calibration import Calibration, OperatingPoint, write_calibration
+from hierattn.evaluation.calibration import Calibration, OperatingPoint, calibrate, write_calibration
 from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES
 from hierattn.models import create_model
@@ -208,3 +208,19 @@ def test_other_endings_are_refused(tmp_path):
 def test_folder_without_a_checkpoint_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"best\.safetensors"):
         export_run(tmp_path, tmp_path / "model.onnx")
+
+
+def test_a_bias_a_class_is_in_the_graph_as_evaluation_adds_it(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    checkpoint = make_checkpoint()
+    save_checkpoint(tmp_path / "best.safetensors", checkpoint)
+    bias = (0.5, -1.0, 0.0, 0.25, 1.5, -0.75, 0.0, -0.5)
+    calibration = Calibration(1.7, 0.25, 0.95, point(0.96), point(0.92), "the inner fold", class_bias=bias)
+    write_calibration(tmp_path / "evaluation" / "calibration.json", calibration)
+    export_run(tmp_path, tmp_path / "biased.onnx", heatmap=False)
+    photo = render_lesion("MEL", np.random.default_rng(6), SIZE).image
+    with torch.no_grad():
+        plain = checkpoint.build()(torch.from_numpy(checkpoint.image_spec.scale(photo[None]))).softmax(1).numpy()
+    answer = onnxruntime.InferenceSession(tmp_path / "biased.onnx").run(["probabilities"], {"image": photo[None]})[0]
+    np.testing.assert_allclose(answer, calibrate(plain, 1.7, bias), atol=1e-5)
+    assert np.abs(answer - calibrate(plain, 1.7)).max() > 0.01

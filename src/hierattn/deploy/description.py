@@ -10,7 +10,7 @@ from typing import Any
 import hierattn
 from hierattn.deploy.bundle import Bundle
 from hierattn.deploy.triage import TriageSettings
-from hierattn.errors import BundleError, UsageError
+from hierattn.errors import BundleError
 from hierattn.evaluation.calibration import Calibration, read_calibration, to_json, undefined_as_none
 from hierattn.lesions import TRIAGE_GROUP
 from hierattn.models.checkpoint import Checkpoint
@@ -85,13 +85,7 @@ def find_calibration(evaluation: Path | None) -> Calibration | None:
     """
     if evaluation is None or not (evaluation / CALIBRATION).is_file():
         return None
-    calibration = read_calibration(evaluation / CALIBRATION)
-    if calibration.class_bias:  # the graph divides the logits and adds nothing: the threshold would not be this one's
-        raise UsageError(
-            f"{evaluation / CALIBRATION} has a bias a class, which bundles cannot carry yet: evaluate without "
-            "--class-bias, then export"
-        )
-    return calibration
+    return read_calibration(evaluation / CALIBRATION)
 
 
 def find_report(evaluation: Path | None) -> dict[str, Any]:

@@ -48,6 +48,10 @@ PHOTO_TOLERANCE = 0.02
 HEATMAP_TOLERANCE = 1e-3
 """Largest difference of a heat map, over its largest absolute value; and of the novelty, over itself."""
 
+LEAST_RANGE = 1e-3
+"""What a heat map's range counts for at least: the map of a hardly trained network, divided by a temperature of 50, is
+little more than float32's noise."""
+
 PHOTO_SIZES: tuple[tuple[int, int], ...] = ((150, 200), (333, 257), (255, 256), (700, 1000))
 """Height and width of the photographs: enlarged, next to the network's size, reduced."""
 
@@ -269,7 +273,7 @@ def _largest_relative(found: Mapping[str, np.ndarray], wrapped: CalibratedNetwor
 
 
 def _relative(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), 1e-6))
+    return float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), LEAST_RANGE))
 
 
 def _largest_difference(pairs: list[_Pair]) -> float:
