@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hierattn.cli.benchmark import app
+from hierattn.deploy.contenders import Contender, peak_memory
 from hierattn.errors import UsageError
+from small_bundles import small_graph
 
 SMALL = ["inference", "--size", "64", "--rounds", "2", "--threads", "1", "--batch", "1,2"]
 
@@ -31,3 +34,12 @@ def test_rows_hold_every_contender_and_setting():
 def test_bad_use_is_said(arguments, said):
     with pytest.raises(UsageError, match=said):
         CliRunner().invoke(app, [*SMALL, "hierattn_xs", "--ways", "pytorch", *arguments], catch_exceptions=False)
+
+
+def test_memory_is_the_graphs_own_however_much_the_measuring_process_holds():
+    held = np.ones(60_000_000)  # 480 MB, which the system would count as the child's peak
+    content = small_graph().SerializeToString()
+    found = peak_memory(Contender("small", "bundle", len(content), content, make=None), 64)
+    assert found is not None
+    assert 0 < found < 200e6
+    assert held.nbytes > 2 * found

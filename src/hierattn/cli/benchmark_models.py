@@ -191,7 +191,8 @@ def _profile(console: Console, names: list[str], images: Tensor, rounds: int, th
 def _print_columns(console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
 
-    table = Table(title=title, box=None, header_style="bold", title_justify="left")
+    table = Table(box=None, header_style="bold")
+    console.print(f"[italic]{title}[/]", soft_wrap=True)  # a title over a table would wrap at its width
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left", no_wrap=index == 0)
     for row in rows:
