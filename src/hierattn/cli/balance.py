@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +83,7 @@ def run(
 
     from rich.console import Console
 
+    from hierattn.cli.step_bars import step_bars
     from hierattn.data.balance import balance
     from hierattn.data.balance_options import BalanceOptions
     from hierattn.data.engines import Engine
@@ -92,7 +91,7 @@ def run(
 
     way, wanted = _choice(variant, under_sampling, target)
     console = Console(stderr=json)
-    with _progress(console, quiet=json) as progress:
+    with step_bars(console, quiet=json) as progress:
         options = BalanceOptions(
             target=wanted,
             protocol=cast(Protocol, protocol),  # balance refuses unknown ones
@@ -158,27 +157,6 @@ def _given_features(
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{feature} is no array ({error}): wanted a .npy file of floats, (images, columns)") from None
     return np.asarray(features)
-
-
-@contextmanager
-def _progress(console: Console, quiet: bool) -> Iterator[Progress | None]:
-    """A bar for each step; none where a program reads the output."""
-    if quiet:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    tasks: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-
-        def advance(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
-
-        yield advance
 
 
 def _show(console: Console, report: BalanceReport) -> None:

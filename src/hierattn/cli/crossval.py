@@ -56,7 +56,7 @@ def run(
         changes.append(f"data.prepared={data}")
     chosen = Recipe.load(find_recipe(recipe), changes)
     console = Console(stderr=as_json)
-    with _FoldBars(console, chosen.optimiser.epochs) as bars:
+    with FoldBars(console, chosen.optimiser.epochs) as bars:
         result = cross_validate(
             chosen,
             out or Path("runs") / chosen.name,
@@ -107,7 +107,7 @@ def _engine(name: str) -> Literal["local", "ray"]:
     raise UsageError(f"--engine {name!r}: wanted local or ray")
 
 
-class _FoldBars:
+class FoldBars:
     """A bar a fold, in epochs."""
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -124,7 +124,7 @@ class _FoldBars:
             console=console,
         )
 
-    def __enter__(self) -> _FoldBars:
+    def __enter__(self) -> FoldBars:
         self.progress.start()
         return self
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
-
-    from hierattn.evaluation.predict import Progress
 
 
 def run(
@@ -70,10 +66,11 @@ def run(
     """
     from rich.console import Console
 
+    from hierattn.cli.step_bars import step_bars
     from hierattn.evaluation.evaluate import evaluate
 
     console = Console(stderr=as_json)
-    with _progress(console, quiet=as_json) as progress:
+    with step_bars(console, quiet=as_json) as progress:
         result = evaluate(
             run_folder,
             prepared=data,
@@ -95,27 +92,6 @@ def run(
     for line in _sentences(result.report):
         console.print(line, soft_wrap=True)
     console.print(f"Report: [bold]{result.folder / 'report.html'}[/]", soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _progress(console: Console, quiet: bool) -> Iterator[Progress | None]:
-    """A bar for each fold; none where a program reads the output."""
-    if quiet:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    tasks: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-
-        def advance(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done)
-
-        yield advance
 
 
 def _share(value: float | None) -> str:

@@ -45,11 +45,11 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
     TrainingError
         Where not every fold was finished; the same command continues.
     """
-    from hierattn.cli.crossval import _FoldBars
+    from hierattn.cli.crossval import FoldBars
     from hierattn.errors import TrainingError
     from hierattn.training.cross_validate import cross_validate
 
-    with _FoldBars(console, recipe.optimiser.epochs) as bars:
+    with FoldBars(console, recipe.optimiser.epochs) as bars:
         result = cross_validate(
             recipe, out, folds=how.folds, jobs=how.jobs, device=how.device, threads=how.threads, listener=bars
         )

@@ -15,11 +15,8 @@ Weights are random: speed does not depend on them. The image has the network's s
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +27,7 @@ from torch import nn
 
 from hierattn.deploy.bundle import INPUT
 from hierattn.deploy.exportable import CalibratedNetwork
+from hierattn.deploy.held_back import warnings_held_back
 from hierattn.deploy.onnx import OPSET, build_graph
 from hierattn.deploy.predictor import open_session
 from hierattn.errors import UsageError, require
@@ -110,7 +108,7 @@ def _bundle(model: nn.Module, size: int, way: str) -> onnx.ModelProto:
 
 def _plain_export(model: nn.Module, size: int) -> bytes:
     require("onnxscript", "train")
-    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, warnings_held_back(), torch.no_grad():
         path = Path(folder) / "plain.onnx"
         torch.onnx.export(
             model,
@@ -171,18 +169,6 @@ def _bytes_of(batch: int, size: int) -> np.ndarray:
 
 def _floats_of(batch: int, size: int) -> np.ndarray:
     return np.ascontiguousarray(_bytes_of(batch, size).transpose(0, 3, 1, 2).astype(np.float32) / 255)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 PEAK = """

@@ -9,12 +9,9 @@ bundle's keys and values as one JSON text.
 from __future__ import annotations
 
 import json
-import logging
 import os
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ import numpy as np
 import torch
 
 from hierattn.deploy.bundle import MAX_BYTES, Bundle
+from hierattn.deploy.held_back import warnings_held_back
 from hierattn.deploy.onnx import Export, check_suffix
 from hierattn.deploy.parity import EXACT, Answer, Bounds, compare, or_remove
 from hierattn.deploy.wrapped import Wrapped
@@ -87,7 +85,7 @@ def lower(
 ) -> tuple[bytes, Counter[str]]:
     """Any network of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes."""
     require("executorch", "mobile")
-    with _quiet(), torch.no_grad():
+    with warnings_held_back(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -119,7 +117,7 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
     """
     content, name = _read(path), str(path)
     require("executorch", "mobile")
-    with _quiet():
+    with warnings_held_back():
         from executorch.runtime import Runtime, Verification
 
         try:
@@ -159,16 +157,3 @@ def _read(path: Path) -> bytes:
     if content[4:8] != b"ET12":
         raise BundleError(f"{path} is no ExecuTorch program: wanted a .pte file from 'hierattn export'")
     return content
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back the compiler's warnings and log lines about its own insides; what fails, raises."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -7,10 +7,8 @@ processors without VNNI add two products in 16 bits, and 8 would overflow there 
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import onnx
 from onnx import ModelProto
 
 from hierattn.deploy.bundle import INPUT
+from hierattn.deploy.held_back import log_lines_held_back
 from hierattn.deploy.quantise import large_weights, store_as_int8
 
 WANTED_AGREEMENT = 0.995
@@ -100,7 +99,7 @@ def _ranges(model: ModelProto, images: np.ndarray) -> Any:
             batch = next(self.rest, None)
             return None if batch is None else {INPUT: batch}
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, log_lines_held_back():
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         calibrator = create_calibrator(
@@ -121,7 +120,7 @@ def _quantised(model: ModelProto, ranges: Any, nodes: Sequence[str]) -> ModelPro
     copy.CopyFrom(model)
     if not nodes:
         return copy
-    with _quiet():
+    with log_lines_held_back():
         quantiser = QDQQuantizer(
             onnx.shape_inference.infer_shapes(copy),
             per_channel=True,
@@ -150,14 +149,3 @@ def _tidy(result: ModelProto, model: ModelProto) -> None:
     result.producer_name, result.producer_version = model.producer_name, model.producer_version
     result.ir_version = model.ir_version
     del result.graph.value_info[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back the quantiser's advice on preprocessing, which build_graph has done."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
