@@ -1,6 +1,8 @@
 # The service with the web app: docs/service.md. Build from a clone:
 #   docker build -t hierattn .
-#   docker run --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 -v "$PWD/model.onnx:/model.onnx:ro" hierattn
+#   docker run --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 hierattn
+# With a bundle of your own in place of the released ones: add
+#   -v "$PWD/model.onnx:/model.onnx:ro" -e HIERATTN_MODEL=/model.onnx
 FROM node:22-slim AS web
 WORKDIR /app
 COPY apps/web/package.json apps/web/package-lock.json ./
@@ -20,7 +22,6 @@ COPY constraints.txt /tmp/wheel/
 RUN pip install --no-cache-dir -c /tmp/wheel/constraints.txt "$(ls /tmp/wheel/*.whl)[serve]" && rm -r /tmp/wheel \
  && useradd --system --no-create-home hierattn
 USER hierattn
-ENV HIERATTN_MODEL=/model.onnx
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
 STOPSIGNAL SIGTERM

@@ -1,18 +1,24 @@
-"""Recall and false joins of near-duplicate detection: python benchmarks/near_duplicates.py rendered|FOLDER [count]"""
+"""Recall and false joins of near-duplicate detection, with or without a network's eyes:
+
+python benchmarks/near_duplicates.py rendered|FOLDER [--count 120] [--embedding WEIGHTS]
+
+Every second photograph is counted by itself: what is chosen on one half (how many neighbours, say) is judged on the
+other.
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from hierattn.data.comparison_picture import comparison_picture
 from hierattn.data.fingerprints import turn
 from hierattn.data.near_duplicates import find_near_duplicates
 from hierattn.data.synthetic import render_lesion
-from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES
 from hierattn.photograph import read_photograph
 
@@ -31,6 +37,22 @@ def crop(image: np.ndarray, least: float) -> np.ndarray:
     top = GENERATOR.integers(0, image.shape[0] - height + 1)
     left = GENERATOR.integers(0, image.shape[1] - width + 1)
     return image[top : top + height, left : left + width]
+
+
+def cut(image: np.ndarray, share: float) -> np.ndarray:
+    """A window of just that share of each side."""
+    height, width = (round(side * share) for side in image.shape[:2])
+    top = GENERATOR.integers(0, image.shape[0] - height + 1)
+    left = GENERATOR.integers(0, image.shape[1] - width + 1)
+    return image[top : top + height, left : left + width]
+
+
+def rotated(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Turned by that angle to either side, and the middle 80 % of it: no corner is empty."""
+    angle = float(GENERATOR.choice([-degrees, degrees]))
+    whole = np.asarray(Image.fromarray(np.ascontiguousarray(image)).rotate(angle, Image.Resampling.BICUBIC))
+    top, left = (round(side * 0.1) for side in image.shape[:2])
+    return whole[top : image.shape[0] - top, left : image.shape[1] - left]
 
 
 def half(image: np.ndarray) -> np.ndarray:
@@ -56,26 +78,39 @@ CHANGES = {
     "cropped to 90 % or more": lambda image: crop(image, 0.9),
     "other colours": tint,
     "all of these": everything,
+    "cropped to 80 %": lambda image: cut(image, 0.8),
+    "cropped to 70 %": lambda image: cut(image, 0.7),
+    "rotated by 15 degrees": lambda image: rotated(image, 15),
 }
 
 
-def main(source: str, count: int) -> None:
+def main(source: str, count: int, weights: Path | None) -> None:
     if source == "rendered":
         images = [render_lesion(CODES[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(count)]
     else:
         paths = sorted(path for path in Path(source).iterdir() if path.suffix == ".jpg")
         images = [read_photograph(paths[k]) for k in GENERATOR.choice(len(paths), count, replace=False)]
-    spec = ImageSpec(size=128)
     for name, change in CHANGES.items():
-        both = [spec.resize(np.ascontiguousarray(image)) for image in [*images, *map(change, images)]]
-        pairs = find_near_duplicates(np.stack(both), jobs=2)
-        found = sum(pair.other == pair.one + count for pair in pairs)
+        both = np.stack([comparison_picture(np.ascontiguousarray(image)) for image in [*images, *map(change, images)]])
+        embeddings = None
+        if weights is not None:
+            from hierattn.evaluation.embedding import embed_pictures
+
+            embeddings = embed_pictures(weights, both)
+        pairs = find_near_duplicates(both, embeddings=embeddings, jobs=2)
+        own = [pair.one for pair in pairs if pair.other == pair.one + count]
         others = {(pair.one % count, pair.other % count) for pair in pairs if pair.one % count != pair.other % count}
         print(
-            f"{name}: {found} of {count} found, {len({tuple(sorted(pair)) for pair in others})} other pairs joined",
+            f"{name}: {len(own)} of {count} found, {sum(one % 2 for one in own)} of the second half, "
+            f"{len({tuple(sorted(pair)) for pair in others})} other pairs joined",
             flush=True,
         )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 120)
+    reader = argparse.ArgumentParser(description=__doc__)
+    reader.add_argument("source", help="rendered, or a folder of photographs")
+    reader.add_argument("--count", type=int, default=120, help="photographs, and as many changed copies")
+    reader.add_argument("--embedding", type=Path, help="a run folder, a checkpoint, or MobileNetV2's .npz")
+    asked = reader.parse_args()
+    main(asked.source, asked.count, asked.embedding)

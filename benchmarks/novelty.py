@@ -1,95 +1,124 @@
-"""Does the novelty tell lesions from other pictures? Fitted on a run's training images, judged on its untouched fold.
+"""Which pictures does a bundle turn away? The quality check and the novelty together, on lesions and on other things.
 
     python benchmarks/novelty.py runs/quicktest
-    python benchmarks/novelty.py runs/isic --data prepared/isic
+    python benchmarks/novelty.py runs/isic --data prepared/isic --figure roc.svg --json novelty.json
 
-The other pictures: crops of sample photographs that scikit-learn and matplotlib ship, and drawings.
+The novelty is fitted on the run's training images and its threshold set on the inner fold, as ``hierattn export``
+does; the untouched fold's lesions are judged. The other pictures (``other_pictures.py``) set nothing. A prepared image
+has the network's size, so that the quality check leaves out its "small" here, for lesions and other pictures alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image
-from sklearn.datasets import load_sample_images
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator, PercentFormatter
+from other_pictures import BARE_SKIN, NOT_SKIN
 
 from hierattn import metrics
-from hierattn.deploy.novelty import MOST_IMAGES, choose_threshold, fit_layer, measure, read_features
+from hierattn.deploy.novelty import MOST_IMAGES, Novelty, describe_threshold, fit_layer, measure, read_features
 from hierattn.deploy.own_images import OwnImages, open_own_images, spread_rows
-from hierattn.models.checkpoint import load_checkpoint
+from hierattn.deploy.photo_quality import judge_photo
+from hierattn.models.checkpoint import Checkpoint, load_checkpoint
 
-CROPS, DRAWINGS = 12, 20
-SAMPLES = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png")
-
-
-def everyday_crops(generator: np.random.Generator) -> list[np.ndarray]:
-    """Square crops of photographs."""
-    folder = Path(matplotlib.get_data_path()) / "sample_data"
-    photos = [np.asarray(one) for one in load_sample_images().images]
-    photos += [np.asarray(Image.open(folder / name).convert("RGB")) for name in SAMPLES if (folder / name).exists()]
-    crops = []
-    for photo in photos:
-        for _ in range(CROPS):
-            side = int(generator.integers(min(photo.shape[:2]) // 4, min(photo.shape[:2])))
-            top, left = (int(generator.integers(0, length - side + 1)) for length in photo.shape[:2])
-            crops.append(np.ascontiguousarray(photo[top : top + side, left : left + side]))
-    return crops
+PICTURES = 40
+_SEED = 1
 
 
-def drawings(generator: np.random.Generator, size: int) -> dict[str, list[np.ndarray]]:
-    """Noise, stripes, checks, clouds of colour, and smooth skin tones without a lesion."""
-    down, across = np.mgrid[:size, :size] / size
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ("noise", "stripes", "checks", "clouds", "smooth skin")}
-    for _ in range(DRAWINGS):
-        found["noise"].append(generator.integers(0, 256, (size, size, 3), dtype=np.uint8))
-        colours, often, angle = generator.integers(0, 256, (2, 3)), generator.uniform(2, 20), generator.uniform(0, 3.14)
-        waves = np.sin(often * 6.28 * (across * np.cos(angle) + down * np.sin(angle)))[..., None] > 0
-        found["stripes"].append(np.where(waves, *colours).astype(np.uint8))
-        board = ((np.floor(often * across) + np.floor(often * down)) % 2)[..., None] > 0
-        found["checks"].append(np.where(board, *colours).astype(np.uint8))
-        coarse = generator.normal(size=(3, 8, 8)).astype(np.float32)
-        cloud = np.stack(
-            [np.asarray(Image.fromarray(c).resize((size, size), Image.Resampling.BICUBIC)) for c in coarse], 2
-        )
-        found["clouds"].append(np.clip(128 + 50 * cloud, 0, 255).astype(np.uint8))
-        skin = generator.integers((180, 140, 110), (235, 180, 160)) + 20 * cloud.mean(2, keepdims=True)
-        found["smooth skin"].append(np.clip(skin + generator.normal(0, 3, (size, size, 3)), 0, 255).astype(np.uint8))
+def unfit(images: np.ndarray) -> np.ndarray:
+    """Which of some pictures the quality check turns away for another reason than their size, bool (N,)."""
+    return np.array([bool(set(judge_photo(image).problems) - {"small"}) for image in images])
+
+
+def judge_kinds(checkpoint: Checkpoint, layer: Novelty) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each kind of other picture: its novelties, and which the quality check turns away."""
+    model, spec, found = checkpoint.build(), checkpoint.image_spec, {}
+    nothing = np.zeros(0, np.int64)
+    for number, (name, draw) in enumerate({**NOT_SKIN, **BARE_SKIN}.items()):
+        pictures = draw(np.random.default_rng([_SEED, number]), PICTURES)
+        images = np.stack([spec.resize(picture) for picture in pictures])
+        shown = OwnImages(images, *[np.zeros(len(images), np.int64)] * 2, nothing, nothing, nothing)
+        values = measure(layer, read_features(model, shown, np.arange(len(images)), spec))
+        found[name] = (values, unfit(images))
     return found
+
+
+def draw_roc(lesions: np.ndarray, others: np.ndarray, unfit_lesions: np.ndarray, unfit_others: np.ndarray) -> Figure:
+    """Share of other pictures turned away against that of lesions, by the novelty alone and with the quality check."""
+    figure = Figure(figsize=(4.5, 4))
+    axes = figure.subplots()
+    for label, less, more in (
+        ("novelty", lesions, others),
+        ("with the quality check", np.where(unfit_lesions, np.inf, lesions), np.where(unfit_others, np.inf, others)),
+    ):
+        levels = np.unique(np.r_[less, more])[::-1]
+        axes.plot([np.mean(less >= at) for at in levels], [np.mean(more >= at) for at in levels], label=label)
+    axes.axvline(0.05, color="grey", linewidth=0.8)
+    axes.axhline(0.95, color="grey", linewidth=0.8)
+    axes.set(
+        xlim=(0, 0.2), ylim=(0.6, 1.005), xlabel="untouched lesions turned away", ylabel="other pictures turned away"
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_major_locator(MultipleLocator(0.05))
+    axes.legend(loc="lower right")
+    figure.tight_layout()
+    return figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     own, checkpoint = open_own_images(options.run, options.data), load_checkpoint(options.run / "best.safetensors")
-    model, spec, generator = checkpoint.build(), checkpoint.image_spec, np.random.default_rng(0)
+    model, spec = checkpoint.build(), checkpoint.image_spec
     rows = spread_rows(own.training, MOST_IMAGES)
     layer = fit_layer(read_features(model, own, rows, spec), own.labels[rows])
-    inner, lesions = (
-        measure(layer, read_features(model, own, spread_rows(part, MOST_IMAGES // 2), spec))
-        for part in (own.validation, own.test)
-    )
-    threshold = choose_threshold(inner)
-    print(
-        f"threshold {threshold:.3f}; {len(lesions)} untouched lesions: {np.mean(lesions >= threshold):.1%} turned away"
-    )
-    others = []
-    for name, pictures in {"crops": everyday_crops(generator), **drawings(generator, spec.size)}.items():
-        images = np.stack([spec.resize(picture) for picture in pictures])
-        nothing = np.zeros(0, np.int64)
-        shown = OwnImages(images, np.zeros(len(images), np.int64), nothing, nothing, nothing)
-        values = measure(layer, read_features(model, shown, np.arange(len(images)), spec))
-        others.append(values)
-        area = metrics.auc(np.r_[np.zeros(len(lesions)), np.ones(len(values))] > 0, np.r_[lesions, values])
-        away = np.mean(values >= threshold)
-        print(f"{name:12s} {len(values):3d} pictures: {away:6.1%} turned away, AUC {float(np.ravel(area)[0]):.3f}")
-    strange = np.concatenate(others)
+    inner, lesions = (measure(layer, read_features(model, own, part, spec)) for part in (own.validation, own.test))
+    described = describe_threshold(inner, lesions, own, checkpoint.classes)
+    threshold, poor = described["threshold"], unfit(own.take(own.test))
+    away = (lesions >= threshold) | poor
+    of_class = {
+        code: round(float(away[own.labels[own.test] == place].mean()), 4)
+        for place, code in enumerate(checkpoint.classes)
+        if (own.labels[own.test] == place).any()
+    }
+    report = {
+        "threshold": threshold,
+        "inner_fold": {"images": len(inner), "novelty": float(np.mean(inner >= threshold))},
+        "untouched_lesions": {
+            "images": len(lesions), "novelty": float(np.mean(lesions >= threshold)), "quality": float(poor.mean()),
+            "together": float(away.mean()), "of_class": of_class,
+        },
+    }  # fmt: skip
+    kinds = judge_kinds(checkpoint, layer)
+    report["kinds"] = {
+        name: {
+            "pictures": len(values), "novelty": float(np.mean(values >= threshold)), "quality": float(bad.mean()),
+            "together": float(np.mean((values >= threshold) | bad)),
+        }
+        for name, (values, bad) in kinds.items()
+    }  # fmt: skip
+    strange, bad = (np.concatenate([kinds[name][part] for name in NOT_SKIN]) for part in (0, 1))
     area = metrics.auc(np.r_[np.zeros(len(lesions)), np.ones(len(strange))] > 0, np.r_[lesions, strange])
-    print(f"together {len(strange)} pictures: {np.mean(strange >= threshold):.1%}, AUC {float(np.ravel(area)[0]):.3f}")
+    report["not_skin"] = {
+        "pictures": len(strange), "novelty": float(np.mean(strange >= threshold)), "quality": float(bad.mean()),
+        "together": float(np.mean((strange >= threshold) | bad)), "auc_of_the_novelty": float(np.ravel(area)[0]),
+    }  # fmt: skip
+    text = json.dumps(report, indent=1) + "\n"
+    sys.stdout.write(text)
+    if options.json:
+        options.json.write_text(text, encoding="utf-8")
+    if options.figure:
+        draw_roc(lesions, strange, poor, bad).savefig(options.figure)
 
 
 if __name__ == "__main__":

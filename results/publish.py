@@ -1,8 +1,14 @@
 """Publish finished runs under results/, and make results/README.md from what is published; no figure is typed in.
 
     python results/publish.py add runs/ham results/isic2019-ham/hierattn_xs_128px
-    python results/publish.py table            # write the table again
+    python results/publish.py compare out/table1 results/isic2019-ham/comparison-table1 xs=runs/xs v2=runs/v2
+    python results/publish.py splits out/ham128 results/isic2019-ham/splits.csv
+    python results/publish.py table            # write the tables and README's headline and picture again
     python results/publish.py check            # compute every figure again from the predictions; fail where one differs
+
+``add`` takes a judged run. ``compare`` takes the folder of 'hierattn compare' or 'hierattn ablate' and the runs that it
+was made of, by the names that it gave them: NAME=RUN, NAME=FOLDER_OF_FOLDS, a name twice where both protocols were
+compared; or --runs FOLDER for all folders in it by their own names.
 
 What is published holds no photograph and no path: images go by their file's stem, figures are drawings.
 """
@@ -17,7 +23,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from comparisons import publish_comparison, published_comparisons, recomputed, texts_of
+from headline import FIGURES, PICTURE, sets_of, write_headline, write_pictures
+
 from hierattn.evaluation.calibration import read_calibration
+from hierattn.evaluation.comparison_tables import markdown_table
+from hierattn.evaluation.lineage import plain_values, without_machine_paths
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.report import report_from_predictions
 
@@ -40,10 +51,12 @@ def add(run: Path, folder: Path) -> None:
     temporary = folder.with_name(folder.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     (temporary / "figures").mkdir(parents=True)
-    for name in ("recipe.toml", "environment.json", "log.csv"):
-        shutil.copy(run / name, temporary / name)
-    for name in ("report.json", "calibration.json"):
-        shutil.copy(evaluated / name, temporary / name)
+    shutil.copy(run / "log.csv", temporary / "log.csv")
+    recipe = without_machine_paths((run / "recipe.toml").read_text(encoding="utf-8"))
+    (temporary / "recipe.toml").write_text(recipe, encoding="utf-8")
+    for path in (run / "environment.json", evaluated / "report.json", evaluated / "calibration.json"):
+        values = plain_values(json.loads(path.read_text(encoding="utf-8")))
+        (temporary / path.name).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in TABLES:
         _copy_by_stem(evaluated / name, temporary / name)
     for figure in sorted((evaluated / "figures").glob("*.svg")):
@@ -64,9 +77,24 @@ def _copy_by_stem(source: Path, target: Path) -> None:
         writer.writerows({**row, "image": stem} for row, stem in zip(rows, stems, strict=True))
 
 
+def add_splits(prepared: Path, file: Path) -> None:
+    """Publish the folds of a prepared set, ``image,group,fold`` by the image's stem: for 'prepare --splits'."""
+    if file.exists():
+        raise SystemExit(f"{file} exists: published folds stay as they are; choose another name")
+    with (prepared / "splits.csv").open(newline="", encoding="utf-8") as source:
+        rows = list(csv.DictReader(source))
+    if not rows or any(Path(row["image"]).stem != row["image"] for row in rows):
+        raise SystemExit(f"{prepared / 'splits.csv'} is empty or has paths in it: wanted an id an image")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, ("image", "group", "fold"), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def published() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every published result with its report, by path."""
-    for path in sorted(RESULTS.rglob("report.json")):
+    """Every run published alone with its report, by path."""
+    for path in sorted(RESULTS.glob("*/*/report.json")):
         yield path.parent, json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -92,7 +120,23 @@ def table() -> str:
         lines.append(f"| {' | '.join(cells)} |")
         _, _, words = environment["command"].partition(" ")  # the first names the program's file
         commands.append(f"hierattn {words}\n")
-    return "\n".join(lines) + "\n\n```sh\n" + "".join(commands) + "```\n"
+    return "\n".join(lines) + "\n\n```sh\n" + "".join(commands) + "```\n" + _pictures() + comparison_tables()
+
+
+def _pictures() -> str:
+    """The pictures of accuracy against size, each under its set's name."""
+    return "".join(f"\n![{PICTURE}: {name}]({FIGURES}/accuracy-size-{name}.svg)\n" for name in sets_of(RESULTS))
+
+
+def comparison_tables() -> str:
+    """The tables of all published comparisons, each under its title and with what it was measured on."""
+    texts = []
+    for folder in published_comparisons(RESULTS):
+        name = folder.relative_to(RESULTS).as_posix()
+        for comparison in json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["comparisons"]:
+            _, _, body = markdown_table(comparison).partition("\n")
+            texts.append(f"\n### {comparison['title']}: [{name}]({name}), {comparison['protocol']} protocol\n{body}")
+    return "".join(texts)
 
 
 def _with_interval(value: float | None, interval: list[float] | None) -> str:
@@ -109,6 +153,23 @@ def write_table() -> None:
     temporary = readme.with_suffix(".part")
     temporary.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{after}", encoding="utf-8")
     temporary.replace(readme)
+
+
+def write_all() -> None:
+    """The tables of results/README.md, README.md's headline between its marks, and the pictures."""
+    write_table()
+    write_pictures(RESULTS)
+    if not write_headline(RESULTS, RESULTS.parent / "README.md"):
+        print("README.md has no marks for the headline: nothing written there")
+
+
+def comparison_differences(folder: Path) -> list[str]:
+    """The files of a published comparison that its predictions do not give again."""
+    again = recomputed(folder)
+    kept = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    wrong = [] if _equal(kept, json.loads(json.dumps(again))) else ["comparison.json"]
+    texts = texts_of(kept)
+    return wrong + [name for name in texts if (folder / name).read_text(encoding="utf-8") != texts[name]]
 
 
 def differences(folder: Path, report: dict[str, Any]) -> list[str]:
@@ -134,16 +195,42 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def runs_by_name(words: list[str]) -> dict[str, list[Path]]:
+    """NAME=RUN words, or --runs FOLDER, as runs by name; of a folder NAME-paper is NAME's by the paper's protocol."""
+    match words:
+        case ["--runs", folder]:
+            named = [
+                (path.name.removesuffix("-paper"), path) for path in sorted(Path(folder).iterdir()) if path.is_dir()
+            ]
+        case _:
+            parts = [word.partition("=") for word in words]
+            if not parts or any(not between for _, between, _ in parts):
+                raise SystemExit(__doc__)
+            named = [(name, Path(path)) for name, _, path in parts]
+    found: dict[str, list[Path]] = {}
+    for name, path in named:
+        found.setdefault(name, []).append(path)
+    return found
+
+
 def main(words: list[str]) -> None:
     """The command line, as this file's first lines show it."""
     match words:
         case ["add", run, folder]:
             add(Path(run), Path(folder))
-            write_table()
+            write_all()
+        case ["compare", source, folder, *runs]:
+            publish_comparison(Path(source), Path(folder), runs_by_name(runs))
+            write_all()
+        case ["splits", prepared, file]:
+            add_splits(Path(prepared), Path(file))
         case ["table"]:
-            write_table()
+            write_all()
         case ["check"]:
             wrong = {str(folder): names for folder, report in published() if (names := differences(folder, report))}
+            for folder in published_comparisons(RESULTS):
+                if names := comparison_differences(folder):
+                    wrong[str(folder)] = names
             if wrong:
                 raise SystemExit(f"figures that the predictions do not give: {wrong}")
         case _:

@@ -35,6 +35,9 @@ BUNDLE = Bundle(
     provenance={"hierattn": "0.1.0", "commit": "abc"},
     heatmap="the answer again, on 2 x 2 cells",
 )
+USUAL_COLOUR = np.array([0.75, 0.6, 0.55], np.float32)
+"""Of skin; with ``novelty`` in the bundle the graph gives ten times a photograph's mean distance from it."""
+NOVEL = replace(BUNDLE, novelty={"threshold": 2.0, "method": "distance of the mean colour", "turned_away": 0.0})
 UNCALIBRATED = replace(BUNDLE, temperature=1.0, triage=TriageSettings(group=GROUP))
 
 
@@ -63,6 +66,15 @@ def small_graph(bundle: Bundle = BUNDLE) -> onnx.ModelProto:
         helper.make_node("Reshape", ["calibrated", "cells"], ["cell"]),
         helper.make_node("Tile", ["cell", "repeats"], ["heatmap"]),
     ]  # fmt: skip
+    outputs = []
+    if bundle.novelty:
+        nodes += [
+            helper.make_node("Sub", ["colour", "usual"], ["apart"]),
+            helper.make_node("Abs", ["apart"], ["far"]),
+            helper.make_node("ReduceMean", ["far", "channels"], ["distance"], keepdims=0),
+            helper.make_node("Mul", ["distance", "ten"], ["novelty"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N"]))
     group = np.array([float(code in bundle.triage.group) for code in bundle.classes], np.float32)
     constants: dict[str, np.ndarray] = {
         "sizes": np.array([size, size], np.int64),
@@ -74,6 +86,9 @@ def small_graph(bundle: Bundle = BUNDLE) -> onnx.ModelProto:
         "cells": np.array([-1, classes, 1, 1], np.int64),
         "repeats": np.array([1, 1, 2, 2], np.int64),
     }
+    if bundle.novelty:
+        channels, ten = np.array([1], np.int64), np.array(10, np.float32)
+        constants |= {"usual": USUAL_COLOUR, "channels": channels, "ten": ten}
     graph = helper.make_graph(
         nodes,
         "small",
@@ -82,6 +97,7 @@ def small_graph(bundle: Bundle = BUNDLE) -> onnx.ModelProto:
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
             helper.make_tensor_value_info("risk", TensorProto.FLOAT, ["N"]),
             helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, ["N", classes, 2, 2]),
+            *outputs,
         ],
         [numpy_helper.from_array(values, name) for name, values in constants.items()],
     )

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from hierattn import metrics
-from hierattn.errors import DataError, TableError, UsageError
+from hierattn.errors import DataError, TableError
 from hierattn.evaluation.calibration import (
     Calibration,
     calibrate,
-    choose_threshold,
     fit_calibration,
     fit_temperature,
     judged_on,
@@ -85,16 +84,7 @@ def test_risk_sums_the_triage_group_alone():
     assert positive.tolist() == [label in inside for label in some.labels]
 
 
-@pytest.mark.parametrize("wished", [0.5, 0.8, 0.95, 1.0])
-def test_the_threshold_is_the_highest_that_keeps_the_wish(wished):
-    rng = np.random.default_rng(1)
-    positive, scores = rng.random(200) < 0.3, np.round(rng.random(200), 2)
-    kept = [tried for tried in np.unique(scores) if (scores[positive] >= tried).mean() >= wished]
-    assert choose_threshold(positive, scores, wished) == max(kept)
-
-
 def test_without_a_positive_there_is_no_threshold_and_no_invented_figure(tmp_path):
-    assert math.isnan(choose_threshold(np.zeros(3, bool), np.array([0.1, 0.2, 0.3])))
     harmless = ("BKL", "DF", "NV")
     calibration = judged_on(fit_calibration(table(classes=harmless)), table(classes=harmless))
     plain = to_json(calibration)
@@ -102,8 +92,6 @@ def test_without_a_positive_there_is_no_threshold_and_no_invented_figure(tmp_pat
     assert plain["test"]["sensitivity"] is plain["test"]["specificity"] is plain["test"]["interval"] is None
     write_calibration(tmp_path / "c.json", calibration)
     assert math.isnan(read_calibration(tmp_path / "c.json").risk_threshold)
-    with pytest.raises(UsageError, match="wished sensitivity"):
-        choose_threshold(np.ones(1, bool), np.ones(1), 0)
     with pytest.raises(DataError, match="no validation image"):
         fit_calibration(table(images=0))
 
@@ -145,7 +133,9 @@ def test_calibration_json_comes_back_and_has_the_agreed_keys(tmp_path):
     calibration = judged_on(fit_calibration(table(seed=1), resamples=100), table(seed=2), resamples=100)
     write_calibration(tmp_path / "calibration.json", calibration)
     plain = json.loads((tmp_path / "calibration.json").read_text())
-    assert list(plain) == ["temperature", "risk_threshold", "wished_sensitivity", "validation", "test", "fitted_on"]
+    assert list(plain) == [
+        "temperature", "risk_threshold", "wished_sensitivity", "validation", "test", "fitted_on", "sure"
+    ]  # fmt: skip
     assert {"sensitivity", "specificity", "interval", "images", "groups"} <= set(plain["test"])
     assert read_calibration(tmp_path / "calibration.json") == calibration
     assert isinstance(calibration, Calibration)

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from hierattn.errors import CheckpointError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hierattn.models.learnt_from import LearntFrom, digests_of
 from hierattn.models.registry import create_model
 
 CLASSES = ("BCC", "MEL", "NV")
@@ -24,6 +25,7 @@ def checkpoint():
         state_dict=model.state_dict(),
         recipe={"seed": 4, "data": {"fold": 2}},
         provenance={"commit": "abc"},
+        learnt_from=LearntFrom(digests_of(["ab" * 32, "cd" * 32]), digests_of(["01" * 32]), whole=False),
     )
 
 
@@ -36,6 +38,8 @@ def test_a_checkpoint_reads_back_bit_equal_with_all_it_carries(checkpoint, tmp_p
         checkpoint.recipe,
         checkpoint.provenance,
     )
+    assert back.learnt_from.trained.tolist() == [0xABABABABABABABAB, 0xCDCDCDCDCDCDCDCD]
+    assert (back.learnt_from.chosen.tolist(), back.learnt_from.whole) == ([0x0101010101010101], False)
     assert all(torch.equal(value, back.state_dict[name]) for name, value in checkpoint.state_dict.items())
     model = back.build()
     assert not model.training

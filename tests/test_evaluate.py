@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from hierattn.data.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.packed import PackedSet, PackedWriter
-from hierattn.errors import CheckpointError, DataError, TableError, UsageError
+from hierattn.errors import CheckpointError, DataError, LeakError, TableError, UsageError
 from hierattn.evaluation.calibration import calibrate, read_calibration, softmax
 from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.evaluate import evaluate
@@ -21,8 +22,9 @@ from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.report import report_from_predictions
 from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES
-from hierattn.models.checkpoint import Checkpoint, save_checkpoint
+from hierattn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hierattn.models.inference import predict_logits
+from hierattn.models.learnt_from import LearntFrom, digests_of
 from hierattn.models.registry import create_model
 
 TINY = {
@@ -226,6 +228,38 @@ def test_a_foreign_set_is_judged_whole_but_for_what_was_learnt(judged, tmp_path)
     leaked = evaluate(run, prepared=overlapping, device="cpu", bootstrap=0)
     assert leaked.report["images"] == result.report["images"] == 24
     assert "learnt from them" in leaked.report["notes"][0]
+
+
+def remembering(run, out, seen):
+    """The same run, its weights' record naming the photographs ``seen`` as learnt from in an earlier run."""
+    shutil.copytree(run, out, ignore=shutil.ignore_patterns("evaluation*"))
+    checkpoint = load_checkpoint(run / "best.safetensors")
+    record = LearntFrom(trained=digests_of(one.sha256 for one in seen))
+    save_checkpoint(out / "best.safetensors", replace(checkpoint, learnt_from=record))
+    return out
+
+
+def test_a_fold_that_the_weights_have_seen_before_is_refused(judged, tmp_path):
+    run, prepared, _ = judged
+    records = [record for record in PackedSet.open(prepared).records if record.role == "original"]
+    inner = [record for record in records if record.fold == 2]
+    evaluate(remembering(run, tmp_path / "clean", inner), device="cpu", bootstrap=0)
+    untouched = [record for record in records if record.fold == 1]
+    leaking = remembering(run, tmp_path / "leaking", [*inner, *untouched[:6]])
+    with pytest.raises(LeakError, match=r"^6 photographs of the untouched fold"):
+        evaluate(leaking, device="cpu", bootstrap=0)
+    assert not (leaking / "evaluation").exists()
+
+
+def test_what_earlier_runs_saw_of_a_foreign_set_is_left_out(judged, tmp_path):
+    run, _, _ = judged
+    foreign = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
+    seen = PackedSet.open(foreign).records[:10]
+    knowing = remembering(run, tmp_path / "run", seen)
+    shutil.copytree(run / "evaluation", knowing / "evaluation")
+    report = evaluate(knowing, prepared=foreign, device="cpu", bootstrap=0).report
+    assert report["images"] == 62
+    assert "10 images left out" in report["notes"][0]
 
 
 def test_classes_that_the_model_does_not_know_are_left_out_and_named(tmp_path):

@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from hierattn.image_spec import ImageSpec
-from hierattn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hierattn.models.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from hierattn.models.registry import create_model, list_models
+from hierattn.training.averaging import WeightAverage
 
 MODELS = list_models()
 CLASSES = 5
@@ -147,3 +148,16 @@ def test_no_constant_of_the_pooling_is_in_the_state(model: nn.Module) -> None:
     learnt = {name for name, _ in model.named_parameters()}
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     assert all(name in learnt or name.endswith(statistics) for name in model.state_dict())
+
+
+def test_averaged_weights_go_into_the_model_and_out_again(model: nn.Module) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    average = WeightAverage(model, 0.9)
+    for value in average.tensors.values():
+        value.add_(1)
+    load_weights(model, average.tensors)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name] + 1), name
+    load_weights(model, before)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name

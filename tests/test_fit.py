@@ -1,5 +1,6 @@
 """The promises of a training run: same seed same bits, resume equals never stopped, the outer fold unseen."""
 
+import csv
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import torch
 from hierattn.data.folds import split
 from hierattn.data.manifest import manifest_sha256, read_manifest, write_manifest
 from hierattn.data.packed import PackedSet
+from hierattn.data.prepare import prepare
 from hierattn.errors import LeakError, TrainingError, UsageError
 from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.registry import create_model
@@ -77,7 +79,7 @@ def test_run_leaves_every_file_of_the_contract(recipe, tmp_path):
     result = fit(recipe, tmp_path / "run", device="cpu")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"recipe.toml", "manifest.sha256", "log.csv", "last.ckpt", "best.safetensors", "events"} <= names
-    assert "environment.json" in names
+    assert {"environment.json", "learnt_from.csv"} <= names
     assert not [name for name in names if name.endswith(".part")]
     rows = RunFolder(tmp_path / "run").read_log()
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -237,6 +239,46 @@ def test_weights_that_have_seen_the_held_out_fold_are_refused(recipe, tmp_path):
     for table in ({"transfer": {"checkpoint": seen}}, {"distillation": {"teacher": seen}}):
         with pytest.raises(LeakError, match="fold 1 held out"):
             fit(Recipe.from_dict({**recipe.to_dict(), **table}), tmp_path / f"run-{next(iter(table))}", device="cpu")
+
+
+def test_weights_of_another_preparation_of_the_same_photographs_are_refused(recipe, rendered, prepared, tmp_path):
+    prepare(rendered, tmp_path / "other", size=64, folds=3, seed=1)
+    prepare(rendered, tmp_path / "smaller", size=32, folds=3, splits=prepared / "splits.csv")
+    for name in ("other", "smaller"):
+        fit(recipe.with_prepared(tmp_path / name), tmp_path / f"from-{name}", device="cpu")
+
+    def started_from(name, table, key):
+        weights = str(tmp_path / f"from-{name}" / "best.safetensors")
+        return Recipe.from_dict({**recipe.to_dict(), table: {key: weights}})
+
+    for table, key in (("transfer", "checkpoint"), ("distillation", "teacher")):
+        with pytest.raises(
+            LeakError, match=r"learnt from \d+ of the \d+ photographs that this run holds out to test \("
+        ):
+            fit(started_from("other", table, key), tmp_path / table, device="cpu")
+    fit(started_from("smaller", "transfer", "checkpoint"), tmp_path / "honest", device="cpu")  # the same folds
+    third = Recipe.from_dict(
+        {**recipe.to_dict(), "transfer": {"checkpoint": str(tmp_path / "honest" / "best.safetensors")}}
+    )
+    with pytest.raises(LeakError, match="holds out to test"):  # what went before counts as well
+        fit(third.with_prepared(tmp_path / "other"), tmp_path / "third", device="cpu")
+
+
+def test_a_run_names_exactly_the_photographs_outside_its_outer_fold(recipe, prepared, tmp_path):
+    fit(recipe, tmp_path / "run", device="cpu")
+    packed = PackedSet.open(prepared)
+    parts = split(packed.records, recipe.data.fold)
+    wanted = {
+        (packed.records[row].sha256[:16], use)
+        for use, rows in (("trained", parts.train), ("chosen", parts.validation))
+        for row in rows
+    }
+    with (tmp_path / "run" / "learnt_from.csv").open(newline="") as file:
+        assert {(row["sha256"], row["use"]) for row in csv.DictReader(file)} == wanted
+    seen = load_checkpoint(tmp_path / "run" / "best.safetensors").learnt_from
+    assert {(f"{one:016x}", "trained") for one in seen.trained.tolist()} | {
+        (f"{one:016x}", "chosen") for one in seen.chosen.tolist()
+    } == wanted
 
 
 def test_folds_that_leak_are_refused_by_name(recipe, prepared, tmp_path):

@@ -90,6 +90,7 @@ def test_the_page_says_what_a_reader_must_know(page):
     for code in CODES:
         assert f">{code}<small>" in page
     assert percent(report["balanced_accuracy"]["value"]) in page
+    assert f"{percent(report['triage']['sure'], 0)} sure that new lesions keep it" in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 

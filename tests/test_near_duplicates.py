@@ -146,7 +146,7 @@ def test_hash_tables_find_nearly_all_that_comparing_every_pair_finds(monkeypatch
 
     assert len(wanted) >= 60
     assert candidates() == wanted  # a small set is compared pair by pair
-    monkeypatch.setattr("hierattn.data.near_duplicates._ALL_PAIRS", 0)
+    monkeypatch.setattr("hierattn.data.hash_tables._ALL_PAIRS", 0)
     found = candidates()
     assert found <= wanted
     assert len(found) >= 0.95 * len(wanted)

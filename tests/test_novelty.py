@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 from sklearn.covariance import LedoitWolf
 
 from hierattn.deploy.advice_texts import TEXTS
-from hierattn.deploy.novelty import DIRECTIONS, WIDEST, choose_threshold, describe_threshold, fit_layer, summary
+from hierattn.deploy.novelty import (
+    DIRECTIONS,
+    WIDEST,
+    choose_threshold,
+    describe_threshold,
+    fit_layer,
+    summary,
+)
+from hierattn.deploy.own_images import OwnImages
 from hierattn.deploy.photo_quality import UNLIKE, PhotoQuality, with_novelty
 from hierattn.deploy.triage import TriageSettings, decide
+from hierattn.evaluation.thresholds import safe_share
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,8 @@ def features() -> tuple[np.ndarray, np.ndarray]:
 def test_it_is_the_distance_to_the_nearest_class_by_the_shared_covariance(features):
     values, labels = features
     means = np.stack([values[labels == label].mean(0) for label in range(3)]).astype(np.float64)
-    precision = LedoitWolf(assume_centered=True).fit(values - means[labels]).precision_
+    weights = 400 / 3 / np.bincount(labels)[labels]  # every class counts alike
+    precision = LedoitWolf(assume_centered=True).fit((values - means[labels]) * np.sqrt(weights)[:, None]).precision_
     asked = np.random.default_rng(1).normal(0, 5, (20, 6))
     apart = asked[:, None] - means
     wanted = np.sqrt(np.einsum("ncd,de,nce->nc", apart, precision, apart).min(1) / 6)
@@ -51,12 +62,53 @@ def test_summary_is_the_mean_of_every_channel():
     assert summary(maps).tolist() == [[1.5, 5.5, 1.0, 1.0, 1.0]]
 
 
-def test_threshold_turns_away_its_share_of_the_inner_fold_and_says_what_the_other_loses():
-    inner = np.arange(1000.0)
-    assert np.mean(inner >= choose_threshold(inner, 0.04)) == pytest.approx(0.04)
-    described = describe_threshold(inner, np.array([0.0, 999.0]))
-    assert described["turned_away"] == 0.5
-    assert described["images"] == 2
+def test_safe_share_is_the_binomial_tails():
+    for count in (76, 300, 637, 5000):
+        allowed = round(safe_share(count, 0.03, 0.9) * count)
+        assert binom.cdf(allowed, count, 0.03) <= 0.1 < binom.cdf(allowed + 1, count, 0.03)
+    assert safe_share(75, 0.03, 0.9) == 0
+
+
+def test_threshold_turns_away_the_safe_share_of_groups_and_no_more():
+    values, alone = np.random.default_rng(0).permutation(1000.0 + np.arange(1000)), np.arange(1000)
+    threshold = choose_threshold(values, alone)
+    assert np.mean(values >= threshold) == pytest.approx(safe_share(1000, 0.03, 0.9))
+    assert choose_threshold(values, alone, 0.05) < threshold
+    assert choose_threshold(values[:20], alone[:20]) > values[:20].max()
+
+
+def test_a_lesion_of_many_photographs_counts_once():
+    values = np.r_[np.arange(1000.0), np.full(500, 2000.0)]
+    groups = np.r_[np.arange(1000), np.full(500, 1000)]
+    alone = choose_threshold(np.r_[np.arange(1000.0), 2000.0], np.arange(1001))
+    assert choose_threshold(values, groups) == alone < 1000
+
+
+def test_threshold_keeps_its_promise_as_often_as_it_says():
+    """New draws of the inner fold, and the true share beyond each one's threshold: known, the values are uniform."""
+    generator = np.random.default_rng(3)
+    shares = [1 - choose_threshold(generator.uniform(size=400), np.arange(400), 0.05, 0.9) for _ in range(400)]
+    assert 0.87 < np.mean(np.array(shares) <= 0.05) <= 0.99
+    assert np.mean(shares) > 0.025  # cautious, and not more than that
+
+
+def test_it_is_said_what_the_untouched_fold_loses_of_each_class():
+    labels = np.array([0] * 1000 + [0, 0, 1, 1])
+    rows = np.arange(1004)
+    own = OwnImages(np.zeros((1004, 1, 1, 3), np.uint8), labels, rows, rows[:0], rows[:1000], rows[1000:])
+    described = describe_threshold(np.arange(1000.0), np.array([0.0, 999.0, 999.0, 999.0]), own, ("MEL", "NV", "DF"))
+    assert described["turned_away"] == 0.75
+    assert described["turned_away_of_class"] == {"MEL": 0.5, "NV": 1.0}
+    assert described["images"] == 4
+
+
+def test_a_rare_class_that_varies_more_is_not_stranger_for_being_rare():
+    """A thousand of one class in a tight cloud, forty of another in a wide: a vote an image puts the forty far out."""
+    generator = np.random.default_rng(0)
+    values = np.r_[generator.normal(0, 1, (1000, 4)), generator.normal(8, 5, (40, 4))].astype(np.float32)
+    layer = fit_layer(values, np.r_[np.zeros(1000, int), np.ones(40, int)])
+    rare = layer(torch.from_numpy(values[1000:])).numpy()
+    assert np.median(rare) < 1.5
 
 
 def test_an_unlike_photo_is_to_be_taken_again_whatever_the_risk():

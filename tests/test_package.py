@@ -19,16 +19,18 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
 import hierattn
-from hierattn.data.synthetic import render_set
+from hierattn.data.synthetic import render_lesion, render_set
+from hierattn.deploy.released import DOMAINS, MAX_RELEASED_BYTES, is_released, released_folder
 from small_bundles import write_small_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("src", "recipes", "docs", "tests", "results", "benchmarks")
+SOURCES = ("src", "recipes", "docs", "tests", "results", "reproduce", "benchmarks")
 FILES = (
     "pyproject.toml",
     "README.md",
@@ -45,7 +47,7 @@ FILES = (
 def call(*words: object, cwd: Path, code: int | None = 0, **environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | environment
     result = subprocess.run(
-        [str(word) for word in words], cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False
+        [str(word) for word in words], cwd=cwd, env=clean, capture_output=True, text=True, timeout=900, check=False
     )
     assert code is None or result.returncode == code, f"{words}: {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result.stdout + result.stderr
@@ -56,7 +58,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the sdist, and with the wheel that was built from the sdist."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for folder in SOURCES:
-        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__", "*.onnx"))
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
         shutil.copy(ROOT / file, tree / file)
     static = tree / "src" / "hierattn" / "serve" / "static"  # as 'make web' leaves it, and git does not keep it
@@ -139,6 +141,15 @@ def test_light_install_predicts_and_has_no_torch(light, tmp_path):
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.skipif(not all(map(is_released, DOMAINS)), reason="no bundle is released in this tree")
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_light_install_answers_with_a_released_model_where_none_is_named(light, domain, tmp_path):
+    Image.fromarray(render_lesion("MEL", np.random.default_rng(1), size=512).image).save(tmp_path / "photo.jpg")
+    said = call(light / "hierattn", "predict", "photo.jpg", "--domain", domain, cwd=tmp_path)
+    assert f"the released {domain} model answers" in said
+    assert "Not a medical device" in said
+
+
 def test_light_install_renders_and_prepares_as_doctor_says(light, tmp_path):
     call(light / "hierattn", "render", "set", "--images", "64", "--size", "32", cwd=tmp_path)
     call(light / "hierattn", "prepare", "set", "prepared", "--size", "32", "--folds", "3", cwd=tmp_path)
@@ -156,9 +167,11 @@ def test_doctor_in_a_light_install_names_what_is_missing_and_how_to_get_it(light
     found = json.loads(call(light / "hierattn", "doctor", "--json", cwd=tmp_path))
     assert found["device"]["torch"] is None
     assert found["extras"]["base"]["complete"]
-    assert found["commands"]["predict"] == {"needs": "base", "ready": True, "install": None}
+    predict, train = found["commands"]["predict"], found["commands"]["train"]
+    assert (predict["needs"], predict["ready"], predict["install"]) == ("base", True, None)
     line = f"pip install 'hierattn[train] @ {wheel.as_uri()}'"
-    assert found["commands"]["train"] == {"needs": "train", "ready": False, "install": line}
+    assert (train["needs"], train["ready"], train["install"]) == ("train", False, line)
+    assert found["web_app"] is None  # the service is not installed
     assert line in call(light / "hierattn", "doctor", cwd=tmp_path)
 
 
@@ -189,7 +202,7 @@ def test_train_install_trains_with_a_recipe_from_inside_the_wheel(wheel, prepare
     assert (tmp_path / "run" / "best.safetensors").is_file()
 
 
-@pytest.mark.parametrize("extra", ["train", "serve", "mobile", "cluster", "docs", "dev"])
+@pytest.mark.parametrize("extra", ["train", "serve", "dicom", "mobile", "cluster", "docs", "dev"])
 def test_extra_resolves_to_what_the_constraints_install(wheel, extra):
     pinned = dict(
         line.lower().replace("_", "-").split("==") for line in (ROOT / "constraints.txt").read_text().splitlines()[1:]
@@ -214,9 +227,23 @@ def test_wheel_has_types_recipes_web_app_and_licence_and_no_tests(wheel):
     assert not [name for name in names if name.startswith("tests") or name.endswith((".pyc", ".ckpt"))]
 
 
+def test_released_models_are_in_the_wheel_with_all_that_lies_beside_them_and_are_small(wheel):
+    wanted = {path.name for path in released_folder().iterdir() if path.is_file()}
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    place = "hierattn/deploy/released/"
+    assert {name.removeprefix(place) for name in sizes if name.startswith(place)} == wanted
+    assert all(sizes[place + name] <= MAX_RELEASED_BYTES for name in wanted)
+    assert sum(sizes.values()) < 20_000_000
+
+
 def test_sdist_has_what_its_tests_and_its_pages_need(built):
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
+    mapped = re.findall(
+        r"`((?:src|tests|recipes|results|docs|reproduce)/[^` ]+)`", (ROOT / "docs/paper-map.md").read_text()
+    )
+    assert set(mapped) <= names
     assert {*FILES, "tests/conftest.py", "recipes/quicktest.toml", "docs/paper-map.md", "results/README.md"} <= names
     assert not [name for name in names if name.startswith(("out/", "runs/", ".venv"))]
 

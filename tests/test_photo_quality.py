@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter
 
 from conftest import SHARED
 from hierattn.data.synthetic import render_lesion
-from hierattn.deploy.photo_quality import PROBLEMS, judge_photo, sharpness
+from hierattn.deploy.photo_quality import MIN_PIGMENT, PROBLEMS, judge_photo, pigment, sharpness
 
 HAM = SHARED / "data" / "isic2019-ham" / "ISIC_2019_Training_Input"
 PAD = SHARED / "data" / "pad-ufes-20" / "images"
@@ -68,6 +68,35 @@ def test_blue_and_green_scenes_are_not_skin(photo, order):
 
 def test_one_colour_has_nothing_to_show():
     assert "flat" in judge_photo(np.full((300, 300, 3), (200, 150, 130), np.uint8)).problems
+
+
+def bare_skin(seed: int, size: int = 200) -> np.ndarray:
+    """Skin tones under light that falls from one side, with the camera's noise: no spot."""
+    generator = np.random.default_rng(seed)
+    light = np.linspace(0.55, 1, size) ** generator.uniform(0.3, 2)
+    tone = generator.uniform((170, 120, 100), (235, 180, 160))
+    skin = tone * (light[:, None, None] if seed % 2 else light[None, :, None])
+    return np.clip(skin + generator.normal(0, 3, (size, size, 3)), 0, 255).astype(np.uint8)
+
+
+def test_skin_without_a_spot_is_flat_however_uneven_the_light():
+    for seed in range(12):
+        skin = bare_skin(seed)
+        assert judge_photo(skin).values["spread"] > 10  # the light alone
+        assert "flat" in judge_photo(skin).problems
+        spot = skin.copy()
+        spot[60:140, 60:140] = spot[60:140, 60:140] * [0.8, 0.6, 0.5]
+        assert "flat" not in judge_photo(spot).problems
+
+
+def test_pigment_is_blind_to_light_by_hand():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    density = -100 * np.log((image.astype(float) + 8) / 263)
+    chroma = density - density.mean(2, keepdims=True)
+    wanted = np.sqrt(sum(np.var(chroma[..., channel]) for channel in range(3)))
+    assert pigment(image) == pytest.approx(wanted)
+    grey = np.repeat(image[:, :, :1], 3, axis=2)
+    assert pigment(grey) < 1e-9 < MIN_PIGMENT
 
 
 def test_verdict_does_not_hang_on_the_resolution(photo):

@@ -111,7 +111,6 @@ def test_paper_rule_by_name(folder):
     [
         (["--language", "tlh"], UsageError, "en, pt, zh"),
         (["--rule", "coin"], UsageError, "risk, paper"),
-        (["--model", "phone"], UsageError, "hierattn export"),
         (["--model", "nowhere.onnx"], BundleError, "no bundle at"),
         (["--threads", "-2"], UsageError, "threads"),
     ],

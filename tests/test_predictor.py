@@ -16,7 +16,7 @@ from PIL import Image
 
 from hierattn.data.adaptive_crop import crop, find_surround
 from hierattn.data.synthetic import render_lesion
-from hierattn.deploy.predictor import Predictor, find_bundle
+from hierattn.deploy.predictor import Predictor
 from hierattn.errors import BundleError, ImageError, UsageError
 from hierattn.lesions import CODES
 from small_bundles import BUNDLE, UNCALIBRATED, expected_probabilities, small_graph, write_model, write_small_bundle
@@ -175,21 +175,6 @@ def test_what_is_no_photograph_gets_one_line(predictor, image):
     with pytest.raises(ImageError) as caught:
         predictor([image])
     assert "\n" not in str(caught.value)
-
-
-def test_released_names_say_that_nothing_is_released_and_what_to_do():
-    for name in ("dermoscopy", "phone"):
-        with pytest.raises(UsageError, match="hierattn export"):
-            Predictor.load(name)
-
-
-def test_released_bundle_is_found_in_the_package(tmp_path, monkeypatch):
-    package = tmp_path / "hierattn"
-    (package / "released").mkdir(parents=True)
-    expected = write_small_bundle(package / "released" / "phone.onnx")
-    monkeypatch.setattr("hierattn.deploy.predictor.resources.files", lambda name: package)
-    assert find_bundle("phone") == expected
-    assert Predictor.load("phone").bundle == BUNDLE
 
 
 def test_negative_threads_are_refused(tmp_path):

@@ -17,6 +17,7 @@ from conftest import SHARED
 from hierattn.data.folds import check_leaks, split
 from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, PackedSet
 from hierattn.data.prepare import prepare
+from hierattn.data.synthetic import render_lesion
 from hierattn.errors import UsageError
 from tiny_sets import blob, folder_set, isic_set, write_image, write_table
 
@@ -276,6 +277,54 @@ def test_near_duplicates_are_one_group_unless_not_wanted(source: Path, tmp_path:
     assert without.near_duplicates is None
     assert records[0].group != records[20].group
     assert not (tmp_path / "without" / NEAR_DUPLICATES).exists()
+
+
+@pytest.fixture(scope="module")
+def look_alikes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """18 rendered lesions; of naevi a half-sized, a turned and a cropped copy, and one seen through a dark tube."""
+    folder = tmp_path_factory.mktemp("look-alikes") / "set"
+    for code, count in (("MEL", 6), ("NV", 12)):
+        (folder / code).mkdir(parents=True)
+        for number in range(count):
+            seed = np.random.default_rng([ord(code[0]), number])
+            Image.fromarray(render_lesion(code, seed, 160).image).save(folder / code / f"{code}{number}.png")
+    with Image.open(folder / "NV" / "NV0.png") as image:
+        image.resize((80, 80), Image.Resampling.BOX).save(folder / "NV" / "half.png")
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "NV" / "turned.png")
+        image.crop((4, 6, 154, 156)).save(folder / "NV" / "cropped.png")
+        rows, columns = np.mgrid[:280, :280]
+        tube = np.full((280, 280, 3), 4, np.uint8)
+        tube[60:220, 60:220] = np.asarray(image.convert("RGB"))
+        tube[np.hypot(rows - 140, columns - 140) > 79] = 4
+        Image.fromarray(tube).save(folder / "NV" / "tube.png")
+    with Image.open(folder / "NV" / "tube.png") as tube:
+        tube.crop((58, 58, 222, 222)).save(folder / "NV" / "tube_cropped.png")
+    return folder
+
+
+HOW = [
+    {"size": 128},
+    {"size": 32},
+    {"size": 200},
+    {"crop": "none"},
+    {"crop": "paper"},
+    {"hair_removal": True, "colour_constancy": "grey_world"},
+]
+
+
+def test_folds_and_near_duplicates_do_not_hang_on_how_the_pixels_are_prepared(
+    look_alikes: Path, tmp_path: Path
+) -> None:
+    found = []
+    for number, how in enumerate(HOW):
+        out = tmp_path / f"out{number}"
+        prepare(look_alikes, out, **{"size": 64, "folds": 3, **how})  # type: ignore[arg-type]
+        found.append(((out / SPLITS).read_bytes(), (out / NEAR_DUPLICATES).read_bytes()))
+    assert found == [found[0]] * len(HOW)
+    with (tmp_path / "out0" / NEAR_DUPLICATES).open(newline="") as file:
+        pairs = {frozenset(Path(row[name]).stem for name in ("one", "other")) for row in csv.DictReader(file)}
+    assert {frozenset(("NV0", name)) for name in ("half", "turned", "cropped")} <= pairs
+    assert frozenset(("tube", "tube_cropped")) in pairs  # the surround is cropped for comparing, whatever --crop says
 
 
 def test_audit_pictures_are_written_when_asked_for(source: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from hierattn.data.packed import PackedSet
+from hierattn.data.packing import COMPARISON
 from hierattn.data.prepare import prepare
 from hierattn.errors import UsageError
 from tiny_sets import isic_set
@@ -114,11 +115,15 @@ def whole(source: Path) -> dict[str, bytes]:
 
 
 PLACES = [
-    *(("Writer.append", at, after) for at in (1, 2, 7, 22) for after in (False, True)),
-    *(("Writer.flush", at, after) for at in (1, 4) for after in (False, True)),
+    *(("Writer.append", at, after) for at in (1, 7, 22, 43) for after in (False, True)),
+    *(("Writer.flush", at, after) for at in (1, 2, 7) for after in (False, True)),
     *(("Journal.write", at, after) for at in (1, 4, 8) for after in (False, True)),
     ("Writer.close", 1, False),
     ("Writer.close", 1, True),
+    ("Writer.close", 2, False),
+    ("Writer.close", 2, True),
+    ("Path.unlink", 1, False),
+    ("Path.unlink", 1, True),
     ("prepare.find_near_duplicates", 1, True),
     ("prepare.write_manifest", 1, False),
     ("prepare.write_manifest", 1, True),
@@ -187,12 +192,12 @@ def _nothing():
     return nullcontext()
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "journal", "torn"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "journal", "torn", "compared", "lost"])
 def test_a_part_that_a_power_cut_damaged_is_done_again_from_there(
     source: Path, whole: dict[str, bytes], damage: str
 ) -> None:
     out = source.parent / damage
-    drive([job(source, out, "Writer.append", 20)])
+    drive([job(source, out, "Writer.append", 38)])
     images, journal = source.parent / f".{damage}.part" / "images.npy", source.parent / f".{damage}.part.journal"
     content = images.read_bytes()
     if damage == "cut":
@@ -201,6 +206,9 @@ def test_a_part_that_a_power_cut_damaged_is_done_again_from_there(
         images.write_bytes(content[:40_000] + bytes(len(content) - 40_000))
     elif damage == "journal":
         journal.write_bytes(b"\0" * 500)
+    elif damage in ("compared", "lost"):
+        compared = images.with_name(COMPARISON)
+        compared.write_bytes(compared.read_bytes()[:100_000] if damage == "compared" else b"")
     else:
         journal.write_bytes(journal.read_bytes()[:-20])
     prepare(source, out, **OPTIONS)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from hierattn.serve.admission import Places, RateLimit
 from hierattn.serve.app import create_app
 from hierattn.serve.problems import Refusal
 from hierattn.serve.settings import ServiceSettings, read_api_keys
-from small_bundles import write_small_bundle
+from small_bundles import BUNDLE, write_small_bundle
 
 KEY = "a-key-of-more-than-sixteen-characters"
 
@@ -117,6 +118,50 @@ def test_description_is_the_bundles_metadata_and_digest(bundle):
     assert model["training_data"] == {"source": "synthetic", "licence": "CC0-1.0"}
     assert model["sha256"] == hashlib.sha256(bundle.read_bytes()).hexdigest()
     assert [one["code"] for one in model["classes"]] == list(Predictor.load(bundle).bundle.classes)
+
+
+def test_several_bundles_answer_by_name_and_the_first_where_none_is_named(bundle, photos, tmp_path):
+    other = write_small_bundle(tmp_path / "other.onnx", replace(BUNDLE, temperature=9.0))
+    mine, theirs = (Predictor.load(one)(photos[0]).probabilities for one in (bundle, other))
+    assert mine != pytest.approx(theirs, abs=1e-3)
+    with service(bundle, more=(("phone", str(other)),)) as app:
+        asked = ("", "?model=model", "?model=phone")
+        given = [post(app, photos[0], query=query).json()["predictions"][0]["probabilities"] for query in asked]
+        listed = send(app, "GET", "/v1/models").json()["models"]
+        one = send(app, "GET", "/v1/model?model=phone").json()
+        assert_problem(post(app, photos[0], query="?model=none"), 422, "model")
+        assert_problem(send(app, "GET", "/v1/model?model=none"), 422, "model")
+    for got, expected in zip(given, (mine, mine, theirs), strict=True):
+        assert got == pytest.approx(expected, abs=1e-4)
+    assert [(model["name"], model["temperature"]) for model in listed] == [("model", 1.5), ("phone", 9.0)]
+    assert one == listed[1]
+
+
+def test_requests_for_two_bundles_at_a_time_do_not_mix(bundle, photos, tmp_path):
+    other = write_small_bundle(tmp_path / "other.onnx", replace(BUNDLE, temperature=9.0))
+    expected = [Predictor.load(one)(photos[0]).probabilities for one in (bundle, other)]
+
+    async def go(app: Any) -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            names = ("model", "phone") * 8
+            wanted = (client.post(f"/v1/predictions?model={n}", files={"images": photos[0]}) for n in names)
+            return await asyncio.gather(*wanted)
+
+    with service(bundle, more=(("phone", str(other)),), threads=2) as app:
+        answers = asyncio.run(go(app))
+    for number, answer in enumerate(answers):
+        assert answer.json()["predictions"][0]["probabilities"] == pytest.approx(
+            expected[number % 2], abs=1e-4
+        )  # a batch's last digits differ
+
+
+def test_command_names_what_it_serves():
+    from hierattn.cli.serve import served_models
+
+    assert served_models("a.onnx", None, ["b=c=d.onnx"]) == [("model", "a.onnx"), ("b", "c=d.onnx")]
+    assert served_models(None, "phone", [])[0] == ("phone", "phone")
+    with pytest.raises(UsageError, match="NAME=BUNDLE"):
+        served_models("a.onnx", None, ["b.onnx"])
 
 
 def test_operations_pages_answer(bundle, photos):
@@ -340,14 +385,15 @@ def test_nothing_that_the_client_wrote_is_logged_or_stored(bundle, photos, caplo
 
 
 def test_settings_survive_the_way_to_a_worker():
-    settings = ServiceSettings("m.onnx", queue=3, origins=("https://a.example",))
+    settings = ServiceSettings("m.onnx", queue=3, origins=("https://a.example",), more=(("phone", "p.onnx"),))
     assert ServiceSettings.from_json(settings.to_json()) == settings
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [({"queue": 0}, "--queue 0"), ({"rate": -1}, "--rate -1"), ({"origins": ("*",)}, "--origin"),
-     ({"receive_seconds": 0}, "--receive-seconds 0")],
+     ({"receive_seconds": 0}, "--receive-seconds 0"), ({"more": (("model", "x"),)}, "a different name"),
+     ({"more": (("../x", "x"),)}, "model name")],
 )  # fmt: skip
 def test_impossible_settings_name_their_option(wrong, said):
     with pytest.raises(UsageError, match=said):

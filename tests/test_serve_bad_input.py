@@ -1,12 +1,11 @@
 """Whatever is sent, the service answers as its OpenAPI says: schemathesis against the description, mutated images.
 
-HIERATTN_MUTATIONS=100000 raises the number of mutated images.
+HIERATTN_MUTATIONS raises the number of mutated images; benchmarks/mutated_images.py sends 100,000 and reports.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import resource
 import warnings
@@ -18,13 +17,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("fastapi")
 
-from hierattn.data.synthetic import render_lesion
 from hierattn.serve.app import create_app
 from hierattn.serve.settings import ServiceSettings
+from image_mutations import mutated, valid_files
 from small_bundles import write_small_bundle
 
 MUTATIONS = int(os.environ.get("HIERATTN_MUTATIONS", "400"))
@@ -38,36 +36,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     app.state.service.pool.close()
 
 
-def seeds() -> list[bytes]:
-    """One valid file of each format."""
-    image = Image.fromarray(render_lesion("MEL", np.random.default_rng(2), 96).image)
-    contents = []
-    for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"):
-        file = io.BytesIO()
-        image.save(file, kind)
-        contents.append(file.getvalue())
-    return contents
-
-
-def mutated(content: bytes, generator: np.random.Generator) -> bytes:
-    """Some bytes changed (mostly in the header), a piece cut out or doubled, or the end cut off."""
-    data = np.frombuffer(content, np.uint8).copy()
-    reach = len(data) if generator.random() < 0.3 else min(len(data), 200)
-    for _ in range(generator.integers(1, 9)):
-        data[generator.integers(reach)] = generator.integers(256)
-    result = data.tobytes()
-    start, length = int(generator.integers(len(result))), int(generator.integers(1, 400))
-    return [
-        result,
-        result,
-        result[:start],
-        result[:start] + result[start + length :],
-        result[: start + length] + result[start:],
-    ][generator.integers(5)]
-
-
 def test_mutated_images_get_an_answer_or_a_refusal_and_leave_nothing_behind(app):
-    generator, files = np.random.default_rng(11), seeds()
+    generator, files = np.random.default_rng(11), valid_files()
 
     async def go() -> tuple[Counter[int], list[int]]:
         statuses: Counter[int] = Counter()
@@ -113,4 +83,4 @@ def test_service_keeps_to_its_own_description(app):
             )  # fmt: skip
             bounded(given(case=operation.as_strategy())(check))()
     assert ("post", "/v1/predictions") in seen
-    assert len(seen) == 5
+    assert len(seen) == 6

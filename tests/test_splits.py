@@ -158,3 +158,53 @@ def test_a_split_of_another_set_and_a_missing_file(source: Path, tmp_path: Path)
         prepare(source, tmp_path / "out", size=32, splits=file)
     with pytest.raises(TableError, match="no table"):
         prepare(source, tmp_path / "out", size=32, splits=tmp_path / "absent.csv")
+
+
+# --- extended ---------------------------------------------------------------------------------------------------
+
+
+def test_a_set_that_grew_keeps_its_folds_and_the_new_are_spread_evenly(tmp_path: Path) -> None:
+    lesions = [f"L{number // 2}" for number in range(48)]
+    labels = (["MEL"] * 2 + ["NV"] * 4) * 8
+    small = isic_set(tmp_path / "small" / "isic", labels[:24], lesions[:24])
+    grown = isic_set(tmp_path / "grown" / "isic", labels, lesions)
+    prepare(small, tmp_path / "one", size=32, folds=4)
+    report = prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    before, after = folds_of(tmp_path / "one"), folds_of(tmp_path / "two")
+    assert len(after) == 48
+    assert {name: after[name] for name in before} == before
+    assert report.dropped == []
+    assert all(max(count.per_fold) - min(count.per_fold) <= 2 for count in report.classes.values())  # a lesion's two
+    prepare(grown, tmp_path / "anew", size=32, folds=4)
+    anew = folds_of(tmp_path / "anew")
+    assert sum(anew[name] != fold for name, fold in before.items()) > 6  # without it, most would have moved
+    again = prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    assert "nothing was done" in again.notes[-1]
+    with pytest.raises(UsageError, match="extend True, now False"):
+        prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS)
+
+
+def test_folds_that_a_new_image_joins_go_to_the_larger_part_and_that_is_told(source: Path, tmp_path: Path) -> None:
+    prepare(source, tmp_path / "one", size=32, folds=4)
+    before = folds_of(tmp_path / "one")
+    small, large = "ISIC_0000000", "ISIC_0000002"
+    if before[small] == before[large]:
+        large = "ISIC_0000004"
+    lesion_of = {number: f"L{number // 2}" for number in range(24)}
+    lesion_of[1] = lesion_of[int(large[-2:])]  # one lesion after all: image 1 and its like of the other fold
+    joined = isic_set(tmp_path / "joined" / "isic", LABELS, list(lesion_of.values()))
+    report = prepare(joined, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    after = folds_of(tmp_path / "two")
+    assert after["ISIC_0000001"] == after[large] == before[large] != before["ISIC_0000001"]
+    assert {name for name in before if before[name] != after[name]} == {"ISIC_0000001"}
+    assert any("1 image is not in the fold" in note and "ISIC_0000001.jpg" in note for note in report.notes)
+
+
+def test_extending_wants_a_file_with_folds(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--extend without --splits"):
+        prepare(source, tmp_path / "out", size=32, extend=True)
+    rows = [(f"ISIC_{number:07d}", "train" if number < 16 else "test") for number in range(24)]
+    parts = write_table(tmp_path / "parts.csv", ("image", "split"), rows)
+    with pytest.raises(UsageError, match="names only train and test"):
+        prepare(source, tmp_path / "out", size=32, splits=parts, extend=True, near_duplicates=False)
+    assert not (tmp_path / "out").exists()

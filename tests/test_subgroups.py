@@ -89,7 +89,7 @@ def test_cases_come_back_and_damage_is_named(tmp_path):
     assert read_cases(path) == cases
     assert cases[0].key == ("b, c.jpg", "12")
     path.write_text(path.read_text().replace("600", "wide"))
-    with pytest.raises(TableError, match="not a table of cases"):
+    with pytest.raises(TableError, match=r"cases\.csv:2: width is 'wide', wanted a whole number"):
         read_cases(path)
     path.write_text("image\na\n")
     with pytest.raises(TableError, match="other columns"):

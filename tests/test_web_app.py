@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ pytest.importorskip("uvicorn")
 from playwright import sync_api as playwright
 
 from hierattn.data.synthetic import render_lesion
+from hierattn.deploy.advice_texts import TEXTS
 from hierattn.deploy.predictor import Predictor
 from hierattn.serve.web_app import find_web_app
-from small_bundles import UNCALIBRATED, write_small_bundle
+from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
 from test_serve_process import served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -136,6 +138,15 @@ def shares(page: Any) -> list[float]:
 def keep_picture(page: Any, name: str) -> None:
     if wanted := os.environ.get("HIERATTN_SCREENSHOTS"):
         page.screenshot(path=str(Path(wanted) / f"web-{name}.png"))
+
+
+def violations(page: Any) -> list[str]:
+    """What axe objects to."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is missing: run 'make web'")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))"
+    return list(page.evaluate(found))
 
 
 def test_browser_gives_pythons_probabilities_on_golden_images(open_app, bundle, golden):
@@ -284,6 +295,90 @@ def test_foreign_model_is_refused_and_another_bundle_is_used(open_app, folder, g
     assert "never calibrated" in page.locator(".why").inner_text()
 
 
+ALL_KEPT = """async () => {
+  const kept = async () => (await (await caches.open('hierattn-model')).keys()).length;
+  while (await kept() < 3) await new Promise((done) => setTimeout(done, 50));
+}"""
+"""The list of models and both of them are in the service worker's store."""
+
+
+def use_bundle(page: Any, path: Path) -> None:
+    page.get_by_role("link", name="About").click()
+    page.set_input_files("#own-model", str(path))
+
+
+def test_bundle_that_wants_cleaned_photos_is_refused_and_the_one_before_stays(open_app, folder, golden):
+    page = open_app()
+    for number, cleaning in enumerate(({"hair_removal": True}, {"colour_constancy": "shades_of_grey"})):
+        wanting = replace(BUNDLE, image_spec=replace(BUNDLE.image_spec, **cleaning))
+        use_bundle(page, write_small_bundle(folder / f"cleaning{number}.onnx", wanting))
+        page.locator(".status.alarm", has_text="wants its photos cleaned").wait_for()
+        page.get_by_role("link", name="Photo").click()
+        answer(page, golden[0])
+        assert len(shares(page)) == 9
+        page.get_by_role("button", name="Start again").click()
+
+
+def test_photo_unlike_all_that_the_model_learnt_from_is_turned_away_as_in_python(open_app, folder, golden):
+    path = write_small_bundle(folder / "novel.onnx", NOVEL)
+    noise = np.random.default_rng(0).integers(-60, 60, (300, 300, 1))
+    orange = np.clip(np.array([235, 90, 20]) + noise, 0, 255).astype(np.uint8)
+    unlike, usual = write(folder / "orange.png", orange), golden[0]
+    predictor = Predictor.load(path)
+    assert predictor(unlike).quality.problems == ("unlike",)
+    assert predictor(usual).quality.ok
+    page = open_app()
+    use_bundle(page, path)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, unlike)
+    assert page.locator(".verdict").inner_text() == predictor(unlike).advice.title
+    assert page.locator(".steps li").all_inner_texts() == list(predictor(unlike).advice.next_steps)
+    assert TEXTS["en"]["problem.unlike"] in page.locator(".steps").inner_text()
+    assert shares(page) == []
+    keep_picture(page, "unlike")
+    page.get_by_role("button", name="Start again").click()
+    answer(page, usual)
+    *probabilities, _ = shares(page)
+    assert probabilities == pytest.approx(sorted(predictor(usual).probabilities.values(), reverse=True), abs=1e-3)
+
+
+def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, bundle, folder, golden):
+    phone = write_small_bundle(folder / "phone.onnx", replace(BUNDLE, temperature=9.0))
+    with served(bundle, folder / "log2", "--also", f"phone={phone}") as (_, address):
+        context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        page.goto(address)
+        ready(page)
+        answer(page, golden[0])
+
+        def judged_by(path: Path) -> bool:
+            expected = sorted(Predictor.load(path)(golden[0]).probabilities.values(), reverse=True)
+            return bool(shares(page)[:-1] == pytest.approx(expected, abs=1e-3))
+
+        assert judged_by(phone)
+        assert "With a phone or camera" in page.locator(".judged").inner_text()
+        keep_picture(page, "choice")
+        assert violations(page) == []
+        page.locator('input[name="model"][value="model"]').check()
+        ready(page)
+        assert judged_by(bundle)
+        assert page.locator('input[name="model"][value="model"]').is_checked()
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.evaluate(ALL_KEPT)
+        page.reload()
+        ready(page)
+        context.set_offline(True)
+        page.reload()
+        ready(page)
+        answer(page, golden[0])
+        assert judged_by(bundle)
+        page.locator('input[name="model"][value="phone"]').check()
+        ready(page)
+        assert judged_by(phone)
+        context.close()
+
+
 def test_provenance_is_shown(open_app, bundle):
     import hashlib
 
@@ -309,17 +404,11 @@ def test_other_languages_reach_the_advice(open_app, bundle, golden, language, no
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "width", "height"), [("phone", 390, 844), ("desktop", 1280, 900)])
 def test_pages_have_no_accessibility_violations(open_app, golden, scheme, name, width, height):
-    if not AXE.is_file():
-        pytest.skip("axe-core is missing: run 'make web'")
     page = open_app(viewport={"width": width, "height": height}, color_scheme=scheme)
     keep_picture(page, f"{name}-{scheme}-start")
 
     def check() -> None:
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate(
-            "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))"
-        )
-        assert found == []
+        assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     check()

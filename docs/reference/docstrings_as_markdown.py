@@ -26,9 +26,9 @@ def as_markdown(text: str) -> str:
 
 
 def _head_examples(text: str) -> str:
-    """An example that follows a section without a heading of its own gets one: it would count as the section's text."""
+    """An example without a heading gets one: it would count as text, and its ``>>>`` as quotations in quotations."""
     before, mark, after = text.partition("\n>>> ")
-    if not mark or "Examples\n---" in before or not re.search(r"^---+$", before, flags=re.M):
+    if not mark or "Examples\n---" in before:
         return text
     return f"{before.rstrip()}\n\nExamples\n--------\n>>> {after}"
 

@@ -17,7 +17,10 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = {"CHANGELOG.md": "changelog.md", "README.md": "index.md", "CONTRIBUTING.md": "guides/contribute.md"}
+WIDE = ("paper-map.md",)  # pages whose tables need the room beside the text
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
+_CELL = re.compile(r"<td[^>]*>.*?</td>", re.S)
+_CODE = re.compile(r"(?<=<code>)[^<]+")  # the text alone: a tag has a slash too
 
 
 def page_of(path: str) -> str | None:
@@ -47,12 +50,19 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
     """Turn links between files of the repository into links between pages."""
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["navigation", "toc"]
     here = Path(page.file.abs_src_path or ROOT / "docs" / page.file.src_uri)
     source = posixpath.normpath(os.path.relpath(here, ROOT).replace(os.sep, "/"))
     return "".join(
         part if part.startswith("```") else _LINK.sub(lambda link: _turned(link, source, page.file.src_uri), part)
         for part in re.split(r"(```.*?```)", markdown, flags=re.S)
     )
+
+
+def on_page_content(html: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """Let a path in a table break after its slashes, so that a table of paths is no wider than its longest name."""
+    return _CELL.sub(lambda cell: _CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell[0]), html)
 
 
 def _turned(link: re.Match[str], source: str, page: str) -> str:

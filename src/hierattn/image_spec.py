@@ -77,7 +77,13 @@ class ImageSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ImageSpec:
-        """The inverse of :meth:`to_dict`. An unknown key is an error, so that no setting is silently lost."""
+        """The inverse of :meth:`to_dict`. An unknown key is an error, so that no setting is silently lost.
+
+        Raises
+        ------
+        UsageError
+            For a field that this version does not know.
+        """
         unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
             raise UsageError(
@@ -95,6 +101,11 @@ class ImageSpec:
 
         Already of the right size, it is returned as it is. This is the one resize of the package outside exported
         graphs; the export's own is tested against it to within one grey level.
+
+        Raises
+        ------
+        UsageError
+            For anything but uint8 pixels, (height, width, channels), RGB.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != self.channels:
             raise UsageError(

@@ -229,6 +229,11 @@ def partial_auc(
 
     Chance is ``(1 - minimum_sensitivity) ** 2 / 2`` (0.02), perfection ``1 - minimum_sensitivity`` (0.2). ``weights``
     and the shape of what is returned are as in :func:`auc`.
+
+    Raises
+    ------
+    UsageError
+        For a minimum sensitivity outside 0 to below 1.
     """
     if not 0 <= minimum_sensitivity < 1:
         raise UsageError(f"minimum sensitivity {minimum_sensitivity}: wanted 0 to below 1")
@@ -302,6 +307,11 @@ def reliability_bins(
     -------
     tuple
         Mean confidence, accuracy and number of images, each (bins,); the first two nan in an empty bin.
+
+    Raises
+    ------
+    UsageError
+        For fewer bins than one.
     """
     labels, probabilities = _checked(labels, probabilities)
     if bins < 1:

@@ -81,7 +81,10 @@ def read_photograph(
     name = name or _name_of(source)
     with _open_stream(source, name) as stream, _open_image(stream, name) as image:
         _check_size(image.size, max_pixels, name)
-        return _to_rgb(_decode(image, name), name)
+        try:
+            return _to_rgb(_decode(image, name), name)
+        except MemoryError:
+            raise ImageError(f"{name} does not fit in memory: make it smaller") from None
 
 
 def _name_of(source: object) -> str:
@@ -180,7 +183,7 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
         with _quiet_pillow():
             orientation = _orientation(image)
     except MemoryError:
-        raise ImageError(f"{name} does not fit in memory: make it smaller") from None
+        raise  # said by the caller
     except Exception as error:  # see _open_image
         raise ImageError(f"{name} is truncated or damaged ({_reason(error)}): copy or download it again") from None
     operation = _UPRIGHT.get(orientation)

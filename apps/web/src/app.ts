@@ -1,7 +1,7 @@
 /** What the views share: the model, the photographs of the present spot, and the line that tells what goes on. */
 import { AppError, codeOf } from "./app-error";
 import type { Bundle } from "./bundle";
-import { fetchBundle, Judge, type Judgement } from "./judge";
+import { fetchBundle, fetchOffers, Judge, type Judgement, type Offer } from "./judge";
 import { readPhoto, toJpeg } from "./photo-input";
 import { type Box, cut, type Pixels } from "./pixels";
 import { t, type TextKey } from "./texts";
@@ -18,11 +18,19 @@ export interface Shot {
   judgement: Judgement;
 }
 
+/** Where the choice among several bundles is kept. */
+const CHOSEN = "hierattn.model";
+/** What is taken where nobody has chosen: without a dermatoscope, most photographs are a phone's. */
+const USUAL = "phone";
+
 /** What is shown of a photograph, in pixels a side. */
 const SHOWN = 1024;
 
 export class App {
   bundle: Bundle | null = null;
+  /** The bundles beside the app, and the one of them in use; null for a file of the visitor's own. */
+  offers: Offer[] = [];
+  offer: Offer | null = null;
   shots: Shot[] = [];
   private readonly judge = new Judge();
   private loading: Promise<void> | null = null;
@@ -31,19 +39,39 @@ export class App {
   /** @param changed called after every change, to draw again. */
   constructor(private readonly changed: () => void, private readonly say: (text: string, alarm: boolean) => void) {}
 
-  /** Load the bundle that lies beside the app. */
+  /** Load the bundle that lies beside the app; of several the one that was chosen before. */
   start(): Promise<void> {
-    return (this.loading = this.guarded("loading", async () => this.use(await fetchBundle())));
+    return (this.loading = this.guarded("loading", async () => {
+      this.offers = await fetchOffers();
+      const named = (name: string | null) => this.offers.find((offer) => offer.name === name);
+      await this.load(named(localStorage.getItem(CHOSEN)) ?? named(USUAL) ?? this.offers[0]!);
+    }));
+  }
+
+  /** Take another of the bundles beside the app, and judge the photographs again by it. */
+  async choose(offer: Offer): Promise<void> {
+    localStorage.setItem(CHOSEN, offer.name);
+    await (this.loading = this.guarded("loading", async () => {
+      await this.load(offer);
+      const again: Shot[] = [];
+      for (const shot of this.shots) again.push(await this.shoot(shot.id, shot.whole, shot.frame));
+      this.shots.forEach((shot) => URL.revokeObjectURL(shot.picture));
+      this.shots = again;
+    }));
   }
 
   /** Load a bundle from a file. */
   async useFile(file: File): Promise<void> {
-    await this.guarded("loading", async () => this.use(new Uint8Array(await file.arrayBuffer())));
+    await this.guarded("loading", async () => {
+      this.bundle = await this.judge.load(new Uint8Array(await file.arrayBuffer()));
+      this.offer = null;
+      this.clear();
+    });
   }
 
-  private async use(file: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.bundle = await this.judge.load(file);
-    this.clear();
+  private async load(offer: Offer): Promise<void> {
+    this.bundle = await this.judge.load(await fetchBundle(offer.file));
+    this.offer = offer;
   }
 
   /** Judge further photographs of the same spot. */

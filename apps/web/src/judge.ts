@@ -56,10 +56,30 @@ export class Judge {
   }
 }
 
-/** @throws AppError where the bundle cannot be had. */
-export async function fetchBundle(): Promise<Uint8Array<ArrayBuffer>> {
+/** A bundle that lies beside the app. */
+export interface Offer {
+  name: string;
+  file: string;
+}
+
+const ALONE: Offer[] = [{ name: "model", file: "model.onnx" }];
+const FILE = /^model(-[a-z0-9-]{1,32})?\.onnx$/;
+
+/** The bundles that are offered, the server's default first; one where no list lies beside the app. */
+export async function fetchOffers(): Promise<Offer[]> {
   try {
-    const answer = await fetch("model.onnx", { cache: "no-cache" });
+    const answer = await fetch("models.json", { cache: "no-cache" });
+    const offers: Offer[] = answer.ok ? await answer.json() : ALONE;
+    return offers.length > 0 && offers.every(({ name, file }) => typeof name === "string" && FILE.test(file)) ? offers : ALONE;
+  } catch {
+    return ALONE;
+  }
+}
+
+/** @throws AppError where the bundle cannot be had. */
+export async function fetchBundle(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const answer = await fetch(file, { cache: "no-cache" });
     if (!answer.ok) throw new Error();
     return new Uint8Array(await answer.arrayBuffer());
   } catch {

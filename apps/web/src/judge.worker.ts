@@ -50,7 +50,9 @@ async function judge(photo: Pixels): Promise<Judgement> {
     quality.ok = false;
     quality.problems = [...quality.problems, UNLIKE];
   }
-  const risk = Math.min(1, Math.max(0, (answer["risk"]!.data as Float32Array)[0]!));
+  const stated = (answer["risk"]!.data as Float32Array)[0]!;
+  if (!Number.isFinite(stated) || (novelty !== null && !Number.isFinite(novelty))) throw new AppError("run");
+  const risk = Math.min(1, Math.max(0, stated));
   const seconds = (performance.now() - start) / 1000;
   return { probabilities, risk, quality, seconds, box, heatmap: heatmapOf(answer["heatmap"]) };
 }

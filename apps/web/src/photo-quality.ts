@@ -16,14 +16,16 @@ const LIMIT = facts.quality;
 /** @param photo after the adaptive crop: a black surround would count as darkness. */
 export function judgePhoto(photo: Pixels, cropped: boolean): Quality {
   const values = { ...measurePhoto(photo), cropped: cropped ? 1 : 0 };
+  const colour = values.warmth < LIMIT.MIN_WARMTH || values.blueness > LIMIT.MAX_BLUENESS;
+  const even = !colour && values.pigment < LIMIT.MIN_PIGMENT;
   const found: Record<string, boolean> = {
     small: Math.min(values.width, values.height) < LIMIT.MIN_SIDE,
     blurred: values.sharpness < LIMIT.MIN_SHARPNESS,
-    flat: values.spread < LIMIT.MIN_SPREAD,
+    flat: values.spread < LIMIT.MIN_SPREAD || even,
     dark: values.median < LIMIT.DARKEST,
     bright: values.median > LIMIT.BRIGHTEST,
     glare: values.glare > LIMIT.MAX_GLARE,
-    colour: values.warmth < LIMIT.MIN_WARMTH || values.blueness > LIMIT.MAX_BLUENESS,
+    colour,
   };
   const problems = LIMIT.PROBLEMS.filter((name) => found[name]);
   return { ok: problems.length === 0, problems, values };
@@ -43,7 +45,23 @@ export function measurePhoto(photo: Pixels) {
     glare: glare(small.data),
     warmth: red - green,
     blueness: blue - red,
+    pigment: pigment(small),
   };
+}
+
+/** How much the colour of the skin itself varies, whatever the light does: the spread of the chromatic optical density. */
+function pigment(photo: Pixels): number {
+  const { data } = resize(photo, LIMIT.PIGMENT_SIDE, LIMIT.PIGMENT_SIDE, BILINEAR);
+  const pixels = data.length / 3;
+  const chroma = [0, 1, 2].map(() => new Float64Array(pixels));
+  for (let at = 0; at < pixels; at++) {
+    const density = [0, 1, 2].map(
+      (channel) => -100 * Math.log((data[3 * at + channel]! + LIMIT.PIGMENT_BLACK) / (255 + LIMIT.PIGMENT_BLACK)),
+    );
+    const mean = (density[0]! + density[1]! + density[2]!) / 3;
+    chroma.forEach((values, channel) => (values[at] = density[channel]! - mean));
+  }
+  return Math.sqrt(chroma.reduce((sum, values) => sum + variance(values), 0));
 }
 
 /** Variance of the Laplacian, from the four neighbours. */

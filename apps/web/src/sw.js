@@ -16,7 +16,9 @@ self.addEventListener("activate", (event) => {
       if (name.startsWith("hierattn-app-") && name !== APP) await caches.delete(name);
     }
     const kept = await caches.open(MODEL);
-    if (!(await kept.match("model.onnx"))) await kept.add("model.onnx").catch(() => undefined);
+    for (const file of ["models.json", ...(await models())]) {
+      if (!(await kept.match(file))) await kept.add(file).catch(() => undefined);
+    }
     await self.clients.claim();
   };
   event.waitUntil(clean());
@@ -25,9 +27,18 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin) return;
-  if (url.pathname.endsWith("/model.onnx")) event.respondWith(freshest(event.request));
+  if (/\/(models\.json|model(-[a-z0-9-]+)?\.onnx)$/.test(url.pathname)) event.respondWith(freshest(event.request));
   else event.respondWith(kept(event.request));
 });
+
+/** The models that lie beside the app; one where no list does. */
+async function models() {
+  try {
+    return (await (await fetch("models.json")).json()).map(({ file }) => file);
+  } catch {
+    return ["model.onnx"];
+  }
+}
 
 /** What is kept; the network for everything else. */
 async function kept(request) {
@@ -40,9 +51,9 @@ async function freshest(request) {
   const cache = await caches.open(MODEL);
   try {
     const answer = await fetch(request);
-    if (answer.ok) await cache.put("model.onnx", answer.clone());
+    if (answer.ok) await cache.put(request.url, answer.clone());
     return answer;
   } catch {
-    return (await cache.match("model.onnx")) ?? Response.error();
+    return (await cache.match(request.url)) ?? Response.error();
   }
 }

@@ -6,6 +6,7 @@ import { drawHeatmap } from "./heatmap";
 import { advice, currentLanguage, t } from "./texts";
 import { CLASS_FACTS, type Combined, percent } from "./triage";
 import { keepView } from "./view-keep";
+import { nameOf } from "./view-model";
 
 export function answerView(app: App, answer: Combined): HTMLElement {
   const bundle = app.bundle!;
@@ -16,12 +17,14 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     printHead(app),
     h("h2", { id: "answer", tabindex: -1, class: "verdict" }, advice(`level.${answer.verdict.level}.title`)),
     rendered(bundle) && h("p", { class: "warning" }, t("about.rendered")),
+    app.offer && app.offers.length > 1 && h("p", { class: "hint judged" }, `${t("model.legend")} ${nameOf(app.offer)}`),
     h("p", { class: "why" }, why(answer)),
     answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
     answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit })),
     h("h3", {}, t("answer.next")),
     h("ul", { class: "steps" }, ...steps(answer).map((step) => h("li", {}, step))),
     fit ? table(bundle, answer) : h("p", {}, t("answer.unfit")),
+    answer.quality.problems.includes("unlike") && app.offers.length > 1 && h("p", {}, t("model.unlike")),
     answer.quality.values["cropped"] === 1 && h("p", { class: "hint" }, advice("note.cropped")),
     fit && heatmapView(app, answer),
     h("h3", {}, t("answer.limits")),

@@ -3,13 +3,14 @@ import type { App, Shot } from "./app";
 import { AppError } from "./app-error";
 import { fileButton, h } from "./dom";
 import { t } from "./texts";
+import { answerView } from "./view-answer";
 import { openCamera } from "./view-camera";
 import { openCrop } from "./view-crop";
-import { answerView } from "./view-answer";
+import { modelChoice } from "./view-model";
 
 export function photoView(app: App): HTMLElement {
   if (!app.combined) return h("div", {}, captureArea(app));
-  return h("div", {}, shotList(app), answerView(app, app.combined), captureArea(app));
+  return h("div", {}, answerView(app, app.combined), shotList(app), captureArea(app));
 }
 
 function captureArea(app: App): HTMLElement {
@@ -18,8 +19,9 @@ function captureArea(app: App): HTMLElement {
     { class: "capture", "aria-labelledby": "capture" },
     h("h2", { id: "capture" }, t(app.shots.length > 0 ? "photo.more" : "photo.heading")),
     app.shots.length === 0 && h("p", {}, t("photo.how")),
+    app.shots.length === 0 && modelChoice(app),
     h("div", { class: "buttons" }, cameraButton(app), fileButton(t("photo.choose"), PHOTOS, (files) => app.add(files))),
-    h("p", { class: "hint" }, t("photo.drop")),
+    h("p", { class: "hint drop" }, t("photo.drop")),
   );
   const mark = (on: boolean) => (event: DragEvent) => {
     event.preventDefault();
@@ -54,6 +56,7 @@ function shotList(app: App): HTMLElement {
     "section",
     { class: "shots", "aria-labelledby": "shots" },
     h("h2", { id: "shots" }, t("photo.list")),
+    modelChoice(app),
     h("ul", {}, ...app.shots.map((shot, number) => shotItem(app, shot, t("photo.number", { n: number + 1 })))),
     h("button", { class: "button", onclick: () => app.clear() }, t("photo.again")),
   );

@@ -10,6 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.run_options import (
+    Bootstrap,
+    ComparisonJson,
+    Device,
+    Folds,
+    FoldThreads,
+    Jobs,
+    Prepared,
+    ResampleSeed,
+    load_recipe,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -66,7 +78,7 @@ def run(
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="What all variants share: a file or a built-in name.")
     ] = "isic2019/hierattn_s",
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")] = None,
+    data: Prepared = None,
     variants: Annotated[str, typer.Option(help="Some of the variants, with commas. [default: all]")] = "",
     target: Annotated[
         str, typer.Option(help="For balance: images a class, a number or the paper's isic2019 or pad.")
@@ -75,13 +87,13 @@ def run(
     runs_folder: Annotated[
         Path | None, typer.Option("--runs", help="Gets VARIANT/fold-K. [default: runs/ablate-WHAT]")
     ] = None,
-    folds: Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")] = "all",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")] = 1,
-    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    bootstrap: Annotated[int, typer.Option(help="Resamples for the intervals; 0 leaves them out.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
+    folds: Folds = "all",
+    jobs: Jobs = 1,
+    threads: FoldThreads = 0,
+    device: Device = "auto",
+    bootstrap: Bootstrap = 1000,
+    seed: ResampleSeed = 0,
+    as_json: ComparisonJson = False,
 ) -> None:
     """Train variants of one recipe on the same folds and say what each part is worth, beside the paper's word on it.
 
@@ -144,11 +156,9 @@ def _recipe(base: str, variant: str, changes: list[str]) -> Recipe:
     """The base recipe with the keys of the variant's own file laid over it, and then the user's changes."""
     from hierattn.cli.recipes import find_recipe
     from hierattn.errors import UsageError
-    from hierattn.training.recipe import Recipe
 
     keys = _keys_of(find_recipe(variant)) if variant else []
-    without = Recipe.load(find_recipe(base), changes)
-    recipe = Recipe.load(find_recipe(base), [*changes, *keys])
+    without, recipe = load_recipe(base, changes), load_recipe(base, [*changes, *keys])
     if variant and recipe == without:
         raise UsageError(
             f"{base} has {', '.join(keys)} already, so there is nothing to leave out: choose another --recipe"

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from hierattn.training.recipe import Recipe
+from hierattn.cli.run_options import (
+    Bootstrap,
+    ComparisonJson,
+    Device,
+    Folds,
+    FoldThreads,
+    Jobs,
+    Prepared,
+    ResampleSeed,
+    load_recipe,
+)
 
 
 def run(
@@ -27,7 +36,7 @@ def run(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change to every --recipe.")
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder.")] = None,
+    data: Prepared = None,
     paper_data: Annotated[
         Path | None, typer.Option(help="The set balanced by 'hierattn balance --protocol paper', for --recipe.")
     ] = None,
@@ -39,13 +48,13 @@ def run(
         "runs"
     ),
     title: Annotated[str, typer.Option(help="Of the page.")] = "Models side by side",
-    folds: Annotated[str, typer.Option(help="Which folds: all, 0-9, or 0,2,5.")] = "all",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")] = 1,
-    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    bootstrap: Annotated[int, typer.Option(help="Resamples for the intervals; 0 leaves them out.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
+    folds: Folds = "all",
+    jobs: Jobs = 1,
+    threads: FoldThreads = 0,
+    device: Device = "auto",
+    bootstrap: Bootstrap = 1000,
+    seed: ResampleSeed = 0,
+    as_json: ComparisonJson = False,
 ) -> None:
     """Set models side by side on the same untouched images: Table 1, Figs. 7 and 8, the paper's column beside ours.
 
@@ -81,7 +90,7 @@ def run(
         for mark, prepared in sets.items():
             for name, recipe in map(named, recipes):
                 folder = runs_folder / f"{name}{mark}"
-                train_folds(_recipe(recipe, overrides or [], prepared), folder, how, console)
+                train_folds(load_recipe(recipe, overrides, prepared), folder, how, console)
                 contestants.append(read(name, folder, how, console))
     if not contestants:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
@@ -101,11 +110,3 @@ def _sets(protocol: str, data: Path | None, paper_data: Path | None) -> dict[str
     if paper_data is None:
         raise UsageError(f"--protocol {protocol} with --recipe: wanted --paper-data, from 'balance --protocol paper'")
     return {"-paper": paper_data} if protocol == "paper" else {"": data, "-paper": paper_data}
-
-
-def _recipe(name: str, overrides: list[str], prepared: Path | None) -> Recipe:
-    from hierattn.cli.recipes import find_recipe
-    from hierattn.training.recipe import Recipe
-
-    changes = [*overrides, *([] if prepared is None else [f"data.prepared={prepared}"])]
-    return Recipe.load(find_recipe(name), changes)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hierattn.cli.run_options import Folds, FoldThreads, Jobs, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,22 +17,20 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    data: Prepared = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Gets fold-0, fold-1, ... [default: runs/<name>]")
     ] = None,
-    folds: Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")] = "all",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds at a time.")] = 1,
+    folds: Folds = "all",
+    jobs: Jobs = 1,
     engine: Annotated[
         str, typer.Option(help="local: processes here. ray: a cluster (RAY_ADDRESS), or Ray here.")
     ] = "local",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; with several GPUs each job takes its own.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")] = 0,
-    save_every: Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")] = 0,
+    threads: FoldThreads = 0,
+    save_every: SaveEvery = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print how every fold stands as JSON, and nothing else.")
     ] = False,
@@ -47,14 +47,9 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.cli.recipes import find_recipe
     from hierattn.training.cross_validate import cross_validate
-    from hierattn.training.recipe import Recipe
 
-    changes = list(overrides or ())
-    if data is not None:
-        changes.append(f"data.prepared={data}")
-    chosen = Recipe.load(find_recipe(recipe), changes)
+    chosen = load_recipe(recipe, overrides, data)
     console = Console(stderr=as_json)
     with FoldBars(console, chosen.optimiser.epochs) as bars:
         result = cross_validate(

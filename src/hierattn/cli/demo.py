@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hierattn.deploy.bundle import Bundle
+
 
 def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("hierattn-demo"),
@@ -26,8 +28,8 @@ def run(
 
     Renders a set of dermoscopy-like lesions (no photograph of a person is needed), prepares it with folds that keep a
     lesion's photographs together, trains HierAttn_xs for a few minutes, judges it on the fold that it never saw,
-    exports one ONNX file, asks it about one lesion, and says where the report is. Each step prints the command that
-    does the same by itself.
+    exports one ONNX file, asks it about one lesion, asks the released model as well where one is installed, and says
+    where the report is. Each step prints the command that does the same by itself.
     """
     import shutil
 
@@ -62,9 +64,48 @@ def run(
     photograph = _untouched_photograph(prepared)
     with _step(console, f"hierattn predict {photograph} --model {bundle}"):
         predict.run([photograph], model=str(bundle))
+    _ask_released(console, photograph)
     console.print(
         f"\nDone in {time.perf_counter() - began:.0f} s. Report: [bold]{trained / 'evaluation' / 'report.html'}[/]",
         soft_wrap=True,
+    )
+
+
+def _ask_released(console: Console, photograph: Path) -> None:
+    """Let the released dermoscopy model look at the rendered lesion, and say what that can and cannot show."""
+    from hierattn.cli import predict
+    from hierattn.deploy.photo_quality import UNLIKE
+    from hierattn.deploy.predictor import Predictor
+    from hierattn.deploy.released import is_released
+
+    domain = "dermoscopy"
+    if not is_released(domain):
+        console.print(f"\nNo model for {domain} came with this hierattn: the demo ends with the one it has just made.")
+        return
+    with _step(console, f"hierattn predict {photograph} --domain {domain}"):
+        predict.run([photograph], domain=domain)
+    predictor = Predictor.released(domain, threads=1)
+    unlike = UNLIKE in predictor(photograph).quality.problems
+    console.print(f"\n{_limits(predictor.bundle, noticed=unlike)}", soft_wrap=True)
+
+
+def _limits(bundle: Bundle, *, noticed: bool) -> str:
+    """What the released model's answer for a drawing is worth, and what it is known to miss."""
+    source = bundle.training_data.get("source", "its own photographs")
+    said = f"The released model learnt from photographs ({source}), and this lesion is drawn. " + (
+        "It noticed: a picture unlike all that it learnt from is turned away, and its percentages mean nothing."
+        if noticed
+        else "It did not notice, and answered all the same: that a picture was not turned away is no sign that the "
+        "answer can be trusted."
+    )
+    known = bundle.triage
+    if known.sensitivity is None:
+        return said
+    share = f"{100 * known.sensitivity:.1f} %"
+    return (
+        f"{said} On {known.images:,} photographs like its own that it had never seen, it sent {share} of the dangerous "
+        "lesions to a doctor, and so it missed some. On photographs from elsewhere it does worse: "
+        "docs/released-models.md."
     )
 
 

@@ -22,11 +22,19 @@ BASE = "base"
 # much, never too little.
 EXTRA_OF_COMMAND: Mapping[str, str] = {
     "doctor": BASE,
-    "fetch": "train",
+    "fetch": BASE,
     "predict": BASE,
     "prepare": BASE,
     "render": BASE,
     "serve": "serve",
+}
+# What a command does only where one more extra is there: (what asks for it, the extra).
+OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "balance": (("--engine ray", "cluster"),),
+    "benchmark": (("inference with ExecuTorch", "mobile"),),
+    "crossval": (("--engine ray", "cluster"),),
+    "export": (("OUT.pte", "mobile"),),
+    "predict": (("DICOM files, --dicom-sr", "dicom"),),
 }
 # These are for development, and no command of ours needs them.
 NOT_FOR_USERS = ("dev", "docs")
@@ -71,9 +79,11 @@ def examine() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``hierattn, python, system, device, released_models, extras, commands``. ``extras`` maps ``base`` and every
-        extra to ``{"complete", "install", "packages"}``; ``commands`` every command to
-        ``{"needs", "ready", "install"}``, ``install`` being null where nothing is missing.
+        ``hierattn, python, system, device, released_models, web_app, extras, commands``. ``web_app`` says whether the
+        built app is there, null where the service cannot run. ``extras`` maps ``base`` and every extra to
+        ``{"complete", "install", "packages"}``; ``commands`` every command to ``{"needs", "ready", "install",
+        "options"}``, ``install`` being null where nothing is missing, and ``options`` a list of
+        ``{"for", "needs", "ready", "install"}`` for what needs one more extra.
     """
     import hierattn
 
@@ -88,6 +98,7 @@ def examine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": _examine_device(),
         "released_models": _released_models(),
+        "web_app": _has_web_app(),
         "extras": extras,
         "commands": {name: _examine_command(name, extras) for name in _command_names()},
     }
@@ -172,6 +183,11 @@ def _command_names() -> list[str]:
 
 def _examine_command(name: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     needs = EXTRA_OF_COMMAND.get(name, "train")
+    options = [{"for": what, **_readiness(extra, extras)} for what, extra in OPTIONS_OF_COMMAND.get(name, ())]
+    return {**_readiness(needs, extras), "options": options}
+
+
+def _readiness(needs: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     lacking = [extra for extra in (BASE, needs) if not extras.get(extra, {}).get("complete", False)]
     return {"needs": needs, "ready": not lacking, "install": _install(lacking[-1]) if lacking else None}
 
@@ -188,6 +204,15 @@ def _released_models() -> dict[str, bool]:
         except UsageError:
             installed[name] = False
     return installed
+
+
+def _has_web_app() -> bool | None:
+    """Whether ``hierattn serve`` finds the built web app; None where the service itself cannot be loaded."""
+    try:
+        from hierattn.serve.web_app import find_web_app
+    except ImportError:
+        return None
+    return find_web_app() is not None
 
 
 def _examine_device() -> dict[str, Any]:
@@ -214,6 +239,8 @@ def _show(console: Console, found: Mapping[str, Any]) -> None:
     missing = [name for name, there in found["released_models"].items() if not there]
     if missing:
         console.print(f"Released models not installed: {', '.join(missing)}; give --model FILE.onnx", soft_wrap=True)
+    if found["web_app"] is False:
+        console.print("The web app is not built, so serve answers programs only; in a clone: make web", soft_wrap=True)
     _show_packages(console, found["extras"])
     _show_commands(console, found["commands"])
 
@@ -253,3 +280,7 @@ def _show_commands(console: Console, commands: Mapping[str, Mapping[str, Any]]) 
     for line in sorted({state["install"] for state in commands.values() if state["install"]}):
         names = [name for name, state in commands.items() if state["install"] == line]
         console.print(f"[yellow]Missing for {', '.join(names)}:[/] {escape(line)}", soft_wrap=True)
+    optional = [(name, option) for name, state in commands.items() for option in state["options"]]
+    for line in sorted({option["install"] for _, option in optional if option["install"]}):
+        uses = [f"{name} ({option['for']})" for name, option in optional if option["install"] == line]
+        console.print(f"[dim]Optional, for {escape('; '.join(uses))}:[/] {escape(line)}", soft_wrap=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.run_options import Bootstrap, Device, ResampleSeed
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -18,11 +20,14 @@ def run(
         Path | None,
         typer.Option("--data", "-d", help="A prepared set other than the recipe's: moved, or foreign (all of it)."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     batch_size: Annotated[int, typer.Option(help="Images in one forward pass.")] = 64,
-    bootstrap: Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    bootstrap: Bootstrap = 1000,
+    seed: ResampleSeed = 0,
     sensitivity: Annotated[float, typer.Option(help="What the triage threshold is set for, on the inner fold.")] = 0.95,
+    sure: Annotated[
+        float, typer.Option(help="How sure the threshold is to be that new lesions keep it; 0 is an even bet.")
+    ] = 0.8,
     class_bias: Annotated[
         bool,
         typer.Option(
@@ -34,7 +39,7 @@ def run(
         bool,
         typer.Option(
             "--robustness",
-            help="Also change the photographs in nine ways at five severities and count how often the advice flips.",
+            help="Also change the photographs in eleven ways at five severities and count how often the advice flips.",
         ),
     ] = False,
     gallery: Annotated[
@@ -79,6 +84,7 @@ def run(
             bootstrap=bootstrap,
             seed=seed,
             wished_sensitivity=sensitivity,
+            sure=sure,
             per_class=class_bias,
             robustness=robustness,
             gallery=gallery,

@@ -23,6 +23,9 @@ def run(
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="The prepared set of the run, if it has moved.")
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", help="Let the .onnx take this many images at a time; any number otherwise.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON, and nothing else.")] = False,
 ) -> None:
     """Export a trained model to one file that needs neither torch nor hierattn.
@@ -53,7 +56,7 @@ def run(
 
     console = Console(stderr=as_json)
     with console.status("Exporting, then comparing with PyTorch"):
-        exported = export_any(source, out, precision=precision, heatmap=heatmap, data=data)
+        exported = export_any(source, out, precision=precision, heatmap=heatmap, data=data, batch=batch)
     if as_json:
         sys.stdout.write(json.dumps(_plain(exported), indent=1, ensure_ascii=False) + "\n")
         return

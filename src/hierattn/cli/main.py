@@ -30,6 +30,7 @@ from hierattn.cli import (
     prepare,
     render,
     serve,
+    shift,
     train,
 )
 from hierattn.errors import HierAttnError
@@ -69,6 +70,7 @@ app.command("recipes")(list_recipes.run)
 app.command("train")(train.run)
 app.command("crossval")(crossval.run)
 app.command("evaluate")(evaluate.run)
+app.command("shift")(shift.run)
 app.command("compare")(compare.run)
 app.command("ablate")(ablate.run)
 app.command("card")(card.run)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.which_model import DomainOption, ModelOption
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hierattn.deploy.photo_file import PhotoFile
     from hierattn.deploy.predictor import Diagnosis, Predictor
     from hierattn.image_spec import CropRule
 
@@ -21,10 +24,11 @@ _COLOURS = {"see_soon": "bold red", "have_checked": "bold yellow", "watch": "bol
 
 
 def run(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photographs, or folders of them.")],
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or dermoscopy or phone.")
-    ] = "dermoscopy",
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Photographs or DICOM files, or folders of them.")
+    ] = None,
+    model: ModelOption = None,
+    domain: DomainOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object an image.")] = False,
     rule: Annotated[str, typer.Option(help="risk: summed, calibrated. paper: one class above 50 %, §5.")] = "risk",
     language: Annotated[str, typer.Option(help="Of the advice: en, pt or zh.")] = "en",
@@ -32,28 +36,60 @@ def run(
         Path | None, typer.Option(metavar="OUT.png", help="Draw what spoke for the first class; one image only.")
     ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 takes the processor's, at most 4.")] = 0,
+    batch: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Judge an archive: every file in and under it, into --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TABLE.csv", help="The table of --batch.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes of --batch; 0: one for each processor.")] = 0,
+    dicom_sr: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write a DICOM-SR there for each DICOM file answered.")
+    ] = None,
 ) -> None:
     """Say what a photograph of a skin lesion shows, how sure the model is, and what to do next.
 
     Needs no torch and no network: the photograph stays on this machine. An image that cannot be read gets one line,
     the others still get their answer, and the exit code is 1.
 
-        hierattn predict photo.jpg --model model.onnx
+    Where no bundle is named, the released one answers: for photographs through a dermatoscope, or by a phone with
+    --domain phone. Released models are for non-commercial use only.
+
+        hierattn predict photo.jpg
+
+        hierattn predict photo.jpg --domain phone
 
         hierattn predict photos/ --model model.onnx --json > answers.json
 
+        hierattn predict --batch archive/ --out answers.csv
+
+    A batch writes a row for every file, with the reason where it has no answer; stopped, the same command goes on.
+
     Not a medical device.
     """
+    from hierattn.cli.predict_archive import predict_archive
+    from hierattn.cli.which_model import choose_model, say_which
     from hierattn.deploy.advice_texts import language_texts
     from hierattn.deploy.predictor import Predictor
-    from hierattn.errors import UsageError
+    from hierattn.errors import UsageError, require
 
     language_texts(language)  # a wrong language is said before anything is loaded
+    if dicom_sr is not None:
+        require("highdicom", "dicom")
+    name = choose_model(model, domain)
+    if batch is not None or out is not None:
+        if batch is None or out is None or images or heatmap is not None:
+            raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE or --heatmap")
+        say_which(name)
+        predict_archive(batch, out, name, jobs=jobs, rule=rule, language=language, reports=dicom_sr, as_json=as_json)
+        return
+    if not images:
+        raise UsageError("no image: wanted photographs (hierattn predict photo.jpg), or --batch FOLDER --out TABLE.csv")
     found = list(_expand(images))
     if heatmap is not None and len(found) != 1:
         raise UsageError(f"--heatmap with {len(found)} images: wanted one; call it once for each")
-    predictor = Predictor.load(model, threads=threads)
-    answers = _answer(predictor, found, heatmap, rule, language)
+    predictor = Predictor.load(name, threads=threads)
+    say_which(name)
+    report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)
+    answers = _answer(predictor, found, name, heatmap, rule, language, report)
     failed = _print_json(answers) if as_json else _print_tables(answers, len(found))
     if failed:
         raise typer.Exit(1)
@@ -61,42 +97,74 @@ def run(
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
     """Folders as the images in them, in the order of their names; everything else as it is."""
+    from hierattn.deploy.photo_file import FILE_SUFFIXES
     from hierattn.errors import UsageError
-    from hierattn.photograph import SUFFIXES
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in FILE_SUFFIXES and file.is_file())
         if not inside:
-            raise UsageError(f"no image in {path}: wanted files ending in {', '.join(sorted(SUFFIXES))}")
+            raise UsageError(f"no image in {path}: wanted files ending in {', '.join(sorted(FILE_SUFFIXES))}")
         yield from inside
 
 
+Report = Callable[[Path, "PhotoFile", "Diagnosis"], None]
+
+
 def _answer(
-    predictor: Predictor, paths: list[Path], heatmap: Path | None, rule: str, language: str
+    predictor: Predictor,
+    paths: list[Path],
+    name: str,
+    heatmap: Path | None,
+    rule: str,
+    language: str,
+    report: Report | None,
 ) -> Iterator[tuple[Path, Diagnosis | str]]:
     """Each path with its diagnosis, or with the one line that says why there is none."""
+    from hierattn.cli.which_model import other_domain_hint
+    from hierattn.deploy.photo_file import read_photo_file
     from hierattn.errors import ImageError
 
     for path in paths:
         try:
-            diagnosis = predictor(path, heatmap=heatmap is not None, rule=rule, language=language)
+            photo = read_photo_file(path)
+            diagnosis = predictor(photo.pixels, heatmap=heatmap is not None, rule=rule, language=language)
+            if report is not None:
+                report(path, photo, diagnosis)
         except ImageError as error:
             yield path, str(error)
             continue
         if heatmap is not None:
-            _draw(path, diagnosis, heatmap, predictor.bundle.image_spec.crop)
+            _draw(photo, diagnosis, heatmap, predictor.bundle.image_spec.crop)
+        if hint := other_domain_hint(name, photo.pixels, diagnosis):
+            print(f"hierattn: {hint}", file=sys.stderr)
         yield path, diagnosis
 
 
-def _draw(path: Path, diagnosis: Diagnosis, out: Path, rule: CropRule) -> None:
-    from hierattn.deploy.heatmap_picture import write_overlay
-    from hierattn.deploy.photo_input import crop_as_trained, to_photograph
+def _reporter(folder: Path, predictor: Predictor, model: str) -> Report:
+    """What writes a DICOM-SR for a DICOM file; an image of another kind is refused, because it names no study."""
+    from hierattn.deploy.dicom_report import write_report
+    from hierattn.deploy.photo_file import digest_of
+    from hierattn.deploy.predictor import find_bundle
+    from hierattn.errors import ImageError
 
-    photo = to_photograph(path)
-    write_overlay(out, crop_as_trained(photo, rule)[0], diagnosis.heatmap_of(diagnosis.label))
+    digest = digest_of(find_bundle(model).read_bytes())
+
+    def report(path: Path, photo: PhotoFile, diagnosis: Diagnosis) -> None:
+        if photo.header is None:
+            raise ImageError(f"{path} is no DICOM file, so that --dicom-sr has no study to report in: leave it out")
+        write_report(folder, photo.header, diagnosis, predictor.bundle, digest, name=str(path))
+
+    return report
+
+
+def _draw(photo: PhotoFile, diagnosis: Diagnosis, out: Path, rule: CropRule) -> None:
+    from hierattn.deploy.heatmap_picture import write_overlay
+    from hierattn.deploy.photo_input import crop_as_trained
+
+    write_overlay(out, crop_as_trained(photo.pixels, rule)[0], diagnosis.heatmap_of(diagnosis.label))
 
 
 def _print_json(answers: Iterator[tuple[Path, Diagnosis | str]]) -> bool:

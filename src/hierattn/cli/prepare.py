@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from hierattn.data.preparation_report import PreparationReport
+    from hierattn.data.prepare import Embedding
 
 
 def run(
@@ -33,11 +36,21 @@ def run(
     near_duplicates: Annotated[
         bool, typer.Option(help="Find photographs stored twice (resized, turned, cropped) and keep them in one fold.")
     ] = True,
+    embedding: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also compare what this network sees alike: a run folder, a checkpoint, or MobileNetV2's .npz."
+        ),
+    ] = None,
     folds: Annotated[int, typer.Option(help="Grouped, stratified folds; 3 or more. The paper: 10.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     splits: Annotated[
         Path | None, typer.Option(help="A split file that gives the folds: image, and fold or train/validation/test.")
     ] = None,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="Deal images that --splits does not name to its folds; none of its own moves."),
+    ] = False,
     pictures: Annotated[
         bool, typer.Option("--audit-pictures", help="Write OUT/pictures: cleaning step by step, and near-duplicates.")
     ] = False,
@@ -64,6 +77,8 @@ def run(
         hierattn prepare my_photos out/mine --folds 5 --strict --audit-pictures
 
         hierattn prepare ISIC_2019 out/official --splits their_split.csv
+
+        hierattn prepare my_photos out/grown --splits out/mine/splits.csv --extend
     """
     from json import dumps
     from typing import cast
@@ -78,7 +93,12 @@ def run(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=json) as bar:
         task = bar.add_task("Reading images", total=None)
+        look = bar.add_task("Looking with the network", total=None, visible=False)
         compare = bar.add_task("Comparing look-alikes", total=None, visible=False)
+
+        def see(done: int, total: int) -> None:
+            bar.update(look, completed=done, total=total, visible=True)
+
         report = prepare(
             source,
             out,
@@ -89,9 +109,11 @@ def run(
             colour_constancy=cast(ColourConstancy, colour_constancy),
             hair_removal=hair_removal,
             near_duplicates=near_duplicates,
+            embedding=None if embedding is None else _embedding(embedding, see),
             folds=folds,
             seed=seed,
             splits=splits,
+            extend=extend,
             pictures=pictures,
             strict=strict,
             overwrite=overwrite,
@@ -103,6 +125,22 @@ def run(
         typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
         _show(console, report)
+
+
+def _embedding(weights: Path, progress: Callable[[int, int], None]) -> Embedding:
+    from functools import partial
+    from hashlib import sha256
+
+    from hierattn.data.prepare import Embedding
+    from hierattn.errors import UsageError, require
+
+    require("torch", "train")
+    file = weights / "best.safetensors" if weights.is_dir() else weights
+    if not file.is_file():
+        raise UsageError(f"no weights at {file}: wanted a run folder, a checkpoint, or MobileNetV2's .npz")
+    from hierattn.evaluation.embedding import embed_pictures
+
+    return Embedding(sha256(file.read_bytes()).hexdigest(), partial(embed_pictures, weights, progress=progress))
 
 
 def _show(console: Console, report: PreparationReport) -> None:

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.which_model import DomainOption, ModelOption
+
 
 def run(
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or dermoscopy or phone.")
-    ] = "dermoscopy",
+    model: ModelOption = None,
+    domain: DomainOption = None,
+    also: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=BUNDLE", help="A further bundle to choose from; may be repeated.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0: every network that this machine is in.")] = (
         "127.0.0.1"
     ),
@@ -39,13 +43,19 @@ def run(
 
         hierattn serve --model model.onnx
 
+        hierattn serve --model dermoscope.onnx --also phone=phone.onnx
+
         curl -F images=@photo.jpg http://127.0.0.1:8000/v1/predictions
 
-    Pages: / the web app, /docs the interface, /v1/model the bundle's description, /healthz, /readyz, /metrics.
+    Where no bundle is named, all released ones are served, that of --domain first. The web app asks which of several
+    bundles is to judge; a program says ?model=NAME, or gets the first.
+
+    Pages: / the web app, /docs the interface, /v1/models the bundles' descriptions, /healthz, /readyz, /metrics.
 
     HIERATTN_API_KEYS=KEY,KEY in the environment asks for a key. Beyond this machine put a proxy with TLS in front:
     docs/service.md. SIGTERM finishes what was taken, then stops. Not a medical device.
     """
+    from hierattn.cli.which_model import say_which
     from hierattn.deploy.predictor import Predictor
     from hierattn.errors import UsageError, require
 
@@ -56,8 +66,11 @@ def run(
 
     if log_level not in ("debug", "info", "warning", "error"):
         raise UsageError(f"--log-level {log_level!r}: wanted debug, info, warning or error")
+    (name, bundle), *more = served_models(model, domain, also or [])
     settings = ServiceSettings(
-        model=model,
+        model=bundle,
+        name=name,
+        more=tuple(more),
         threads=threads or max(1, (os.cpu_count() or 1) // workers),
         queue=queue,
         batch=batch,
@@ -71,9 +84,36 @@ def run(
         app=app,
     )
     keys = read_api_keys(os.environ.get(API_KEYS, ""))
-    description = Predictor.load(
-        model, threads=1
-    ).description  # a bad bundle is said here, once, and not by each worker
-    typer.echo(f"{description}; {'API keys wanted' if keys else 'no API key wanted'}", err=True)
+    for name, bundle in settings.models.items():  # a bad bundle is said here, and not by each worker
+        typer.echo(f"{name}: {Predictor.load(bundle, threads=1).description}", err=True)
+        say_which(bundle)
+    typer.echo("API keys wanted" if keys else "No API key wanted", err=True)
     typer.echo(f"Open http://{host}:{port}/ (Ctrl-C stops)", err=True)
     run_service(settings, host, port, workers=workers, level=log_level)
+
+
+def served_models(model: str | None, domain: str | None, also: list[str]) -> list[tuple[str, str]]:
+    """Name and bundle of everything to serve, the default one first.
+
+    Raises
+    ------
+    UsageError
+        For ``--also`` without a name, or ``--model`` together with ``--domain``.
+
+    >>> served_models("mine.onnx", None, ["phone=camera.onnx"])
+    [('model', 'mine.onnx'), ('phone', 'camera.onnx')]
+    """
+    from hierattn.cli.which_model import choose_model
+    from hierattn.deploy.released import DOMAINS, is_released
+    from hierattn.errors import UsageError
+
+    first = choose_model(model, domain)
+    served: list[tuple[str, str]] = [(first if first in DOMAINS else "model", first)]
+    if model is None:
+        served += [(other, other) for other in DOMAINS if other != first and is_released(other)]
+    for one in also:
+        name, separator, bundle = one.partition("=")
+        if not (separator and name and bundle):
+            raise UsageError(f"--also {one!r}: wanted NAME=BUNDLE, such as phone=phone.onnx")
+        served.append((name, bundle))
+    return served

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.run_options import Device, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -14,15 +16,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    data: Prepared = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. [default: runs/<name>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    save_every: Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")] = 0,
+    device: Device = "auto",
+    save_every: SaveEvery = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train two batches of everything, say time and memory, leave nothing.")
@@ -49,13 +49,7 @@ def run(
     import torch
     from rich.console import Console
 
-    from hierattn.cli.recipes import find_recipe
-    from hierattn.training.recipe import Recipe
-
-    changes = list(overrides or ())
-    if data is not None:
-        changes.append(f"data.prepared={data}")
-    chosen = Recipe.load(find_recipe(recipe), changes)
+    chosen = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
     folder = out or Path("runs") / chosen.name

@@ -24,6 +24,7 @@ COEFFICIENTS = 9
 LENGTH = COEFFICIENTS * COEFFICIENTS - 1
 _SUBDIVISION = 8  # a window of a view is sampled this many times as finely as the thumbnail
 _SCALE = 1 << 14  # the transform's weights as whole numbers
+_AT_ONCE = 1 << 12  # images: 32 MB
 _RADIUS = 300.0  # a fingerprint's length before rounding: hardly a number is over 127 then
 
 
@@ -83,10 +84,11 @@ def turn(image: np.ndarray, number: int) -> np.ndarray:
 
 
 def thumbnail(image: np.ndarray, side: int = THUMBNAIL) -> np.ndarray:
-    """uint8 RGB (height, width, 3) -> uint8 grey (side, side): every pixel counts in it."""
+    """uint8 RGB (height, width, 3) or grey (height, width) -> uint8 grey (side, side): every pixel counts in it."""
     import cv2
 
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    image = np.ascontiguousarray(image)
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     shrinks = min(grey.shape) >= side
     small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(small)
@@ -98,10 +100,14 @@ def fingerprints(thumbnails: np.ndarray, view: View = VIEWS[0]) -> np.ndarray:
     An image of one colour has a fingerprint of zeros.
     """
     down, across = _transform(view.top, view.side), _transform(view.left, view.side)
-    values = down @ thumbnails.astype(np.float64) @ across.T  # (images, 9, 9), whole numbers
-    weighed = (values * _WEIGHTS).reshape(len(values), -1)[:, 1:]
-    length = np.sqrt((weighed * weighed).sum(axis=1, keepdims=True))
-    return np.clip(np.rint(weighed * (_RADIUS / np.maximum(length, 1.0))), -127, 127).astype(np.int8)
+    prints = np.empty((len(thumbnails), LENGTH), np.int8)
+    for start in range(0, len(thumbnails), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        values = down @ thumbnails[part].astype(np.float64) @ across.T  # (images, 9, 9), whole numbers
+        weighed = (values * _WEIGHTS).reshape(len(values), -1)[:, 1:]
+        length = np.sqrt((weighed * weighed).sum(axis=1, keepdims=True))
+        prints[part] = np.clip(np.rint(weighed * (_RADIUS / np.maximum(length, 1.0))), -127, 127)
+    return prints
 
 
 def turned(prints: np.ndarray, number: int) -> np.ndarray:

@@ -8,7 +8,7 @@ whatever the order of the rows; :func:`check_leaks` looks at the result again an
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -112,13 +112,18 @@ def _group_names(records: Sequence[Record], members: dict[int, list[int]]) -> di
     }
 
 
-def make_folds(records: Sequence[Record], folds: int = 10, seed: int = 0) -> list[Record]:
+def make_folds(
+    records: Sequence[Record], folds: int = 10, seed: int = 0, kept: Mapping[str, int] | None = None
+) -> list[Record]:
     """Give every record a fold: grouped by ``group``, stratified by class, the same for the same seed.
 
     Groups are dealt rarest class first and largest first, ties shuffled by the seed, each to the fold that has least
     of the group's classes so far. On the sets measured (docs/data.md) the classes come out exactly as even as from
     scikit-learn's ``StratifiedGroupKFold``, in a twentieth of the time; and they are the same folds with every
     version of every library, so that a seed is enough to quote them. Augmented copies take their parent's fold.
+
+    One group more or less changes the shuffle, and with it most folds. Where folds must outlive such a change, give
+    those of before as ``kept``.
 
     Parameters
     ----------
@@ -128,6 +133,8 @@ def make_folds(records: Sequence[Record], folds: int = 10, seed: int = 0) -> lis
         At least 3.
     seed
         Of the ties.
+    kept
+        Group -> fold, of groups that stay where they are; the others are dealt to where least is.
 
     Raises
     ------
@@ -137,7 +144,7 @@ def make_folds(records: Sequence[Record], folds: int = 10, seed: int = 0) -> lis
         Where a class has fewer groups than folds: some fold could not test it. Names the class and what to do.
     """
     refuse_small_classes(records, folds)
-    fold_of = _deal(_classes_of_groups(records), folds, seed)
+    fold_of = _deal(_classes_of_groups(records), folds, seed, kept or {})
     dealt = [replace(record, fold=fold_of[_group_of(record)]) for record in records]
     _refuse_empty_cells(dealt, folds)
     return dealt
@@ -192,7 +199,7 @@ def _refuse_empty_cells(records: Sequence[Record], folds: int) -> None:
             )
 
 
-def _deal(groups: dict[str, Counter[str]], folds: int, seed: int) -> dict[str, int]:
+def _deal(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mapping[str, int]) -> dict[str, int]:
     """Group -> fold. ``held`` is each fold's share of each class, (folds, classes), between 0 and 1."""
     totals: Counter[str] = Counter()
     for labels in groups.values():
@@ -208,8 +215,12 @@ def _deal(groups: dict[str, Counter[str]], folds: int, seed: int) -> dict[str, i
     names.sort(key=lambda group: (rarest[group], -shares[group].sum()))
 
     held = np.zeros((folds, len(classes)))
-    fold_of = {}
+    fold_of = {group: fold for group, fold in kept.items() if group in shares}
+    for group, fold in fold_of.items():
+        held[fold] += shares[group]
     for group in names:
+        if group in fold_of:
+            continue
         share = shares[group]
         # The rise of the sum of squares, but for a constant: least where the fold has least of these classes.
         # Equal folds (at the start, and again and again) are told apart by what they hold in all.

@@ -6,14 +6,13 @@ Row ``i`` belongs to image ``i`` of the packed set beside it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hierattn.data.record_table import columns_of, read_table, write_table
 from hierattn.errors import TableError
 from hierattn.lesions import BY_CODE
 
@@ -69,18 +68,12 @@ class Record:
     sha256: str = ""
 
 
-COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Record))
-_WHOLE = ("fold", "width", "height")
+COLUMNS: tuple[str, ...] = columns_of(Record)
 
 
 def write_manifest(path: Path, records: Sequence[Record]) -> None:
     """Write ``records`` to ``path``, under a temporary name first, so that a half table never looks whole."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(record, column) for column in COLUMNS] for record in records)
-    os.replace(temporary, path)
+    write_table(path, Record, records)
 
 
 def read_manifest(path: Path) -> list[Record]:
@@ -89,28 +82,16 @@ def read_manifest(path: Path) -> list[Record]:
     Raises
     ------
     TableError
-        Where the file is missing, a column is missing, a number is none, or a label is unknown.
+        Where the file is missing, too large or no table, a column is missing, a number is none, or a label is unknown.
     """
     if not path.is_file():
         raise TableError(f"no manifest at {path}: wanted a folder made by 'hierattn prepare'; run that first")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise TableError(f"{path} lacks the column {', '.join(missing)}; prepare the set again")
-        return [_to_record(row, f"{path}:{number}") for number, row in enumerate(reader, start=2)]
-
-
-def _to_record(row: dict[str, str], where: str) -> Record:
-    values: dict[str, str | int] = {column: row[column] or "" for column in COLUMNS}
-    for column in _WHOLE:
-        try:
-            values[column] = int(row[column])
-        except (TypeError, ValueError):
-            raise TableError(f"{where}: {column} is {row[column]!r}, wanted a whole number") from None
-    if values["label"] not in BY_CODE:
-        raise TableError(f"{where}: unknown label {values['label']!r}, wanted one of {', '.join(BY_CODE)}")
-    return Record(**values)  # type: ignore[arg-type]
+    records = []
+    for where, record in read_table(path, Record, again="prepare the set again"):
+        if record.label not in BY_CODE:
+            raise TableError(f"{where}: unknown label {record.label!r}, wanted one of {', '.join(BY_CODE)}")
+        records.append(record)
+    return records
 
 
 def manifest_sha256(path: Path) -> str:

@@ -17,14 +17,14 @@ that the mistakes are few enough to look at: the pictures of ``prepare --picture
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from hierattn.data.embedding_candidates import embedding_pairs
 from hierattn.data.fingerprints import (
-    LENGTH,
     THUMBNAIL,
     TURNS,
     VIEWS,
@@ -34,6 +34,7 @@ from hierattn.data.fingerprints import (
     turn,
     turned,
 )
+from hierattn.data.hash_tables import HashTables
 
 LEAST_COSINE = 0.92
 """Of two fingerprints, to be candidates. A crop to nine tenths keeps 0.91 or more in 99 of 100 photographs."""
@@ -41,10 +42,6 @@ LEAST_LIKENESS = 0.82
 """The median, over the fields of the overlap, of the correlation of fine structure."""
 LEAST_LOW_LIKENESS = 0.6
 """Its lower quartile."""
-_TABLES = 32
-_MOST_IN_BUCKET = 64
-_ALL_PAIRS = 512  # images up to which every pair is compared: quicker than tables, and misses none
-_AT_ONCE = 1 << 16  # products in memory at once
 _SIDE = 96  # pixels a side, at which two photographs are laid over one another
 _FIELDS = 6  # fields a side
 _FINEST, _COARSEST = 1.0, 4.0  # fine structure: what lies between these two Gaussian blurs, in pixels
@@ -54,6 +51,14 @@ _DARK, _RIM = 45, 9  # grey levels of a surround, and pixels that its rim reache
 _LEAST_OVERLAP = 0.6
 _LEAST_AT_GATE = 0.5  # likeness at half the size, before anything is laid over: cheap, and lets the likely ones through
 _INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)  # the turn that undoes a turn
+
+WIDER_VIEWS: tuple[View, ...] = VIEWS + tuple(
+    View((1 - side) * across / 2, (1 - side) * down / 2, side)
+    for side in (0.8, 0.7)
+    for down in range(3)
+    for across in range(3)
+)
+"""The views of fingerprints.py, and windows of 80 % and 70 % of each side: for pairs that are candidates already."""
 
 Progress = Callable[[int, int], None]
 
@@ -88,13 +93,23 @@ class Candidate:
     turn: int
 
 
-def find_near_duplicates(images: np.ndarray, *, jobs: int = 1, progress: Progress | None = None) -> list[Pair]:
+def find_near_duplicates(
+    images: np.ndarray,
+    *,
+    embeddings: np.ndarray | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> list[Pair]:
     """All near-duplicates of a set.
 
     Parameters
     ----------
     images
-        uint8 RGB, (images, side, side, 3), as packed; may be memory-mapped, is read in order, then pair by pair.
+        uint8, RGB (images, side, side, 3) or grey (images, side, side), as comparison_picture.py makes them; may be
+        memory-mapped, is read in order, then pair by pair. The thresholds hold for a side of 128.
+    embeddings
+        What a network sees of the same images, float32 (images, columns): more candidates, those that it finds most
+        alike. They are proved like the others.
     jobs
         Threads.
     progress
@@ -114,6 +129,10 @@ def find_near_duplicates(images: np.ndarray, *, jobs: int = 1, progress: Progres
         if not thumbnails:
             return []
         candidates = find_candidates(np.stack(thumbnails), pool)
+        if embeddings is not None:
+            known = {_rows_of(one) for one in candidates}
+            more = [pair for pair in embedding_pairs(embeddings) if pair not in known]
+            candidates += best_views(more, np.stack(thumbnails), pool)
         pairs = []
         for done, pair in enumerate(pool.map(lambda one: prove(one, images), candidates), start=1):
             if pair is not None:
@@ -137,7 +156,7 @@ def find_candidates(thumbnails: np.ndarray, pool: Executor | None = None) -> lis
         Looks views up side by side.
     """
     assert thumbnails.shape[1:] == (THUMBNAIL, THUMBNAIL)
-    tables = _Tables(fingerprints(thumbnails))
+    tables = HashTables(fingerprints(thumbnails), LEAST_COSINE)
     tasks = [(view, number) for view in VIEWS for number in range(TURNS)]
 
     def look_up(task: tuple[View, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -152,63 +171,51 @@ def find_candidates(thumbnails: np.ndarray, pool: Executor | None = None) -> lis
     return [best[key][1] for key in sorted(best)]
 
 
-class _Tables:
-    """Fingerprints, sorted by hash in several tables.
+def _rows_of(candidate: Candidate) -> tuple[int, int]:
+    return min(candidate.whole, candidate.part), max(candidate.whole, candidate.part)
 
-    Products of a fingerprint's whole numbers with directions of +1 and -1 are exact in float32, so that a hash does
-    not hang on the order of additions.
+
+def best_views(
+    pairs: Sequence[tuple[int, int]], thumbnails: np.ndarray, pool: Executor | None = None
+) -> list[Candidate]:
+    """Under which view and turn each of these pairs agrees most, whichever of the two is the whole.
+
+    Parameters
+    ----------
+    pairs
+        Row numbers.
+    thumbnails
+        uint8 grey, (images, 32, 32).
+    pool
+        Compares views side by side.
     """
+    if not pairs:
+        return []
+    rows, places = np.unique(np.array(pairs), return_inverse=True)
+    one, other = places.reshape(-1, 2).T
+    small = thumbnails[rows]
+    whole = _of_length_one(fingerprints(small))
+    tasks = [(view, number) for view in WIDER_VIEWS for number in range(TURNS)]
 
-    def __init__(self, prints: np.ndarray) -> None:
-        self._prints = prints
-        self._lengths = np.linalg.norm(prints.astype(np.float64), axis=1)
-        self._bits = min(28, max(8, len(prints).bit_length() + 3))
-        directions = np.random.default_rng(0).integers(0, 2, (LENGTH, _TABLES * self._bits)) * 2 - 1
-        self._directions = directions.astype(np.float32)
-        keys = self._hash(prints)
-        self._orders = [np.argsort(column, kind="stable") for column in keys.T]
-        self._sorted = [column[order] for column, order in zip(keys.T, self._orders, strict=True)]
+    def cosines(task: tuple[View, int]) -> np.ndarray:
+        """(pairs, 2): the first as the whole, the second as the whole."""
+        part = _of_length_one(turned(fingerprints(small, task[0]), task[1]))
+        return np.stack([(whole[one] * part[other]).sum(axis=1), (whole[other] * part[one]).sum(axis=1)], axis=1)
 
-    def _hash(self, prints: np.ndarray) -> np.ndarray:
-        """int8 (images, 80) -> int32 (images, tables)."""
-        bits = (prints.astype(np.float32) @ self._directions) > 0
-        powers = (1 << np.arange(self._bits)).astype(np.int32)
-        return np.asarray((bits.reshape(len(prints), _TABLES, self._bits) * powers).sum(axis=2, dtype=np.int32))
+    best, chosen = np.full(len(pairs), -2.0), np.zeros((len(pairs), 2), np.int64)
+    for number, found in enumerate((map if pool is None else pool.map)(cosines, tasks)):
+        better = found.max(axis=1) > best
+        best[better] = found[better].max(axis=1)
+        chosen[better] = np.stack([np.full(better.sum(), number), found[better].argmax(axis=1)], axis=1)
+    return [
+        Candidate(pair[second], pair[1 - second], *tasks[number])
+        for pair, (number, second) in zip(pairs, chosen.tolist(), strict=True)
+    ]
 
-    def look_up(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows of the table, rows of ``queries``, cosines: of all that are close, but for a row with itself."""
-        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        if len(self._prints) <= _ALL_PAIRS:
-            rows, columns = (found.ravel() for found in np.indices((len(self._prints), len(queries))))
-            products = (self._prints.astype(np.float32) @ queries.T.astype(np.float32)).ravel().astype(np.float64)
-        else:
-            rows, columns = self._in_one_bucket(queries)
-            products = self._products(rows, queries, columns)
-        cosines = products / np.maximum(self._lengths[rows] * lengths[columns], 1.0)
-        close = (cosines >= LEAST_COSINE) & (rows != columns)
-        return rows[close], columns[close], cosines[close]
 
-    def _products(self, rows: np.ndarray, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        products = np.zeros(len(rows))
-        for start in range(0, len(rows), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            products[part] = (self._prints[rows[part]].astype(np.int32) * queries[columns[part]]).sum(axis=1)
-        return products
-
-    def _in_one_bucket(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the table and of ``queries`` that share a bucket in some table, each pair once."""
-        found = np.sort(np.concatenate([self._matches(*column) for column in enumerate(self._hash(queries).T)]))
-        rows, columns = np.divmod(found[np.diff(found, prepend=-1) > 0], len(queries))
-        return rows, columns
-
-    def _matches(self, table: int, keys: np.ndarray) -> np.ndarray:
-        """``row * queries + query`` of all in the same bucket of a table, at most 64 of a bucket."""
-        first = np.searchsorted(self._sorted[table], keys, "left")
-        counts = np.minimum(np.searchsorted(self._sorted[table], keys, "right") - first, _MOST_IN_BUCKET)
-        queries = np.repeat(np.arange(len(keys)), counts)
-        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = self._orders[table][np.repeat(first, counts) + offsets]
-        return np.asarray(rows * len(keys) + queries)
+def _of_length_one(prints: np.ndarray) -> np.ndarray:
+    values = prints.astype(np.float64)
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1.0))
 
 
 # --- proof ------------------------------------------------------------------------------------------------------

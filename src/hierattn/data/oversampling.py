@@ -154,6 +154,8 @@ def apply_change(image: Image, change: Change) -> Image:
     ----------
     image
         uint8 RGB, (height, width, 3).
+    change
+        What :func:`draw_change` drew, or one put together by hand.
 
     Returns
     -------

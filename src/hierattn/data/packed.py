@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -160,22 +161,26 @@ class PackedWriter:
         Of all pixels, once closed.
     """
 
-    def __init__(self, path: Path, size: int, at_most: int) -> None:
+    def __init__(self, path: Path, size: int, at_most: int, *, grey: bool = False) -> None:
         self.count, self.sha256 = 0, ""
-        self._size, self._digest = size, hashlib.sha256()
+        self._shape = (size, size) if grey else (size, size, 3)
+        self._digest = hashlib.sha256()
         self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
         self._offset = self._write_header(at_most)
 
     def keep(self, checksums: Sequence[int]) -> int:
         """Go on after a writer that was stopped: keep its images as far as their CRC-32 are these, and cut the rest.
 
+        Called again, with fewer, it cuts more.
+
         Returns
         -------
         int
             How many were kept.
         """
+        self.count, self._digest = 0, hashlib.sha256()
         self._file.seek(self._offset)
-        length = self._size * self._size * 3
+        length = math.prod(self._shape)
         for checksum in checksums:
             pixels = self._file.read(length)
             if len(pixels) < length or zlib.crc32(pixels) != checksum:
@@ -191,9 +196,9 @@ class PackedWriter:
         self._file.flush()
 
     def append(self, image: np.ndarray) -> int:
-        """Write one uint8 image, (size, size, 3); returns its CRC-32."""
+        """Write one uint8 image, (size, size, 3), or (size, size) where they are grey; returns its CRC-32."""
         assert image.dtype == np.uint8
-        assert image.shape == (self._size, self._size, 3)
+        assert image.shape == self._shape
         pixels = image.tobytes()
         self._digest.update(pixels)
         self._file.write(pixels)
@@ -210,7 +215,7 @@ class PackedWriter:
         self.sha256 = self._digest.hexdigest()
 
     def _write_header(self, count: int) -> int:
-        shape = (count, self._size, self._size, 3)
+        shape = (count, *self._shape)
         np.lib.format.write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         return self._file.tell()
 

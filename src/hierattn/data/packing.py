@@ -2,8 +2,9 @@
 
 The journal's first line is a key: a digest of the settings and of every source file's name, size and time. Another key
 is another job, and starts anew. Each further line is one image, in order, written after its pixels were handed to the
-operating system, and holds the CRC-32 of those. On the way back in every pixel is read and compared: what a torn write
-or a power cut left behind is cut off and decoded again. So the bytes are those of a run that was never stopped.
+operating system, and holds their CRC-32. On the way back in every pixel is read and compared: what a torn write
+or a power cut left behind is cut off and decoded again. So the bytes are those of a run that was never stopped. The
+pictures that near-duplicates are looked for on (comparison_picture.py) are written beside, in the same way.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +25,7 @@ import numpy as np
 import hierattn
 from hierattn.data.adaptive_crop import Box
 from hierattn.data.cleaning import clean
+from hierattn.data.comparison_picture import SIDE, comparison_picture
 from hierattn.data.manifest import Record
 from hierattn.data.packed import FORMAT, IMAGES, PackedWriter
 from hierattn.data.preparation_report import AuditRow
@@ -33,6 +36,9 @@ from hierattn.photograph import read_image_bytes, read_photograph
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number in all."""
+
+COMPARISON = ".comparison.npy"
+"""Beside ``images.npy`` until the set is whole: uint8 grey, (images, 128, 128)."""
 
 _FLUSH_EVERY = 32  # images
 _FLUSH_SECONDS = 2.0
@@ -54,6 +60,7 @@ class _Decoded:
 
     record: Record
     pixels: np.ndarray | None = None
+    comparison: np.ndarray | None = None
     box: Box | None = None
     reason: str = ""
 
@@ -63,11 +70,14 @@ def pack(
     place: Workspace,
     spec: ImageSpec,
     *,
+    comparison: bool,
     strict: bool,
     jobs: int,
     progress: Progress | None,
 ) -> Kept:
     """Decode all images into ``images.npy``, in order; keep the rows of those that can be read.
+
+    With ``comparison`` the pictures for near-duplicates go into :data:`COMPARISON`, row by row the same images.
 
     Raises
     ------
@@ -75,30 +85,41 @@ def pack(
         Where none can be read, or, if ``strict``, any cannot.
     """
     kept = Kept()
-    with PackedWriter(place.folder / IMAGES, spec.size, at_most=len(records)) as writer:
-        journal = _Journal(place.journal, _key(records, spec))
-        done = _take_over(records, journal, writer, kept)
+    with ExitStack() as files:
+        writers = {"crc": files.enter_context(PackedWriter(place.folder / IMAGES, spec.size, at_most=len(records)))}
+        if comparison:
+            beside = PackedWriter(place.folder / COMPARISON, SIDE, at_most=len(records), grey=True)
+            writers["comparison"] = files.enter_context(beside)
+        journal = _Journal(place.journal, _key(records, spec, comparison))
+        done = _take_over(records, journal, writers, kept)
         if progress is not None and done:
             progress(done, len(records))
-        decoded = _in_parallel(lambda record: _decode(record, spec), records[done:], jobs)
+        decoded = _in_parallel(lambda record: _decode(record, spec, comparison), records[done:], jobs)
         for number, one in enumerate(decoded, start=done + 1):
             _note(one, kept)
             if strict and len(kept.dropped) >= 3:
                 break
-            journal.add(_line(one, 0 if one.pixels is None else writer.append(one.pixels)))
+            pictures = {"crc": one.pixels, "comparison": one.comparison}
+            sums = {name: writers[name].append(pixels) for name, pixels in pictures.items() if pixels is not None}
+            journal.add(_line(one, sums))
             if journal.is_due():
-                writer.flush()
-                journal.write()
+                _flush(writers, journal)
             if progress is not None:
                 progress(number, len(records))
-        writer.flush()
-        journal.write()
+        _flush(writers, journal)
     if strict and kept.dropped:
         raise strict_error([row.reason for row in kept.dropped])
     if not kept.records:
         raise DataError(f"none of {len(records)} images can be used; the first: {kept.dropped[0].reason}")
-    kept.images_sha256 = writer.sha256
+    kept.images_sha256 = writers["crc"].sha256
     return kept
+
+
+def _flush(writers: Mapping[str, PackedWriter], journal: _Journal) -> None:
+    """Pixels first, then the lines that speak of them."""
+    for writer in writers.values():
+        writer.flush()
+    journal.write()
 
 
 def strict_error(reasons: list[str]) -> DataError:
@@ -117,8 +138,8 @@ def _note(one: _Decoded, kept: Kept) -> None:
         kept.boxes.append(one.box)
 
 
-def _decode(record: Record, spec: ImageSpec) -> _Decoded:
-    """One image from its file to the pixels that are packed."""
+def _decode(record: Record, spec: ImageSpec, comparison: bool) -> _Decoded:
+    """One image from its file to the pixels that are packed, and those that are compared."""
     path = Path(record.image)
     try:
         content = read_image_bytes(path, name=path.name)
@@ -128,7 +149,9 @@ def _decode(record: Record, spec: ImageSpec) -> _Decoded:
     height, width = photograph.shape[:2]
     cleaned, box = clean(photograph, spec)
     record = replace(record, width=width, height=height, sha256=hashlib.sha256(content).hexdigest())
-    return _Decoded(record, spec.resize(cleaned), box)
+    pixels = spec.resize(cleaned)
+    compared = comparison_picture(photograph, spec, box, pixels) if comparison else None
+    return _Decoded(record, pixels, compared, box)
 
 
 def _in_parallel(work: Callable[[Record], _Decoded], records: Iterable[Record], jobs: int) -> Iterator[_Decoded]:
@@ -206,9 +229,9 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _key(records: Sequence[Record], spec: ImageSpec) -> str:
+def _key(records: Sequence[Record], spec: ImageSpec, comparison: bool) -> str:
     """Of the job: other settings, other software, another file or another time of a file is another job."""
-    digest = hashlib.sha256(json.dumps([FORMAT, hierattn.__version__, spec.to_dict()]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, hierattn.__version__, spec.to_dict(), comparison]).encode())
     for record in records:
         try:
             state = Path(record.image).stat()
@@ -218,17 +241,17 @@ def _key(records: Sequence[Record], spec: ImageSpec) -> str:
     return digest.hexdigest()
 
 
-def _line(one: _Decoded, checksum: int) -> dict[str, Any]:
+def _line(one: _Decoded, checksums: Mapping[str, int]) -> dict[str, Any]:
     if one.reason:
         return {"reason": one.reason}
     box = one.box and [one.box.left, one.box.top, one.box.right, one.box.bottom]
     record = one.record
-    return {"crc": checksum, "box": box, "size": [record.width, record.height], "sha256": record.sha256}
+    return {**checksums, "box": box, "size": [record.width, record.height], "sha256": record.sha256}
 
 
-def _take_over(records: Sequence[Record], journal: _Journal, writer: PackedWriter, kept: Kept) -> int:
+def _take_over(records: Sequence[Record], journal: _Journal, writers: Mapping[str, PackedWriter], kept: Kept) -> int:
     """Go on after a process that was stopped: how many images, from the first, are done and whole."""
-    whole = writer.keep([line["crc"] for line in journal.lines if "crc" in line])
+    whole = _keep_whole([line for line in journal.lines if "crc" in line], writers)
     done = 0
     for record, line in zip(records, journal.lines, strict=False):
         if "crc" in line:
@@ -243,3 +266,12 @@ def _take_over(records: Sequence[Record], journal: _Journal, writer: PackedWrite
         done += 1
     journal.keep(done)
     return done
+
+
+def _keep_whole(lines: Sequence[Mapping[str, Any]], writers: Mapping[str, PackedWriter]) -> int:
+    """Keep as many images as every file holds whole; how many."""
+    whole = min(writer.keep([line[name] for line in lines]) for name, writer in writers.items())
+    for name, writer in writers.items():
+        if writer.count > whole:
+            writer.keep([line[name] for line in lines[:whole]])
+    return whole

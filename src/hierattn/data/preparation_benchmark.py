@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from hierattn.data.adaptive_crop import crop, find_crop
+from hierattn.data.comparison_picture import comparison_picture
 from hierattn.data.engines import run_in_waves
 from hierattn.data.hardness_features import BATCH, extract_features
 from hierattn.data.instance_hardness import instance_hardness, make_learners
@@ -119,6 +120,7 @@ def measure_steps(
     photographs = [read_photograph(content, name="rendered") for content in files]
     spec = ImageSpec(size=size)
     packed = np.stack([spec.resize(one) for one in photographs])
+    compared = np.stack([comparison_picture(one) for one in photographs])
     labels = np.array([CODES[k % len(CODES)] for k in range(images)])
     learnt = np.random.default_rng(seed).normal(size=(images, 136)).astype(np.float32)
     learnt[:, : len(CODES)] += np.eye(len(CODES))[[CODES.index(code) for code in labels]]
@@ -131,13 +133,14 @@ def measure_steps(
         "decode": lambda some: [read_photograph(files[k % _FEW], name="rendered") for k in some],
         "crop": lambda some: [crop(photographs[k % _FEW], find_crop(photographs[k % _FEW])) for k in some],
         "resize": lambda some: [spec.resize(photographs[k % _FEW]) for k in some],
+        "comparison picture": lambda some: [comparison_picture(photographs[k % _FEW], spec) for k in some],
         "pack": lambda some: _pack(scratch / f"images-{some[0]}.npy", packed, some),
         "features, colour-texture": features("colour-texture"),
         "features, pixels": features("pixels"),
         "over-sampling": lambda some: [apply_change(packed[k % _FEW], changes[k]) for k in some],
     }
     whole: dict[str, Callable[[int], object]] = {
-        "near-duplicates": lambda jobs: find_near_duplicates(_many(packed, images), jobs=jobs),
+        "near-duplicates": lambda jobs: find_near_duplicates(_many(compared, images), jobs=jobs),
         "hardness, forest": lambda jobs: instance_hardness(
             learnt, labels, make_learners(["forest"], seed), seed=seed, jobs=jobs
         ),
@@ -199,11 +202,11 @@ def _photographs(side: int, seed: int) -> list[bytes]:
 
 
 def _many(packed: np.ndarray, images: int) -> np.ndarray:
-    """As many different images: the few, each turned, mirrored and shifted, so that no two are near-duplicates."""
+    """As many different images: the few, each shifted round by another distance, so that no two are near-duplicates."""
     many = np.empty((images, *packed.shape[1:]), np.uint8)
     for k, image in enumerate(many):
-        shift = (17 * k) % packed.shape[1]
-        image[:] = np.roll(packed[k % len(packed)], (shift, 3 * shift), axis=(0, 1))
+        down, across = 17 * k, 51 * k + 29 * (k // 640)  # at 128 pixels the first alone would come round after 640
+        image[:] = np.roll(packed[k % len(packed)], (down, across), axis=(0, 1))
     return many
 
 

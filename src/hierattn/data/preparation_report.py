@@ -83,6 +83,10 @@ class PreparationReport:
         Of the manifest.
     seconds
         It took.
+    extended
+        Whether images that the split file does not name were dealt to its folds.
+    embedding_sha256
+        Of the weights that helped to find near-duplicates; empty where none did.
     """
 
     out: Path
@@ -103,6 +107,8 @@ class PreparationReport:
     splits_sha256: str
     manifest_sha256: str
     seconds: float
+    extended: bool = False
+    embedding_sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -156,6 +162,18 @@ def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -
     return [f"{told}; {known}; {NEAR_DUPLICATES} lists them"]
 
 
+def notes_on_moved(moved: Sequence[Record]) -> list[str]:
+    """Images that could not stay in the fold that a split file gave them."""
+    if not moved:
+        return []
+    first = ", ".join(Path(record.image).name for record in moved[:3])
+    told = "image is" if len(moved) == 1 else "images are"
+    return [
+        f"{len(moved)} {told} not in the fold that the split file gave, for what belongs together stood in several "
+        f"({first}{' and others' if len(moved) > 3 else ''}): weights of that file's folds may have seen them"
+    ]
+
+
 def _are_apart(one: Record, other: Record) -> bool:
     """Whether nothing but their looks says that two images belong together."""
     same_lesion = bool(one.lesion) and one.lesion == other.lesion
@@ -193,6 +211,9 @@ def write_audit(
         writer = csv.DictWriter(file, list(AuditRow.__dataclass_fields__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in [*rows, *dropped])
+
+
+_LATER = ("extended", "embedding_sha256")  # not in folders of before, which did without
 
 
 def write_info(path: Path, report: PreparationReport, images_sha256: str) -> None:
@@ -234,7 +255,7 @@ def read_report(out: Path) -> PreparationReport:
             seconds=0.0,
             image_spec=ImageSpec.from_dict(values["image_spec"]),
             classes={code: ClassCount(**count) for code, count in values["classes"].items()},
-            **{name: values[name] for name in names},
+            **{name: values[name] for name in names if name in values or name not in _LATER},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -13,37 +13,55 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hierattn.data.audit_pictures import write_pictures
+from hierattn.data.comparison_picture import BYTES
 from hierattn.data.folds import check_leaks, join_groups, make_folds, refuse_small_classes
 from hierattn.data.layouts import Layout, read_source
 from hierattn.data.listing import Dropped, Listing
 from hierattn.data.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.near_duplicates import Pair, find_near_duplicates
-from hierattn.data.packed import AUDIT, IMAGES, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, is_prepared
-from hierattn.data.packing import Kept, Progress, pack, strict_error
+from hierattn.data.packed import AUDIT, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, is_prepared
+from hierattn.data.packing import COMPARISON, Kept, Progress, pack, strict_error
 from hierattn.data.preparation_report import (
     AuditRow,
     PreparationReport,
     count_classes,
     imbalance,
     notes_on_copies,
+    notes_on_moved,
     notes_on_near_duplicates,
     read_report,
     write_audit,
     write_info,
     write_near_duplicates,
 )
-from hierattn.data.splits import FrozenSplits, apply_splits, named_in, read_splits, write_splits
+from hierattn.data.splits import FrozenSplits, apply_splits, extend_splits, named_in, read_splits, write_splits
 from hierattn.data.unchanged import what_changed
 from hierattn.data.workspace import check_out, final_folder, recover, relative_path, workspace
 from hierattn.errors import UsageError
 from hierattn.image_spec import ColourConstancy, CropRule, ImageSpec
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A network that helps to find near-duplicates.
+
+    Attributes
+    ----------
+    sha256
+        Of the file with its weights.
+    embed
+        Pictures of comparison_picture.py, uint8 (images, 128, 128), perhaps memory-mapped -> float32 (images, columns).
+    """
+
+    sha256: str
+    embed: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -57,9 +75,11 @@ class _Job:
     seed: int
     strict: bool
     near_duplicates: bool
+    embedding: Embedding | None
     pictures: bool
     splits: FrozenSplits | None
     splits_sha256: str
+    extend: bool
     jobs: int
     progress: Progress | None
     comparing: Progress | None
@@ -76,9 +96,11 @@ def prepare(
     colour_constancy: ColourConstancy = "none",
     hair_removal: bool = False,
     near_duplicates: bool = True,
+    embedding: Embedding | None = None,
     folds: int = 10,
     seed: int = 0,
     splits: Path | None = None,
+    extend: bool = False,
     pictures: bool = False,
     strict: bool = False,
     overwrite: bool = False,
@@ -106,10 +128,15 @@ def prepare(
         Further cleaning (cleaning.py); off by default. It travels with the weights.
     near_duplicates
         Whether to look for near-duplicates and keep them in one fold (near_duplicates.py).
+    embedding
+        A network whose view of the photographs gives more candidates; the same in every preparation that is to have
+        the same folds.
     folds, seed
         Of the grouped, stratified folds.
     splits
         A split file (splits.py) that gives the folds instead; images that it does not name are left out.
+    extend
+        With ``splits``: images that it does not name are dealt to its folds instead of being left out.
     pictures
         Whether to write ``pictures/``: cleaning step by step, and near-duplicates to look at.
     strict
@@ -141,6 +168,10 @@ def prepare(
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} jobs: wanted 1 or more")
     spec = ImageSpec(size=size, crop=crop, colour_constancy=colour_constancy, hair_removal=hair_removal)
+    if embedding is not None and not near_duplicates:
+        raise UsageError("an embedding without near-duplicates: wanted them looked for; leave out --no-near-duplicates")
+    if extend and splits is None:
+        raise UsageError("--extend without --splits: wanted the split file whose folds are to be kept")
     recover(out)
     check_out(out)
     frozen = None if splits is None else read_splits(splits)
@@ -152,16 +183,18 @@ def prepare(
         seed,
         strict,
         near_duplicates,
+        embedding,
         pictures,
         frozen,
         "" if splits is None else hashlib.sha256(splits.read_bytes()).hexdigest(),
+        extend,
         jobs or _cores(),
         progress,
         comparing,
     )
     found, listing = read_source(source, layout, images)
     if frozen is not None:
-        _leave_out_unnamed(listing, frozen)
+        _leave_out_unnamed(listing, frozen, extend)
     if strict and listing.dropped:
         raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
     if is_prepared(out) and not overwrite:
@@ -187,6 +220,8 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
         seed=job.seed,
         near_duplicates=job.near_duplicates,
         splits_sha256=job.splits_sha256,
+        extend=job.extend,
+        embedding_sha256=_digest_of(job.embedding),
     )
     if changed:
         raise UsageError(
@@ -198,10 +233,19 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
 
 
 def _make(job: _Job, found: Layout, listing: Listing) -> PreparationReport:
-    with workspace(job.out, expected_bytes=len(listing.records) * job.spec.size**2 * 3) as place:
-        kept = pack(listing.records, place, job.spec, strict=job.strict, jobs=job.jobs, progress=job.progress)
+    an_image = job.spec.size**2 * 3 + (BYTES if job.near_duplicates else 0)
+    with workspace(job.out, expected_bytes=len(listing.records) * an_image) as place:
+        kept = pack(
+            listing.records,
+            place,
+            job.spec,
+            comparison=job.near_duplicates,
+            strict=job.strict,
+            jobs=job.jobs,
+            progress=job.progress,
+        )
         pairs = _near_duplicates(job, place.folder)
-        records = _with_folds(job, join_groups(kept.records, [(pair.one, pair.other) for pair in pairs]))
+        records, moved = _with_folds(job, join_groups(kept.records, [(pair.one, pair.other) for pair in pairs]))
         originals = records
         final = final_folder(job.out)
         records = [replace(record, image=relative_path(record.image, final)) for record in records]
@@ -227,35 +271,54 @@ def _make(job: _Job, found: Layout, listing: Listing) -> PreparationReport:
             folds=job.folds,
             seed=job.seed,
             dropped=dropped,
-            notes=listing.notes + notes_on_copies(records) + notes_on_near_duplicates(records, pairs),
+            notes=[
+                *listing.notes,
+                *notes_on_copies(records),
+                *notes_on_near_duplicates(records, pairs),
+                *notes_on_moved(moved),
+            ],
             near_duplicates=len(pairs) if job.near_duplicates else None,
             splits_sha256=job.splits_sha256,
+            extended=job.extend,
+            embedding_sha256=_digest_of(job.embedding),
             manifest_sha256=manifest_sha256(place.folder / MANIFEST),
             seconds=0.0,
         )
         write_info(place.folder / INFO, report, kept.images_sha256)
+        (place.folder / COMPARISON).unlink(missing_ok=True)
     return report
+
+
+def _digest_of(embedding: Embedding | None) -> str:
+    return "" if embedding is None else embedding.sha256
 
 
 def _near_duplicates(job: _Job, folder: Path) -> list[Pair]:
     if not job.near_duplicates:
         return []
-    images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-    return find_near_duplicates(images, jobs=job.jobs, progress=job.comparing)
+    pictures = np.load(folder / COMPARISON, mmap_mode="r", allow_pickle=False)
+    embeddings = None if job.embedding is None else job.embedding.embed(pictures)
+    return find_near_duplicates(pictures, embeddings=embeddings, jobs=job.jobs, progress=job.comparing)
 
 
-def _with_folds(job: _Job, records: list[Record]) -> list[Record]:
+def _with_folds(job: _Job, records: list[Record]) -> tuple[list[Record], list[Record]]:
+    """The records with their folds, and those that are not in the fold that the split file gave them."""
+    moved: list[Record] = []
     if job.splits is None:
         records = make_folds(records, job.folds, job.seed)
+    elif job.extend:
+        records, moved = extend_splits(records, job.splits, job.seed)
     else:
         records = apply_splits(records, job.splits, job.seed)
     check_leaks(records)
-    return records
+    return records, moved
 
 
-def _leave_out_unnamed(listing: Listing, frozen: FrozenSplits) -> None:
-    """Drop the records that a split file does not name."""
+def _leave_out_unnamed(listing: Listing, frozen: FrozenSplits, extend: bool) -> None:
+    """Drop the records that a split file does not name, unless it is to be extended."""
     named = named_in(listing.records, frozen)
+    if extend:
+        return
     reason = f"not named by {frozen.path.name}"
     listing.dropped += [
         Dropped(record.image, reason) for record, one in zip(listing.records, named, strict=True) if not one

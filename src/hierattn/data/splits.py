@@ -8,12 +8,14 @@ the set, converted or moved. Read are also the tables in which others publish th
 
 Named parts become three folds: test 0, validation 1, train 2. ``split(records, 0)`` then gives the parts as they were
 published. Where no validation part is named, a tenth of train is taken for it, grouped and stratified.
+
+A set that grew since keeps its folds by :func:`extend_splits`: what the file names stays, what is new is dealt.
 """
 
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -21,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from hierattn.data.folds import MIN_FOLDS, make_folds
 from hierattn.data.listing import read_rows, refuse_repeated
 from hierattn.data.manifest import Record
-from hierattn.errors import DataError, TableError
+from hierattn.errors import DataError, TableError, UsageError
 from hierattn.photograph import SUFFIXES
 
 COLUMNS = ("image", "group", "fold")
@@ -143,6 +145,39 @@ def apply_splits(records: Sequence[Record], frozen: FrozenSplits, seed: int) -> 
     training = [record for record in placed if record.fold != 0]
     validation = {one.image for one in make_folds(training, _TENTH, seed) if one.fold == 0}
     return [replace(record, fold=1) if record.image in validation else record for record in placed]
+
+
+def extend_splits(records: Sequence[Record], frozen: FrozenSplits, seed: int) -> tuple[list[Record], list[Record]]:
+    """Keep the folds of a split file and deal what it does not name, each class as evenly as that allows.
+
+    A group that it has in several folds, because something has joined them since, goes to the one that holds most of
+    its images (the first of equals).
+
+    Returns
+    -------
+    tuple[list[Record], list[Record]]
+        All records with their folds, and those of them that the file has in another fold.
+
+    Raises
+    ------
+    UsageError
+        Where the file names parts and not folds.
+    DataError
+        Where a class cannot stand in every fold.
+    """
+    if frozen.lacks_validation:
+        raise UsageError(
+            f"{frozen.path} names only train and test: wanted numbered folds to extend; leave out --extend"
+        )
+    given = [frozen.fold_of.get(key) for key in _found_keys(records, frozen)]
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
+    for record, fold in zip(records, given, strict=True):
+        if fold is not None:
+            counts[record.group][fold] += 1
+    kept = {group: min(count, key=lambda fold: (-count[fold], fold)) for group, count in counts.items()}
+    placed = make_folds(records, frozen.folds, seed, kept)
+    moved = [record for record, fold in zip(placed, given, strict=True) if fold not in (None, record.fold)]
+    return placed, moved
 
 
 def named_in(records: Sequence[Record], frozen: FrozenSplits) -> list[bool]:

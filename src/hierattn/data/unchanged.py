@@ -29,6 +29,8 @@ def what_changed(
     seed: int,
     near_duplicates: bool,
     splits_sha256: str,
+    extend: bool = False,
+    embedding_sha256: str = "",
 ) -> str:
     """In a few words the first difference between ``out`` and what would be made now; empty where there is none."""
     try:
@@ -41,6 +43,8 @@ def what_changed(
         "seed": seed,
         "near-duplicates": near_duplicates,
         "splits": splits_sha256,
+        "extend": extend,
+        "embedding": embedding_sha256,
         "source": listing.source,
         **image_spec.to_dict(),
     }
@@ -53,6 +57,8 @@ def _settings_of(report: PreparationReport) -> dict[str, object]:
         "seed": report.seed,
         "near-duplicates": report.near_duplicates is not None,
         "splits": report.splits_sha256,
+        "extend": report.extended,
+        "embedding": report.embedding_sha256,
         "source": report.source,
         **report.image_spec.to_dict(),
     }
@@ -63,7 +69,8 @@ def _other_setting(made: dict[str, object], asked: dict[str, object]) -> str:
         made, asked = {**made, "folds": 0}, {**asked, "folds": 0}
     for name, value in asked.items():
         if made[name] != value:
-            return "another split file" if name == "splits" else f"{name} {made[name]}, now {value}"
+            files = {"splits": "another split file", "embedding": "another embedding"}
+            return files.get(name, f"{name} {made[name]}, now {value}")
     return ""
 
 

@@ -25,6 +25,11 @@ Target = int | Mapping[Any, int]
 def ranks(hardness: np.ndarray, labels: Sequence[Any] | np.ndarray, seed: int = 0) -> NDArray[np.int64]:
     """Each image's place within its class, 0 for the easiest; ties in the order of a shuffle drawn from ``seed``.
 
+    Raises
+    ------
+    UsageError
+        Where there is not one of each an image.
+
     >>> ranks(np.array([0.2, 0.9, 0.1]), ["NV", "NV", "NV"]).tolist()
     [1, 2, 0]
     """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.deploy.onnx_file import OnnxSummary, summarise
+from hierattn.deploy.prediction_set import SetRule
 from hierattn.deploy.triage import TriageSettings
 from hierattn.errors import BundleError, HierAttnError
 from hierattn.image_spec import ImageSpec
@@ -67,6 +68,9 @@ class Bundle:
         many lesions that turns away; empty where there is no such output.
     precision
         ``name`` (float32, float16, int8, int8-weights), and what it costs; empty is float32.
+    prediction_sets
+        From which calibrated probability on a class cannot be excluded, for each wished coverage; empty where the run
+        was not evaluated.
     """
 
     model: str
@@ -84,6 +88,7 @@ class Bundle:
     intended_use: str = INTENDED_USE
     novelty: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
+    prediction_sets: tuple[SetRule, ...] = ()
 
     @property
     def novelty_threshold(self) -> float | None:
@@ -108,6 +113,7 @@ class Bundle:
             "intended_use": self.intended_use,
             "novelty": dict(self.novelty),
             "precision": dict(self.precision),
+            "prediction_sets": [asdict(rule) for rule in self.prediction_sets],
         }
         return {
             PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -211,6 +217,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         "heatmap": str(values.get("heatmap", "")),
         "intended_use": str(values["intended_use"]),
         "novelty": _novelty(values.get("novelty") or {}),
+        "prediction_sets": tuple(_set_rule(one) for one in values.get("prediction_sets") or ()),
     }
 
 
@@ -218,6 +225,17 @@ def _novelty(values: Mapping[str, Any]) -> dict[str, Any]:
     if values and not (math.isfinite(float(values["threshold"])) and float(values["threshold"]) > 0):
         raise ValueError(f"novelty threshold {values['threshold']}: wanted a positive number")
     return dict(values)
+
+
+def _set_rule(values: Mapping[str, Any]) -> SetRule:
+    interval, size = values.get("interval"), values.get("mean_size")
+    return SetRule(
+        wished=_known_share(values["wished"]),
+        threshold=_known_share(values["threshold"]),
+        coverage=_share(values.get("coverage")),
+        interval=None if interval is None else (_known_share(interval[0]), _known_share(interval[1])),
+        mean_size=None if size is None else float(size),
+    )
 
 
 def _triage(values: Mapping[str, Any], classes: tuple[str, ...]) -> TriageSettings:

@@ -29,7 +29,7 @@ from hierattn.deploy.bundle import INPUT
 from hierattn.deploy.exportable import CalibratedNetwork
 from hierattn.deploy.held_back import warnings_held_back
 from hierattn.deploy.onnx import OPSET, build_graph
-from hierattn.deploy.predictor import open_session
+from hierattn.deploy.session import open_session
 from hierattn.errors import UsageError, require
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model, model_spec

@@ -9,6 +9,7 @@ from typing import Any
 
 import hierattn
 from hierattn.deploy.bundle import Bundle
+from hierattn.deploy.prediction_set import SetRule
 from hierattn.deploy.triage import TriageSettings
 from hierattn.errors import BundleError
 from hierattn.evaluation.calibration import Calibration, read_calibration, to_json, undefined_as_none
@@ -54,7 +55,26 @@ def describe(
         recipe=undefined_as_none(dict(checkpoint.recipe)),
         heatmap=HEATMAPS.get(evidence_from, ""),
         novelty=dict(novelty or {}),
+        prediction_sets=_set_rules(report),
     )
+
+
+def _set_rules(report: Mapping[str, Any]) -> tuple[SetRule, ...]:
+    """The thresholds of ``report.json``'s prediction sets, with what they reached on the untouched fold."""
+    rules = []
+    for row in report.get("conformal") or ():
+        reached = row.get("coverage") or {}
+        low, high = reached.get("interval") or (None, None)
+        rules.append(
+            SetRule(
+                wished=row["wished"],
+                threshold=row["threshold"],
+                coverage=reached.get("value"),
+                interval=None if low is None or high is None else (low, high),
+                mean_size=row.get("mean_size"),
+            )
+        )
+    return tuple(rules)
 
 
 def _triage(classes: Sequence[str], calibration: Calibration | None) -> TriageSettings:

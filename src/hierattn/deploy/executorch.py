@@ -83,7 +83,13 @@ def build_program(wrapped: Wrapped, batch: int = 1) -> tuple[bytes, Counter[str]
 def lower(
     network: torch.nn.Module, example: torch.Tensor, constants: Mapping[str, Any] | None = None
 ) -> tuple[bytes, Counter[str]]:
-    """Any network of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes."""
+    """Any network of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes.
+
+    Raises
+    ------
+    BundleError
+        Where an operation of the network has no place in ExecuTorch.
+    """
     require("executorch", "mobile")
     with warnings_held_back(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

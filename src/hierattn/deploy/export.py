@@ -8,6 +8,7 @@ from pathlib import Path
 from hierattn.deploy.onnx import Export, export_wrapped, wrap_run
 from hierattn.deploy.own_images import find_own_images, open_own_images
 from hierattn.deploy.quantise import PRECISIONS
+from hierattn.deploy.session import MAX_BATCH
 from hierattn.errors import UsageError
 
 FORMATS: dict[str, str] = {
@@ -18,8 +19,8 @@ FORMATS: dict[str, str] = {
 
 UNSUPPORTED: dict[str, str] = {
     ".mlpackage": (
-        "Core ML's converter runs only where Apple's Core ML can check its numbers, and this package publishes no file "
-        "that it has not compared; on iOS use .pte, or .onnx with ONNX Runtime"
+        "coremltools converts the network, but only Core ML on a Mac can run what it wrote, and this package publishes "
+        "no file that it has not compared with PyTorch; on iOS use .pte, or .onnx with ONNX Runtime"
     ),
     ".mlmodel": "the format is Core ML's older one; on iOS use .pte, or .onnx with ONNX Runtime",
     ".tflite": (
@@ -47,7 +48,13 @@ class Exported:
 
 
 def export_any(
-    source: Path, out: Path, *, precision: str = "float32", heatmap: bool = True, data: Path | None = None
+    source: Path,
+    out: Path,
+    *,
+    precision: str = "float32",
+    heatmap: bool = True,
+    data: Path | None = None,
+    batch: int | None = None,
 ) -> Exported:
     """Export a run folder or a checkpoint to the format that the ending of ``out`` names.
 
@@ -64,11 +71,13 @@ def export_any(
     data
         Where the prepared set is now, if it has moved. In float32 a missing set leaves the novelty out; the other
         precisions need it.
+    batch
+        Images that the graph takes at a time, from 1 to 1024, ``.onnx`` alone; None takes any number.
 
     Raises
     ------
     UsageError
-        For an ending or a precision that cannot be had.
+        For an ending, a precision or a batch that cannot be had.
     """
     if out.suffix in UNSUPPORTED:
         raise UsageError(f"{out}: {out.suffix} is not written: {UNSUPPORTED[out.suffix]}")
@@ -76,6 +85,11 @@ def export_any(
         raise UsageError(f"{out}: wanted a name that ends in {' or '.join(FORMATS)}")
     if precision not in PRECISIONS:
         raise UsageError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
+    if batch is not None and (out.suffix != ".onnx" or not 1 <= batch <= MAX_BATCH):
+        raise UsageError(
+            f"{out}: a batch of {batch}: wanted 1 to {MAX_BATCH} in a .onnx (a .pte takes one image); leave --batch "
+            "out for any number"
+        )
     if precision != "float32":
         if out.suffix != ".onnx":
             raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
@@ -83,7 +97,8 @@ def export_any(
 
         images = open_own_images(source, data)
         wrapped = wrap_run(source, heatmap=heatmap, own=images)
-        return Exported(export_reduced(wrapped, out, precision, images), _notes(wrapped.bundle.triage.threshold))
+        export = export_reduced(wrapped, out, precision, images, batch=batch)
+        return Exported(export, _notes(wrapped.bundle.triage.threshold))
     own, missing = find_own_images(source, data)
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
     if out.suffix == ".pte":
@@ -91,7 +106,7 @@ def export_any(
 
         export = export_executorch(wrapped, out)
     else:
-        export = export_wrapped(wrapped, out)
+        export = export_wrapped(wrapped, out, batch=batch)
     return Exported(export, _notes(wrapped.bundle.triage.threshold, missing))
 
 

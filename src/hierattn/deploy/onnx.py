@@ -7,12 +7,9 @@ standard operators are used, so that ONNX Runtime on a server, a phone or in a b
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +20,7 @@ import torch
 import hierattn
 from hierattn.deploy.bundle import INPUT, Bundle
 from hierattn.deploy.exportable import CalibratedNetwork
+from hierattn.deploy.held_back import warnings_held_back
 from hierattn.deploy.own_images import OwnImages
 from hierattn.deploy.parity import EXACT, Bounds, ParityReport, check_parity
 from hierattn.deploy.wrapped import Wrapped, wrap
@@ -131,17 +129,28 @@ def export_onnx(
 
 
 def export_wrapped(
-    wrapped: Wrapped, out: Path, *, images: Sequence[np.ndarray] | None = None, bounds: Bounds = EXACT
+    wrapped: Wrapped,
+    out: Path,
+    *,
+    images: Sequence[np.ndarray] | None = None,
+    bounds: Bounds = EXACT,
+    batch: int | None = None,
 ) -> Export:
-    """As :func:`export_onnx`, for a checkpoint already in its wrapper."""
+    """As :func:`export_onnx`, for a checkpoint already in its wrapper; ``batch`` as for :func:`publish`."""
     check_suffix(out, ".onnx")
     require("onnx", "train")
     require("onnxscript", "train")
-    return publish(build_graph(wrapped.network), out, wrapped, images, bounds)
+    return publish(build_graph(wrapped.network), out, wrapped, images, bounds, batch)
 
 
 def check_suffix(out: Path, wanted: str) -> None:
-    """Refuse a name of another format."""
+    """Refuse a name of another format.
+
+    Raises
+    ------
+    UsageError
+        Where it ends otherwise.
+    """
     if out.suffix != wanted:
         raise UsageError(f"{out}: wanted a name that ends in {wanted}")
 
@@ -168,7 +177,7 @@ def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
     """Export the part after the resize with torch, at two images: a batch of one would be taken for a constant."""
     size = network.spec.size
     example = torch.zeros(2, size, size, network.spec.channels, dtype=torch.uint8)
-    with _quiet(), torch.no_grad():
+    with warnings_held_back(), torch.no_grad():
         program = torch.onnx.export(
             network.eval(),
             (example,),
@@ -184,32 +193,24 @@ def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
     return program.model_proto
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back the exporter's warnings and log lines about its own insides; what fails, raises."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def publish(
     proto: onnx.ModelProto,
     out: Path,
     wrapped: Wrapped,
     images: Sequence[np.ndarray] | None = None,
     bounds: Bounds = EXACT,
+    batch: int | None = None,
 ) -> Export:
-    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name it."""
+    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name it.
+
+    ``batch`` images are taken at a time and no other number, for runtimes that want every length known; None takes any.
+    """
     import onnx
 
+    if batch is not None:
+        from hierattn.deploy.onnx_graph import fix_batch
+
+        fix_batch(proto, batch)
     onnx.helper.set_model_props(proto, wrapped.bundle.to_metadata())
     onnx.checker.check_model(proto, full_check=True)
     out.parent.mkdir(parents=True, exist_ok=True)

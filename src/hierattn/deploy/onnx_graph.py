@@ -131,6 +131,12 @@ def name_outputs(model: ModelProto, names: Iterable[str]) -> None:
         output.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
+def fix_batch(model: ModelProto, batch: int) -> None:
+    """Let the graph take and give ``batch`` images at a time and no other number; height and width stay free."""
+    for value in [*model.graph.input, *model.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+
+
 def strip(model: ModelProto) -> None:
     """Remove what tells of the exporting machine and of the exporter's insides: traces, paths, names of nodes.
 

@@ -23,12 +23,15 @@ class OwnImages:
         uint8, (images, size, size, 3), memory-mapped.
     labels
         Index of each image's class, (images,).
+    groups
+        A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
     training, validation, test
         Row numbers; ``test`` is the fold that nothing was learnt from or chosen on.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
@@ -85,7 +88,8 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
         raise DataError(f"{packed.folder} has images of {', '.join(strange)}: wanted {', '.join(classes)}")
     parts = split(packed.records, trained.fold)
     labels = np.array([classes.index(record.label) for record in packed.records], np.int64)
-    return OwnImages(packed.images, labels, parts.train, parts.validation, parts.test)
+    groups = np.unique([record.group for record in packed.records], return_inverse=True)[1]
+    return OwnImages(packed.images, labels, groups, parts.train, parts.validation, parts.test)
 
 
 def find_own_images(run: Path, prepared: Path | None = None) -> tuple[OwnImages | None, str]:

@@ -4,7 +4,9 @@ A network answers whatever it is shown. These checks look at a reduced copy of t
 network sees it, and turn away what no one could judge. The limits were set on real photographs, so that few of them are
 turned away.
 
-The checks know nothing of lesions: a sharp, well-lit photograph of a knee passes.
+Skin without a lesion is told by its colour: light and shade change red, green and blue by one factor, pigment and blood
+do not. What is left of the optical density once that factor is taken off hardly varies over bare skin, and does over a
+lesion. A scar, a tattoo or a freckle would pass for one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ a blurred photograph's noise would pass for sharpness."""
 MIN_SIDE = 100  # pixels of the shorter side; the smallest of the real photographs has 150
 MIN_SHARPNESS = 8.0  # variance of the Laplacian of the grey levels
 MIN_SPREAD = 4.5  # standard deviation of the grey levels: below it there is nothing but one tone
+MIN_PIGMENT = 3.0  # spread of the chromatic optical density, in percent: below it no spot differs from the skin around
+PIGMENT_SIDE = 32  # pixels a side at which that is measured; hairs and pores average out
+PIGMENT_BLACK = 8.0  # grey levels added to each channel before the logarithm, so that black is not infinitely dense
 DARKEST = 40.0  # median grey level; low on purpose, because dark skin is not a fault of the photograph
 BRIGHTEST = 240.0
 MAX_GLARE = 0.05  # share of pixels that are white or next to it in all three channels
@@ -49,7 +54,8 @@ class PhotoQuality:
     values
         What was measured: ``width`` and ``height`` in pixels, ``sharpness`` (variance of the Laplacian), ``spread``
         and ``median`` of the grey levels (0 to 255), ``glare`` (a share, 0 to 1), ``warmth`` and ``blueness`` (grey
-        levels), ``cropped`` (1 where a dark surround was cut away before) and, where the bundle knows it, ``novelty``.
+        levels), ``pigment`` (percent of optical density, see :func:`pigment`), ``cropped`` (1 where a dark surround
+        was cut away before) and, where the bundle knows it, ``novelty``.
     """
 
     ok: bool
@@ -78,14 +84,16 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
     """
     values = measure_photo(image)
     values["cropped"] = float(cropped)
+    colour = values["warmth"] < MIN_WARMTH or values["blueness"] > MAX_BLUENESS
+    even = not colour and values["pigment"] < MIN_PIGMENT  # a grey photograph has no pigment to speak of
     found = {
         "small": min(values["width"], values["height"]) < MIN_SIDE,
         "blurred": values["sharpness"] < MIN_SHARPNESS,
-        "flat": values["spread"] < MIN_SPREAD,
+        "flat": values["spread"] < MIN_SPREAD or even,
         "dark": values["median"] < DARKEST,
         "bright": values["median"] > BRIGHTEST,
         "glare": values["glare"] > MAX_GLARE,
-        "colour": values["warmth"] < MIN_WARMTH or values["blueness"] > MAX_BLUENESS,
+        "colour": colour,
     }
     problems = tuple(name for name in PROBLEMS if found[name])
     return PhotoQuality(ok=not problems, problems=problems, values=values)
@@ -118,7 +126,36 @@ def measure_photo(image: np.ndarray) -> dict[str, float]:
         "glare": float((small.min(axis=2) >= GLARE_LEVEL).mean()),
         "warmth": float(mean[0] - mean[1]),
         "blueness": float(mean[2] - mean[0]),
+        "pigment": pigment(small),
     }
+
+
+def pigment(image: np.ndarray) -> float:
+    """How much the colour of the skin itself varies, whatever the light does; of real lesions nine in ten have 4 to 25.
+
+    The optical density ``-100 log((value + 8) / 263)`` of red, green and blue, less their mean in each pixel, which
+    shade and light change and colour does not; then the root of its variance over the picture, summed over the three.
+
+    Parameters
+    ----------
+    image
+        uint8 RGB, (height, width, 3).
+
+    Examples
+    --------
+    >>> light = np.linspace(60, 240, 64)[:, None, None] * np.ones((1, 64, 1))
+    >>> skin = np.clip(light * [1.0, 0.75, 0.65], 0, 255).astype(np.uint8)
+    >>> pigment(skin) < MIN_PIGMENT
+    True
+    >>> skin[20:44, 20:44] = skin[20:44, 20:44] * [0.6, 0.45, 0.4]
+    >>> pigment(skin) > 3 * MIN_PIGMENT
+    True
+    """
+    size = (PIGMENT_SIDE, PIGMENT_SIDE)
+    small = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR), np.float64)
+    density = -100 * np.log((small + PIGMENT_BLACK) / (255 + PIGMENT_BLACK))
+    chroma = (density - density.mean(axis=2, keepdims=True)).reshape(-1, 3)
+    return float(np.sqrt(chroma.var(axis=0).sum()))
 
 
 def sharpness(grey: np.ndarray) -> float:

@@ -7,29 +7,31 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from PIL import Image
 
-from hierattn.deploy.bundle import HEATMAP, INPUT, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.deploy.answer_check import check_answer
+from hierattn.deploy.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
 from hierattn.deploy.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
 from hierattn.deploy.photo_quality import PhotoQuality, judge_photo, with_novelty
+from hierattn.deploy.prediction_set import PredictionSet, prediction_sets
+from hierattn.deploy.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
+from hierattn.deploy.session import open_session, run_session
 from hierattn.deploy.triage import Advice, advise
-from hierattn.errors import BundleError, UsageError
+from hierattn.errors import UsageError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-RELEASED: tuple[str, ...] = ("dermoscopy", "phone")
-"""Names of released bundles, looked for as ``hierattn/released/<name>.onnx``."""
+RELEASED: tuple[str, ...] = DOMAINS
+"""Names of released bundles; :mod:`hierattn.deploy.released` holds them."""
 
 MAX_THREADS = 4
 
@@ -48,6 +50,9 @@ class Diagnosis:
         What to do next. Where the photograph is unfit it says so, and the probabilities mean nothing.
     quality
         Of the photograph.
+    prediction_sets
+        The classes that cannot be excluded, at each coverage that the bundle has a threshold for; often (), where the
+        run was not evaluated. They mean nothing where the photograph is unfit.
     heatmap
         Evidence for each class by place, float32 (classes, h, w), in the bundle's order; None unless asked for.
         Positive speaks for the class. See docs/bundle.md for what it means and what not.
@@ -64,6 +69,7 @@ class Diagnosis:
     heatmap: np.ndarray | None
     seconds: float
     model: str
+    prediction_sets: tuple[PredictionSet, ...] = ()
 
     @property
     def label(self) -> str:
@@ -95,6 +101,7 @@ class Diagnosis:
             "heatmap": None if self.heatmap is None else self.heatmap.tolist(),
             "seconds": round(self.seconds, 4),
             "model": self.model,
+            "prediction_sets": [one.to_dict() for one in self.prediction_sets],
         }
 
 
@@ -137,13 +144,13 @@ class Predictor:
         self._outputs = [output.name for output in session.get_outputs()]
 
     @classmethod
-    def load(cls, model: str | Path, *, threads: int = 0) -> Predictor:
+    def load(cls, model: str | Path = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
         """Load a bundle.
 
         Parameters
         ----------
         model
-            A path, or a released name: ``"dermoscopy"`` or ``"phone"``.
+            A path, or a released name: ``"dermoscopy"`` or ``"phone"``. Released bundles are for non-commercial use.
         threads
             Of ONNX Runtime within one prediction; 0 takes the processor's, at most 4.
 
@@ -159,6 +166,19 @@ class Predictor:
         path = find_bundle(model)
         content, bundle = read_bundle(path)
         return cls(bundle, open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
+
+    @classmethod
+    def released(cls, domain: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
+        """Load the released bundle for a way of taking photographs, whatever files the working directory has.
+
+        Parameters
+        ----------
+        domain
+            ``"dermoscopy"`` (through a dermatoscope) or ``"phone"``. For non-commercial use only.
+        threads
+            As for :meth:`load`, whose errors this has too.
+        """
+        return cls.load(released_bundle(domain), threads=threads)
 
     @property
     def has_heatmap(self) -> bool:
@@ -254,11 +274,12 @@ class Predictor:
         threshold = self.bundle.novelty_threshold
         diagnoses = []
         for number, one in enumerate(prepared):
-            probabilities = _named(answer[PROBABILITIES][number], self.bundle)
+            values = answer[PROBABILITIES][number].tolist()
+            probabilities = dict(zip(self.bundle.classes, values, strict=True))
             risk = min(1.0, max(0.0, float(answer[RISK][number])))
             quality = one.quality
             if NOVELTY in answer and threshold is not None:
-                quality = with_novelty(quality, _finite(answer[NOVELTY][number]), threshold)
+                quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
             advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
             diagnoses.append(
                 Diagnosis(
@@ -269,6 +290,7 @@ class Predictor:
                     heatmap=answer[HEATMAP][number] if heatmap else None,
                     seconds=time.perf_counter() - one.start,
                     model=self.description,
+                    prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
                 )
             )
         return diagnoses
@@ -276,68 +298,23 @@ class Predictor:
     def _run(self, images: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
         """The graph's outputs for uint8 images, (batch, size, size, 3)."""
         wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else []), *([NOVELTY] if self.has_novelty else [])]
-        try:
-            return dict(zip(wanted, self._session.run(wanted, {INPUT: images}), strict=True))
-        except Exception as error:  # ONNX Runtime's errors have no common family
-            raise BundleError(f"the bundle's graph failed ({_first_line(error)}); export it again") from None
+        answer = run_session(self._session, wanted, images)
+        check_answer(answer, len(images), self.bundle)
+        return answer
 
 
 def find_bundle(model: str | Path) -> Path:
     """The path of a bundle given by path or by released name.
 
+    A released name means the released bundle, unless a file is called so.
+
     Raises
     ------
     UsageError
         For a released name whose bundle is not installed.
-    """
-    if model not in RELEASED or Path(model).exists():
-        return Path(model)
-    path = Path(str(resources.files("hierattn"))) / "released" / f"{model}.onnx"
-    if not path.is_file():
-        raise UsageError(
-            f"no model named {model!r} is released with this hierattn yet: make one with "
-            "'hierattn export RUN model.onnx' and give its path (--model model.onnx)"
-        )
-    return path
-
-
-def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """ONNX Runtime's session for the bytes of a bundle; they were examined by ``read_bundle``.
-
-    Raises
-    ------
     BundleError
-        Where ONNX Runtime refuses them.
+        Where the installed bundle is not as it was released.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what matters comes as an exception
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # see Predictor._run
-        raise BundleError(f"ONNX Runtime refuses {path} ({_first_line(error)}); export it again") from None
-
-
-def _named(values: np.ndarray, bundle: Bundle) -> dict[str, float]:
-    if values.shape != (len(bundle.classes),):
-        raise BundleError(
-            f"the bundle's graph gave {values.shape} values for {len(bundle.classes)} classes; export again"
-        )
-    total = float(values.sum())
-    if not (math.isfinite(total) and abs(total - 1) < 1e-3 and values.min() >= 0):
-        raise BundleError("the bundle's graph gave values that are no probabilities; export it again")
-    return {code: float(value) for code, value in zip(bundle.classes, values, strict=True)}
-
-
-def _finite(value: np.floating) -> float:
-    if not math.isfinite(value):
-        raise BundleError("the bundle's graph gave a novelty that is no number; export it again")
-    return float(value)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    if model not in RELEASED or Path(model).is_file():
+        return Path(model)
+    return released_bundle(str(model))

@@ -14,8 +14,8 @@ from hierattn.deploy.novelty import describe_threshold
 from hierattn.deploy.onnx import Export, build_graph, check_suffix, publish
 from hierattn.deploy.own_images import OwnImages, spread_rows
 from hierattn.deploy.parity import LOSSY
-from hierattn.deploy.predictor import open_session
 from hierattn.deploy.quantise import PRECISIONS, store_as_float16, store_as_int8
+from hierattn.deploy.session import open_session
 from hierattn.deploy.wrapped import Wrapped
 from hierattn.errors import DataError, UsageError, require
 
@@ -46,7 +46,7 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def export_reduced(wrapped: Wrapped, out: Path, precision: str, own: OwnImages) -> Export:
+def export_reduced(wrapped: Wrapped, out: Path, precision: str, own: OwnImages, *, batch: int | None = None) -> Export:
     """Export in ``precision``; the file gets its name only if 99 % of the untouched fold keep PyTorch's answer.
 
     Parameters
@@ -59,6 +59,8 @@ def export_reduced(wrapped: Wrapped, out: Path, precision: str, own: OwnImages) 
         ``float16``, ``int8`` or ``int8-weights``.
     own
         The images that the run learnt from, and those that it did not.
+    batch
+        Of :func:`~hierattn.deploy.onnx.publish`.
 
     Raises
     ------
@@ -77,15 +79,17 @@ def export_reduced(wrapped: Wrapped, out: Path, precision: str, own: OwnImages) 
     require("onnx", "train")
     exact = build_graph(wrapped.network)
     reduced, found = _reduce(exact, precision, own)
-    inner = answers(reduced, own, spread_rows(own.validation, INNER_IMAGES))
+    inner = answers(reduced, own, own.validation)
     before, after = answers(exact, own, own.test), answers(reduced, own, own.test)
     threshold = wrapped.bundle.triage.threshold
     cost = measure_loss(before, after, own.labels[own.test], wrapped, threshold)
     bundle = replace(wrapped.bundle, precision={"name": precision, **found, **cost})
     if inner.novelty is not None and after.novelty is not None:  # rounding moves it: set the threshold for this graph
-        bundle = replace(bundle, novelty=describe_threshold(inner.novelty, after.novelty))
+        bundle = replace(
+            bundle, novelty=describe_threshold(inner.novelty, after.novelty, own, wrapped.checkpoint.classes)
+        )
     images = list(own.take(spread_rows(own.test, PARITY_IMAGES)))
-    return publish(reduced, out, replace(wrapped, bundle=bundle), images, LOSSY)
+    return publish(reduced, out, replace(wrapped, bundle=bundle), images, LOSSY, batch)
 
 
 def _reduce(exact: onnx.ModelProto, precision: str, own: OwnImages) -> tuple[onnx.ModelProto, dict[str, Any]]:

@@ -70,7 +70,7 @@ def wrap(
     calibration = find_calibration(evaluation)
     fitted: FittedNovelty | None = None
     if own is not None and evidence_source(model) and _enough(own.training, own.validation):
-        fitted = fit_novelty(model, own, checkpoint.image_spec)
+        fitted = fit_novelty(model, own, checkpoint.image_spec, checkpoint.classes)
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from hierattn import metrics
-from hierattn.errors import DataError, TableError, UsageError
+from hierattn.errors import DataError, TableError
 from hierattn.evaluation.class_bias import fit_class_bias, softmax
 from hierattn.evaluation.intervals import Interval, bootstrap, share_interval
 from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.thresholds import SURE, attained, choose_safe_threshold
 from hierattn.lesions import TRIAGE_GROUP
 
 WISHED_SENSITIVITY = 0.95
@@ -82,20 +83,6 @@ def risk(
     return metrics.group_scores(predictions.labels, calibrated, predictions.classes, TRIAGE_GROUP)
 
 
-def choose_threshold(positive: np.ndarray, scores: np.ndarray, sensitivity: float = WISHED_SENSITIVITY) -> float:
-    """The highest threshold that refers at least this share of the positives; nan where there is no positive.
-
-    It is the risk of one of the positives themselves: ``risk >= threshold`` refers.
-    """
-    if not 0 < sensitivity <= 1:
-        raise UsageError(f"wished sensitivity {sensitivity}: wanted above 0, at most 1")
-    found = np.sort(scores[positive])[::-1]
-    if not len(found):
-        return float("nan")
-    shares = np.arange(1, len(found) + 1) / len(found)
-    return float(found[int(np.argmax(shares >= sensitivity))])
-
-
 @dataclass(frozen=True)
 class OperatingPoint:
     """How the threshold does on one fold: shares with their 95 % intervals over groups, and on how much.
@@ -132,6 +119,8 @@ class Calibration:
         In words.
     class_bias
         Added to the divided logits, one a class in the order of the columns; empty is none.
+    sure
+        How sure one may be that new lesions keep the wished sensitivity; 0: an even bet, as of earlier versions.
     """
 
     temperature: float
@@ -141,6 +130,7 @@ class Calibration:
     test: OperatingPoint | None
     fitted_on: str
     class_bias: tuple[float, ...] = ()
+    sure: float = 0.0
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """The network's own probabilities, calibrated, (N, C) -> (N, C)."""
@@ -187,13 +177,15 @@ def fit_calibration(
     validation: Predictions,
     *,
     wished_sensitivity: float = WISHED_SENSITIVITY,
+    sure: float = SURE,
     per_class: bool = False,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Calibration:
     """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
 
-    ``per_class`` fits a bias a class together with the temperature: see ``class_bias.py`` for what that costs.
+    ``sure``: how sure the threshold is to be of the wish on new lesions, see ``thresholds.py``. ``per_class`` fits a
+    bias a class together with the temperature: see ``class_bias.py`` for what that costs.
 
     Raises
     ------
@@ -204,7 +196,9 @@ def fit_calibration(
     temperature = fit_temperature(validation.labels, validation.probabilities)
     if per_class:
         temperature, bias = fit_class_bias(validation.labels, validation.probabilities, temperature)
-    threshold = choose_threshold(*risk(validation, temperature, bias), wished_sensitivity)
+    positive, scores = risk(validation, temperature, bias)
+    groups = validation.group_numbers
+    threshold = choose_safe_threshold(positive, scores, groups, wished_sensitivity, sure)
     folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
     return Calibration(
         temperature=temperature,
@@ -217,6 +211,7 @@ def fit_calibration(
             "epoch; the test fold took no part"
         ),
         class_bias=bias,
+        sure=attained(len(np.unique(groups[positive])), wished_sensitivity, sure),
     )
 
 
@@ -229,10 +224,11 @@ def judged_on(calibration: Calibration, test: Predictions, *, resamples: int = 1
 
 
 def to_json(calibration: Calibration) -> dict[str, Any]:
-    """Plain values; what is undefined (nan) becomes None. ``class_bias`` stands there only where there is one."""
+    """Plain values; nan becomes None. ``class_bias`` and ``sure`` stand there only where there is one."""
     plain: dict[str, Any] = undefined_as_none(asdict(calibration))
-    if not calibration.class_bias:
-        del plain["class_bias"]
+    for name in ("class_bias", "sure"):
+        if not plain[name]:
+            del plain[name]
     return plain
 
 
@@ -277,6 +273,7 @@ def read_calibration(path: Path) -> Calibration:
             test=None if values["test"] is None else _operating_point(values["test"]),
             fitted_on=str(values["fitted_on"]),
             class_bias=_bias(values.get("class_bias", ())),
+            sure=float(values.get("sure", 0.0)),
         )
     except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is not a calibration ({error}); evaluate the run again") from None

@@ -6,14 +6,13 @@ a subgroup can be computed again, and two runs can be compared on the same photo
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.data.manifest import Record
+from hierattn.data.record_table import columns_of, read_table, write_table
 from hierattn.errors import TableError
-from hierattn.evaluation.predictions import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Case:
         return self.image.rsplit("/", 1)[-1], self.sha256
 
 
-COLUMNS = tuple(field.name for field in fields(Case))
-_WHOLE = ("width", "height")
+COLUMNS = columns_of(Case)
 
 
 def case_of(record: Record) -> Case:
@@ -47,12 +45,7 @@ def case_of(record: Record) -> Case:
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
     """Write ``cases.csv``, under a temporary name first."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(case, name) for name in COLUMNS] for case in cases)
-    temporary.replace(path)
+    write_table(path, Case, cases)
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:
@@ -65,19 +58,4 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     """
     if not path.is_file():
         raise TableError(f"no cases at {path}: wanted a table from 'hierattn evaluate'; run that again")
-    if path.stat().st_size > MAX_BYTES:
-        raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image; evaluate again")
-    cases = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise TableError(f"{path} has other columns than {', '.join(COLUMNS)}; evaluate again")
-            for row in reader:
-                if None in row or None in row.values():
-                    raise TableError(f"{path}:{reader.line_num}: wanted {len(COLUMNS)} values; evaluate again")
-                texts = {name: row[name] for name in COLUMNS if name not in _WHOLE}
-                cases.append(Case(**texts, width=int(row["width"]), height=int(row["height"])))
-    except (ValueError, csv.Error) as error:
-        raise TableError(f"{path} is not a table of cases ({error}); evaluate again") from None
-    return tuple(cases)
+    return tuple(case for _, case in read_table(path, Case, again="evaluate again", exact=True))

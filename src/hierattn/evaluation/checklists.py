@@ -2,8 +2,10 @@
 
 Each item names the function that answers it from ``report.json``, or none where only people can: how patients were
 recruited, who made the reference diagnosis, what the ethics committee said. An item without an answer is shown as
-open, never as done. Item texts are ours, in short; STARD 2015's numbers are kept, STARD-AI's additions stand under
-their topic.
+open, never as done. Item texts are ours, in short. STARD 2015's numbers and topics were checked against a published
+table that quotes them (the CLAIM criteria of BMJ Health & Care Informatics). Of CLEAR Derm only the four headings
+(data, technique, technical assessment, application) could be checked: its items and their numbers, and STARD-AI's
+additions, which stand under their topic, are from memory, and the card says so.
 
 References
 ----------
@@ -106,7 +108,9 @@ def _bias(report: Report) -> str | None:
 
 
 def _robust(report: Report) -> str | None:
-    return "advice under nine changes of the photograph, see Robustness" if "robustness" in report else None
+    if "robustness" not in report:
+        return None
+    return f"advice under {len(report['robustness']['changes'])} changes of the photograph, see Robustness"
 
 
 def _abstains(report: Report) -> str | None:
@@ -118,7 +122,9 @@ def _threshold(report: Report) -> str | None:
     if triage is None or triage["risk_threshold"] is None:
         return None
     wished = percent(triage["wished_sensitivity"], 0)
-    return f"risk of {percent(triage['risk_threshold'])} or more, set for {wished} sensitivity on {triage['fitted_on']}"
+    sure = f", {percent(triage['sure'], 0)} sure of it," if triage.get("sure") else ""
+    limit = percent(triage["risk_threshold"])
+    return f"risk of {limit} or more, set for {wished} sensitivity{sure} on {triage['fitted_on']}"
 
 
 def _precision(report: Report) -> str:
@@ -192,6 +198,10 @@ STARD_AI: tuple[Item, ...] = (
     Item("AI: development", "training, software and version", _software),
     Item("AI: fairness", "accuracy in subgroups", _bias),
     Item("AI: generalisation", "another set than the one learnt from", _external),
+)
+PROVENANCE_OF_ITEMS = (
+    "Items are in our own words. STARD 2015's numbers were checked against a published table; CLEAR Derm's items and "
+    "numbers, and STARD-AI's additions, are from memory: hold them against the originals before citing."
 )
 CHECKLISTS: Mapping[str, tuple[Item, ...]] = {"CLEAR Derm": CLEAR_DERM, "STARD-AI": STARD_AI}
 

@@ -84,6 +84,8 @@ def compare(
         Of the comparison.
     resamples, seed
         Of every bootstrap and exchange.
+    progress
+        Hears of what is being computed.
 
     Returns
     -------
@@ -92,6 +94,11 @@ def compare(
         options, parameters, multiply_adds, size``, the figures (value and interval), ``fold_mean, fold_deviation`` of
         balanced accuracy, ``difference`` (to the first; None for it), ``paper``. A pair: ``first, second`` and, for
         ``balanced_accuracy`` and ``malignant_auc``, ``value`` (second less first), ``interval, p, holm_p``.
+
+    Raises
+    ------
+    UsageError
+        Where the runs are of more than one protocol.
     """
     check_same_images(contestants)
     protocols = {contestant.protocol for contestant in contestants}
@@ -215,6 +222,11 @@ def protocol_gaps(honest: Mapping[str, Any], paper: Mapping[str, Any]) -> list[d
     -------
     list
         A dict a name in both: ``name, honest, paper`` (balanced accuracies), ``gap`` and ``sentence``.
+
+    Raises
+    ------
+    UsageError
+        Where no model was judged by both protocols.
     """
     by_paper = {row["name"]: row["balanced_accuracy"]["value"] for row in paper["rows"]}
     gaps = []

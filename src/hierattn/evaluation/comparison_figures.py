@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hierattn import metrics
 from hierattn.evaluation.contestant import Contestant
@@ -32,7 +33,8 @@ def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
         )  # fmt: skip
     axis.set(xlabel="parameters, millions", ylabel="balanced accuracy")
     axis.set_xlim(0, max([row["parameters"] / 1e6 for row in rows], default=1) * 1.15)
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # 2.5 % would be written as 2 %
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     legend(axis, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

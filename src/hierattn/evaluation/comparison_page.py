@@ -21,6 +21,7 @@ from hierattn.evaluation.comparison_tables import (
     measured_on,
     pair_sentences,
     pairs_table,
+    signed_difference,
 )
 from hierattn.evaluation.contestant import Contestant
 from hierattn.evaluation.figures import save_figures, svg
@@ -115,7 +116,10 @@ def render_comparison(
             "protocol": comparison["protocol"],
             "measured_on": measured_on(comparison),
             "sentences": pair_sentences(comparison),
-            "rows": [{"row": row, "cells": cells(row)} for row in comparison["rows"]],
+            "rows": [
+                {"row": row, "cells": cells(row), "difference": signed_difference(row["difference"])}
+                for row in comparison["rows"]
+            ],
             "footnotes": footnotes(comparison),
             # Our own drawing, with its label escaped: the only markup that is trusted.
             "figures": [

@@ -96,7 +96,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         f"{_points(row['fold_mean'])} ± {_points(deviation)}" if deviation is not None else _points(row["fold_mean"]),
         _points(row["top1"]["value"]),
         decimal(row["malignant_auc"]["value"]),
-        "" if difference is None else f"{_signed(difference['value'])} ({_signed_span(difference['interval'])})",
+        "" if difference is None else "{} ({})".format(*signed_difference(difference)),
         "" if difference is None else p_text(difference["holm_p"]),
         "–" if paper is None or paper["accuracy"] is None else f"{100 * paper['accuracy']:.2f}",
     ]
@@ -106,12 +106,23 @@ def _points(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
+def signed_difference(difference: Mapping[str, Any] | None) -> tuple[str, str]:
+    """A difference in points and its interval, with their signs, as two texts; nothing has no sign.
+
+    >>> signed_difference({"value": -0.0001, "interval": [-0.031, 0.02]})
+    ('0.0', '-3.1 to +2.0')
+    """
+    if difference is None:
+        return "", ""
+    interval = difference["interval"]
+    return _signed(difference["value"]), "–" if interval is None else " to ".join(map(_signed, interval))
+
+
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f}"
-
-
-def _signed_span(interval: Sequence[float] | None) -> str:
-    return "–" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
+    if value is None:
+        return "–"
+    points = round(100 * value, 1)
+    return f"{points:+.1f}" if points else "0.0"
 
 
 def p_text(value: float | None) -> str:

@@ -43,6 +43,11 @@ def fit_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> 
     -------
     float
         0 (every class joins) where the groups are too few to promise this coverage: ``coverage > G / (G + 1)``.
+
+    Raises
+    ------
+    UsageError
+        For a coverage that is not between 0 and 1.
     """
     if not 0 < coverage < 1:
         raise UsageError(f"wished coverage {coverage}: wanted above 0 and below 1")

@@ -21,7 +21,7 @@ import hierattn
 from hierattn.data.folds import split
 from hierattn.data.packed import PackedSet
 from hierattn.data.protocol import PAPER_WARNING, is_paper_protocol
-from hierattn.errors import DataError, UsageError
+from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.calibration import (
     WISHED_SENSITIVITY,
     Calibration,
@@ -36,7 +36,14 @@ from hierattn.evaluation.figures import draw_figures, robustness_figure, save_fi
 from hierattn.evaluation.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.html_report import write_html_report
 from hierattn.evaluation.lesion_masks import judge_saliency
-from hierattn.evaluation.predict import Progress, TrainedRun, choose_device, predict_rows, select_foreign
+from hierattn.evaluation.predict import (
+    Progress,
+    TrainedRun,
+    choose_device,
+    learnt_before,
+    predict_rows,
+    select_foreign,
+)
 from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
 from hierattn.evaluation.report import (
     FOREIGN,
@@ -47,6 +54,7 @@ from hierattn.evaluation.report import (
     write_report,
 )
 from hierattn.evaluation.robustness import answers_of, choose_rows, judge_robustness
+from hierattn.evaluation.thresholds import SURE
 from hierattn.evaluation.whole_folder import whole_folder
 from hierattn.models.checkpoint import count_parameters
 
@@ -85,6 +93,7 @@ def evaluate(
     bootstrap: int = 1000,
     seed: int = 0,
     wished_sensitivity: float = WISHED_SENSITIVITY,
+    sure: float = SURE,
     per_class: bool = False,
     robustness: bool = False,
     gallery: bool = False,
@@ -108,10 +117,12 @@ def evaluate(
         Resamples of groups for the intervals, and their seed.
     wished_sensitivity
         What the triage threshold is set for on the inner fold.
+    sure
+        How sure it is to be that new lesions keep that, 0 to below 1; 0 is an even bet.
     per_class
         Calibrate with a bias a class beside the temperature: see ``class_bias.py`` for what that costs.
     robustness
-        Also judge the images changed in nine ways at five severities: 45 passes more.
+        Also judge the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
     gallery
         Also show real photographs in the report; rendered ones are always shown.
     progress
@@ -121,6 +132,8 @@ def evaluate(
     ------
     UsageError, DataError, CheckpointError, TableError
         Where the run, the set or a former calibration is missing, damaged, or not of this run.
+    LeakError
+        Where the weights have seen photographs of the untouched fold, in this run or before it.
     """
     trained = TrainedRun.open(run)
     packed, own = _open_set(trained, prepared)
@@ -129,7 +142,7 @@ def evaluate(
         raise UsageError(f"batch size {batch_size}: wanted 1 or more")
     model = trained.checkpoint.build().to(where)
     work = _Work(trained, packed, model, where, batch_size, bootstrap, seed, progress)
-    judged = work.own_fold(wished_sensitivity, per_class) if own else work.foreign_set()
+    judged = work.own_fold(wished_sensitivity, sure, per_class) if own else work.foreign_set()
     if not len(judged.predictions):
         raise DataError(f"no image to judge in {packed.folder}: wanted originals of classes that the model knows")
     pictures: dict[str, list[Picture]] = {}
@@ -165,24 +178,36 @@ class _Work:
     seed: int
     progress: Progress | None
 
-    def own_fold(self, wished_sensitivity: float, per_class: bool = False) -> _Judged:
+    def own_fold(self, wished_sensitivity: float, sure: float, per_class: bool) -> _Judged:
         """Calibrate on the inner fold, then judge the outer one."""
         parts = split(self.packed.records, self.trained.fold)
         validation = self._predict(parts.validation, "inner fold")
         fitted = fit_calibration(
             validation,
             wished_sensitivity=wished_sensitivity,
+            sure=sure,
             per_class=per_class,
             resamples=self.bootstrap,
             seed=self.seed,
         )
         paper = is_paper_protocol(self.packed.info)
-        rows = self._whole_fold() if paper else parts.test
+        rows = self._whole_fold() if paper else self._untouched(parts.test)
         predictions = self._predict(rows, "untouched fold")
         calibration = judged_on(fitted, predictions, resamples=self.bootstrap, seed=self.seed)
         told = {"name": "paper", "text": PAPER_WARNING} if paper else {"name": "honest", "text": HONEST}
         protocol = {**told, "fold": self.trained.fold, "set": self.packed.folder.name}
         return _Judged(predictions, rows, validation, calibration, protocol, (PAPER_WARNING,) if paper else ())
+
+    def _untouched(self, rows: np.ndarray) -> np.ndarray:
+        """The outer fold's rows, once the record that travels with the weights agrees that none was seen."""
+        seen = learnt_before(self.packed, rows, self.trained.checkpoint)
+        if seen.any():
+            first = self.packed.records[int(rows[np.flatnonzero(seen)[0]])].image
+            raise LeakError(
+                f"{int(seen.sum())} photographs of the untouched fold were learnt from, {first} is the first: wanted "
+                "none; train again from weights that have not seen this fold"
+            )
+        return rows
 
     def _whole_fold(self) -> np.ndarray:
         """Every row of the outer fold, augmented copies as well: what the paper's protocol judges."""

@@ -219,15 +219,15 @@ def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> 
 def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
     """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
     figure, (axis,) = plain_axes(4.6, 4.5)
-    colours = [CLASS_COLOURS[code] for code in ("ACK", "BCC", "BKL", "DF", "MEL", "NV", "SCC", "VASC")] + [INK]
-    dashes = [*CLASS_DASHES.values(), "-"]
+    colours = [*CLASS_COLOURS.values(), INK, ACCENT, SECOND]
+    dashes = [*CLASS_DASHES.values(), "-", "-", (0, (4, 2))]
     for number, kind in enumerate(robustness["changes"].values()):
         flips = [row["advice_flips"]["value"] for row in kind["severities"]]
         if flips[0] is None:
             flips = [row["answer_flips"] for row in kind["severities"]]
         axis.plot(
-            np.arange(1, len(flips) + 1), flips, color=colours[number % 9], linestyle=dashes[number % 9],
-            linewidth=1.7, marker="o", markersize=3.5, label=kind["title"],
+            np.arange(1, len(flips) + 1), flips, color=colours[number % len(colours)],
+            linestyle=dashes[number % len(dashes)], linewidth=1.7, marker="o", markersize=3.5, label=kind["title"],
         )  # fmt: skip
     axis.set(xlabel="severity", ylabel="photographs whose advice flips", ylim=(0, None))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

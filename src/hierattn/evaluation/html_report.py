@@ -120,6 +120,7 @@ def triage_reading(triage: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "threshold": percent(triage["risk_threshold"]),
         "wished": percent(triage["wished_sensitivity"], 0),
+        "sure": percent(triage["sure"], 0) if triage.get("sure") else "",
         "found": None if sensitivity is None else round(100 * sensitivity),
         "found_span": span(tested["interval"], 0),
         "spared": None if specificity is None else round(100 * specificity),

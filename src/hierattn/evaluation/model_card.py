@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.checklists import checklists
+from hierattn.evaluation.checklists import PROVENANCE_OF_ITEMS, checklists
 from hierattn.evaluation.html_report import (
     decimal,
     gap_sentence,
@@ -208,7 +208,7 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
 
 
 def _checklists(report: Mapping[str, Any]) -> list[str]:
-    parts = ["## Checklists", "Filled from files where files can tell; what is open needs people."]
+    parts = ["## Checklists", "Filled from files where files can tell; what is open needs people.", PROVENANCE_OF_ITEMS]
     for name, items in checklists(report).items():
         rows = [(item["number"] or "", item["asks"] or "", item["answer"] or "**open**") for item in items]
         parts += [f"### {name}", _table(("item", "asks for", "answer"), rows)]

@@ -130,6 +130,24 @@ def hair(image: np.ndarray, count: float, generator: np.random.Generator) -> np.
     return drawn
 
 
+def resolution(image: np.ndarray, percent: float, _generator: np.random.Generator) -> np.ndarray:
+    """Fewer pixels: shrink to ``percent`` of the side and enlarge again."""
+    height, width = image.shape[:2]
+    small = (max(1, round(width * percent / 100)), max(1, round(height * percent / 100)))
+    shrunk = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def zoom_out(image: np.ndarray, percent: float, _generator: np.random.Generator) -> np.ndarray:
+    """From farther away: the lesion appears at ``percent`` of its size, and the skin around it mirrors the image."""
+    height, width = image.shape[:2]
+    scale = percent / 100
+    matrix = np.array([[scale, 0, (1 - scale) * (width - 1) / 2], [0, scale, (1 - scale) * (height - 1) / 2]])
+    # Averaged down by hand: warpAffine alone would leave pixels out.
+    softened = cv2.GaussianBlur(image, (0, 0), max(0.4 / scale - 0.35, 1e-3), borderType=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(softened, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
 CHANGES: Mapping[str, PhotoChange] = MappingProxyType(
     {
         "rotation": PhotoChange("Rotation", "degrees", (5, 15, 30, 90, 180), rotate),
@@ -141,6 +159,8 @@ CHANGES: Mapping[str, PhotoChange] = MappingProxyType(
         "colour_cast": PhotoChange("Colour cast", "%", (3, 6, 10, 15, 25), colour_cast),
         "dark_corners": PhotoChange("Dark corners", "% of the diagonal", (5, 15, 25, 35, 45), dark_corners),
         "hair": PhotoChange("Hair", "hairs", (2, 5, 10, 20, 40), hair),
+        "resolution": PhotoChange("Few pixels", "% of the side", (70, 50, 35, 25, 15), resolution),
+        "zoom_out": PhotoChange("From farther away", "% of its size", (90, 80, 70, 60, 50), zoom_out),
     }
 )
 """Every change by name."""
@@ -167,3 +187,28 @@ def change(name: str, image: np.ndarray, severity: int, seed: int, number: int) 
         raise UsageError(f"image {image.dtype} {image.shape}, severity {severity}: wanted uint8 (H, W, 3), and 0 to 4")
     generator = np.random.default_rng((seed, list(CHANGES).index(name), number))
     return kind.apply(np.ascontiguousarray(image), kind.levels[severity], generator)
+
+
+OTHER_CAMERA = ("zoom_out", "crop", "hair", "dark_corners", "colour_cast", "brightness", "blur", "resolution", "jpeg")
+"""What :func:`other_camera` combines, in the order in which light, lens, sensor and file do it."""
+
+
+def other_camera(image: np.ndarray, seed: int, number: int) -> np.ndarray:
+    """One image as a stranger's camera might have taken it: each of :data:`OTHER_CAMERA` with probability one half.
+
+    Severities are drawn from the middle to the strongest; the same seed and number give the same pixels.
+
+    Parameters
+    ----------
+    image
+        uint8, (H, W, 3).
+    seed, number
+        Of the dice, and of the image.
+    """
+    generator = np.random.default_rng((seed, len(CHANGES), number))
+    chosen = generator.random(len(OTHER_CAMERA)) < 0.5
+    severities = generator.integers(MIDDLE, 5, len(OTHER_CAMERA))
+    for name, wanted, severity in zip(OTHER_CAMERA, chosen, severities, strict=True):
+        if wanted:
+            image = change(name, image, int(severity), seed, number)
+    return image

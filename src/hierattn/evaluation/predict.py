@@ -19,6 +19,7 @@ from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
 from hierattn.models.checkpoint import Checkpoint, load_checkpoint
 from hierattn.models.inference import predict_logits
+from hierattn.models.learnt_from import digests_of
 
 Progress = Callable[[str, int, int], None]
 """Hears of (which fold, images done, images in all)."""
@@ -152,7 +153,8 @@ def select_foreign(packed: PackedSet, run: TrainedRun) -> Selection:
     """The original images of a foreign set that the model can be judged on.
 
     Left out, and said so: classes that the model does not know, and images that it may have learnt from, told by the
-    same bytes or by the same lesion of the same source.
+    same bytes or by the same lesion of the same source. The bytes are those of every photograph that the weights have
+    seen, in earlier runs and through teachers too, where the checkpoint keeps that record.
     """
     known = set(run.checkpoint.classes)
     originals = [row for row, record in enumerate(packed.records) if record.role == "original"]
@@ -163,15 +165,35 @@ def select_foreign(packed: PackedSet, run: TrainedRun) -> Selection:
         notes.append(
             f"{len(originals) - len(rows)} images of {', '.join(strange)} left out: the model has no such class."
         )
+    absent = [code for code in run.checkpoint.classes if code not in {packed.records[row].label for row in rows}]
+    if absent:
+        notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
     learnt = _learnt(run)
-    if learnt is None:
+    record = run.checkpoint.learnt_from
+    if learnt is None and record is None:
         notes.append("The set that the run learnt from is not at hand, so an overlap with it could not be looked for.")
     else:
-        new = [row for row in rows if not _marks(packed.records[row]) & learnt]
+        new = [row for row in rows if not _marks(packed.records[row]) & (learnt or set())]
+        new = [row for row, seen in zip(new, learnt_before(packed, new, run.checkpoint), strict=True) if not seen]
         if len(new) < len(rows):
             notes.append(f"{len(rows) - len(new)} images left out: the run learnt from them or from the same lesions.")
+        if learnt is None:
+            notes.append("The run's own set is not at hand: an overlap was looked for by the photographs' bytes alone.")
         rows = new
     return Selection(np.array(rows, np.int64), tuple(notes))
+
+
+def learnt_before(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoint: Checkpoint) -> np.ndarray:
+    """Whether the weights have seen each photograph, by the record that travels with them; bool, (rows,).
+
+    All False where the checkpoint has no such record or the set no checksums.
+    """
+    record = checkpoint.learnt_from
+    if record is None:
+        return np.zeros(len(rows), bool)
+    seen = set(record.trained.tolist()) | set(record.chosen.tolist())
+    known = (digests_of([packed.records[int(row)].sha256]).tolist() for row in rows)
+    return np.array([bool(seen.intersection(one)) for one in known], bool)
 
 
 def _learnt(run: TrainedRun) -> set[tuple[str, ...]] | None:

@@ -23,7 +23,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
 
 MOST_IMAGES = 600
-"""More are not judged: forty-five passes over a large set would take hours and say the same."""
+"""More are not judged: fifty-five passes over a large set would take hours and say the same."""
 
 Answers = Callable[[np.ndarray], np.ndarray]
 """Images, uint8 (N, H, W, 3) -> the network's own probabilities, (N, C)."""
@@ -74,6 +74,8 @@ def judge_robustness(
         Of these very images, unchanged.
     calibration
         Temperature and threshold; without a threshold (nan) only answers can flip.
+    resamples, seed
+        Of the bootstrap over groups; the changes are drawn from the seed as well.
     progress
         Hears of (passes done, passes in all).
 

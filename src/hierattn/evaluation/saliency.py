@@ -58,6 +58,11 @@ def grad_cam(
     -------
     numpy.ndarray
         float32, (H, W), 0 to 1; its maximum is 1, or everything is 0 where no place speaks for the class.
+
+    Raises
+    ------
+    UsageError
+        For anything but one image, (3, H, W), or a class that the network does not have.
     """
     batch = image[None] if image.ndim == 3 else image
     if batch.ndim != 4 or len(batch) != 1:
@@ -148,6 +153,11 @@ def attention_map(model: nn.Module, image: Tensor) -> np.ndarray:
 def share_outside(heat: np.ndarray, mask: np.ndarray) -> float:
     """Of all heat, the share that lies outside the lesion, 0 to 1; nan where there is no heat.
 
+    Raises
+    ------
+    UsageError
+        Where heat and mask differ in shape, the heat has negatives, or the mask is not bool.
+
     >>> share_outside(np.array([[1.0, 3.0]]), np.array([[True, False]]))
     0.75
     """
@@ -161,6 +171,11 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
     """Lay a heat map over a photograph: uint8 (H, W, 3) and (H, W) in [0, 1] -> uint8 (H, W, 3).
 
     Where the heat is 0 the photograph stays as it is; ``strength`` is the opacity where it is 1.
+
+    Raises
+    ------
+    UsageError
+        Where the image is not uint8, or the heat map has another height or width.
     """
     if image.shape[:2] != heat.shape or image.dtype != np.uint8 or not 0 <= strength <= 1:
         raise UsageError(f"image {image.dtype} {image.shape}, heat {heat.shape}: wanted uint8 and one height and width")

@@ -103,6 +103,11 @@ def by_subgroups(
         ``attributes``: attribute -> list of subgroups, each with ``name, images, groups, too_few`` and the
         :data:`FIGURES`; an attribute that is the same, or unknown, for every image is left out. ``largest_gap``: the
         two subgroups between which a figure differs most, None where no two can be compared. ``fewest_groups``.
+
+    Raises
+    ------
+    UsageError
+        Where cases and predictions are not of the same images.
     """
     if tuple(case.image for case in cases) != predictions.images:
         raise UsageError(f"{len(cases)} cases for {len(predictions)} predictions: wanted the same images, in order")

@@ -1,7 +1,8 @@
 """A checkpoint: weights with everything that is needed to use them, in one safetensors file.
 
-Tensors lie under their ``state_dict`` names; the rest is JSON in the file's metadata under ``hierattn``. Reading one
-never executes anything.
+Tensors lie under their ``state_dict`` names; the rest is JSON in the file's metadata under ``hierattn``, and the
+photographs that the weights have seen (learnt_from.py) under ``hierattn.learnt_from``. Reading one never executes
+anything.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError
 from hierattn.image_spec import ImageSpec
+from hierattn.models.learnt_from import LearntFrom, from_text
 
 FORMAT_VERSION = 1
+_LEARNT_FROM = "hierattn.learnt_from"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Checkpoint:
         The resolved recipe, as nested plain values; empty for imported weights.
     provenance
         Version, commit, data set, licence, manifest digest, epoch, validation figures, ...: plain values.
+    learnt_from
+        The photographs that the weights have seen; None where the file does not say.
     """
 
     model: str
@@ -54,21 +59,41 @@ class Checkpoint:
     options: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    learnt_from: LearntFrom | None = None
 
     def build(self) -> nn.Module:
-        """The model with these weights, in evaluation mode."""
+        """The model with these weights, in evaluation mode.
+
+        Raises
+        ------
+        CheckpointError
+            Where the weights do not fit the network that the file names.
+        """
         from hierattn.models.registry import create_model
 
         model = create_model(self.model, num_classes=len(self.classes), **self.options)
-        weights = OrderedDict(self.state_dict)
-        # The layout's version, which torch keeps beside a state_dict and safetensors cannot: MnasNet asks for it.
-        weights._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
         try:
-            model.load_state_dict(weights)
+            load_weights(model, self.state_dict)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:300]
             raise CheckpointError(f"the weights do not fit {self.model}: {reason}") from None
         return model.eval()
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put tensors by name into a model that has exactly these names.
+
+    Torch keeps the version of a layout beside a state_dict; a plain dictionary, as safetensors or an average of weights
+    gives, has none, and MnasNet asks for it.
+
+    Raises
+    ------
+    RuntimeError
+        Torch's, where names or shapes differ.
+    """
+    weights = OrderedDict(tensors)
+    weights._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    model.load_state_dict(weights)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -84,7 +109,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in checkpoint.state_dict.items()}
     temporary = path.with_name(path.name + ".part")
-    save_file(tensors, temporary, metadata={"hierattn": json.dumps(described)})
+    metadata = {"hierattn": json.dumps(described)}
+    if checkpoint.learnt_from is not None:
+        metadata[_LEARNT_FROM] = checkpoint.learnt_from.to_text()
+    save_file(tensors, temporary, metadata=metadata)
     os.replace(temporary, path)
 
 
@@ -107,6 +135,21 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return _from_metadata(path, metadata, tensors)
 
 
+def is_described(path: Path) -> bool:
+    """Whether a safetensors file holds our description beside its tensors, whatever these are called.
+
+    Raises
+    ------
+    CheckpointError
+        Where it is no whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return "hierattn" in (file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); train or copy it again") from None
+
+
 def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
     if "hierattn" not in metadata:
         raise CheckpointError(f"{path} holds weights without our description; import them through models.transfer")
@@ -123,6 +166,7 @@ def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, T
             state_dict=tensors,
             recipe=dict(described["recipe"]),
             provenance=dict(described["provenance"]),
+            learnt_from=from_text(metadata[_LEARNT_FROM]) if _LEARNT_FROM in metadata else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has a damaged description ({error}); train or copy it again") from None

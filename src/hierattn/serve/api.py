@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from hierattn.errors import ImageError, UsageError
 from hierattn.serve.admission import ApiKeys, Places, RateLimit, client_of
 from hierattn.serve.metrics import ServiceMetrics
 from hierattn.serve.problems import MEDIA_TYPE, Refusal
-from hierattn.serve.schemas import Model, Predictions, Problem
+from hierattn.serve.schemas import Model, Models, Predictions, Problem
 from hierattn.serve.settings import ServiceSettings
 from hierattn.serve.uploads import FIELD, read_photographs
 from hierattn.serve.work import Question, WorkerPool
@@ -63,17 +64,53 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Service:
-    """What the routes share."""
+class ServedModel:
+    """A bundle that is served.
 
-    settings: ServiceSettings
+    Attributes
+    ----------
+    predictor, path
+        The loaded bundle, and its file.
+    """
+
     predictor: Predictor
     path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Service:
+    """What the routes share; ``models`` by name, the default one first."""
+
+    settings: ServiceSettings
+    models: Mapping[str, ServedModel]
     pool: WorkerPool
     metrics: ServiceMetrics
     keys: ApiKeys
     rate: RateLimit
     places: Places
+
+    @property
+    def predictor(self) -> Predictor:
+        """Of the default bundle."""
+        return self.models[self.settings.name].predictor
+
+    def model(self, name: str | None) -> tuple[str, ServedModel]:
+        """A bundle by its name, None for the default one: (its name, the bundle).
+
+        Raises
+        ------
+        Refusal
+            422 for another name.
+        """
+        name = name or self.settings.name
+        if name not in self.models:
+            raise Refusal(422, "model", f"no such model is served: wanted one of {', '.join(self.models)}")
+        return name, self.models[name]
+
+
+ModelQuery = Annotated[
+    str | None, Query(description="The bundle's name, of /v1/models; the first of them if none.", max_length=32)
+]
 
 
 def api_router(service: Service) -> APIRouter:
@@ -98,6 +135,7 @@ def api_router(service: Service) -> APIRouter:
     )
     async def predict(
         request: Request,
+        model: ModelQuery = None,
         heatmap: Annotated[bool, Query(description="Whether to add the evidence by place.")] = False,
         language: Annotated[Literal["en", "pt", "zh"], Query(description="Of the advice.")] = "en",
         rule: Annotated[Literal["risk", "paper"], Query(description="Of the advice; see docs/bundle.md.")] = "risk",
@@ -106,35 +144,50 @@ def api_router(service: Service) -> APIRouter:
 
         Nothing of a photograph is kept. Not a medical device.
         """
-        if heatmap and not service.predictor.has_heatmap:
+        name, served = service.model(model)
+        if heatmap and not served.predictor.has_heatmap:
             raise Refusal(422, "heatmap", "the bundle draws no heat map: ask without heatmap")
         with service.places.take(), service.metrics.inside.track_inprogress():
             contents = await read_photographs(request, service.settings)
             request.state.noted = {"images": len(contents), "bytes": sum(map(len, contents))}
             return {
                 "predictions": [
-                    diagnosis.to_dict() for diagnosis in await _answer(service, contents, (heatmap, rule, language))
+                    diagnosis.to_dict()
+                    for diagnosis in await _answer(service, contents, Question(name, heatmap, rule, language))
                 ]
             }
 
-    description = describe_model(service.predictor.bundle, service.path)
+    descriptions = {
+        name: {"name": name, **describe_model(served.predictor.bundle, served.path)}
+        for name, served in service.models.items()
+    }
 
     @router.get(
         "/model",
         summary="What the bundle says of itself",
         response_model=Model,
+        responses=problems(422, 429, *keyed),
+    )
+    async def describe(model: ModelQuery = None) -> dict[str, Any]:
+        """Classes, calibration, licence, data, figures and provenance: the bundle's metadata."""
+        return descriptions[service.model(model)[0]]
+
+    @router.get(
+        "/models",
+        summary="Which bundles are served",
+        response_model=Models,
         responses=problems(429, *keyed),
     )
-    async def model() -> dict[str, Any]:
-        """Classes, calibration, licence, data, figures and provenance: the bundle's metadata."""
-        return description
+    async def models() -> dict[str, Any]:
+        """Each with what `/v1/model` says of it; the first answers where a request names none."""
+        return {"models": list(descriptions.values())}
 
     return router
 
 
-async def _answer(service: Service, contents: list[bytes], question: tuple[bool, str, str]) -> list[Diagnosis]:
+async def _answer(service: Service, contents: list[bytes], question: Question) -> list[Diagnosis]:
     try:
-        diagnoses = await service.pool.answer(contents, Question(*question), service.settings.answer_seconds)
+        diagnoses = await service.pool.answer(contents, question, service.settings.answer_seconds)
     except TimeoutError:
         raise Refusal(
             503, "late", f"no answer within {service.settings.answer_seconds:g} s: try again later", retry_after=5

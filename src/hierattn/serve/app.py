@@ -20,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 import hierattn
 from hierattn.deploy.predictor import Predictor, find_bundle
 from hierattn.serve.admission import ApiKeys, Places, RateLimit
-from hierattn.serve.api import Service, api_router, problem_schema, problems
+from hierattn.serve.api import ServedModel, Service, api_router, problem_schema, problems
 from hierattn.serve.metrics import ServiceMetrics
 from hierattn.serve.observation import Observation
 from hierattn.serve.pages import STYLE, api_page, hint_page
@@ -87,13 +87,16 @@ def create_app(settings: ServiceSettings, keys: Sequence[str] = ()) -> FastAPI:
 
 
 def _build(settings: ServiceSettings, keys: Sequence[str]) -> Service:
-    predictor = Predictor.load(settings.model, threads=1)
+    models = {
+        name: ServedModel(Predictor.load(model, threads=1), find_bundle(model))
+        for name, model in settings.models.items()
+    }
+    predictors = {name: served.predictor for name, served in models.items()}
     metrics = ServiceMetrics()
     return Service(
         settings=settings,
-        predictor=predictor,
-        path=find_bundle(settings.model),
-        pool=WorkerPool(predictor, settings.threads, settings.batch, settings.max_pixels, metrics.observe_batch),
+        models=models,
+        pool=WorkerPool(predictors, settings.threads, settings.batch, settings.max_pixels, metrics.observe_batch),
         metrics=metrics,
         keys=ApiKeys(keys),
         rate=RateLimit(settings.rate),
@@ -183,7 +186,7 @@ def _describe(app: FastAPI) -> None:
 def _add_web_app(app: FastAPI, service: Service) -> None:
     folder = find_web_app() if service.settings.app else None
     if folder is not None:
-        app.mount("/", WebApp(folder, service.path), name="web app")
+        app.mount("/", WebApp(folder, {name: served.path for name, served in service.models.items()}), name="web app")
         return
 
     @app.get("/", include_in_schema=False)

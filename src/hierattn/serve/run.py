@@ -18,10 +18,12 @@ SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 def log_config(level: str) -> dict[str, Any]:
     """Everything as JSON lines on standard error; uvicorn's own access log, which has addresses and paths, is off."""
-    loggers = {
+    loggers: dict[str, dict[str, Any]] = {
         name: {"handlers": ["lines"], "level": level.upper(), "propagate": False}
         for name in ("hierattn.serve", "uvicorn", "uvicorn.error")
     }
+    # Pillow reports damaged files to a logger of its own, in lines that are no JSON; the refusal says it better.
+    loggers["PIL"] = {"handlers": [], "level": "CRITICAL", "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -40,6 +40,9 @@ class Prediction(Answer):
     label: str = Field(description="Code of the most probable class.")
     probabilities: dict[str, float] = Field(description="Class code -> calibrated probability; they add up to 1.")
     risk: float = Field(ge=0, le=1, description="Summed probability of the triage group.")
+    prediction_sets: list[dict[str, Any]] = Field(
+        default_factory=list, description="The classes that cannot be excluded, at each coverage; often none."
+    )
     advice: Advice
     quality: Quality
     heatmap: list[list[list[float]]] | None = Field(
@@ -69,6 +72,7 @@ class Problem(Answer):
 class Model(Answer):
     """What the bundle says of itself; docs/bundle.md explains each part."""
 
+    name: str = Field(description="Under which it is served.")
     format_version: int
     model: dict[str, Any]
     classes: list[dict[str, str]]
@@ -84,6 +88,12 @@ class Model(Answer):
     intended_use: str
     sha256: str = Field(description="Of the bundle's file.")
     bytes: int
+
+
+class Models(Answer):
+    """The bundles that are served."""
+
+    models: list[Model]
 
 
 class State(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -16,6 +17,8 @@ API_KEYS = "HIERATTN_API_KEYS"
 
 MIB = 1024 * 1024
 SHORTEST_KEY = 16
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""Names of served bundles: they stand in addresses and file names."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,11 @@ class ServiceSettings:
     origins
         Web origins that browsers may call from (CORS); none by default.
     app
-        Whether the web app, and with it the bundle, is served.
+        Whether the web app, and with it the bundles, is served.
+    name
+        What ``model`` is called in the interface.
+    more
+        Further bundles that are served, as (name, path or released name); ``?model=NAME`` asks for one.
 
     Examples
     --------
@@ -67,6 +74,13 @@ class ServiceSettings:
     rate: int = 0
     origins: tuple[str, ...] = ()
     app: bool = True
+    name: str = "model"
+    more: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Name -> path or released name of every bundle, the default one first."""
+        return {self.name: self.model, **dict(self.more)}
 
     def __post_init__(self) -> None:
         for name in ("threads", "queue", "batch", "max_body", "max_images", "max_pixels"):
@@ -75,6 +89,12 @@ class ServiceSettings:
         for name in ("receive_seconds", "answer_seconds"):
             if not 0 < getattr(self, name) < 3600:
                 raise UsageError(f"{_option(name)} {getattr(self, name):g}: wanted more than 0 and less than 3600")
+        names = [self.name, *(name for name, _ in self.more)]
+        for name in names:
+            if not MODEL_NAME.fullmatch(name):
+                raise UsageError(f"model name {name!r}: wanted up to 32 of a-z, 0-9 and -, a letter or digit first")
+        if len(set(names)) < len(names):
+            raise UsageError(f"models named {', '.join(names)}: wanted a different name for each")
         if self.rate < 0:
             raise UsageError(f"--rate {self.rate}: wanted 0 (no limit) or more requests a minute")
         for origin in self.origins:
@@ -97,6 +117,7 @@ class ServiceSettings:
         try:
             values: dict[str, Any] = json.loads(text)
             values["origins"] = tuple(values.get("origins", ()))
+            values["more"] = tuple((str(name), str(path)) for name, path in values.get("more", ()))
             unknown = set(values) - {field.name for field in fields(cls)}
             if unknown:
                 raise TypeError(f"unknown {', '.join(sorted(unknown))}")

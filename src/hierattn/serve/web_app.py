@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -15,7 +16,10 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 """For files whose name holds a digest of their content."""
 
 MODEL = "model.onnx"
-"""What the app fetches the bundle as."""
+"""What the app fetches the default bundle as; another one as ``model-NAME.onnx``."""
+
+MODELS = "models.json"
+"""What tells the app which bundles there are: a list of ``{"name", "file"}``, the default one first."""
 
 
 def find_web_app() -> Path | None:
@@ -32,18 +36,22 @@ class WebApp(StaticFiles):
     ----------
     folder
         Of the built app.
-    model
-        The bundle, which the app fetches as ``model.onnx``.
+    models
+        The bundles by name, the default one first.
     """
 
-    def __init__(self, folder: Path, model: Path) -> None:
+    def __init__(self, folder: Path, models: Mapping[str, Path]) -> None:
         super().__init__(directory=folder, html=True)
-        self._folder, self._model = folder, model
+        files = [MODEL if number == 0 else f"model-{name}.onnx" for number, name in enumerate(models)]
+        self._list = [{"name": name, "file": file} for name, file in zip(models, files, strict=True)]
+        self._bundles = dict(zip(files, models.values(), strict=True))
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, or a 404."""
-        if path == MODEL:
-            return await self._answer(self._model, scope, "no-cache", "application/octet-stream")
+        if path in self._bundles:
+            return await self._answer(self._bundles[path], scope, "no-cache", "application/octet-stream")
+        if path == MODELS:
+            return JSONResponse(self._list, headers={"Cache-Control": "no-cache"})
         response = await super().get_response(path, scope)
         caching = IMMUTABLE if path.startswith("assets" + os.sep) else "no-cache"
         if isinstance(response, FileResponse):

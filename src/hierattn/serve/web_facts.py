@@ -19,7 +19,7 @@ from hierattn.lesions import BY_CODE, CLASS_COLOURS
 
 LIMITS = (
     "WORK_SIDE", "MIN_SIDE", "MIN_SHARPNESS", "MIN_SPREAD", "DARKEST", "BRIGHTEST", "MAX_GLARE", "GLARE_LEVEL",
-    "MIN_WARMTH", "MAX_BLUENESS",
+    "MIN_WARMTH", "MAX_BLUENESS", "MIN_PIGMENT", "PIGMENT_SIDE", "PIGMENT_BLACK",
 )  # fmt: skip
 """Names in :mod:`hierattn.deploy.photo_quality`."""
 

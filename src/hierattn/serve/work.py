@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hierattn.deploy.predictor import Diagnosis, Predictor, PreparedPhoto
@@ -21,8 +21,9 @@ from hierattn.photograph import read_photograph
 
 @dataclass(frozen=True)
 class Question:
-    """How a photograph is to be answered; see :meth:`hierattn.deploy.predictor.Predictor.__call__`."""
+    """By which bundle a photograph is to be answered, and how; see :class:`hierattn.deploy.predictor.Predictor`."""
 
+    model: str
     heatmap: bool = False
     rule: str = "risk"
     language: str = "en"
@@ -68,8 +69,8 @@ class WorkerPool:
 
     Parameters
     ----------
-    predictor
-        Shared by all threads.
+    predictors
+        By the bundles' names; shared by all threads.
     threads, batch, max_pixels
         See :class:`~hierattn.serve.settings.ServiceSettings`.
     observe
@@ -78,13 +79,13 @@ class WorkerPool:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictors: Mapping[str, Predictor],
         threads: int,
         batch: int,
         max_pixels: int,
         observe: Callable[[int, float], None] = lambda _images, _seconds: None,
     ) -> None:
-        self._predictor, self._batch, self._max_pixels, self._observe = predictor, batch, max_pixels, observe
+        self._predictors, self._batch, self._max_pixels, self._observe = predictors, batch, max_pixels, observe
         self._waiting: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -159,15 +160,18 @@ class WorkerPool:
         """Each job with its diagnosis, or with the error that its photograph caused."""
         results: list[tuple[Job, Diagnosis | BaseException]] = []
         prepared: list[tuple[Job, PreparedPhoto]] = []
+        if not jobs:
+            return results
+        question = jobs[0].question
+        predictor = self._predictors[question.model]
         for job in jobs:
             try:
                 photo = read_photograph(job.content, max_pixels=self._max_pixels, name=job.name)
-                prepared.append((job, self._predictor.prepare(photo)))
+                prepared.append((job, predictor.prepare(photo)))
             except HierAttnError as error:
                 results.append((job, error))
         if prepared:
-            question = jobs[0].question
-            diagnoses = self._predictor.diagnose(
+            diagnoses = predictor.diagnose(
                 [photo for _, photo in prepared],
                 heatmap=question.heatmap,
                 rule=question.rule,

@@ -86,6 +86,7 @@ def fit(
             if resume and (folder.last.exists() or folder.previous.exists()):
                 run.restore(folder.load_state(listener.note))
         if fabric.is_global_zero:
+            folder.record_learnt_from(run.learnt_from)
             folder.record_start(run.progress.epoch, run.progress.step)
         try:
             with explained(recipe, folder, packed, fabric):
@@ -125,7 +126,13 @@ def _opened(folder: RunFolder, recipe: Recipe, packed: PackedSet, resume: bool, 
 
 @contextmanager
 def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric) -> Iterator[None]:
-    """Turn a full disk and a full memory into errors that say what to do."""
+    """Turn a full disk and a full memory into errors that say what to do.
+
+    Raises
+    ------
+    TrainingError
+        In the place of what a full memory or a full disk raised, with what to do.
+    """
     try:
         yield
     except (OSError, SafetensorError) as error:

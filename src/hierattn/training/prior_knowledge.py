@@ -1,36 +1,53 @@
-"""Weights that a run starts from or learns from, and the proof that they have not seen its held-out folds."""
+"""Weights that a run starts from or learns from; held_out.py proves that they have not seen its held-out folds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hierattn.errors import CheckpointError, LeakError, UsageError
+from hierattn.errors import CheckpointError, UsageError
 from hierattn.image_spec import ImageSpec
-from hierattn.models.checkpoint import Checkpoint, load_checkpoint
+from hierattn.models.checkpoint import Checkpoint, is_described, load_checkpoint
 from hierattn.models.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.inference import normalise, to_unit
+from hierattn.models.learnt_from import LearntFrom
 from hierattn.models.transfer import TransferReport, load_source, transfer_weights
+from hierattn.training.held_out import HeldOut
+
+Warn = Callable[[str], None]
+"""Hears what could not be proven."""
+
+_FOREIGN = (
+    "{path} holds weights of others: whether they have seen this run's held-out photographs, only their authors know"
+)
 
 
 def transfer_into(
-    model: nn.Module, path: Path, *, manifest_sha256: str, fold: int, images: np.ndarray, spec: ImageSpec
-) -> TransferReport:
+    model: nn.Module, path: Path, *, held_out: HeldOut, images: np.ndarray, spec: ImageSpec, warn: Warn
+) -> tuple[TransferReport, LearntFrom]:
     """Copy what agrees in role and shape from ``path`` into ``model`` (§4.1.1).
 
     Parameters
     ----------
     path
         A checkpoint of ours, foreign weights, or MobileNetV2's ``.npz`` with folded batch normalisations.
-    manifest_sha256, fold
-        Of the run: a checkpoint that learnt from its held-out folds is refused.
+    held_out
+        Of the run: a checkpoint of ours that has seen it is refused.
     images
         Some training images, uint8, (batch, h, w, 3): a folded network's statistics are taken from them.
     spec
         How ``model`` will see them.
+    warn
+        Hears what could not be proven: of foreign weights nobody can tell.
+
+    Returns
+    -------
+    tuple[TransferReport, LearntFrom]
+        What went where, and the photographs that the weights have seen: none, as far as is known, for foreign ones.
 
     Raises
     ------
@@ -45,28 +62,23 @@ def transfer_into(
             "or start from random weights with transfer.checkpoint= transfer.frozen_epochs=0"
         )
     if path.suffix == ".npz":
+        warn(_FOREIGN.format(path=path))
         seen = normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images)), spec.size), spec)
-        return transfer_weights(model, load_folded_mobilenet_v2(path, seen).state_dict())
+        return transfer_weights(model, load_folded_mobilenet_v2(path, seen).state_dict()), LearntFrom()
     source = load_source(path)
-    if isinstance(source, Checkpoint):
-        refuse_leak(path, source, manifest_sha256, fold)
-    return transfer_weights(model, source)
+    ours = source if isinstance(source, Checkpoint) else _ours(path)
+    if ours is None:
+        warn(_FOREIGN.format(path=path))
+        return transfer_weights(model, source), LearntFrom()
+    learnt = held_out.refuse_seen_by(ours, path, warn)
+    return transfer_weights(model, source), learnt
 
 
-def refuse_leak(path: Path, checkpoint: Checkpoint, manifest_sha256: str, fold: int) -> None:
-    """Refuse weights that learnt from this set with another fold held out: they have seen our outer fold.
-
-    Raises
-    ------
-    LeakError
-        Names both folds.
-    """
-    data = checkpoint.recipe.get("data", {})
-    if checkpoint.provenance.get("manifest_sha256") == manifest_sha256 and data.get("fold") != fold:
-        raise LeakError(
-            f"{path} learnt from this set with fold {data.get('fold')} held out, so it has seen fold {fold}: wanted "
-            "weights of the same fold, e.g. a path with {fold} in it, or of another set"
-        )
+def _ours(path: Path) -> Checkpoint | None:
+    """The checkpoint of ours whose tensors are named as foreign ones are: of a MobileViT that we trained."""
+    if path.suffix != ".safetensors" or not is_described(path):
+        return None
+    return load_checkpoint(path)
 
 
 class Teacher:
@@ -78,10 +90,17 @@ class Teacher:
         A checkpoint of ours with the classes of the run, in any order.
     classes, spec
         Of the run.
-    manifest_sha256, fold
+    held_out
         Of the run.
+    warn
+        Hears what could not be proven.
     device
         Where the images lie.
+
+    Attributes
+    ----------
+    learnt_from
+        The photographs that it has seen.
 
     Raises
     ------
@@ -95,12 +114,12 @@ class Teacher:
         *,
         classes: tuple[str, ...],
         spec: ImageSpec,
-        manifest_sha256: str,
-        fold: int,
+        held_out: HeldOut,
+        warn: Warn,
         device: torch.device,
     ) -> None:
         checkpoint = load_checkpoint(path)
-        refuse_leak(path, checkpoint, manifest_sha256, fold)
+        self.learnt_from = held_out.refuse_seen_by(checkpoint, path, warn)
         if set(checkpoint.classes) != set(classes):
             raise UsageError(
                 f"the teacher {path} knows {', '.join(checkpoint.classes)}: wanted {', '.join(classes)}, the run's"

@@ -19,12 +19,13 @@ from hierattn.data.packed import PackedSet
 from hierattn.data.protocol import check_fold_of_balanced_set
 from hierattn.errors import DataError, UsageError
 from hierattn.lesions import CODES
-from hierattn.models.checkpoint import Checkpoint, count_parameters, save_checkpoint
+from hierattn.models.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
 from hierattn.models.registry import create_model
 from hierattn.training import seed as seeds
 from hierattn.training.averaging import WeightAverage
 from hierattn.training.devices import synchronise_batch_norm
 from hierattn.training.feed import TrainingImages
+from hierattn.training.held_out import HeldOut, learnt_from
 from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
 from hierattn.training.objective import Objective, class_log_prior
 from hierattn.training.optimiser import create_optimiser
@@ -55,6 +56,8 @@ class Run:
         self.classes = tuple(code for code in CODES if code in present)
         labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
         self.images = _resident(data.images, fabric)
+        self.held_out = HeldOut(data, recipe.data.fold, parts)
+        self.learnt_from = learnt_from(data, parts)
         self.training = TrainingImages(self.images, parts.train, labels[parts.train])
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
         self._check_sizes()
@@ -102,14 +105,15 @@ class Run:
     def _transfer(self, model: nn.Module) -> frozenset[str]:
         if not self.recipe.transfer.checkpoint:
             return frozenset()
-        report = transfer_into(
+        report, before = transfer_into(
             model,
             Path(self.recipe.transfer.checkpoint),
-            manifest_sha256=self.packed.manifest_sha256,
-            fold=self.recipe.data.fold,
+            held_out=self.held_out,
             images=self.packed.images[self.training.indices[: 4 * self.recipe.optimiser.batch_size]],
             spec=self.packed.image_spec,
+            warn=self.listener.note,
         )
+        self.learnt_from = self.learnt_from.joined(before)
         if self.fabric.is_global_zero:
             report.save(self.folder.path / "transfer.txt")
         self.listener.note(f"{report.summary()}; the list is in transfer.txt")
@@ -118,14 +122,16 @@ class Run:
     def _teacher(self) -> Teacher | None:
         if not self.recipe.distillation.teacher:
             return None
-        return Teacher(
+        teacher = Teacher(
             Path(self.recipe.distillation.teacher),
             classes=self.classes,
             spec=self.packed.image_spec,
-            manifest_sha256=self.packed.manifest_sha256,
-            fold=self.recipe.data.fold,
+            held_out=self.held_out,
+            warn=self.listener.note,
             device=self.fabric.device,
         )
+        self.learnt_from = self.learnt_from.joined(teacher.learnt_from)
+        return teacher
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs; the generators are not in it because steps derive theirs."""
@@ -139,7 +145,7 @@ class Run:
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self.progress = Progress(**state["progress"])
-        self.plain_model.load_state_dict(state["model"])
+        load_weights(self.plain_model, state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -186,11 +192,11 @@ class Run:
             yield model
             return
         present = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(self.average.tensors)
+        load_weights(model, self.average.tensors)
         try:
             yield model
         finally:
-            model.load_state_dict(present)
+            load_weights(model, present)
 
     def _checkpoint(self, model: nn.Module, row: Mapping[str, float]) -> Checkpoint:
         info = self.packed.info
@@ -213,6 +219,7 @@ class Run:
                 "epoch": int(row["epoch"]),
                 "validation": {key: value for key, value in row.items() if key.startswith("validation_")},
             },
+            learnt_from=self.learnt_from,
         )
 
 

@@ -1,8 +1,9 @@
 """The run folder: what a training run leaves behind, and what a resumed one starts from.
 
-``recipe.toml`` (resolved), ``manifest.sha256``, ``environment.json``, ``log.csv`` (a row an epoch), ``events/``
-(TensorBoard), ``last.ckpt`` and ``previous.ckpt`` (resume), ``best.safetensors`` (what later stages read),
-``starts.jsonl`` (when, where and at which step the run was started or resumed), ``finished.json`` (at its end).
+``recipe.toml`` (resolved), ``manifest.sha256``, ``learnt_from.csv`` (which photographs the weights see),
+``environment.json``, ``log.csv`` (a row an epoch), ``events/`` (TensorBoard), ``last.ckpt`` and ``previous.ckpt``
+(resume), ``best.safetensors`` (what later stages read), ``starts.jsonl`` (when, where and at which step the run was
+started or resumed), ``finished.json`` (at its end).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 
 import hierattn
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.models.learnt_from import LearntFrom
 from hierattn.training.recipe import Recipe
 
 LOG_COLUMNS: tuple[str, ...] = (
@@ -75,6 +77,11 @@ class RunFolder:
         return self.path / "best.safetensors"
 
     @property
+    def learnt_from(self) -> Path:
+        """The photographs that the weights see, what they started from and were taught by included."""
+        return self.path / "learnt_from.csv"
+
+    @property
     def events(self) -> Path:
         """TensorBoard's."""
         return self.path / "events"
@@ -114,6 +121,11 @@ class RunFolder:
         line = {"at": _now(), "epoch": epoch, "step": step, "process": os.getpid(), "host": platform.node()}
         with self.starts.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, **environment()}) + "\n")
+
+    def record_learnt_from(self, seen: LearntFrom) -> None:
+        """Write ``learnt_from.csv``: the first 16 digits of each photograph's SHA-256, and what it was used for."""
+        rows = [f"{digest:016x},{use}" for use in ("trained", "chosen") for digest in getattr(seen, use).tolist()]
+        write_text(self.learnt_from, "\n".join(["sha256,use", *rows]) + "\n")
 
     def read_starts(self) -> list[dict[str, Any]]:
         """The starts so far, oldest first; a line that was cut short by a kill is left out."""

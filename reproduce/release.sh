@@ -1,0 +1,69 @@
+#!/bin/sh
+# The released models, from the two data sets to the files in src/hierattn/deploy/released/: the whole chain in order.
+# About three hours on two CPU cores. It may be stopped and started again: what is finished is kept.
+#
+#   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
+#
+# ISIC_2019 and PAD_UFES_20 are the sets as they were unpacked; WEIGHTS.npz are MobileNetV2's weights from ImageNet, its
+# batch normalisations folded in (src/hierattn/models/folded_mobilenet.py reads them). OUT (default: .) gets out/ and
+# runs/, which the recipes name.
+# The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were judged on.
+# Photographs that these files do not name are left out and listed.
+#
+# A smaller trial of the script itself, on other data (its bundles are no use to anybody):
+#   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED WEIGHTS.npz /tmp/release
+set -eu
+
+[ $# -ge 3 ] || { echo "usage: sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]" >&2; exit 2; }
+absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+here=$(cd "$(dirname "$0")/.." && pwd)
+isic=$(absolute "$1") pad=$(absolute "$2") weights=$(absolute "$3") place=${4:-.}
+threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
+hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
+mkdir -p "$place" && cd "$place"
+
+say() { printf '\n== %s\n' "$*"; }
+prepare() { # SOURCE NAME SIZE FOLDS SPLITS
+  [ -f "out/$2/prepared.json" ] && return
+  if [ -n "$5" ]; then
+    $hierattn prepare "$1" "out/$2" --size "$3" --splits "$5"
+  else
+    $hierattn prepare "$1" "out/$2" --size "$3" --folds "$4"
+  fi
+}
+train() { # RECIPE PREPARED RUN [KEY=VALUE...]
+  recipe=$1 prepared=$2 run=$3
+  shift 3
+  [ -z "${EPOCHS:-}" ] ||
+    set -- "$@" "optimiser.epochs=$EPOCHS" optimiser.warmup_epochs=0 transfer.frozen_epochs=0 data.epoch_images=256
+  if [ ! -f "runs/$run/finished.json" ]; then
+    resume=""
+    [ -f "runs/$run/last.ckpt" ] && resume=--resume
+    $hierattn train "$recipe" "$@" --data "out/$prepared" --out "runs/$run" --threads "$threads" $resume
+  fi
+  [ -f "runs/$run/evaluation/report.json" ] || $hierattn evaluate "runs/$run"
+}
+
+say "photographs, at two sizes with the same folds"
+prepare "$isic" ham128 128 10 "${splits:+$splits/isic2019-ham/splits.csv}"
+prepare "$isic" ham64 64 10 out/ham128/splits.csv
+prepare "$pad" pad128 128 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
+
+say "dermoscopy: a teacher from ImageNet's weights, a start on small images, and the student of both"
+train isic2019/mobilenet_v2_128px ham128 ham-mobilenetv2-128 "transfer.checkpoint=$weights"
+train isic2019/hierattn_xs_64px ham64 ham-xs-64
+train isic2019/hierattn_xs_distilled_128px ham128 ham-xs-distilled-128
+
+say "phone photographs: a teacher that began with the first one, and a student that begins with the one before"
+train pad_ufes_20/mobilenet_v2_128px pad128 pad-mobilenetv2-128
+train pad_ufes_20/hierattn_xs_distilled_128px pad128 pad-xs-distilled-128
+
+say "on photographs from elsewhere"
+[ -f runs/ham-xs-distilled-128/shift/shift.json ] || $hierattn shift runs/ham-xs-distilled-128 --data out/pad128
+[ -f runs/pad-xs-distilled-128/shift/shift.json ] || $hierattn shift runs/pad-xs-distilled-128 --data out/ham128
+
+say "the bundles, with cards, licence and checksums"
+$python "$here/results/release.py" --dermoscopy runs/ham-xs-distilled-128 --phone runs/pad-xs-distilled-128 \
+  ${released:+--out "$released"}
+[ -n "$released" ] ||
+  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the five runs"

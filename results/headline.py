@@ -1,0 +1,235 @@
+"""README's headline: a table of the runs published alone, and Fig. 7's picture of all. See publish.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from hierattn.deploy.released import RELEASE, released_folder
+from hierattn.evaluation.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
+from hierattn.evaluation.paper_figures import TABLE_1
+from hierattn.models.registry import SPECS
+
+BEGIN = "<!-- made by results/publish.py headline: begin -->"
+END = "<!-- made by results/publish.py headline: end -->"
+FIGURES = "figures"
+SETS = {
+    "isic2019-ham": "Dermoscopy: the HAM10000 part of ISIC 2019, 8 classes",
+    "pad-ufes-20": "Phone photographs: PAD-UFES-20, 6 classes",
+}
+"""Folder under results/ -> what it is; another folder is called by its name."""
+
+PICTURE = "Balanced accuracy with its interval against the number of parameters; hollow: the paper's own points"
+COLUMNS = {
+    "balanced accuracy": "balanced_accuracy",
+    "macro AUC": "macro_auc",
+    "melanoma AUC": "melanoma_auc",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One mark of the picture.
+
+    Attributes
+    ----------
+    name
+        Of the model, and of the recipe where that is another.
+    parameters
+        Of the network.
+    value, interval
+        Balanced accuracy; for the paper's marks its top-1 accuracy, without an interval.
+    kind
+        ``alone`` (a run published by itself), ``compared`` (a row of a comparison) or ``paper``.
+    """
+
+    name: str
+    parameters: float
+    value: float
+    interval: tuple[float, float] | None
+    kind: str
+
+
+def sets_of(results: Path) -> list[str]:
+    """The sets that have results, the known ones first."""
+    found = {path.parent.parent.relative_to(results).as_posix() for path in runs_of(results)}
+    return [*(name for name in SETS if name in found), *sorted(found - set(SETS))]
+
+
+def runs_of(results: Path) -> Iterator[Path]:
+    """``report.json`` of every run that is published alone: results/<set>/<name>/report.json."""
+    return iter(sorted(results.glob("*/*/report.json")))
+
+
+def headline(results: Path, released: Path | None = None) -> str:
+    """The table for README: every run published alone, by set; the released ones are named and bold."""
+    names = _released_runs(released or released_folder())
+    lines: list[str] = []
+    pictured = False  # the first set's picture is enough for a first screen; results/README.md shows all
+    for name in sets_of(results):
+        rows = [
+            (path.parent, json.loads(path.read_text(encoding="utf-8")))
+            for path in runs_of(results)
+            if path.parent.parent.name == name
+        ]
+        rows.sort(key=lambda row: -row[1]["balanced_accuracy"]["value"])
+        first = rows[0][1]
+        lines += [
+            f"**{SETS.get(name, name)}**: {first['images']:,} photographs of {first['groups']:,} lesions or patients "
+            "that training never saw.",
+            "",
+            f"| model | parameters | {' | '.join(COLUMNS)} | dangerous ones caught at the threshold |",
+            "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
+            *(_row(folder, report, report["run"] in names) for folder, report in rows),
+            "",
+        ]
+        picture = f"{FIGURES}/accuracy-size-{name}.svg"
+        if not pictured and (results / picture).is_file():
+            lines += [f"![{PICTURE}](results/{picture})", "", f"*{PICTURE}.*", ""]
+            pictured = True
+    lines.append(
+        "In brackets: 95 % intervals over lesions or patients, on one fold. [results/](results/README.md) has every "
+        "class, the comparisons, the predictions behind each figure, and the commands."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _row(folder: Path, report: Mapping[str, Any], is_released: bool) -> str:
+    made = report["provenance"]
+    title = SPECS[made["model"]].title if made["model"] in SPECS else made["model"]
+    shown = f"[{title}, {folder.name}](results/{folder.parent.name}/{folder.name})"
+    tested = report["triage"]["test"]
+    cells = [
+        f"**{shown}, released**" if is_released else shown,
+        f"{made['parameters'] / 1e6:.2f} M",
+        *(_figure(report[key]) for key in COLUMNS.values()),
+        _figure({"value": tested["sensitivity"], "interval": tested["interval"]}),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return "–"
+    known = figure["interval"]
+    return f"{figure['value']:.3f}" + ("" if known is None else f" ({known[0]:.3f} to {known[1]:.3f})")
+
+
+def _released_runs(folder: Path) -> set[str]:
+    """Names of the runs behind the released bundles; none where nothing is released."""
+    path = folder / RELEASE
+    if not path.is_file():
+        return set()
+    return {str(model["run"]) for model in json.loads(path.read_text(encoding="utf-8"))["models"].values()}
+
+
+def points(results: Path, name: str) -> list[Point]:
+    """Every mark of the picture of one set: runs alone, rows of honest comparisons of models, and the paper's."""
+    found = []
+    for path in runs_of(results):
+        if path.parent.parent.name == name:
+            report = json.loads(path.read_text(encoding="utf-8"))
+            known = report["balanced_accuracy"]
+            made = report["provenance"]
+            found.append(_point(path.parent.name, made["parameters"], known, "alone"))
+    for path in sorted((results / name).glob("comparison-*/comparison.json")):
+        for comparison in json.loads(path.read_text(encoding="utf-8"))["comparisons"]:
+            models = {row["model"] for row in comparison["rows"]}
+            if comparison["protocol"] != "honest" or len(models) < 2:
+                continue  # the paper's protocol, or an ablation of one model
+            found += [_point(row["name"], row["parameters"], row["balanced_accuracy"], "compared")
+                      for row in comparison["rows"]]  # fmt: skip
+    pad = name.startswith("pad")
+    for row in TABLE_1.values():
+        accuracy = row.pad if pad else row.isic
+        if accuracy is not None and row.parameters is not None:
+            found.append(Point(row.title, row.parameters * 1e6, accuracy / 100, None, "paper"))
+    return found
+
+
+def _point(name: str, parameters: float, known: Mapping[str, Any], kind: str) -> Point:
+    interval = known["interval"]
+    return Point(name, float(parameters), known["value"], None if interval is None else tuple(interval), kind)
+
+
+def accuracy_size_figure(marks: list[Point], title: str) -> Figure:
+    """Fig. 7's shape: balanced accuracy with its interval against parameters (logarithmic); hollow: the paper's."""
+    figure, (axis,) = plain_axes(8.2, 5.0)
+    looks = {"alone": ("D", ACCENT), "compared": ("o", SECOND)}
+    labels = {
+        "alone": "each with the recipe and budget of its own name",
+        "compared": "side by side in one comparison, with one budget",
+    }
+    for kind, (marker, colour) in looks.items():
+        chosen = [mark for mark in marks if mark.kind == kind]
+        for number, mark in enumerate(chosen):
+            low, high = mark.interval or (mark.value, mark.value)
+            axis.errorbar(
+                [mark.parameters], [mark.value], yerr=[[mark.value - low], [high - mark.value]], fmt=marker,
+                color=colour, markersize=7, capsize=3, elinewidth=1.3, label=labels[kind] if number == 0 else None,
+            )  # fmt: skip
+            axis.annotate(
+                f"{mark.name}  {100 * mark.value:.1f}",
+                (mark.parameters, mark.value),
+                xytext=(7, 5 if number % 2 == 0 else -11),
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+                bbox={"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+            )
+    paper = [mark for mark in marks if mark.kind == "paper"]
+    axis.plot(
+        [mark.parameters for mark in paper], [mark.value for mark in paper], "s", markerfacecolor="none",
+        markeredgecolor=INK, markersize=6, linestyle="",
+        label="the paper's top-1, by another protocol: does not compare",
+    )  # fmt: skip
+    axis.set_xscale("log")
+    axis.set(xlabel="parameters", ylabel="balanced accuracy, 95 % interval", title=title, ylim=(None, 1.0))
+    axis.title.set(fontsize=10, color=INK)
+    shown = (1e6, 2e6, 3e6, 5e6)
+    axis.set_xticks(shown, [f"{value / 1e6:g} M" for value in shown])
+    axis.set_xticks([], minor=True)
+    axis.set_xlim(0.9e6, max([7.5e6, *(mark.parameters * 1.3 for mark in marks)]))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.spines["bottom"].set_color(LINE)
+    legend(axis, loc="upper left", bbox_to_anchor=(-0.02, -0.12))
+    return figure
+
+
+def pictures(results: Path) -> dict[str, Figure]:
+    """The picture of each set by its file's name without ending; a set with one run alone has none."""
+    drawn = {}
+    for name in sets_of(results):
+        marks = points(results, name)
+        if sum(mark.kind != "paper" for mark in marks) > 0:
+            drawn[f"accuracy-size-{name}"] = accuracy_size_figure(marks, SETS.get(name, name))
+    return drawn
+
+
+def write_pictures(results: Path) -> None:
+    """Write them under results/figures, as drawings on white whose text stays text."""
+    folder = results / FIGURES
+    folder.mkdir(exist_ok=True)
+    for name, figure in pictures(results).items():
+        temporary = folder / f"{name}.part"
+        with rc_context({"svg.hashsalt": "hierattn", "svg.fonttype": "none"}):
+            figure.savefig(temporary, format="svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
+        temporary.replace(folder / f"{name}.svg")
+
+
+def write_headline(results: Path, readme: Path) -> bool:
+    """Put the table between its marks in ``readme``; False where it has none."""
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return False
+    temporary = readme.with_name(readme.name + ".part")
+    temporary.write_text(f"{before}{BEGIN}\n\n{headline(results)}\n{END}{after}", encoding="utf-8")
+    temporary.replace(readme)
+    return True

@@ -1,0 +1,40 @@
+"""Options that several commands ask in the same words: of training a recipe, of its folds, and of judging."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hierattn.training.recipe import Recipe
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
+]
+Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")]
+Folds = Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")]
+FoldThreads = Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+SaveEvery = Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")]
+Bootstrap = Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")]
+ResampleSeed = Annotated[int, typer.Option("--seed", help="Of the resamples.")]
+ComparisonJson = Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")]
+
+
+def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | None = None) -> Recipe:
+    """The recipe of that name or path, with the user's changes and then the prepared folder of ``--data``.
+
+    Raises
+    ------
+    UsageError, RecipeError
+        For a recipe that is not there, or a change that does not fit it.
+    """
+    from hierattn.cli.recipes import find_recipe
+    from hierattn.training.recipe import Recipe
+
+    changes = [*(overrides or ()), *([] if prepared is None else [f"data.prepared={prepared}"])]
+    return Recipe.load(find_recipe(name), changes)

@@ -1,0 +1,93 @@
+"""Which bundle a command answers with: the one that was named, or the released one for a way of taking photographs."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hierattn.deploy.predictor import Diagnosis, Predictor
+
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or a released name.")
+]
+DomainOption = Annotated[
+    str | None,
+    typer.Option("--domain", help="The released model for photographs by: dermoscopy (the default) or phone."),
+]
+OTHER = {"dermoscopy": "phone", "phone": "dermoscopy"}
+
+
+def choose_model(model: str | None, domain: str | None) -> str:
+    """The bundle's path, or the released name.
+
+    Raises
+    ------
+    UsageError
+        Where both were given, or the domain is none.
+
+    >>> choose_model(None, None), choose_model("mine.onnx", None), choose_model(None, "phone")
+    ('dermoscopy', 'mine.onnx', 'phone')
+    """
+    from hierattn.deploy.released import DEFAULT_DOMAIN, DOMAINS
+    from hierattn.errors import UsageError
+
+    if domain is not None and domain not in DOMAINS:
+        raise UsageError(f"--domain {domain!r}: wanted {' or '.join(DOMAINS)}")
+    if model is not None and domain is not None:
+        raise UsageError(f"--model {model} (or HIERATTN_MODEL) and --domain {domain}: wanted one of them")
+    return model or domain or DEFAULT_DOMAIN
+
+
+def say_which(model: str) -> None:
+    """Say on standard error that a released model answers, for what kind of photograph, and under which condition."""
+    from hierattn.deploy.predictor import find_bundle
+    from hierattn.deploy.released import DOMAINS, USE, released_folder
+
+    if model in DOMAINS and find_bundle(model).parent == released_folder():
+        print(
+            f"hierattn: the released {model} model answers, {USE}. Photographs taken otherwise: --domain "
+            f"{OTHER[model]}",
+            file=sys.stderr,
+        )
+
+
+@cache
+def _second(domain: str) -> Predictor:
+    """The other released model, loaded once however many photographs of a folder ask for it."""
+    from hierattn.deploy.predictor import Predictor
+
+    return Predictor.released(domain, threads=1)
+
+
+def other_domain_hint(model: str, photo: object, diagnosis: Diagnosis) -> str:
+    """A line where a photograph is unlike what this released model learnt from and like what the other one did.
+
+    Nothing is guessed from the picture itself: both bundles measure how far it is from their own training photographs,
+    and the hint is given only where this one turns it away and the other does not. Empty otherwise.
+
+    Parameters
+    ----------
+    model
+        What :func:`choose_model` gave.
+    photo
+        Whatever a predictor takes.
+    diagnosis
+        This model's answer.
+    """
+    from hierattn.deploy.photo_quality import UNLIKE
+    from hierattn.deploy.released import is_released
+
+    other = OTHER.get(model, "")
+    if UNLIKE not in diagnosis.quality.problems or not is_released(other):
+        return ""
+    second = _second(other)
+    if not second.has_novelty or UNLIKE in second(photo).quality.problems:  # type: ignore[call-overload]
+        return ""
+    return (
+        f"The {model} model has seen nothing like this photograph; the {other} model has. If that is how it was taken: "
+        f"--domain {other}"
+    )

@@ -1,0 +1,94 @@
+r"""A CSV table whose rows are one dataclass of texts and whole numbers: the manifest, and what is like it.
+
+UTF-8, ``\n`` line ends, the fields' names as the first row, in their order. Read are also tables that a spreadsheet
+has saved, with a byte-order mark and other line ends.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hierattn.errors import TableError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Row = TypeVar("Row", bound=DataclassInstance)
+
+MAX_BYTES = 1 << 30
+"""Of a table: four million images with all that is known of them. A larger one is refused before it is read."""
+
+
+def columns_of(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind))
+
+
+def write_table(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
+    """Write ``rows`` to ``path``, under a temporary name first, so that a half table never looks whole."""
+    columns = columns_of(kind)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([getattr(row, column) for column in columns] for row in rows)
+    os.replace(temporary, path)
+
+
+def read_table(path: Path, kind: type[Row], *, again: str, exact: bool = False) -> Iterator[tuple[str, Row]]:
+    """The rows of a table, each with its place, ``path:line``.
+
+    Parameters
+    ----------
+    path
+        The table; it must be there.
+    kind
+        A dataclass; fields of type ``int`` must hold whole numbers.
+    again
+        What to do about a damaged table, e.g. ``"evaluate again"``.
+    exact
+        Whether columns beyond the fields are refused; else they are not read.
+
+    Raises
+    ------
+    TableError
+        Where the table is too large, no CSV in UTF-8, lacks a column or has another, or a row has too few or too many
+        values or a number that is none. Names the line.
+    """
+    columns = columns_of(kind)
+    whole = {field.name for field in fields(kind) if field.type in (int, "int")}
+    if path.stat().st_size > MAX_BYTES:
+        raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image; {again}")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            _check_columns(path, tuple(reader.fieldnames or ()), columns, again, exact)
+            for row in reader:
+                where = f"{path}:{reader.line_num}"
+                if None in row or None in row.values():
+                    raise TableError(f"{where}: wanted {len(reader.fieldnames or ())} values; {again}")
+                yield where, kind(**{name: _value(row[name], name, name in whole, where) for name in columns})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); {again}") from None
+
+
+def _check_columns(path: Path, found: tuple[str, ...], wanted: tuple[str, ...], again: str, exact: bool) -> None:
+    missing = [name for name in wanted if name not in found]
+    if exact and found != wanted:
+        raise TableError(f"{path} has other columns than {', '.join(wanted)}; {again}")
+    if missing:
+        raise TableError(f"{path} lacks the column {', '.join(missing)}; {again}")
+
+
+def _value(text: str, name: str, whole: bool, where: str) -> Any:
+    if not whole:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise TableError(f"{where}: {name} is {text!r}, wanted a whole number") from None

@@ -1,0 +1,154 @@
+"""The table of a clinic's archive: a row a file, written as it is known, and picked up again where it broke off.
+
+While it grows it is called ``TABLE.csv.part``. Each row goes to the disk by one write, and a row that a crash cut short
+is dropped when the table is taken up again. Only a whole table gets its own name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from hierattn.errors import TableError, UsageError
+
+ANSWERED, REFUSED = "answered", "refused"
+_BEFORE = ("file", "sha256", "status", "advice", "label")
+_AFTER = ("risk", "quality", "novelty", "rule", "bundle", "report", "reason")
+
+
+def columns(codes: Sequence[str]) -> tuple[str, ...]:
+    """The table's columns for a bundle's classes.
+
+    ``file``, ``sha256`` (of the file), ``status`` (answered, refused), ``advice`` (see_soon, have_checked, watch,
+    retake), ``label`` (most probable class), ``p_CODE`` for each class, ``risk``, ``quality`` (``ok``, or what is wrong
+    with the photograph, separated by spaces), ``novelty``, ``rule`` (of the advice), ``bundle`` (SHA-256), ``report``
+    (of the DICOM-SR, where one was written) and ``reason`` (of a refusal).
+
+    >>> columns(("MEL", "NV"))[4:8]
+    ('label', 'p_MEL', 'p_NV', 'risk')
+    """
+    return (*_BEFORE, *(f"p_{code}" for code in codes), *_AFTER)
+
+
+class ArchiveTable:
+    """The table being written. Use as a context; :meth:`finish` gives it its name.
+
+    Parameters
+    ----------
+    path
+        Of the finished table. If it exists, its rows are kept and new files' rows follow them.
+    codes
+        The bundle's classes.
+    same
+        Values that every row must have, ``rule`` and ``bundle``: rows of two bundles do not mix.
+
+    Attributes
+    ----------
+    done
+        Files that have a row.
+
+    Raises
+    ------
+    TableError
+        Where what exists is no such table, or one of another bundle or rule.
+    UsageError
+        Where its folder is missing.
+    """
+
+    def __init__(self, path: Path, codes: Sequence[str], same: Mapping[str, str]) -> None:
+        if not path.parent.is_dir():
+            raise UsageError(f"no folder {path.parent} for the table: make it, or choose another --out")
+        self.path, self.part = path, path.with_name(path.name + ".part")
+        self.columns, self._same = columns(codes), dict(same)
+        self.done: set[str] = set()
+        before = self.part if self.part.exists() else path
+        if before.exists():
+            self._take_up(before)
+        else:
+            self._write_new(iter(()))
+        self._file: IO[bytes] = self.part.open("ab", buffering=0)
+
+    def __enter__(self) -> ArchiveTable:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, row: Mapping[str, str]) -> None:
+        """Write one row; what it lacks stays empty."""
+        self._file.write(self._line([row.get(name, "") for name in self.columns]))
+        self.done.add(row["file"])
+
+    def finish(self) -> None:
+        """Give the whole table its name."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self.part, self.path)
+
+    def _take_up(self, before: Path) -> None:
+        """Start with the whole rows of what is there."""
+        with before.open("r", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            self._write_new(self._kept(file, before))
+
+    def _kept(self, file: IO[str], before: Path) -> Iterator[list[str]]:
+        rows = _whole_rows(file)
+        head = next(rows, None)
+        if head is not None and tuple(head) != self.columns:
+            raise TableError(f"{before} has other columns than this bundle's table: choose another --out, or delete it")
+        for row in rows:
+            if len(row) != len(self.columns):
+                raise TableError(f"{before} has a row of {len(row)} columns: wanted {len(self.columns)}; delete it")
+            self._check_same(dict(zip(self.columns, row, strict=True)), before)
+            if row[0] not in self.done:
+                self.done.add(row[0])
+                yield row
+
+    def _check_same(self, row: Mapping[str, str], before: Path) -> None:
+        for name, wanted in self._same.items():
+            if row[name] != wanted:
+                raise TableError(
+                    f"{before} was made with {name} {row[name][:12]}, this is {wanted[:12]}: choose another --out, "
+                    "or delete it to judge every file again"
+                )
+
+    def _write_new(self, rows: Iterator[list[str]]) -> None:
+        temporary = self.part.with_name(self.part.name + ".new")
+        try:
+            with temporary.open("wb") as out:
+                out.write(self._line(self.columns))
+                for row in rows:
+                    out.write(self._line(row))
+            os.replace(temporary, self.part)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @staticmethod
+    def _line(values: Sequence[str]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(values)
+        return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _whole_rows(file: IO[str]) -> Iterator[list[str]]:
+    """The rows up to one that was cut short: by its quotes, or because the file does not end with a line's end."""
+    ended = True
+
+    def lines() -> Iterator[str]:
+        nonlocal ended
+        for line in file:
+            ended = line.endswith("\n")
+            yield line
+
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        try:
+            row = next(reader)
+        except (StopIteration, csv.Error):
+            return
+        if not ended:
+            return
+        yield row
