@@ -35,6 +35,7 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "crossval": (("--engine ray", "cluster"),),
     "export": (("OUT.pte", "mobile"),),
     "predict": (("DICOM files, --dicom-sr", "dicom"),),
+    "prepare": (("--embedding", "train"),),
 }
 # These are for development, and no command of ours needs them.
 NOT_FOR_USERS = ("dev", "docs")
