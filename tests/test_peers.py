@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from hierattn.models.checkpoint import count_parameters
 from hierattn.models.peers import PEERS
@@ -51,3 +52,20 @@ def test_a_peer_is_its_librarys_network_to_the_bit() -> None:
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_running_statistics_follow_a_short_run(name: str) -> None:
+    """What the network says in evaluation must be what it learnt, after tens of steps and not only after thousands."""
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=3).train()
+    images = 3 + 2 * torch.rand(8, 3, 64, 64)
+    first = next(part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    handle = first.register_forward_pre_hook(lambda _norm, inputs: seen.append(inputs[0].mean(dim=(0, 2, 3))))
+    with torch.no_grad():
+        for _ in range(60):
+            model(images)
+    handle.remove()
+    assert first.running_mean is not None
+    torch.testing.assert_close(first.running_mean, seen[-1].detach(), rtol=0.05, atol=0.01)
