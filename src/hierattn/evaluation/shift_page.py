@@ -76,11 +76,9 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     )
     if "turned_away" not in worst:
         return [f"{said}; whether a photograph is unlike what was learnt cannot be told here."]
+    said = f"{said}, where {percent(worst['turned_away']['value'], 0)} of the photographs are turned away"
     kept = worst["kept"]["melanoma_auc"]["value"]
-    return [
-        f"{said}, where {percent(worst['turned_away']['value'], 0)} of the photographs are turned away; among the "
-        f"others it is {decimal(kept)}."
-    ]
+    return [f"{said}." if kept is None else f"{said}; among the others it is {kept:.3f}."]
 
 
 def markdown_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
