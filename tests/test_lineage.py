@@ -104,5 +104,5 @@ def test_what_is_no_absolute_path_stays(text):
 
 
 def test_nested_values_lose_their_machine_paths():
-    found = plain_values({"a": ["/work/shared/weights/x.npz", 3, None], "b": {"c": "/tmp/train/out/ham"}})
+    found = plain_values({"a": ["/home/somebody/weights/x.npz", 3, None], "b": {"c": "/home/somebody/out/ham"}})
     assert found == {"a": ["weights/x.npz", 3, None], "b": {"c": "out/ham"}}
