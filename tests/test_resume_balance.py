@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +10,12 @@ import pytest
 from hierattn.data.balance import balance
 from hierattn.data.balance_options import BalanceOptions
 from hierattn.data.rendered_prepared import render_prepared
+from kills import drive
 
 SETTINGS: dict[str, object] = {"target": 20, "fold": 1, "hardness_folds": 3, "pictures": False, "jobs": 1}
 
-# Forks a process a kill, as test_resume_prepare.py does: a child kills itself at one call of one of the named
-# functions, before or after it, or is killed by its parent at some moment.
-DRIVER = """
-import json, os, signal, sys, time
+SETTING = """
+import os
 from pathlib import Path
 import hierattn.data.balance as balance, hierattn.data.kept_arrays as kept_arrays, hierattn.data.packed as packed
 from hierattn.data.balance_options import BalanceOptions
@@ -28,35 +23,9 @@ import sklearn.ensemble
 
 OWNERS = {"balance": balance, "Kept": kept_arrays.KeptArrays, "Writer": packed.PackedWriter, "Path": Path, "os": os}
 
-def dying(function, left, after):
-    def call(*args, **kwargs):
-        left[0] -= 1
-        if left[0] == 0 and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*args, **kwargs)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return call
-
-for job in json.load(sys.stdin):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            if job["where"]:
-                owner, name = job["where"].split(".")
-                setattr(OWNERS[owner], name, dying(getattr(OWNERS[owner], name), [job["at"]], job["after"]))
-            options = BalanceOptions(keep=Path(job["keep"]), **job["settings"])
-            balance.balance(Path(job["source"]), Path(job["out"]), options)
-            code = 0
-        finally:
-            os._exit(code)
-    if job["after_s"]:
-        time.sleep(job["after_s"])
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    print("killed" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}", flush=True)
+def work(job):
+    options = BalanceOptions(keep=Path(job["keep"]), **job["settings"])
+    balance.balance(Path(job["source"]), Path(job["out"]), options)
 """
 
 
@@ -88,18 +57,6 @@ def job(
     }  # fmt: skip
 
 
-def drive(jobs: list[dict[str, object]]) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    return done.stdout.split("\n")[:-1]
-
-
 # Each run finds what the ones before it left. Five kills at the next array to be kept take it from nothing to all:
 # features, then each fold's hardness.
 PLACES = [
@@ -118,10 +75,10 @@ PLACES = [
 
 
 def test_killed_at_one_place_after_another_it_ends_with_the_same_bytes(source: Path, whole: dict[str, bytes]) -> None:
-    killed = drive([job(source, "again", *place) for place in PLACES])
+    killed = drive(SETTING, [job(source, "again", *place) for place in PLACES])
     assert killed == ["killed"] * len(PLACES)
     assert not (source.parent / "again").exists()  # nothing that looks whole
-    assert drive([job(source, "again")]) == ["exit 0"]
+    assert drive(SETTING, [job(source, "again")]) == ["exit 0"]
     assert contents(source.parent / "again") == whole
     assert [path.name for path in source.parent.iterdir() if path.name.startswith(".again")] == []
 
@@ -133,22 +90,22 @@ def test_killed_once_from_the_start_the_next_run_ends_with_the_same_bytes(
     source: Path, whole: dict[str, bytes], place: tuple[str, int, bool]
 ) -> None:
     name = f"once-{place[0]}-{place[1]}"
-    assert drive([job(source, name, *place), job(source, name)]) == ["killed", "exit 0"]
+    assert drive(SETTING, [job(source, name, *place), job(source, name)]) == ["killed", "exit 0"]
     assert contents(source.parent / name) == whole
 
 
 def test_killed_after_its_last_rename_it_is_whole(source: Path, whole: dict[str, bytes]) -> None:
-    assert drive([job(source, "renamed", "Path.rename", 1, after=True)]) == ["killed"]
+    assert drive(SETTING, [job(source, "renamed", "Path.rename", 1, after=True)]) == ["killed"]
     assert contents(source.parent / "renamed") == whole
 
 
 def test_killed_at_moments_of_the_clock(source: Path, whole: dict[str, bytes]) -> None:
     names = [f"clock{number}" for number in range(4)]
-    drive([job(source, name, after_s=0.01 + 0.1 * number) for number, name in enumerate(names)])
+    drive(SETTING, [job(source, name, after_s=0.01 + 0.1 * number) for number, name in enumerate(names)])
     for name in names:
         out = source.parent / name
         if out.exists():  # it was quicker than the signal
             assert contents(out) == whole
             shutil.rmtree(out)
-    assert drive([job(source, name) for name in names]) == ["exit 0"] * len(names)
+    assert drive(SETTING, [job(source, name) for name in names]) == ["exit 0"] * len(names)
     assert all(contents(source.parent / name) == whole for name in names)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,65 +12,24 @@ from hierattn.data.packed import PackedSet
 from hierattn.data.packing import COMPARISON
 from hierattn.data.prepare import prepare
 from hierattn.errors import UsageError
+from kills import drive
 from tiny_sets import isic_set
 
 OPTIONS: dict[str, object] = {"size": 64, "folds": 3, "colour_constancy": "grey_world"}
 
-# Forks a process a kill: importing everything once, and prepare many times. A child kills itself at one call of one of
-# the named functions, before or after it, or is killed by its parent at some moment.
-DRIVER = """
-import json, os, random, signal, sys, time
+SETTING = """
+import os
 from pathlib import Path
 import hierattn.data.packing as packing, hierattn.data.packed as packed, hierattn.data.prepare as prepare
-import hierattn.data.workspace as workspace, hierattn.data.manifest as manifest
+import hierattn.data.workspace as workspace
 packing._FLUSH_EVERY = 3
 
-def dying(function, left, after):
-    def call(*args, **kwargs):
-        left[0] -= 1
-        if left[0] == 0 and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*args, **kwargs)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    return call
+OWNERS = {"Writer": packed.PackedWriter, "Journal": packing._Journal, "prepare": prepare, "Path": Path, "os": os,
+          "workspace": workspace}
 
-def child(source, out, options, where, at, after, overwrite):
-    if where:
-        owner, name = where.rsplit(".", 1)
-        owner = {"Writer": packed.PackedWriter, "Journal": packing._Journal, "prepare": prepare, "Path": Path, "os": os,
-                 "workspace": workspace}[owner]
-        setattr(owner, name, dying(getattr(owner, name), [at], after))
-    prepare.prepare(Path(source), Path(out), overwrite=overwrite, **options)
-
-for job in json.load(sys.stdin):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            child(**{k: v for k, v in job.items() if k != "after_s"})
-            code = 0
-        finally:
-            os._exit(code)
-    if job.get("after_s"):
-        time.sleep(job["after_s"])
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    print("killed" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}", flush=True)
+def work(job):
+    prepare.prepare(Path(job["source"]), Path(job["out"]), overwrite=job["overwrite"], **job["options"])
 """
-
-
-def drive(jobs: list[dict[str, object]]) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
-    return done.stdout.split("\n")[:-1]
 
 
 def job(
@@ -138,11 +93,11 @@ def test_killed_once_at_any_of_many_places_the_next_run_ends_with_the_same_bytes
     source: Path, whole: dict[str, bytes]
 ) -> None:
     outs = [source.parent / f"killed{number}" for number in range(len(PLACES))]
-    killed = drive([job(source, out, *place) for out, place in zip(outs, PLACES, strict=True)])
+    killed = drive(SETTING, [job(source, out, *place) for out, place in zip(outs, PLACES, strict=True)])
     assert killed == ["killed"] * len(PLACES)
     for out in outs[:-1]:
         assert not out.exists()  # nothing that looks whole
-    assert drive([job(source, out) for out in outs]) == ["exit 0"] * len(PLACES)
+    assert drive(SETTING, [job(source, out) for out in outs]) == ["exit 0"] * len(PLACES)
     for out, place in zip(outs, PLACES, strict=True):
         assert contents(out) == whole, place
     assert [path for path in source.parent.iterdir() if path.name.startswith(".")] == []
@@ -152,20 +107,20 @@ def test_killed_again_and_again_it_gets_there(source: Path, whole: dict[str, byt
     out = source.parent / "again"
     jobs = [job(source, out, "Writer.append", 4, after=True) for _ in range(4)]
     jobs += [job(source, out, "Journal.write", 1, after=False), job(source, out, "prepare.write_audit", 1)]
-    assert drive(jobs) == ["killed"] * 6
-    assert drive([job(source, out)]) == ["exit 0"]
+    assert drive(SETTING, jobs) == ["killed"] * 6
+    assert drive(SETTING, [job(source, out)]) == ["exit 0"]
     assert contents(out) == whole
 
 
 def test_killed_at_moments_of_the_clock(source: Path, whole: dict[str, bytes]) -> None:
     outs = [source.parent / f"clock{number}" for number in range(12)]
-    drive([job(source, out, after_s=0.004 + 0.012 * number) for number, out in enumerate(outs)])
-    assert drive([job(source, out) for out in outs]) == ["exit 0"] * 12
+    drive(SETTING, [job(source, out, after_s=0.004 + 0.012 * number) for number, out in enumerate(outs)])
+    assert drive(SETTING, [job(source, out) for out in outs]) == ["exit 0"] * 12
     assert all(contents(out) == whole for out in outs)
 
 
 def test_what_was_done_is_not_done_again(source: Path, tmp_path: Path) -> None:
-    drive([job(source, tmp_path / "out", "prepare.write_manifest", 1)])
+    drive(SETTING, [job(source, tmp_path / "out", "prepare.write_manifest", 1)])
     assert progress_of(source, tmp_path / "out", OPTIONS) == [(23, 23)]
 
 
@@ -177,7 +132,7 @@ def test_a_replacement_killed_between_its_renames_loses_neither_set(
     out = tmp_path / "out"
     prepare(source, out, size=32, folds=3)
     former = contents(out)
-    assert drive([job(source, out, "Path.rename", at, after, overwrite=True)]) == ["killed"]
+    assert drive(SETTING, [job(source, out, "Path.rename", at, after, overwrite=True)]) == ["killed"]
     with pytest.raises(UsageError, match="--overwrite") if not (at == 2 and after) else _nothing():
         prepare(source, out, **OPTIONS)  # type: ignore[arg-type]
     assert set(contents(out)) == set(former)
@@ -197,7 +152,7 @@ def test_a_part_that_a_power_cut_damaged_is_done_again_from_there(
     source: Path, whole: dict[str, bytes], damage: str
 ) -> None:
     out = source.parent / damage
-    drive([job(source, out, "Writer.append", 38)])
+    drive(SETTING, [job(source, out, "Writer.append", 38)])
     images, journal = source.parent / f".{damage}.part" / "images.npy", source.parent / f".{damage}.part.journal"
     content = images.read_bytes()
     if damage == "cut":
@@ -219,9 +174,9 @@ def test_another_setting_or_source_starts_anew(source: Path, tmp_path: Path) -> 
     folder = isic_set(tmp_path / "isic", ["MEL"] * 8 + ["NV"] * 8)
     for change in ({"size": 48}, {"colour_constancy": "max_rgb"}):
         out = tmp_path / f"out-{'-'.join(change)}"
-        drive([job(folder, out, "Writer.append", 10)])
+        drive(SETTING, [job(folder, out, "Writer.append", 10)])
         assert progress_of(folder, out, {**OPTIONS, **change})[0] == (1, 16)
-    drive([job(folder, tmp_path / "out", "Writer.append", 10)])
+    drive(SETTING, [job(folder, tmp_path / "out", "Writer.append", 10)])
     image = folder / "ISIC_2019_Training_Input" / "ISIC_0000002.jpg"
     with Image.open(folder / "ISIC_2019_Training_Input" / "ISIC_0000003.jpg") as other:
         other.rotate(90).save(image)

@@ -152,6 +152,7 @@ def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) 
     """The smallest export that keeps to :data:`MOST_LOSS`, as ``work/<domain>.onnx``, and what was tried."""
     own = open_own_images(candidate.run, data)
     wrapped = _with_lineage(wrap_run(candidate.run, own=own), candidate)
+    exact = _torch_probabilities(wrapped, own)
     tried: list[dict[str, Any]] = []
     for precision in PRECISIONS:
         out = work / f"{candidate.domain}.onnx"
@@ -162,7 +163,7 @@ def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) 
             tried.append({"precision": precision, "refused": str(error).split(";")[0]})
             say(f"{candidate.domain}: {precision} refused: {error}")
             continue
-        cost = _inner_loss(wrapped, out, own)
+        cost = _inner_loss(wrapped, exact, out, own)
         row = {"precision": precision, "bytes": export.size, "inner_fold": cost}
         tried.append(row)
         say(
@@ -196,11 +197,10 @@ def refusal(size: int, cost: Mapping[str, Any]) -> str:
     return f"on the inner fold it loses {' and '.join(wrong)}" if wrong else ""
 
 
-def _inner_loss(wrapped: Wrapped, path: Path, own: OwnImages) -> dict[str, Any]:
-    """What a precision costs on the whole inner fold, against PyTorch's own answers there."""
+def _inner_loss(wrapped: Wrapped, exact: Any, path: Path, own: OwnImages) -> dict[str, Any]:
+    """What a precision costs on the whole inner fold, against PyTorch's own answers there, ``exact``."""
     rows = own.validation
     labels = own.labels[rows]
-    exact = _torch_probabilities(wrapped, own)
     found = answers(onnx.load(path), own, rows).probabilities.astype(float)
     group = [code in wrapped.bundle.triage.group for code in wrapped.checkpoint.classes]
     positive = [group[label] for label in labels]

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import hierattn
-from hierattn.errors import UsageError
 from hierattn.evaluation.comparison_figures import accuracy_parameters_figure, bars_figure, models_roc_figure
 from hierattn.evaluation.comparison_tables import (
     cells,
@@ -26,7 +25,7 @@ from hierattn.evaluation.comparison_tables import (
 from hierattn.evaluation.contestant import Contestant
 from hierattn.evaluation.figures import save_figures, svg
 from hierattn.evaluation.html_report import fill_page
-from hierattn.evaluation.whole_folder import whole_folder
+from hierattn.evaluation.whole_folder import check_replaceable, whole_folder
 
 JSON = "comparison.json"
 FIGURE_TEXTS = {
@@ -61,8 +60,7 @@ def check_free(folder: Path) -> None:
     UsageError
         Where it does.
     """
-    if folder.exists() and not (folder / JSON).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else than a comparison: choose another --out")
+    check_replaceable(folder, JSON, "a comparison")
 
 
 def write_comparison(

@@ -131,10 +131,16 @@ def predict_rows(
     )
     if not np.isfinite(logits).all():
         raise DataError("the network answers nan or infinity: its weights are damaged or diverged; train it again")
+    probabilities = softmax(logits.reshape(len(records), -1)) if records else np.zeros((0, len(classes)))
+    return predictions_of(records, classes, probabilities)
+
+
+def predictions_of(records: Sequence[Record], classes: tuple[str, ...], probabilities: np.ndarray) -> Predictions:
+    """What was answered, (N, C), beside what a manifest knows of the N images; each label is of ``classes``."""
     return Predictions(
         images=tuple(record.image for record in records),
         classes=classes,
-        probabilities=softmax(logits.reshape(len(records), -1)) if records else np.zeros((0, len(classes))),
+        probabilities=probabilities,
         labels=np.array([classes.index(record.label) for record in records], np.int64),
         folds=np.array([record.fold for record in records], np.int64),
         groups=tuple(record.group for record in records),

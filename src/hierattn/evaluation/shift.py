@@ -21,7 +21,7 @@ from hierattn.data.packed import PackedSet
 from hierattn.errors import DataError, LeakError, TableError, UsageError
 from hierattn.evaluation.calibration import Calibration
 from hierattn.evaluation.photo_changes import CHANGES, change, other_camera
-from hierattn.evaluation.predict import TrainedRun, learnt_before, select_foreign
+from hierattn.evaluation.predict import TrainedRun, learnt_before, predictions_of, select_foreign
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.shift_measures import measure_set
 from hierattn.evaluation.subgroups import FEWEST_GROUPS
@@ -236,14 +236,7 @@ def _table(run: TrainedRun, packed: PackedSet, rows: np.ndarray, seen: Seen) -> 
     if not np.isfinite(seen.probabilities).all():
         raise DataError("the network answers nan or infinity: its weights are damaged or diverged; train it again")
     records = [packed.records[int(row)] for row in rows]
-    return Predictions(
-        images=tuple(record.image for record in records),
-        classes=classes,
-        probabilities=np.asarray(seen.probabilities, np.float64).reshape(len(records), len(classes)),
-        labels=np.array([classes.index(record.label) for record in records], np.int64),
-        folds=np.array([record.fold for record in records], np.int64),
-        groups=tuple(record.group for record in records),
-    )
+    return predictions_of(records, classes, np.asarray(seen.probabilities, np.float64).reshape(-1, len(classes)))
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -13,13 +13,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import hierattn
-from hierattn.errors import UsageError
 from hierattn.evaluation.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures
 from hierattn.evaluation.html_report import decimal, percent
 from hierattn.evaluation.predictions import write_predictions
 from hierattn.evaluation.shift import KINDS, Shown
 from hierattn.evaluation.shift_measures import MEASURES
-from hierattn.evaluation.whole_folder import whole_folder
+from hierattn.evaluation.whole_folder import check_replaceable, whole_folder
 
 JSON = "shift.json"
 HEADINGS = (
@@ -37,8 +36,7 @@ def check_free(folder: Path) -> None:
     UsageError
         Where it does.
     """
-    if folder.exists() and not (folder / JSON).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else than a table of shifts: choose another --out")
+    check_replaceable(folder, JSON, "a table of shifts")
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
