@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import shutil
@@ -309,6 +310,28 @@ def test_early_stopping_ends_after_so_many_epochs_without_a_better_one(recipe, t
     assert scores.index(max(scores)) == result.best_epoch
     again = fit(patient, tmp_path / "run", device="cpu", resume=True)
     assert again == result
+
+
+def test_the_smallest_balanced_loss_chooses_where_the_recipe_says_so(recipe, tmp_path):
+    values = recipe.to_dict() | {"choose_by": "balanced_loss"}
+    values["optimiser"] |= {"epochs": 5, "learning_rate": 0.005, "final_learning_rate": 0.005}  # it goes astray
+    result = fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
+    losses = [float(row["validation_balanced_loss"]) for row in RunFolder(tmp_path / "run").read_log()]
+    assert losses != sorted(losses, reverse=True)  # else the last epoch would pass for the best
+    assert result.best_epoch == losses.index(min(losses))
+    assert result.best == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_log_of_an_earlier_version_is_gone_on_with_and_what_it_lacks_is_nan(recipe, tmp_path):
+    fit(recipe, tmp_path / "run", device="cpu", listener=StopAfter(4))  # in the second epoch
+    log = RunFolder(tmp_path / "run").log
+    lacking = LOG_COLUMNS.index("validation_balanced_loss")
+    old = [line.split(",") for line in log.read_text().splitlines()]
+    log.write_text("".join(",".join(row[:lacking] + row[lacking + 1 :]) + "\n" for row in old))
+    fit(recipe, tmp_path / "run", device="cpu", resume=True)
+    losses = [float(row["validation_balanced_loss"]) for row in RunFolder(tmp_path / "run").read_log()]
+    assert math.isnan(losses[0])
+    assert losses[1] > 0
 
 
 def test_a_full_disk_stops_with_what_to_do_and_resumes_to_the_same_bits(recipe, tmp_path):

@@ -106,6 +106,9 @@ def test_probability_scores_agree_with_scikit_learn_and_a_naive_loop():
         normalised = probabilities / probabilities.sum(axis=1, keepdims=True)
         theirs = sk.log_loss(labels, normalised, labels=np.arange(probabilities.shape[1]))
         same(metrics.negative_log_likelihood(labels, normalised), theirs)
+        weights = 1 / np.bincount(labels)[labels]  # each class counts alike
+        balanced = sk.log_loss(labels, normalised, labels=np.arange(probabilities.shape[1]), sample_weight=weights)
+        same(metrics.balanced_negative_log_likelihood(labels, normalised), balanced)
         same(metrics.expected_calibration_error(labels, probabilities), naive_calibration_error(labels, probabilities))
 
 
@@ -188,6 +191,7 @@ def test_undefined_is_nan_and_never_a_number():
         metrics.macro_auc,
         metrics.brier,
         metrics.negative_log_likelihood,
+        metrics.balanced_negative_log_likelihood,
         metrics.expected_calibration_error,
     ):
         assert math.isnan(figure(nothing, no_rows)), figure.__name__

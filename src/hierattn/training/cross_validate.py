@@ -25,6 +25,7 @@ from hierattn.training.fold_task import Ended, FoldTask
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_folder import RunFolder, write_text
 from hierattn.training.stop_signal import stop_requested
+from hierattn.training.validation import standing
 
 Status = Literal["waiting", "training", "finished", "interrupted", "failed"]
 FIGURES = ("validation_loss", "validation_top1", "validation_balanced_accuracy", "validation_macro_auc")
@@ -250,7 +251,7 @@ def read_fold(recipe: Recipe, run: Path) -> FoldOutcome:
     folder = RunFolder(run)
     rows = folder.read_log() if folder.log.exists() else []
     # The first of equals, as training keeps it.
-    best = max(rows, key=lambda row: float(row[f"validation_{recipe.choose_by}"]), default=None)
+    best = max(rows, key=lambda row: standing(row, recipe.choose_by), default=None)
     starts = len(folder.read_starts())
     return FoldOutcome(
         fold=recipe.data.fold,

@@ -25,6 +25,7 @@ from hierattn.training.run import Run
 from hierattn.training.run_folder import RunFolder
 from hierattn.training.stop_signal import stop_requested
 from hierattn.training.transfer_warmup import set_frozen
+from hierattn.training.validation import figure_of
 
 
 @dataclass(frozen=True)
@@ -220,4 +221,5 @@ def _train_epoch_saving(run: Run, steps: int, save_every: int, stop: threading.E
 
 def _result(run: Run, interrupted: bool) -> FitResult:
     progress = run.progress
-    return FitResult(run.folder.path, progress.epoch, progress.best_epoch, progress.best, interrupted)
+    best = figure_of(progress.best, run.recipe.choose_by)
+    return FitResult(run.folder.path, progress.epoch, progress.best_epoch, best, interrupted)

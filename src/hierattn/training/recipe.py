@@ -205,14 +205,15 @@ class Recipe:
     compile
         ``no``, ``default`` (``torch.compile``) or ``cuda-graphs`` (``torch.compile`` with recorded CUDA graphs).
     choose_by
-        The validation figure whose best epoch is kept.
+        The validation figure whose best epoch is kept: the largest, or the smallest ``balanced_loss`` (cross-entropy,
+        each class counting alike), which is less of a lottery than the others where classes are rare.
     """
 
     name: str = "run"
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: Literal["no", "default", "cuda-graphs"] = "no"
-    choose_by: Literal["balanced_accuracy", "macro_auc", "top1"] = "balanced_accuracy"
+    choose_by: Literal["balanced_accuracy", "macro_auc", "top1", "balanced_loss"] = "balanced_accuracy"
     data: DataRecipe = field(default_factory=DataRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     transfer: TransferRecipe = field(default_factory=TransferRecipe)

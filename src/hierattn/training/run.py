@@ -33,7 +33,7 @@ from hierattn.training.prior_knowledge import Teacher, transfer_into
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_folder import RunFolder, commit
-from hierattn.training.validation import validate
+from hierattn.training.validation import standing, validate
 
 _UNSAVED = ("interrupted", "waited")
 
@@ -171,7 +171,7 @@ class Run:
         with self._averaged() as model:
             scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
             row = epoch_row(self.progress, self.recipe, scores)
-            score = scores[f"validation_{self.recipe.choose_by}"]
+            score = standing(scores, self.recipe.choose_by)
             better = score > self.progress.best
             if better:
                 self.progress.best, self.progress.best_epoch = score, self.progress.epoch

@@ -40,6 +40,7 @@ LOG_COLUMNS: tuple[str, ...] = (
     "validation_top1",
     "validation_balanced_accuracy",
     "validation_macro_auc",
+    "validation_balanced_loss",
     "images_per_second",
     "seconds",
 )
@@ -210,9 +211,11 @@ class RunFolder:
             csv.writer(file, lineterminator="\n").writerow([f"{row[column]:.6g}" for column in LOG_COLUMNS])
 
     def read_log(self) -> list[dict[str, str]]:
-        """All rows, as text; a row that was cut short by a kill is left out."""
+        """All rows, as text, without one that a kill cut short; a column that is newer than the log is ``nan``."""
         with self.log.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if all(row.get(column) for column in LOG_COLUMNS)]
+            reader = csv.DictReader(file)
+            whole = [row for row in reader if all(row.get(column) for column in reader.fieldnames or ())]
+        return [{column: row.get(column, "nan") for column in LOG_COLUMNS} for row in whole]
 
 
 def _try_lock(file: TextIO) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,14 @@ from torch.nn import functional
 
 from hierattn.data.to_device import send
 from hierattn.image_spec import ImageSpec
-from hierattn.metrics import balanced_accuracy, macro_auc, top1_accuracy
+from hierattn.metrics import balanced_accuracy, balanced_negative_log_likelihood, macro_auc, top1_accuracy
 from hierattn.models.inference import normalise, predict_logits, to_unit
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 BATCH = 64
+_SIGN = {"balanced_accuracy": 1.0, "macro_auc": 1.0, "top1": 1.0, "balanced_loss": -1.0}
 
 
 def validate(
@@ -28,7 +30,7 @@ def validate(
     labels: np.ndarray,
     spec: ImageSpec,
 ) -> dict[str, float]:
-    """Score ``images`` at ``indices``: cross-entropy, top-1, balanced accuracy and macro AUC, without augmentation.
+    """Score ``images`` at ``indices``, without augmentation: cross-entropy, over images and over classes, and the rest.
 
     ``labels``, (len(indices),), belong to them. With many processes each predicts its share, and all get the same
     figures, over all images.
@@ -41,7 +43,18 @@ def validate(
         "validation_top1": top1_accuracy(labels, probabilities),
         "validation_balanced_accuracy": balanced_accuracy(labels, probabilities),
         "validation_macro_auc": macro_auc(labels, probabilities),
+        "validation_balanced_loss": balanced_negative_log_likelihood(labels, probabilities),
     }
+
+
+def standing(scores: Mapping[str, float | str], choose_by: str) -> float:
+    """How good an epoch is by the figure that chooses: the figure, or a loss with its sign turned; more is better."""
+    return _SIGN[choose_by] * float(scores[f"validation_{choose_by}"])
+
+
+def figure_of(value: float, choose_by: str) -> float:
+    """The figure whose :func:`standing` is ``value``."""
+    return _SIGN[choose_by] * value
 
 
 def _logits_of_all(
