@@ -1,6 +1,6 @@
 #!/bin/sh
 # The released models, from the two data sets to the files in src/hierattn/deploy/released/: the whole chain in order.
-# About three hours on two CPU cores. It may be stopped and started again: what is finished is kept.
+# About four hours on one CPU core. It may be stopped and started again: what is finished is kept.
 #
 #   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
 #
@@ -44,26 +44,31 @@ train() { # RECIPE PREPARED RUN [KEY=VALUE...]
   [ -f "runs/$run/evaluation/report.json" ] || $hierattn evaluate "runs/$run"
 }
 
-say "photographs, at two sizes with the same folds"
+say "photographs, at three sizes with the same folds"
 prepare "$isic" ham128 128 10 "${splits:+$splits/isic2019-ham/splits.csv}"
 prepare "$isic" ham64 64 10 out/ham128/splits.csv
-prepare "$pad" pad128 128 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
+prepare "$isic" ham160 160 10 out/ham128/splits.csv
+prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
 
-say "dermoscopy: a teacher from ImageNet's weights, a start on small images, and the student of both"
+say "dermoscopy at 128 pixels: a teacher from ImageNet's weights, a start on small images, and the student of both"
 train isic2019/mobilenet_v2_128px ham128 ham-mobilenetv2-128 "transfer.checkpoint=$weights"
 train isic2019/hierattn_xs_64px ham64 ham-xs-64
 train isic2019/hierattn_xs_distilled_128px ham128 ham-xs-distilled-128
 
-say "phone photographs: a teacher that began with the first one, and a student that begins with the one before"
-train pad_ufes_20/mobilenet_v2_128px pad128 pad-mobilenetv2-128
-train pad_ufes_20/hierattn_xs_distilled_128px pad128 pad-xs-distilled-128
+say "dermoscopy at 160 pixels: teacher and student go on, with hairs, dark corners and mixtures"
+train isic2019/mobilenet_v2_160px ham160 ham-mobilenetv2-160
+train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
+
+say "phone photographs: a teacher that began with that one, and a student that begins with the one before"
+train pad_ufes_20/mobilenet_v2_160px pad160 pad-mobilenetv2-160
+train pad_ufes_20/hierattn_xs_distilled_160px pad160 pad-xs-distilled-160
 
 say "on photographs from elsewhere"
-[ -f runs/ham-xs-distilled-128/shift/shift.json ] || $hierattn shift runs/ham-xs-distilled-128 --data out/pad128
-[ -f runs/pad-xs-distilled-128/shift/shift.json ] || $hierattn shift runs/pad-xs-distilled-128 --data out/ham128
+[ -f runs/ham-xs-distilled-160/shift/shift.json ] || $hierattn shift runs/ham-xs-distilled-160 --data out/pad160
+[ -f runs/pad-xs-distilled-160/shift/shift.json ] || $hierattn shift runs/pad-xs-distilled-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-$python "$here/results/release.py" --dermoscopy runs/ham-xs-distilled-128 --phone runs/pad-xs-distilled-128 \
+$python "$here/results/release.py" --dermoscopy runs/ham-xs-distilled-160 --phone runs/pad-xs-distilled-160 \
   ${released:+--out "$released"}
 [ -n "$released" ] ||
-  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the five runs"
+  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the seven runs"

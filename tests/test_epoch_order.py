@@ -22,6 +22,14 @@ def test_balanced_order_draws_every_class_equally_often(draws):
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
+def test_square_root_order_draws_each_class_as_often_as_the_root_of_its_images():
+    labels = np.repeat([0, 1, 2, 3], [100, 25, 4, 1])  # roots 10, 5, 2 and 1
+    order = epoch_order(labels, sampling="square-root", draws=180, generator=np.random.default_rng(3))
+    assert Counter(labels[order].tolist()) == {0: 100, 1: 50, 2: 20, 3: 10}
+    few = epoch_order(labels, sampling="square-root", draws=2, generator=np.random.default_rng(3))
+    assert len(few) == 2
+
+
 def test_no_image_comes_a_second_time_before_every_other_of_its_class_came_once():
     order = epoch_order(LABELS, sampling="balanced", draws=99, generator=np.random.default_rng(2))
     for label in range(3):

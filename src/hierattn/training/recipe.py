@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hierattn.errors import RecipeError
+from hierattn.training.epoch_order import Sampling
 from hierattn.training.recipe_file import build_record, read_recipe_values
 
 
@@ -30,13 +31,14 @@ class DataRecipe:
     sampling
         ``natural``: every training image once an epoch. ``balanced``: as many draws as images, every class equally
         often, so that rare classes are over-sampled and common ones under-sampled on the fly (§3.2.2).
+        ``square-root``: each class as often as the square root of its images says, between the two.
     epoch_images
         Draws an epoch; 0 means as many as there are training images.
     """
 
     prepared: str = ""
     fold: int = 0
-    sampling: Literal["natural", "balanced"] = "balanced"
+    sampling: Sampling = "balanced"
     epoch_images: int = 0
 
 
@@ -234,10 +236,10 @@ class Recipe:
                 f"recipe key transfer.frozen_epochs is {self.transfer.frozen_epochs}: wanted fewer than "
                 f"optimiser.epochs, {self.optimiser.epochs}"
             )
-        if self.optimiser.logit_adjustment and self.data.sampling == "balanced":
+        if self.optimiser.logit_adjustment and self.data.sampling != "natural":
             raise RecipeError(
-                "recipe key optimiser.logit_adjustment is set with data.sampling 'balanced', whose classes are equally "
-                "frequent already: set data.sampling='natural' or optimiser.logit_adjustment=0"
+                f"recipe key optimiser.logit_adjustment is set with data.sampling {self.data.sampling!r}, which has "
+                "changed how frequent the classes are: set data.sampling='natural' or optimiser.logit_adjustment=0"
             )
 
     def to_dict(self) -> dict[str, Any]:
