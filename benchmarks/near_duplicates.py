@@ -88,7 +88,9 @@ def main(source: str, count: int, weights: Path | None) -> None:
     if source == "rendered":
         images = [render_lesion(CODES[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(count)]
     else:
-        paths = sorted(path for path in Path(source).iterdir() if path.suffix == ".jpg")
+        paths = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        if len(paths) < count:
+            raise SystemExit(f"{source} holds {len(paths)} photographs, in and under it: wanted {count}, or less --count")
         images = [read_photograph(paths[k]) for k in GENERATOR.choice(len(paths), count, replace=False)]
     for name, change in CHANGES.items():
         both = np.stack([comparison_picture(np.ascontiguousarray(image)) for image in [*images, *map(change, images)]])
@@ -109,7 +111,7 @@ def main(source: str, count: int, weights: Path | None) -> None:
 
 if __name__ == "__main__":
     reader = argparse.ArgumentParser(description=__doc__)
-    reader.add_argument("source", help="rendered, or a folder of photographs")
+    reader.add_argument("source", help="rendered, or a folder with photographs in or under it")
     reader.add_argument("--count", type=int, default=120, help="photographs, and as many changed copies")
     reader.add_argument("--embedding", type=Path, help="a run folder, a checkpoint, or MobileNetV2's .npz")
     asked = reader.parse_args()
