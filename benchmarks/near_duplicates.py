@@ -90,7 +90,7 @@ def main(source: str, count: int, weights: Path | None) -> None:
     else:
         paths = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
         if len(paths) < count:
-            raise SystemExit(f"{source} holds {len(paths)} photographs, in and under it: wanted {count}, or less --count")
+            raise SystemExit(f"{source} holds {len(paths)} photographs: wanted {count}, or a smaller --count")
         images = [read_photograph(paths[k]) for k in GENERATOR.choice(len(paths), count, replace=False)]
     for name, change in CHANGES.items():
         both = np.stack([comparison_picture(np.ascontiguousarray(image)) for image in [*images, *map(change, images)]])
