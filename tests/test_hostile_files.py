@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 
+from hierattn.deploy.executorch import SEAL, load_program, seal, unseal
 from hierattn.deploy.predictor import Predictor
 from hierattn.deploy.session import MAX_MEMORY
 from hierattn.errors import BundleError
@@ -71,3 +72,37 @@ def test_a_graph_that_wants_a_huge_batch_is_refused_before_one_is_made(tmp_path)
     predictor = Predictor.load(write_model(tmp_path / "crowd.onnx", model, BUNDLE.to_metadata()), threads=1)
     with pytest.raises(BundleError, match="1,048,575 images at a time"):
         predictor(np.full((64, 64, 3), 120, np.uint8))
+
+
+PROGRAM = seal(b"\x00\x00\x00\x00ET12" + np.random.default_rng(5).bytes(3000))
+"""Sealed as an export is; nothing here comes so far that ExecuTorch would be needed."""
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_damaged_program_is_refused_before_executorch_sees_it(tmp_path, seed):
+    damaged = spoil_bytes(PROGRAM, np.random.default_rng(seed))
+    assert damaged != PROGRAM
+    (tmp_path / "model.pte").write_bytes(damaged)
+    with pytest.raises(BundleError, match=r"is damaged|does not end in a checksum|is no ExecuTorch program") as refused:
+        load_program(tmp_path / "model.pte")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", range(-48, 0))
+def test_no_byte_of_the_checksum_can_change(place):
+    changed = bytearray(PROGRAM)
+    changed[place] ^= 1
+    with pytest.raises(BundleError):
+        unseal(bytes(changed), "model.pte")
+
+
+def test_a_whole_program_is_given_on_without_its_checksum():
+    program = unseal(PROGRAM, "model.pte")
+    assert (len(PROGRAM) - len(program), SEAL in program) == (48, False)
+    assert seal(program) == PROGRAM
+
+
+def test_a_program_of_an_earlier_version_is_told_to_be_exported_again(tmp_path):
+    (tmp_path / "model.pte").write_bytes(unseal(PROGRAM, "model.pte"))
+    with pytest.raises(BundleError, match=r"does not end in a checksum: wanted a whole \.pte of this version; export"):
+        load_program(tmp_path / "model.pte")

@@ -4,10 +4,14 @@ The resize stays outside: ExecuTorch's kernels have no antialiased resize of byt
 program takes one image of the network's own size, and its caller resizes as docs/bundle.md says; golden images tell
 whether they did (tests/golden). Everything else is inside, the metadata too: the method ``hierattn_metadata`` gives the
 bundle's keys and values as one JSON text.
+
+ExecuTorch believes what a program's tables say: a damaged one crashes the process. So a file ends in a checksum of all
+that stands before it, which the runtimes do not see and :func:`load_program` asks for first.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -27,6 +31,9 @@ from hierattn.errors import BundleError, require
 
 FORWARD, METADATA = "forward", "hierattn_metadata"
 """The program's two methods: the network, and its description."""
+
+SEAL = b"hierattn.sha256="
+"""What stands at the end of a file, before the 32 bytes of the checksum."""
 
 
 def export_executorch(
@@ -59,7 +66,7 @@ def export_executorch(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".part")
     try:
-        temporary.write_bytes(program)
+        temporary.write_bytes(seal(program))
         answer, bundle = load_program(temporary)
         if bundle != wrapped.bundle:
             raise BundleError(f"{out}: the description did not survive the export; please report this")
@@ -113,13 +120,13 @@ def lower(
 def load_program(path: Path) -> tuple[Answer, Bundle]:
     """Load a ``.pte`` in ExecuTorch's Python runtime: (its answers, what it says of itself).
 
-    Only for programs of one's own making: ExecuTorch checks less of a file than ONNX Runtime does, and this package
-    predicts with ``.onnx`` bundles.
+    A file that was damaged is refused before ExecuTorch sees it, by its checksum. One that somebody changed, checksum
+    and all, is not: load only what comes from where you trust; this package predicts with ``.onnx`` bundles.
 
     Raises
     ------
     BundleError
-        Where it is no program of ours.
+        Where it is no program of ours, or not as it was written.
     """
     content, name = _read(path), str(path)
     require("executorch", "mobile")
@@ -146,6 +153,29 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
     return answer, bundle
 
 
+def seal(program: bytes) -> bytes:
+    """The program and, after it, the checksum of its bytes (SHA-256)."""
+    return program + SEAL + hashlib.sha256(program).digest()
+
+
+def unseal(content: bytes, name: str) -> bytes:
+    """The program without its checksum.
+
+    Raises
+    ------
+    BundleError
+        Where there is none, or another.
+    """
+    program, mark, found = content[:-48], content[-48:-32], content[-32:]
+    if mark != SEAL:
+        raise BundleError(f"{name} does not end in a checksum: wanted a whole .pte of this version; export it again")
+    if hashlib.sha256(program).digest() != found:
+        raise BundleError(
+            f"{name} is damaged: its bytes are not those its checksum was made of; copy or export it again"
+        )
+    return program
+
+
 def output_names(bundle: Bundle) -> list[str]:
     """What ``forward`` gives, in order: a program's outputs have no names."""
     from hierattn.deploy.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
@@ -162,4 +192,4 @@ def _read(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read ({error.strerror}): wanted a .pte file; check the path") from None
     if content[4:8] != b"ET12":
         raise BundleError(f"{path} is no ExecuTorch program: wanted a .pte file from 'hierattn export'")
-    return content
+    return unseal(content, str(path))

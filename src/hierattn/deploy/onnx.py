@@ -20,6 +20,7 @@ import torch
 import hierattn
 from hierattn.deploy.bundle import INPUT, Bundle
 from hierattn.deploy.exportable import CalibratedNetwork
+from hierattn.deploy.fast_transformer import with_fast_transformers
 from hierattn.deploy.held_back import warnings_held_back
 from hierattn.deploy.own_images import OwnImages
 from hierattn.deploy.parity import EXACT, Bounds, ParityReport, check_parity
@@ -30,10 +31,10 @@ from hierattn.models.checkpoint import Checkpoint, load_checkpoint
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 20
-"""ONNX operator set: the first with Gelu, and with an antialiased Resize; ONNX Runtime reads it since 1.17."""
+OPSET = 23
+"""ONNX operator set: the first with attention as one operator; ONNX Runtime reads it since 1.23."""
 
-IR_VERSION = 9  # what opset 20 came with; newer exporters would stamp a newer one, which older runtimes refuse
+IR_VERSION = 11  # what opset 23 came with; newer exporters would stamp a newer one, which older runtimes refuse
 
 CHECKPOINT, EVALUATION = "best.safetensors", "evaluation"
 """In a run folder: the weights, and the folder that 'hierattn evaluate' writes."""
@@ -160,14 +161,16 @@ def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
     from hierattn.deploy import onnx_graph
 
     names = network.output_names
-    proto = _trace(network, names)
+    proto = _trace(with_fast_transformers(network), names)
     onnx_graph.fold_batch_norms(proto)
+    onnx_graph.fold_divisions(proto)
     onnx_graph.merge_slices(proto)
     onnx_graph.share_weights(proto)
     onnx_graph.remove_unused(proto)
     onnx_graph.add_resize(proto, INPUT, network.spec.size)
     onnx_graph.name_outputs(proto, names)
     onnx_graph.strip(proto)
+    onnx_graph.name_batch(proto, (network.spec.size, network.spec.size, network.spec.channels))
     proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "hierattn", hierattn.__version__
     return proto

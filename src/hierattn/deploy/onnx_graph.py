@@ -42,6 +42,31 @@ def fold_batch_norms(model: ModelProto) -> int:
     return folded
 
 
+def fold_divisions(model: ModelProto) -> int:
+    """Fold a division by one number into the convolution that alone reads it; returns how many.
+
+    The zeros that a convolution pads with are the same before and after, so that its borders do not change.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    readers = _count_readers(graph)
+    folded = 0
+    for conv in [node for node in graph.node if node.op_type == "Conv" and node.input[1] in weights]:
+        division = makers.get(conv.input[0])
+        if division is None or division.op_type != "Div" or readers[division.output[0]] != 1:
+            continue
+        divisor = weights.get(division.input[1])
+        if divisor is None or _values(divisor).size != 1:
+            continue
+        kernel = _values(weights[conv.input[1]]) / _values(divisor).item()
+        _add_weight(graph, f"{conv.output[0]}.divided", kernel.astype(np.float32))
+        conv.input[:] = [division.input[0], f"{conv.output[0]}.divided", *conv.input[2:]]
+        graph.node.remove(division)
+        folded += 1
+    return folded
+
+
 def merge_slices(model: ModelProto) -> int:
     """Merge a Slice that is all another Slice reads, along other axes, into that one; returns how many."""
     graph = model.graph
@@ -131,9 +156,20 @@ def name_outputs(model: ModelProto, names: Iterable[str]) -> None:
         output.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
+def name_batch(model: ModelProto, shape: tuple[int, int, int]) -> None:
+    """Say that the resized images, (N, *shape), are as many as the images.
+
+    A runtime cannot tell it from the resize, and one that does not know that two maps are of one length cannot add them
+    up inside the convolution before.
+    """
+    resize = next(node for node in model.graph.node if node.op_type == "Resize")
+    value = helper.make_tensor_value_info(resize.output[0], onnx.TensorProto.UINT8, ["N", *shape])
+    model.graph.value_info.append(value)
+
+
 def fix_batch(model: ModelProto, batch: int) -> None:
     """Let the graph take and give ``batch`` images at a time and no other number; height and width stay free."""
-    for value in [*model.graph.input, *model.graph.output]:
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
         value.type.tensor_type.shape.dim[0].dim_value = batch
 
 

@@ -141,7 +141,7 @@ def _quantised(model: ModelProto, ranges: Any, nodes: Sequence[str]) -> ModelPro
 
 
 def _tidy(result: ModelProto, model: ModelProto) -> None:
-    """Take off what the quantiser leaves: an opset that nothing uses, its name, shapes of values."""
+    """Take off what the quantiser leaves: an opset that nothing uses, its name, shapes that the model did not say."""
     used = {node.domain for node in result.graph.node}
     opsets = [entry for entry in model.opset_import if entry.domain in used | {""}]
     del result.opset_import[:]
@@ -149,3 +149,4 @@ def _tidy(result: ModelProto, model: ModelProto) -> None:
     result.producer_name, result.producer_version = model.producer_name, model.producer_version
     result.ir_version = model.ir_version
     del result.graph.value_info[:]
+    result.graph.value_info.extend(model.graph.value_info)
