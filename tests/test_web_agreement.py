@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from PIL import Image
 
 from hierattn.data.adaptive_crop import crop, find_crop
 from hierattn.data.synthetic import render_lesion
+from hierattn.deploy.bundle import Bundle
 from hierattn.deploy.photo_quality import PhotoQuality, judge_photo
+from hierattn.deploy.prediction_set import SetRule, prediction_sets
 from hierattn.deploy.triage import TriageSettings, decide, percent
+from hierattn.errors import BundleError
 from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES
 from hierattn.serve.web_facts import web_facts
@@ -115,9 +119,11 @@ def test_resize_is_pillows_to_the_bit_where_the_order_of_its_passes_is_known(agr
     spec = ImageSpec(size=64)
     for image, theirs, rule in agreed:
         part = np.ascontiguousarray(crop(image, find_crop(image, rule)))
-        pixels = np.frombuffer(base64.b64decode(theirs["resized"]), np.uint8).reshape(64, 64, 3)
-        difference = np.abs(pixels.astype(int) - spec.resize(part)).max()
-        assert difference <= (part.shape[0] > part.shape[1]), (image.shape, rule)
+        averaged = np.asarray(Image.fromarray(part).resize((64, 64), Image.Resampling.BOX))
+        for name, mine in (("resized", spec.resize(part)), ("averaged", averaged)):
+            pixels = np.frombuffer(base64.b64decode(theirs[name]), np.uint8).reshape(64, 64, 3)
+            difference = np.abs(pixels.astype(int) - mine).max()
+            assert difference <= (part.shape[0] > part.shape[1]), (image.shape, rule, name)
 
 
 def test_quality_is_pythons(agreed):
@@ -150,6 +156,11 @@ def test_percentages_read_as_in_python(ask):
     assert ask([{"percent": shares}]) == [[percent(share) for share in shares]]
 
 
+def test_a_share_of_a_hundred_is_never_rounded_to_a_certainty(ask):
+    shares = [0, 1e-9, 0.004, 0.8766, 0.9045, 0.994, 0.996, 0.9999999, 1]
+    assert ask([{"of_hundred": shares}]) == [[0, 1, 1, 88, 90, 99, 99, 99, 100]]
+
+
 def test_another_photograph_never_talks_an_alarm_down(ask):
     def answer(risk: float, ok: bool = True) -> dict[str, Any]:
         return {"probabilities": [risk, 1 - risk], "risk": risk, "quality": {"ok": ok, "problems": []}, "seconds": 1}
@@ -161,6 +172,60 @@ def test_another_photograph_never_talks_an_alarm_down(ask):
     assert alarmed["verdict"]["level"] == "see_soon"
     assert (alarmed["fit"], alarmed["photos"]) == (4, 5)
     assert alone["verdict"]["level"] == "retake"
+
+
+def calibrated_answers() -> np.ndarray:
+    """(lesions, 3 photographs, classes) in float64, as a float32 graph gives them: sure, unsure, and full of ties."""
+    generator = np.random.default_rng(3)
+    drawn = [generator.dirichlet(np.full(len(CODES), sure), (100, 3)) for sure in (0.1, 0.5, 5.0)]
+    tied = np.round(drawn[1] * 8) / 8  # values that stand beside one another, and on the thresholds below
+    even = np.full((1, 3, len(CODES)), 1 / len(CODES))
+    answers: np.ndarray = np.concatenate([*drawn, tied, even]).astype(np.float32).astype(np.float64)
+    return answers
+
+
+SET_RULES = (
+    SetRule(0.9, 0.1285577539143908, 0.8766, (0.8475, 0.9041), 1.87),
+    *(SetRule(0.95, threshold) for threshold in (0.0, 0.125, 0.25, 0.5, float(np.float32(0.1)), 0.1, 1.0)),
+)
+
+
+@pytest.mark.parametrize("rules", [SET_RULES, SET_RULES[:1], ()], ids=["many", "one", "none"])
+def test_prediction_sets_of_one_photograph_are_pythons(ask, rules):
+    answers = calibrated_answers()[:, 0]
+    question = {"rules": [asdict(rule) for rule in rules], "codes": CODES, "lesions": answers[:, None].tolist()}
+    (theirs,) = ask([question])
+    sizes = set()
+    for answer, sets in zip(answers, theirs, strict=True):
+        mine = prediction_sets(dict(zip(CODES, answer.tolist(), strict=True)), rules)
+        assert sets == [list(one.classes) for one in mine]
+        sizes |= {len(one) for one in sets}
+    assert sizes == set(range(len(CODES) + 1)) or len(rules) < 2
+
+
+def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask):
+    lesions = calibrated_answers()
+    question = {"rules": [asdict(rule) for rule in SET_RULES], "codes": CODES, "lesions": lesions.tolist()}
+    (theirs,) = ask([question])
+    larger = 0
+    for photos, sets in zip(lesions, theirs, strict=True):
+        of_each = [prediction_sets(dict(zip(CODES, photo.tolist(), strict=True)), SET_RULES) for photo in photos]
+        mean = dict(zip(CODES, (sum(photos) / len(photos)).tolist(), strict=True))
+        for number, of_mean in enumerate(prediction_sets(mean, SET_RULES)):
+            union = {code for one in of_each for code in one[number].classes}
+            assert sets[number] == sorted(union, key=lambda code: (-mean[code], CODES.index(code)))
+            assert set(of_mean.classes) <= union  # the mean never has a class that no photograph has
+            larger += len(union) > len(of_mean.classes)
+    assert larger > 100
+
+
+@pytest.mark.parametrize("spoilt", [{"threshold": 1.5}, {"wished": None}, {"coverage": -0.1}, {"interval": [0.8, 2]}])
+def test_impossible_set_rules_are_refused_as_in_python(ask, spoilt):
+    rule = asdict(SET_RULES[0])
+    assert ask([{"check_rules": [rule]}, {"check_rules": [rule | spoilt]}]) == [True, False]
+    metadata = BUNDLE.to_metadata() | {"hierattn.prediction_sets": json.dumps([rule | spoilt])}
+    with pytest.raises(BundleError):
+        Bundle.from_metadata(metadata, "spoilt")
 
 
 def test_metadata_are_read_without_a_library(ask, tmp_path):

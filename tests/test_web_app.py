@@ -1,14 +1,13 @@
 """The web app in a real browser: Python's probabilities, heat map, history, offline, errors, accessibility.
 
 Needs Chromium, Node's packages for axe (``make web``) and the built app; each test says what is missing where it skips.
-HIERATTN_SCREENSHOTS=FOLDER keeps pictures of what was seen.
+The pictures of the pages are made by ``apps/web/screenshots.py``.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from playwright import sync_api as playwright
 
 from hierattn.data.synthetic import render_lesion
 from hierattn.deploy.advice_texts import TEXTS
+from hierattn.deploy.prediction_set import SetRule
 from hierattn.deploy.predictor import Predictor
 from hierattn.serve.web_app import find_web_app
 from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
@@ -36,8 +36,6 @@ from test_serve_process import served
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WEB = Path(__file__).resolve().parents[1] / "apps" / "web"
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-TRAINED = os.environ.get("HIERATTN_WEB_MODEL", "")
-"""A trained bundle in place of the small one, for screenshots."""
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium to test the web app"),
@@ -52,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(folder: Path) -> Path:
-    return Path(TRAINED) if TRAINED else write_small_bundle(folder / "small.onnx")
+    return write_small_bundle(folder / "small.onnx")
 
 
 def write(path: Path, image: np.ndarray, **options: Any) -> Path:
@@ -135,11 +133,6 @@ def shares(page: Any) -> list[float]:
     ]
 
 
-def keep_picture(page: Any, name: str) -> None:
-    if wanted := os.environ.get("HIERATTN_SCREENSHOTS"):
-        page.screenshot(path=str(Path(wanted) / f"web-{name}.png"))
-
-
 def violations(page: Any) -> list[str]:
     """What axe objects to."""
     if not AXE.is_file():
@@ -175,7 +168,6 @@ def test_heat_map_is_drawn_and_taken_away(open_app, golden):
     assert button.get_attribute("aria-pressed") == "true"
     painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert canvas.evaluate(painted) > 3
-    keep_picture(page, "heatmap")
     button.click()
     assert canvas.is_hidden()
 
@@ -189,7 +181,6 @@ def test_several_photos_are_one_answer_and_can_be_cropped(open_app, bundle, gold
     page.get_by_role("button", name="Crop: Photo 1").click()
     page.locator("#crop-size").fill("0.4")
     page.locator(".frame").press("ArrowRight")
-    keep_picture(page, "crop")
     page.get_by_role("button", name="Use this part").click()
     ready(page)
     assert shares(page) != before
@@ -215,7 +206,6 @@ def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
     page.locator(".check input").first.check()
     page.locator(".check input").last.check()
     assert page.locator(".pair figure").count() == 2
-    keep_picture(page, "history")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as a file").click()
     exported = folder / "history.json"
@@ -336,7 +326,6 @@ def test_photo_unlike_all_that_the_model_learnt_from_is_turned_away_as_in_python
     assert page.locator(".steps li").all_inner_texts() == list(predictor(unlike).advice.next_steps)
     assert TEXTS["en"]["problem.unlike"] in page.locator(".steps").inner_text()
     assert shares(page) == []
-    keep_picture(page, "unlike")
     page.get_by_role("button", name="Start again").click()
     answer(page, usual)
     *probabilities, _ = shares(page)
@@ -358,7 +347,6 @@ def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, b
 
         assert judged_by(phone)
         assert "With a phone or camera" in page.locator(".judged").inner_text()
-        keep_picture(page, "choice")
         assert violations(page) == []
         page.locator('input[name="model"][value="model"]').check()
         ready(page)
@@ -379,6 +367,132 @@ def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, b
         context.close()
 
 
+SETS = replace(
+    BUNDLE,
+    prediction_sets=(SetRule(0.9, 0.2, 0.8766, (0.8475, 0.9041), 1.87), SetRule(0.95, 0.08, 0.9971, (0.99, 1.0), 3.2)),
+)
+ODD_SETS = replace(BUNDLE, prediction_sets=(SetRule(0.9, 1.0), SetRule(0.95, 0.0, 0.95)))
+"""One that is empty and was never measured, and one that holds every type."""
+
+
+@pytest.fixture(scope="module")
+def with_sets(folder: Path) -> Path:
+    return write_small_bundle(folder / "sets.onnx", SETS)
+
+
+def possible_types(page: Any) -> list[list[str]]:
+    """The names in each list of types that stay possible."""
+    rows = page.locator(".sets tbody tr").all()
+    return [row.locator(".types li").all_inner_texts() for row in rows]
+
+
+def names_of(codes: Any, language: str = "en") -> list[str]:
+    return [TEXTS[language][f"class.{code}"] for code in codes]
+
+
+def test_types_that_stay_possible_are_pythons_and_say_what_was_measured(open_app, with_sets, golden):
+    page, predictor = open_app(), Predictor.load(with_sets)
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answered = 0
+    for file in golden:
+        mine = predictor(file)
+        answer(page, file)
+        if mine.advice.level == "retake":
+            assert page.locator(".sets").count() == 0
+        elif file.suffix == ".png":
+            assert possible_types(page) == [names_of(one.classes) for one in mine.prediction_sets]
+            answered += 1
+        page.get_by_role("button", name="Start again").click()
+    assert answered >= 3
+    answer(page, golden[0], golden[1])
+    several = [predictor(file) for file in golden[:2]]
+    for number, shown in enumerate(possible_types(page)):
+        union = {name for one in several for name in names_of(one.prediction_sets[number].classes)}
+        assert set(shown) == union
+    said = page.locator(".sets").inner_text()
+    assert "88 of 100 test photos" in said
+    assert "85\u00a0to\u00a090" in said
+    assert "99 of 100 test photos" in said  # 0.9971 is no certainty
+    assert "no reason to wait" in said
+
+
+def test_empty_and_full_lists_of_types_say_so(open_app, folder, golden):
+    page = open_app()
+    use_bundle(page, write_small_bundle(folder / "odd.onnx", ODD_SETS))
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, golden[0])
+    empty, full = page.locator(".sets tbody tr").all_inner_texts()
+    assert "No type" in empty
+    assert "not measured" in empty
+    assert "Every type" in full
+    assert "95 of 100" in full
+    assert possible_types(page) == [[], []]
+
+
+def test_bundle_without_prediction_sets_shows_no_list(open_app, golden):
+    page = open_app()
+    answer(page, golden[0])
+    assert len(shares(page)) == 9
+    assert page.locator(".sets").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_summary_for_a_doctor_is_one_page_with_the_sets_thresholds(open_app, with_sets, golden, language):
+    page = open_app()
+    use_bundle(page, with_sets)
+    ready(page)
+    page.locator("nav a").first.click()
+    page.select_option("#language", language)
+    answer(page, golden[0])
+    expected = [names_of(one.classes, language) for one in Predictor.load(with_sets)(golden[0]).prediction_sets]
+    assert possible_types(page) == expected
+    assert page.locator(".sets p.print-only").first.is_hidden()
+    page.emulate_media(media="print")
+    for line, threshold, coverage in zip(
+        page.locator(".sets p.print-only").all(), ("20.0", "8.0"), ("87.7", "99.7"), strict=True
+    ):
+        assert line.is_visible()
+        text = line.inner_text().replace(",", ".")
+        assert threshold in text
+        assert coverage in text
+    assert not page.locator(".capture, .keep, nav, .shots").filter(visible=True).count()
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type /Page\b", page.pdf(format=paper))) == 1
+
+
+def test_history_keeps_the_lists_of_types(open_app, with_sets, folder, golden):
+    page, predictor = open_app(), Predictor.load(with_sets)
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    for file in golden[:2]:
+        answer(page, file)
+        page.locator("#spot").fill("left shoulder")
+        page.get_by_role("button", name="Save in the history").click()
+        page.get_by_text("Saved on this device.").wait_for()
+        page.get_by_role("button", name="Start again").click()
+    page.get_by_role("link", name="History").click()
+    page.locator(".check input").first.check()
+    page.locator(".check input").last.check()
+    shown = [one.locator(".types li").all_inner_texts() for one in page.locator(".pair figure").all()]
+    assert shown == [names_of(predictor(file).prediction_sets[1].classes) for file in golden[:2]]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as a file").click()
+    exported = folder / "history-sets.json"
+    download.value.save_as(exported)
+    content = json.loads(exported.read_text(encoding="utf-8"))
+    assert [visit["sets"] for visit in content["visits"]] == [
+        [one.to_dict() for one in predictor(file).prediction_sets] for file in golden[:2]
+    ]
+    content["visits"][0]["sets"] = [{"classes": "MEL"}]
+    exported.write_text(json.dumps(content), encoding="utf-8")
+    page.set_input_files("#import", str(exported))
+    page.locator(".status.alarm", has_text="no history that the app has exported").wait_for()
+
+
 def test_provenance_is_shown(open_app, bundle):
     import hashlib
 
@@ -388,7 +502,6 @@ def test_provenance_is_shown(open_app, bundle):
     text = page.locator("main").inner_text()
     assert "CC0-1.0" in text
     assert "Not a medical device" in text
-    keep_picture(page, "about")
 
 
 @pytest.mark.parametrize(("language", "notice"), [("pt", "Não é um dispositivo médico"), ("zh", "这不是医疗器械")])
@@ -402,25 +515,42 @@ def test_other_languages_reach_the_advice(open_app, bundle, golden, language, no
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "width", "height"), [("phone", 390, 844), ("desktop", 1280, 900)])
-def test_pages_have_no_accessibility_violations(open_app, golden, scheme, name, width, height):
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)], ids=["phone", "desktop"])
+def test_pages_have_no_accessibility_violations(open_app, golden, with_sets, scheme, width, height):
     page = open_app(viewport={"width": width, "height": height}, color_scheme=scheme)
-    keep_picture(page, f"{name}-{scheme}-start")
 
     def check() -> None:
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     check()
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
     answer(page, golden[0])
-    page.locator("#answer").evaluate("heading => heading.scrollIntoView()")
-    keep_picture(page, f"{name}-{scheme}-answer")
+    assert page.locator(".sets").is_visible()
     page.get_by_role("button", name="Show what spoke for it").click()
     check()
     for link in ("History", "About"):
         page.get_by_role("link", name=link).click()
         page.wait_for_timeout(200)
         check()
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_narrow_screens_need_no_scrolling_sideways(open_app, with_sets, golden, language):
+    page = open_app(viewport={"width": 320, "height": 640})
+    use_bundle(page, with_sets)
+    ready(page)
+    page.select_option("#language", language)
+    page.locator("nav a").first.click()
+    answer(page, golden[0])
+    for link in page.locator("nav a").all():
+        link.click()
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        past = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 320.5).length"
+        assert page.evaluate(past) == 0
 
 
 def test_page_weighs_under_20_megabytes(url, bundle):

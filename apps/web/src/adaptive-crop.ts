@@ -1,7 +1,7 @@
 /** The adaptive crop of the paper's section 3.2.1, as `hierattn.data.adaptive_crop` does it. */
 import { type Contour, close, largestContour, type Mask } from "./contour";
 import { type Box, type Grey, type Pixels, quantile, toGrey } from "./pixels";
-import { BOX, reducedSize, resize, roundEven } from "./resample";
+import { BOX, reducedSize, resize, resizePart, roundEven } from "./resample";
 
 export type CropRule = "surround" | "paper" | "none";
 
@@ -16,17 +16,23 @@ const MIN_BOX_FILL = 0.7;
 
 /** The box to crop to; null to leave the picture as it is. */
 export function findCrop(image: Pixels, rule: CropRule): Box | null {
-  if (rule === "none") return null;
+  if (rule === "none" || (rule === "surround" && !hasDarkCorners(image))) return null;
   const [width, height] = reducedSize(image.width, image.height, WORK_SIDE);
   const grey = toGrey(resize(image, width, height, BOX));
   const contour = rule === "surround" ? findSurround(grey) : findBrightest(grey);
   return contour === null ? null : scaledBox(contour, grey, image);
 }
 
+/** Without it no surround is found; most photographs have none, and their corners are soon reduced. */
+function hasDarkCorners(image: Pixels): boolean {
+  const [width, height] = reducedSize(image.width, image.height, WORK_SIDE);
+  return corners(width, height).every((box) => median(toGrey(resizePart(image, width, height, BOX, box))) < DARKEST_THRESHOLD);
+}
+
 function findSurround(grey: Grey): Contour | null {
-  const [corners, field] = cornersAndField(grey);
-  if (corners >= DARKEST_THRESHOLD || field - corners < MIN_CONTRAST) return null;
-  const threshold = Math.max(DARKEST_THRESHOLD, corners + (field - corners) / 4);
+  const [dark, field] = cornersAndField(grey);
+  if (dark >= DARKEST_THRESHOLD || field - dark < MIN_CONTRAST) return null;
+  const threshold = Math.max(DARKEST_THRESHOLD, dark + (field - dark) / 4);
   const contour = contourAbove(grey, threshold);
   return contour !== null && paperAccepts(contour, grey) && isDisc(contour, grey, threshold) ? contour : null;
 }
@@ -38,16 +44,21 @@ function findBrightest(grey: Grey): Contour | null {
 
 /** The grey level of the brightest corner, and of the field: a dark lesion may fill it, hence the 90th percentile. */
 function cornersAndField(grey: Grey): [number, number] {
-  const side = Math.max(2, roundEven(CORNER * Math.min(grey.width, grey.height)));
-  const { width, height } = grey;
-  const corners = [[0, 0], [width - side, 0], [0, height - side], [width - side, height - side]].map(([left, top]) =>
-    quantile(part(grey, Math.max(0, left!), Math.max(0, top!), side, side).data, 0.5),
-  );
-  return [Math.max(...corners), quantile(grey.data, 0.9)];
+  const levels = corners(grey.width, grey.height).map((box) => median(part(grey, box)));
+  return [Math.max(...levels), quantile(grey.data, 0.9)];
 }
 
-function part(grey: Grey, left: number, top: number, width: number, height: number): Grey {
-  const right = Math.min(grey.width, left + width), bottom = Math.min(grey.height, top + height);
+function corners(width: number, height: number): Box[] {
+  const side = Math.max(2, roundEven(CORNER * Math.min(width, height)));
+  const ends = (whole: number) => [[0, Math.min(whole, side)], [Math.max(0, whole - side), whole]] as const;
+  return ends(width).flatMap(([left, right]) => ends(height).map(([top, bottom]) => ({ left, top, right, bottom })));
+}
+
+function median(grey: Grey): number {
+  return quantile(grey.data, 0.5);
+}
+
+function part(grey: Grey, { left, top, right, bottom }: Box): Grey {
   const data = new Uint8Array((right - left) * (bottom - top));
   for (let y = top, at = 0; y < bottom; y++, at += right - left) {
     data.set(grey.data.subarray(y * grey.width + left, y * grey.width + right), at);
@@ -68,8 +79,8 @@ function paperAccepts({ area, width, height }: Contour, grey: Grey): boolean {
 
 /** Convex, filling its box as a disc does, and dark in all corners of that box. */
 function isDisc({ area, hullArea, left, top, width, height }: Contour, grey: Grey, threshold: number): boolean {
-  const [corners] = cornersAndField(part(grey, left, top, width, height));
-  return area >= MIN_SOLIDITY * hullArea && area >= MIN_BOX_FILL * width * height && corners <= threshold;
+  const [dark] = cornersAndField(part(grey, { left, top, right: left + width, bottom: top + height }));
+  return area >= MIN_SOLIDITY * hullArea && area >= MIN_BOX_FILL * width * height && dark <= threshold;
 }
 
 function scaledBox({ left, top, width, height }: Contour, small: Grey, full: Pixels): Box | null {

@@ -2,19 +2,20 @@
 import { AppError, codeOf } from "./app-error";
 import type { Bundle } from "./bundle";
 import { fetchBundle, fetchOffers, Judge, type Judgement, type Offer } from "./judge";
-import { readPhoto, toJpeg } from "./photo-input";
-import { type Box, cut, type Pixels } from "./pixels";
+import { readPhoto } from "./photo-input";
+import type { Box } from "./pixels";
 import { t, type TextKey } from "./texts";
 import { type Combined, combine } from "./triage";
 
-/** A photograph of the present spot. */
+/** A photograph of the present spot; its pixels are with the judge. */
 export interface Shot {
   id: number;
-  /** As it came, and what is left of it after cropping by hand. */
-  whole: Pixels;
+  /** As it came, in pixels, and what is left of it after cropping by hand. */
+  width: number;
+  height: number;
   frame: Box | null;
-  /** A blob URL of the part that was judged. */
-  picture: string;
+  /** A blob URL of the part that was judged; it comes a moment after the judgement. */
+  picture: Promise<string>;
   judgement: Judgement;
 }
 
@@ -54,8 +55,8 @@ export class App {
     await (this.loading = this.guarded("loading", async () => {
       await this.load(offer);
       const again: Shot[] = [];
-      for (const shot of this.shots) again.push(await this.shoot(shot.id, shot.whole, shot.frame));
-      this.shots.forEach((shot) => URL.revokeObjectURL(shot.picture));
+      for (const shot of this.shots) again.push(await this.shoot(shot, shot.frame));
+      this.shots.forEach(letGo);
       this.shots = again;
     }));
   }
@@ -80,8 +81,13 @@ export class App {
     if (!this.bundle) return this.complain(new AppError("fetch"));
     await this.guarded("judging", async () => {
       for (const file of files) {
-        const { pixels } = await readPhoto(file);
-        this.shots.push(await this.shoot(++this.count, pixels, null));
+        const bitmap = await readPhoto(file);
+        const photo = { id: ++this.count, width: bitmap.width, height: bitmap.height };
+        await this.judge.keep(photo.id, bitmap);
+        this.shots.push(await this.shoot(photo, null).catch((error) => {
+          void this.judge.forget(photo.id);
+          throw error;
+        }));
       }
     });
   }
@@ -89,29 +95,39 @@ export class App {
   /** Judge another part of a photograph; null for all of it. */
   async crop(shot: Shot, frame: Box | null): Promise<void> {
     await this.guarded("judging", async () => {
-      const again = await this.shoot(shot.id, shot.whole, frame);
-      URL.revokeObjectURL(shot.picture);
+      const again = await this.shoot(shot, frame);
+      letGo(shot);
       this.shots = this.shots.map((one) => (one.id === shot.id ? again : one));
     });
   }
 
-  private async shoot(id: number, whole: Pixels, frame: Box | null): Promise<Shot> {
-    const chosen = frame === null ? whole : cut(whole, frame);
-    const judgement = await this.judge.judge(chosen);
-    const judged = judgement.box === null ? chosen : cut(chosen, judgement.box);
-    return { id, whole, frame, judgement, picture: URL.createObjectURL(await toJpeg(judged, SHOWN)) };
+  private async shoot({ id, width, height }: Pick<Shot, "id" | "width" | "height">, frame: Box | null): Promise<Shot> {
+    const judgement = await this.judge.judge(id, frame);
+    const picture = this.judge.picture(id, judgement.part, SHOWN).then((jpeg) => URL.createObjectURL(jpeg));
+    picture.catch((error) => this.complain(error));
+    return { id, width, height, frame, judgement, picture };
+  }
+
+  /** A JPEG of a photograph inside its frame, or of all of it. */
+  jpegOf(shot: Shot, part: Box | null, longest = SHOWN): Promise<Blob> {
+    return this.judge.picture(shot.id, part, longest);
   }
 
   remove(shot: Shot): void {
-    URL.revokeObjectURL(shot.picture);
+    this.forget(shot);
     this.shots = this.shots.filter((one) => one !== shot);
     this.changed();
   }
 
   clear(): void {
-    this.shots.forEach((shot) => URL.revokeObjectURL(shot.picture));
+    this.shots.forEach((shot) => this.forget(shot));
     this.shots = [];
     this.changed();
+  }
+
+  private forget(shot: Shot): void {
+    letGo(shot);
+    void this.judge.forget(shot.id);
   }
 
   /** The answer for all photographs together; null without any. */
@@ -135,4 +151,9 @@ export class App {
     }
     this.changed();
   }
+}
+
+/** Of the picture; the photograph itself stays. */
+function letGo(shot: Shot): void {
+  shot.picture.then((url) => URL.revokeObjectURL(url), () => undefined);
 }

@@ -3,6 +3,7 @@ import type { CropRule } from "./adaptive-crop";
 import { AppError } from "./app-error";
 import facts from "./facts.json";
 import { readMetadata } from "./onnx-metadata";
+import { readRules, type SetRule } from "./prediction-set";
 
 export interface Triage {
   group: string[];
@@ -18,6 +19,7 @@ export interface Bundle {
   imageSpec: { size: number; crop: CropRule };
   temperature: number;
   triage: Triage;
+  setRules: SetRule[];
   trainingData: Record<string, unknown>;
   metrics: Record<string, unknown>;
   provenance: Record<string, unknown>;
@@ -67,6 +69,7 @@ function checked(values: Record<string, any>, digest: string, bytes: number): Bu
     imageSpec: { size, crop },
     temperature: values["temperature"],
     triage: { ...triage, group: [...triage.group] },
+    setRules: readRules(values["prediction_sets"]),
     trainingData: values["training_data"] ?? {},
     metrics: values["metrics"] ?? {},
     provenance: values["provenance"] ?? {},

@@ -18,6 +18,13 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** An image whose picture is still being made. */
+export function lateImage(source: Promise<string>, attributes: Attributes): HTMLImageElement {
+  const image = h("img", attributes);
+  source.then((url) => (image.src = url), () => undefined); // who makes it complains where it fails
+  return image;
+}
+
 /** A button that chooses files; the input itself stays reachable for the keyboard and for screen readers. */
 export function fileButton(text: string, attributes: Attributes, use: (files: File[]) => void): HTMLElement {
   const input = h("input", {

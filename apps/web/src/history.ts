@@ -13,8 +13,18 @@ export interface Visit {
   probabilities: Record<string, number>;
   risk: number;
   level: Level;
+  /** The classes that could not be excluded, at each wished coverage; not in older entries. */
+  sets?: KeptSet[];
   model: string;
   sha256: string;
+}
+
+export interface KeptSet {
+  /** Codes, the most probable first. */
+  classes: string[];
+  wished: number;
+  /** As measured; null where it was not. */
+  coverage: number | null;
 }
 
 const STORE = "visits";
@@ -79,12 +89,17 @@ export async function importVisits(file: Blob): Promise<number> {
     if (hierattn_history !== EXPORT_VERSION) throw new Error();
     for (const visit of visits) {
       if (typeof visit.id !== "string" || Number.isNaN(Date.parse(visit.date))) throw new Error();
+      if (visit.sets !== undefined && !visit.sets.every(isKeptSet)) throw new Error();
       await keepVisit({ ...visit, picture: fromDataUrl(visit.picture) });
     }
     return visits.length;
   } catch {
     throw new AppError("import");
   }
+}
+
+function isKeptSet(set: any): set is KeptSet {
+  return Array.isArray(set.classes) && set.classes.every((code: unknown) => typeof code === "string") && typeof set.wished === "number";
 }
 
 function toDataUrl(blob: Blob): Promise<string> {

@@ -1,7 +1,7 @@
 /** The page's side of the judge: asks the worker, one question after the other. */
 import { AppError, type ErrorCode } from "./app-error";
 import type { Bundle } from "./bundle";
-import type { Box, Pixels } from "./pixels";
+import type { Box } from "./pixels";
 import type { Answer } from "./triage";
 
 /** Evidence for each class by place: `data[(class * rows + row) * columns + column]`. */
@@ -12,13 +12,20 @@ export interface Heatmap {
 }
 
 export interface Judgement extends Answer {
-  /** What the adaptive crop kept; null for all of it. */
-  box: Box | null;
+  /** The part of the photograph that was judged: the frame, less a dark surround. */
+  part: Box;
   heatmap: Heatmap | null;
 }
 
-export type Request = { id: number; file: Uint8Array<ArrayBuffer> } | { id: number; photo: Pixels };
-export type Reply = { id: number; value: Bundle | Judgement } | { id: number; error: ErrorCode };
+/** What the worker is asked; `photo` is the name of a photograph that it keeps. */
+export type Question =
+  | { ask: "load"; file: Uint8Array<ArrayBuffer> }
+  | { ask: "keep"; photo: number; bitmap: ImageBitmap }
+  | { ask: "judge"; photo: number; frame: Box | null }
+  | { ask: "picture"; photo: number; part: Box | null; longest: number }
+  | { ask: "forget"; photo: number };
+export type Request = Question & { id: number };
+export type Reply = { id: number; value: unknown } | { id: number; error: ErrorCode };
 
 export class Judge {
   private readonly worker = new Worker(new URL("./judge.worker.ts", import.meta.url), { type: "module" });
@@ -40,18 +47,33 @@ export class Judge {
 
   /** Load a bundle in place of the one before. */
   load(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
-    return this.ask((id) => ({ id, file }));
+    return this.ask({ ask: "load", file });
   }
 
-  judge(photo: Pixels): Promise<Judgement> {
-    return this.ask((id) => ({ id, photo }));
+  /** Hand a photograph over: its pixels stay in the worker until they are forgotten. */
+  keep(photo: number, bitmap: ImageBitmap): Promise<void> {
+    return this.ask({ ask: "keep", photo, bitmap }, [bitmap]);
   }
 
-  private ask<T>(question: (id: number) => Request): Promise<T> {
+  /** Judge what is inside the frame; null for all of it. */
+  judge(photo: number, frame: Box | null): Promise<Judgement> {
+    return this.ask({ ask: "judge", photo, frame });
+  }
+
+  /** A JPEG of a part, of at most `longest` pixels a side. */
+  picture(photo: number, part: Box | null, longest: number): Promise<Blob> {
+    return this.ask({ ask: "picture", photo, part, longest });
+  }
+
+  forget(photo: number): Promise<void> {
+    return this.ask({ ask: "forget", photo });
+  }
+
+  private ask<T>(question: Question, handedOver: Transferable[] = []): Promise<T> {
     const id = ++this.count;
     return new Promise<T>((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage(question(id));
+      this.worker.postMessage({ ...question, id } satisfies Request, handedOver);
     });
   }
 }

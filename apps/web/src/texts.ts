@@ -49,6 +49,21 @@ const en = {
   "answer.combined": "The mean of {fit} photos. The advice is the most urgent of any of them.",
   "answer.limit": "this model's limit",
   "answer.limits": "Limits",
+  "sets.heading": "Types that stay possible",
+  "sets.why": "The first type of the table is not always the right one. So the model also makes lists. A test on photos that it had never seen counted how often the right type was on such a list.",
+  "sets.list": "List for this spot",
+  "sets.share": "Right type on such a list",
+  "sets.measured": "{coverage} of 100 test photos",
+  "sets.interval": "95 % interval: {low}\u00a0to\u00a0{high}",
+  "sets.unmeasured": "not measured; it was made to reach {wished} of 100 photos",
+  "sets.all": "Every type: nothing can be ruled out.",
+  "sets.none": "No type: none fits as well as the right one usually does. Rely on the percentages even less.",
+  "sets.several": "With several photos their lists are joined, so that no photo can take a type off. The test was made with single photos.",
+  "sets.limits": "The test counted all types together: a rare type may be missed more often, and your photo may differ from the test’s. A type that is not on a list is not ruled out. A list without a cancer is no reason to wait: follow “What to do next”.",
+  "sets.doctor": "Prediction set (split conformal, marginal coverage) for {wished}: types with a calibrated probability of {threshold} or more",
+  "sets.doctor.measured": "coverage on the untouched fold {coverage}",
+  "sets.doctor.unmeasured": "coverage not measured",
+  "sets.doctor.size": "{size} types on average",
   "heat.show": "Show what spoke for it",
   "heat.class": "Lesion type of the map",
   "heat.legend": "Red spoke for this type, blue against it. The map is coarse: it shows where the model read its evidence, and it is no outline of the spot.",
@@ -160,6 +175,21 @@ const pt: Record<TextKey, string> = {
   "answer.combined": "A média de {fit} fotos. O conselho é o mais urgente de todas elas.",
   "answer.limit": "limite deste modelo",
   "answer.limits": "Limites",
+  "sets.heading": "Tipos que continuam possíveis",
+  "sets.why": "O primeiro tipo da tabela nem sempre é o certo. Por isso o modelo também faz listas. Um teste com fotos que ele nunca tinha visto contou quantas vezes o tipo certo estava em uma lista assim.",
+  "sets.list": "Lista para esta lesão",
+  "sets.share": "Tipo certo em uma lista assim",
+  "sets.measured": "{coverage} de 100 fotos do teste",
+  "sets.interval": "intervalo de 95 %: {low}\u00a0a\u00a0{high}",
+  "sets.unmeasured": "não medido; a meta eram {wished} de 100 fotos",
+  "sets.all": "Todos os tipos: nada pode ser descartado.",
+  "sets.none": "Nenhum tipo: nenhum combina tão bem quanto o certo costuma combinar. Confie ainda menos nas porcentagens.",
+  "sets.several": "Com várias fotos, as listas são reunidas: nenhuma foto pode tirar um tipo da lista. O teste foi feito com uma foto de cada vez.",
+  "sets.limits": "O teste contou todos os tipos juntos: um tipo raro pode escapar mais vezes, e a sua foto pode ser diferente das do teste. Um tipo fora da lista não está descartado. Uma lista sem câncer não é motivo para esperar: siga “O que fazer agora”.",
+  "sets.doctor": "Conjunto de predição (conformal por divisão, cobertura marginal) para {wished}: tipos com probabilidade calibrada de {threshold} ou mais",
+  "sets.doctor.measured": "cobertura na partição nunca vista {coverage}",
+  "sets.doctor.unmeasured": "cobertura não medida",
+  "sets.doctor.size": "{size} tipos em média",
   "heat.show": "Mostrar o que pesou a favor",
   "heat.class": "Tipo de lesão do mapa",
   "heat.legend": "O vermelho pesou a favor deste tipo, o azul contra. O mapa é grosseiro: mostra onde o modelo leu os indícios e não é o contorno da lesão.",
@@ -269,6 +299,21 @@ const zh: Record<TextKey, string> = {
   "answer.combined": "{fit} 张照片的平均值。建议取其中最紧急的一个。",
   "answer.limit": "本模型的界限",
   "answer.limits": "局限",
+  "sets.heading": "仍有可能的类型",
+  "sets.why": "表中的第一个类型并不总是正确的，因此模型还会给出名单。用它从未见过的照片做的测试，统计了正确类型出现在这类名单中的次数。",
+  "sets.list": "该部位的名单",
+  "sets.share": "正确类型在这类名单中",
+  "sets.measured": "100 张测试照片中有 {coverage} 张",
+  "sets.interval": "95 % 区间：{low}\u00a0至\u00a0{high}",
+  "sets.unmeasured": "未测量；目标是 100 张照片中有 {wished} 张",
+  "sets.all": "所有类型：无法排除任何一种。",
+  "sets.none": "没有类型：没有一种像正确类型通常那样符合。请更不要依赖百分比。",
+  "sets.several": "多张照片时合并各张的名单，任何一张都不能去掉某个类型。测试只用了单张照片。",
+  "sets.limits": "测试是把所有类型合在一起统计的：罕见类型可能更常被漏掉，您的照片也可能与测试照片不同。不在名单上的类型并未被排除。名单上没有癌症不是等待的理由：请按“下一步怎么做”去做。",
+  "sets.doctor": "预测集（分割共形，边际覆盖率），目标 {wished}：校准概率不低于 {threshold} 的类型",
+  "sets.doctor.measured": "在未使用的数据折上覆盖率 {coverage}",
+  "sets.doctor.unmeasured": "覆盖率未测量",
+  "sets.doctor.size": "平均 {size} 个类型",
   "heat.show": "显示依据的位置",
   "heat.class": "热图对应的病变类型",
   "heat.legend": "红色支持该类型，蓝色反对。热图较粗略：它显示模型在何处读取依据，不是病变的轮廓。",
@@ -347,6 +392,16 @@ export function currentLanguage(): Language {
   return language;
 }
 
+/** For dates and numbers: the browser's own where it is of the language, British or American, say. */
+export function currentLocale(): string {
+  return navigator.languages.find((one) => one.slice(0, 2) === language) ?? language;
+}
+
+/** A number with as many digits after the comma or point. */
+export function decimal(value: number, digits: number): string {
+  return value.toLocaleString(currentLocale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 export function setLanguage(wished: Language): void {
   language = wished;
   localStorage.setItem(KEPT, wished);
@@ -365,5 +420,10 @@ export function advice(key: string, numbers: Record<string, string> = {}): strin
 }
 
 function fill(text: string, numbers: Record<string, string | number>): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(numbers[name] ?? whole));
+  return unbroken(text.replace(/\{(\w+)\}/g, (whole, name: string) => String(numbers[name] ?? whole)));
+}
+
+/** With figures that stay on one line: "< 1 %". */
+export function unbroken(text: string): string {
+  return text.replace(/ %/g, "\u00a0%").replace(/([<>]) (?=\d)/g, "$1\u00a0");
 }

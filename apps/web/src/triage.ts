@@ -41,6 +41,8 @@ export function decide(risk: number, triage: Triage, quality: Pick<Quality, "ok"
 
 export interface Combined extends Answer {
   verdict: Verdict;
+  /** The probabilities of each photograph that counts. */
+  each: number[][];
   /** How many photographs were fit to be judged, and how many there were. */
   fit: number;
   photos: number;
@@ -63,6 +65,7 @@ export function combine(answers: Answer[], triage: Triage): Combined {
     quality: fit.length > 0 ? quality : { ...quality, problems: [...new Set(answers.flatMap((a) => a.quality.problems))] },
     seconds: answers.reduce((sum, one) => sum + one.seconds, 0),
     verdict: verdicts.reduce((a, b) => (LEVELS.indexOf(b.level) > LEVELS.indexOf(a.level) ? b : a)),
+    each: counted.map((one) => one.probabilities),
     fit: fit.length,
     photos: answers.length,
   };
@@ -74,6 +77,11 @@ export function percent(share: number): string {
   if (share > 0.99 && share < 1) return "> 99 %";
   const whole = Math.round(share * 100);
   return `${share * 100 - Math.floor(share * 100) === 0.5 && whole % 2 === 1 ? whole - 1 : whole} %`;
+}
+
+/** A share as "so many of 100", never rounded to a certainty. */
+export function ofHundred(share: number): number {
+  return share > 0 && share < 1 ? Math.min(99, Math.max(1, Math.round(100 * share))) : 100 * share;
 }
 
 export const CLASS_FACTS: Record<string, { colour: string; malignancy: string }> = facts.classes;

@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import type { Bundle } from "./bundle";
 import { fileButton, h } from "./dom";
-import { advice, currentLanguage, t, type TextKey } from "./texts";
+import { advice, currentLocale, decimal, t, type TextKey, unbroken } from "./texts";
 import { percent } from "./triage";
 import { limits, rendered } from "./view-answer";
 
@@ -24,7 +24,7 @@ export function aboutView(app: App): HTMLElement {
 
 function modelView(bundle: Bundle): HTMLElement {
   const { trainingData: data, provenance } = bundle;
-  const count = (n: unknown) => Number(n).toLocaleString(currentLanguage());
+  const count = (n: unknown) => Number(n).toLocaleString(currentLocale());
   const images = data["images"] ? ` (${t("about.images", { n: count(data["images"]) })})` : "";
   const rows: [TextKey, unknown][] = [
     ["about.name", `${bundle.model.name}, ${t("about.parameters", { n: count(bundle.model.parameters) })}`],
@@ -47,9 +47,9 @@ function modelView(bundle: Bundle): HTMLElement {
 function figures(metrics: Record<string, any>): HTMLElement {
   const rows = FIGURES.filter((name) => metrics[name]?.value !== undefined).map((name) => {
     const { value, interval } = metrics[name];
-    const show = (share: number) => (name.endsWith("auc") ? share.toFixed(3) : percent(share));
-    const range = interval ? `${show(interval[0])} – ${show(interval[1])}` : "";
-    return h("tr", {}, h("th", { scope: "row" }, t(`metric.${name}` as TextKey)), h("td", {}, show(value)), h("td", {}, range));
+    const show = (share: number) => (name.endsWith("auc") ? decimal(share, 3) : percent(share));
+    const range = interval ? unbroken(`${show(interval[0])} – ${show(interval[1])}`) : "";
+    return h("tr", {}, h("th", { scope: "row" }, t(`metric.${name}` as TextKey)), h("td", {}, unbroken(show(value))), h("td", {}, range));
   });
   if (rows.length === 0) return h("p", {}, t("about.nofigures"));
   return h("table", { class: "figures" }, h("caption", {}, t("about.figures")), h("tbody", {}, ...rows));

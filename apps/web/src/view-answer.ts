@@ -1,12 +1,16 @@
 /** The answer: what to do next first, then the percentages, the heat map and the limits; all of it prints on a page. */
 import type { App } from "./app";
 import type { Bundle, Triage } from "./bundle";
-import { h } from "./dom";
+import { h, lateImage } from "./dom";
 import { drawHeatmap } from "./heatmap";
-import { advice, currentLanguage, t } from "./texts";
+import { advice, currentLocale, t, unbroken } from "./texts";
 import { CLASS_FACTS, type Combined, percent } from "./triage";
 import { keepView } from "./view-keep";
 import { nameOf } from "./view-model";
+import { setsView } from "./view-sets";
+
+/** Of the drawn heat map, in pixels. */
+const MAP_SIDE = 1024;
 
 export function answerView(app: App, answer: Combined): HTMLElement {
   const bundle = app.bundle!;
@@ -26,6 +30,7 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     fit ? table(bundle, answer) : h("p", {}, t("answer.unfit")),
     answer.quality.problems.includes("unlike") && app.offers.length > 1 && h("p", {}, t("model.unlike")),
     answer.quality.values["cropped"] === 1 && h("p", { class: "hint" }, advice("note.cropped")),
+    fit && setsView(bundle, answer),
     fit && heatmapView(app, answer),
     h("h3", {}, t("answer.limits")),
     h("ul", { class: "limits" }, ...limits(bundle.triage).map((line) => h("li", {}, line))),
@@ -90,7 +95,7 @@ function row(name: string, share: number, colour: string, mark: number | null): 
     bar.append(line);
   }
   return h("tr", { class: colour ? "" : "sum" },
-    h("th", { scope: "row" }, name, mark !== null && h("small", {}, ` (${t("answer.limit")}: ${percent(mark)})`)),
+    h("th", { scope: "row" }, name, mark !== null && h("small", {}, unbroken(` (${t("answer.limit")}: ${percent(mark)})`))),
     h("td", {}, bar, h("span", { class: "share" }, percent(share))),
   );
 }
@@ -102,13 +107,16 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
   const { classes } = app.bundle!;
   const first = answer.probabilities.indexOf(Math.max(...answer.probabilities));
   const canvas = h("canvas", { hidden: true, "aria-hidden": "true" });
-  const image = h("img", { src: shot.picture, alt: t("photo.number", { n: app.shots.indexOf(shot) + 1 }) });
+  const { left, top, right, bottom } = shot.judgement.part;
+  const size = { width: right - left, height: bottom - top }; // keeps the place until the picture is there
+  const image = lateImage(shot.picture, { alt: t("photo.number", { n: app.shots.indexOf(shot) + 1 }), ...size });
   const choice = h("select", { id: "heat-class", onchange: () => draw() },
     ...classes.map(({ code }, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
   const legend = h("div", { class: "legend", hidden: true },
     h("label", { for: "heat-class" }, t("heat.class")), choice, h("p", { class: "hint" }, t("heat.legend")));
   const draw = () => {
-    [canvas.width, canvas.height] = [image.naturalWidth || 256, image.naturalHeight || 256];
+    const scale = MAP_SIDE / Math.max(size.width, size.height);
+    [canvas.width, canvas.height] = [Math.ceil(size.width * scale), Math.ceil(size.height * scale)];
     drawHeatmap(canvas, shot.judgement.heatmap!, Number(choice.value));
   };
   const button = h("button", { class: "button", "aria-pressed": "false", onclick: () => {
@@ -122,7 +130,7 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
 function printHead(app: App): HTMLElement {
   return h("header", { class: "print-only" },
     h("h1", {}, t("print.heading")),
-    h("p", {}, `${t("print.date")}: ${new Date().toLocaleString(currentLanguage())}`),
-    ...app.shots.map((shot, k) => h("img", { src: shot.picture, alt: t("photo.number", { n: k + 1 }) })),
+    h("p", {}, `${t("print.date")}: ${new Date().toLocaleString(currentLocale(), { dateStyle: "long", timeStyle: "short" })}`),
+    ...app.shots.map((shot, k) => lateImage(shot.picture, { alt: t("photo.number", { n: k + 1 }) })),
   );
 }

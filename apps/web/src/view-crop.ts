@@ -1,17 +1,23 @@
 /** Cropping by hand: a square frame to drag, to move by the arrow keys and to size by a slider. */
 import { h } from "./dom";
-import { toJpeg } from "./photo-input";
-import type { Box, Pixels } from "./pixels";
+import type { Box } from "./pixels";
 import { t } from "./texts";
 
 const SMALLEST = 0.15; // of the shorter side
 const STEP = 0.02;
 
-/** The frame; null for the whole photograph, undefined where it was cancelled. */
-export async function openCrop(photo: Pixels, present: Box | null): Promise<Box | null | undefined> {
-  const picture = URL.createObjectURL(await toJpeg(photo, 1024));
+/** A photograph's size in pixels, and what is left of it by now. */
+interface Framed {
+  width: number;
+  height: number;
+  frame: Box | null;
+}
+
+/** The frame; null for the whole photograph, undefined where it was cancelled. `shown` is a picture of all of it. */
+export function openCrop(photo: Framed, shown: Blob): Promise<Box | null | undefined> {
+  const picture = URL.createObjectURL(shown);
   const shorter = Math.min(photo.width, photo.height);
-  const frame = new Frame(photo, present);
+  const frame = new Frame(photo);
   const size = h("input", {
     type: "range", min: SMALLEST, max: 1, step: 0.01, value: frame.side / shorter, id: "crop-size",
     oninput: () => frame.resize(Number(size.value) * shorter),
@@ -49,7 +55,8 @@ class Frame {
   private top: number;
   readonly element: HTMLElement;
 
-  constructor(private readonly photo: Pixels, present: Box | null) {
+  constructor(private readonly photo: Framed) {
+    const present = photo.frame;
     this.side = present ? present.right - present.left : Math.min(photo.width, photo.height) * 0.6;
     this.left = present?.left ?? (photo.width - this.side) / 2;
     this.top = present?.top ?? (photo.height - this.side) / 2;

@@ -2,8 +2,9 @@
 import type { App } from "./app";
 import { download, fileButton, h } from "./dom";
 import { allVisits, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "./history";
-import { advice, currentLanguage, t } from "./texts";
+import { advice, currentLocale, t, unbroken } from "./texts";
 import { percent } from "./triage";
+import { typeList } from "./view-sets";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -64,8 +65,11 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
   const days = Math.round((Date.parse(after.date) - Date.parse(before.date)) / DAY);
   const figure = (visit: Visit) => h("figure", {},
     h("img", { src: pictures.get(visit.id)!, alt: `${visit.spot}, ${dateOf(visit)}` }),
-    h("figcaption", {}, h("strong", {}, `${visit.spot}, ${dateOf(visit)}`), h("br"),
-      advice(`level.${visit.level}.title`), h("br"), `${advice("heading.risk")}: ${percent(visit.risk)}`));
+    h("figcaption", {},
+      h("p", {}, h("strong", {}, dateOf(visit))),
+      h("p", {}, advice(`level.${visit.level}.title`)),
+      h("p", {}, unbroken(`${advice("heading.risk")}: ${percent(visit.risk)}`)),
+      ...possible(visit)));
   return [
     h("h3", {}, t("history.side")),
     h("div", { class: "pair" }, figure(before), figure(after)),
@@ -75,6 +79,12 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
   ];
 }
 
+/** The widest of the sets that were kept with it. */
+function possible({ sets }: Visit): HTMLElement[] {
+  const widest = [...(sets ?? [])].sort((a, b) => b.wished - a.wished)[0];
+  return widest && widest.classes.length > 0 ? [h("p", {}, `${t("sets.heading")}:`), typeList(widest.classes)] : [];
+}
+
 function dateOf(visit: Visit): string {
-  return new Date(visit.date).toLocaleDateString(currentLanguage(), { dateStyle: "medium" });
+  return new Date(visit.date).toLocaleDateString(currentLocale(), { dateStyle: "medium" });
 }

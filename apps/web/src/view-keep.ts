@@ -1,11 +1,10 @@
 /** Saving an answer in the local history, under the spot's name. */
 import type { App } from "./app";
 import { h } from "./dom";
-import { allVisits, keepVisit } from "./history";
-import { toJpeg } from "./photo-input";
-import { cut } from "./pixels";
+import { allVisits, keepVisit, type Visit } from "./history";
 import { t } from "./texts";
 import type { Combined } from "./triage";
+import { setsOf } from "./view-sets";
 
 const KEPT_SIDE = 512;
 
@@ -33,18 +32,18 @@ export function keepView(app: App, answer: Combined): HTMLElement {
   );
 }
 
-async function visitOf(app: App, answer: Combined, spot: string) {
+async function visitOf(app: App, answer: Combined, spot: string): Promise<Visit> {
   const bundle = app.bundle!;
   const shot = app.shots.filter((one) => one.judgement.quality.ok).at(-1)!;
-  const { whole, frame } = shot;
   return {
     id: `${Date.now()}-${Math.random().toString(36).slice(2, 10)}`,
     spot,
     date: new Date().toISOString(),
-    picture: await toJpeg(frame === null ? whole : cut(whole, frame), KEPT_SIDE),
+    picture: await app.jpegOf(shot, shot.frame, KEPT_SIDE),
     probabilities: Object.fromEntries(bundle.classes.map(({ code }, k) => [code, answer.probabilities[k]!])),
     risk: answer.risk,
     level: answer.verdict.level,
+    sets: setsOf(bundle, answer).map(({ classes, rule }) => ({ classes, wished: rule.wished, coverage: rule.coverage })),
     model: bundle.model.name,
     sha256: bundle.sha256,
   };

@@ -1,7 +1,7 @@
 /** The page on which photographs come in, and the list of those of the present spot. */
 import type { App, Shot } from "./app";
 import { AppError } from "./app-error";
-import { fileButton, h } from "./dom";
+import { fileButton, h, lateImage } from "./dom";
 import { t } from "./texts";
 import { answerView } from "./view-answer";
 import { openCamera } from "./view-camera";
@@ -64,13 +64,17 @@ function shotList(app: App): HTMLElement {
 
 function shotItem(app: App, shot: Shot, name: string): HTMLElement {
   const crop = async () => {
-    const frame = await openCrop(shot.whole, shot.frame);
-    if (frame !== undefined) await app.crop(shot, frame);
+    try {
+      const frame = await openCrop(shot, await app.jpegOf(shot, null));
+      if (frame !== undefined) await app.crop(shot, frame);
+    } catch (error) {
+      app.complain(error);
+    }
   };
   return h(
     "li",
     {},
-    h("img", { src: shot.picture, alt: name }),
+    lateImage(shot.picture, { alt: name }),
     h("div", {},
       h("button", { class: "button small", "aria-label": `${t("photo.crop")}: ${name}`, onclick: crop }, t("photo.crop")),
       h("button", { class: "button small", "aria-label": `${t("photo.remove")}: ${name}`, onclick: () => app.remove(shot) }, t("photo.remove")),

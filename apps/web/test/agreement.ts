@@ -4,17 +4,33 @@ import { type CropRule, findCrop } from "../src/adaptive-crop";
 import { readMetadata } from "../src/onnx-metadata";
 import { judgePhoto } from "../src/photo-quality";
 import { cut } from "../src/pixels";
-import { BILINEAR, resize } from "../src/resample";
-import { combine, decide, percent } from "../src/triage";
+import { predictionSets, readRules } from "../src/prediction-set";
+import { BILINEAR, BOX, resize } from "../src/resample";
+import { combine, decide, ofHundred, percent } from "../src/triage";
 
 interface Picture { raw: string; width: number; height: number; size: number; rule: CropRule }
 
 function answer(line: any): unknown {
   if ("onnx" in line) return Object.fromEntries(readMetadata(readFileSync(line.onnx)));
   if ("percent" in line) return line.percent.map(percent);
+  if ("of_hundred" in line) return line.of_hundred.map(ofHundred);
   if ("risks" in line) return line.risks.map((risk: number) => decide(risk, line.triage, { ok: line.ok }));
   if ("answers" in line) return combine(line.answers, line.triage);
+  if ("lesions" in line) {
+    const rules = readRules(line.rules);
+    return line.lesions.map((photos: number[][]) => predictionSets(line.codes, photos, rules).map((set) => set.classes));
+  }
+  if ("check_rules" in line) return isRead(line.check_rules);
   return picture(line);
+}
+
+function isRead(rules: unknown): boolean {
+  try {
+    readRules(rules);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function picture({ raw, width, height, size, rule }: Picture): unknown {
@@ -22,7 +38,9 @@ function picture({ raw, width, height, size, rule }: Picture): unknown {
   const box = findCrop(photo, rule);
   const part = box === null ? photo : cut(photo, box);
   const resized = resize(part, size, size, BILINEAR).data;
-  return { box, quality: judgePhoto(part, box !== null), resized: Buffer.from(resized).toString("base64") };
+  const averaged = resize(part, size, size, BOX).data; // right after, from the same picture to the same width
+  const [linear, average] = [resized, averaged].map((data) => Buffer.from(data).toString("base64"));
+  return { box, quality: judgePhoto(part, box !== null), resized: linear, averaged: average };
 }
 
 for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
