@@ -123,7 +123,8 @@ def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    headings = ("photographs", "images", "mel.", "mel. AUC", "v nevi", "cancer", "bal. acc.", "ECE", "away", "kept")
+    aucs = ("AUC\nmel.", "v\nnevi", "\ncancer")
+    headings = ("photographs", "images", "mel.", *aucs, "bal.\nacc.", "ECE", "away", "AUC\nkept")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "photographs" else "right", no_wrap=True)
     for row in rows:
