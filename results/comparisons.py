@@ -60,12 +60,28 @@ def publish_comparison(source: Path, folder: Path, runs: Mapping[str, Sequence[P
         _hold_together(found, again, source)
         for name, text in texts_of(again).items():
             (parts / name).write_text(text, encoding="utf-8")
-        for comparison, side in zip(again["comparisons"], sides, strict=True):
-            mark = _mark(again, comparison)
-            drawn = draw_comparison(comparison, side, ablation)
-            save_figures(parts / "figures", {f"{name}{mark}": figure for name, figure in drawn.items()})
-        for picture in (parts / "figures").glob("*.png"):
-            picture.unlink()  # the drawings alone are kept
+        _draw(parts, again, sides, ablation)
+
+
+def redraw(folder: Path) -> None:
+    """Write the texts and figures of a published comparison again, from its figures and predictions, in today's form.
+
+    ``comparison.json`` and the predictions stay as they are.
+    """
+    kept = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
+    described = json.loads((folder / CONTESTANTS).read_text(encoding="utf-8"))
+    sides = [[_read(folder, one, side["protocol"]) for one in side["contestants"]] for side in described["sides"]]
+    for name, text in texts_of(kept).items():
+        if name != COMPARISON:
+            (folder / name).write_text(text, encoding="utf-8")
+    _draw(folder, kept, sides, described["ablation"])
+
+
+def _draw(folder: Path, found: Mapping[str, Any], sides: Sequence[Sequence[Contestant]], ablation: bool) -> None:
+    for comparison, side in zip(found["comparisons"], sides, strict=True):
+        mark = _mark(found, comparison)
+        drawn = draw_comparison(comparison, side, ablation)
+        save_figures(folder / "figures", {f"{name}{mark}": figure for name, figure in drawn.items()}, pixels=False)
 
 
 def recomputed(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hierattn.deploy.released import RELEASE, released_folder
+from hierattn.evaluation.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
 from hierattn.evaluation.paper_figures import TABLE_1
 from hierattn.models.registry import SPECS
@@ -158,37 +159,37 @@ def _point(name: str, parameters: float, known: Mapping[str, Any], kind: str) ->
     return Point(name, float(parameters), known["value"], None if interval is None else tuple(interval), kind)
 
 
+LOOKS = {
+    "alone": ("D", ACCENT, "runs published alone, each by the recipe of its name"),
+    "compared": ("o", SECOND, "models of one comparison, all trained alike"),
+}
+"""Kind of mark -> its shape, its colour, and what the legend says."""
+
+BESIDE = 0.022
+"""How far apart marks of one size stand, as a share of their size, so that each interval is seen."""
+
+
 def accuracy_size_figure(marks: list[Point], title: str) -> Figure:
     """Fig. 7's shape: balanced accuracy with its interval against parameters (logarithmic); hollow: the paper's."""
-    figure, (axis,) = plain_axes(8.2, 5.0)
-    looks = {"alone": ("D", ACCENT), "compared": ("o", SECOND)}
-    labels = {
-        "alone": "each with the recipe and budget of its own name",
-        "compared": "side by side in one comparison, with one budget",
-    }
-    for kind, (marker, colour) in looks.items():
-        chosen = [mark for mark in marks if mark.kind == kind]
-        for number, mark in enumerate(chosen):
-            low, high = mark.interval or (mark.value, mark.value)
-            axis.errorbar(
-                [mark.parameters], [mark.value], yerr=[[mark.value - low], [high - mark.value]], fmt=marker,
-                color=colour, markersize=7, capsize=3, elinewidth=1.3, label=labels[kind] if number == 0 else None,
-            )  # fmt: skip
-            axis.annotate(
-                f"{mark.name}  {100 * mark.value:.1f}",
-                (mark.parameters, mark.value),
-                xytext=(7, 5 if number % 2 == 0 else -11),
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-                bbox={"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
-            )
+    figure, (axis,) = plain_axes(8.2, 5.4)
+    placed: list[Mark] = []
+    ours = sorted((mark for mark in marks if mark.kind in LOOKS), key=lambda mark: (mark.kind, mark.value, mark.name))
+    for point, x in zip(ours, side_by_side([mark.parameters for mark in ours], BESIDE), strict=True):
+        marker, colour, said = LOOKS[point.kind]
+        low, high = point.interval or (point.value, point.value)
+        axis.errorbar(
+            [x], [point.value], yerr=[[point.value - low], [high - point.value]], fmt=marker,
+            color=colour, markersize=6, capsize=2, elinewidth=1.2,
+            label=None if any(one.colour == colour for one in placed) else said,
+        )  # fmt: skip
+        placed.append(Mark(x, point.value, low, high, f"{point.name}  {100 * point.value:.1f}", colour))
     paper = [mark for mark in marks if mark.kind == "paper"]
     axis.plot(
         [mark.parameters for mark in paper], [mark.value for mark in paper], "s", markerfacecolor="none",
         markeredgecolor=INK, markersize=6, linestyle="",
         label="the paper's top-1, by another protocol: does not compare",
     )  # fmt: skip
+    placed += [Mark(mark.parameters, mark.value, mark.value, mark.value, "", INK) for mark in paper]
     axis.set_xscale("log")
     axis.set(xlabel="parameters", ylabel="balanced accuracy, 95 % interval", title=title, ylim=(None, 1.0))
     axis.title.set(fontsize=10, color=INK)
@@ -199,6 +200,7 @@ def accuracy_size_figure(marks: list[Point], title: str) -> Figure:
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axis.spines["bottom"].set_color(LINE)
     legend(axis, loc="upper left", bbox_to_anchor=(-0.02, -0.12))
+    write_labels(axis, placed)
     return figure
 
 

@@ -4,6 +4,7 @@
     python results/publish.py compare out/table1 results/isic2019-ham/comparison-table1 xs=runs/xs v2=runs/v2
     python results/publish.py splits out/ham128 results/isic2019-ham/splits.csv
     python results/publish.py table            # write the tables and README's headline and picture again
+    python results/publish.py redraw           # draw every figure and write every table again, from what is published
     python results/publish.py check            # compute every figure again from the predictions; fail where one differs
 
 ``add`` takes a judged run. ``compare`` takes the folder of 'hierattn compare' or 'hierattn ablate' and the runs that it
@@ -23,11 +24,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from comparisons import publish_comparison, published_comparisons, recomputed, texts_of
+from comparisons import publish_comparison, published_comparisons, recomputed, redraw, texts_of
 from headline import FIGURES, PICTURE, sets_of, write_headline, write_pictures
 
 from hierattn.evaluation.calibration import read_calibration
-from hierattn.evaluation.comparison_tables import markdown_table
+from hierattn.evaluation.comparison_tables import footnotes, markdown_table
+from hierattn.evaluation.figures import draw_figures, save_figures
 from hierattn.evaluation.lineage import plain_values, without_machine_paths
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.report import report_from_predictions
@@ -129,13 +131,23 @@ def _pictures() -> str:
 
 
 def comparison_tables() -> str:
-    """The tables of all published comparisons, each under its title and with what it was measured on."""
-    texts = []
-    for folder in published_comparisons(RESULTS):
-        name = folder.relative_to(RESULTS).as_posix()
-        for comparison in json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["comparisons"]:
-            _, _, body = markdown_table(comparison).partition("\n")
-            texts.append(f"\n### {comparison['title']}: [{name}]({name}), {comparison['protocol']} protocol\n{body}")
+    """The tables of all published comparisons, each under its title; what is true of all of them is said once."""
+    found = [
+        (folder.relative_to(RESULTS).as_posix(), comparison)
+        for folder in published_comparisons(RESULTS)
+        for comparison in json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["comparisons"]
+    ]
+    if not found:
+        return ""
+    notes = [footnotes(comparison) for _, comparison in found]
+    shared = [note for note in notes[0] if all(note in others for others in notes)]
+    texts = ["\n## Side by side\n", *(f"\n- {note}" for note in shared), "\n"]
+    for name, comparison in found:
+        _, _, body = markdown_table(comparison).partition("\n")
+        for note in shared:
+            body = body.replace(f"{note}\n", "")
+        protocol = "" if comparison["protocol"] == "honest" else ", by the paper's protocol"
+        texts.append(f"\n### {comparison['title']}{protocol}: [{name}]({name})\n{body}")
     return "".join(texts)
 
 
@@ -161,6 +173,18 @@ def write_all() -> None:
     write_pictures(RESULTS)
     if not write_headline(RESULTS, RESULTS.parent / "README.md"):
         print("README.md has no marks for the headline: nothing written there")
+
+
+def redraw_run(folder: Path, report: dict[str, Any]) -> None:
+    """Draw the figures of a run published alone again, from its predictions, calibration and learning curve."""
+    epoch = report["provenance"].get("epoch")
+    figures = draw_figures(
+        read_predictions(folder / TABLES[0]),
+        read_calibration(folder / "calibration.json"),
+        report["learning_curve"],
+        epoch if isinstance(epoch, int) else None,
+    )
+    save_figures(folder / "figures", figures, pixels=False)
 
 
 def comparison_differences(folder: Path) -> list[str]:
@@ -225,6 +249,12 @@ def main(words: list[str]) -> None:
         case ["splits", prepared, file]:
             add_splits(Path(prepared), Path(file))
         case ["table"]:
+            write_all()
+        case ["redraw"]:
+            for folder in published_comparisons(RESULTS):
+                redraw(folder)
+            for folder, report in published():
+                redraw_run(folder, report)
             write_all()
         case ["check"]:
             wrong = {str(folder): names for folder, report in published() if (names := differences(folder, report))}

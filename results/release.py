@@ -1,6 +1,7 @@
 """Make the bundles that come with the package from judged runs, with everything that lies beside them.
 
-    python results/release.py --dermoscopy runs/ham-xs-distilled-128 --phone runs/pad-xs-distilled-128
+    python results/release.py --dermoscopy runs/ham-xs-distilled-160 --phone runs/pad-xs-distilled-160
+    python results/release.py --cards --dermoscopy RUN --phone RUN    # the cards alone again, in new words
 
 Each run must have been judged (``hierattn evaluate RUN``; ``hierattn shift RUN`` too, so that the card says how it
 does on photographs from elsewhere), and its prepared set must be where its recipe says, or named. reproduce/release.sh
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.cli.recipes import find_recipe
-from hierattn.deploy.release import Candidate, examine, release
+from hierattn.deploy.release import Candidate, examine, release, rewrite_cards
 from hierattn.deploy.released import DOMAINS, released_folder
 from hierattn.errors import HierAttnError
 from hierattn.evaluation.lineage import Stage
@@ -33,8 +34,9 @@ BEGIN, END = "<!-- made by results/release.py: begin -->", "<!-- made by results
 def table(models: Mapping[str, Mapping[str, Any]]) -> str:
     """The table of docs/released-models.md: what ``release.json`` says of each bundle."""
     lines = [
-        "| name | network | file | balanced accuracy | melanoma AUC | dangerous ones sent to a doctor | licence |",
-        "|---|---|---|---|---|---|---|",
+        "| name | network | file | balanced accuracy | melanoma AUC | dangerous ones sent to a doctor | "
+        "others not sent | licence |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, model in sorted(models.items()):
         tested = model["triage"]["test"]
@@ -42,6 +44,7 @@ def table(models: Mapping[str, Mapping[str, Any]]) -> str:
             _with_interval(model["figures"]["balanced_accuracy"]),
             _with_interval(model["figures"]["melanoma_auc"]),
             _with_interval({"value": tested["sensitivity"], "interval": tested["interval"]}),
+            _with_interval({"value": tested["specificity"], "interval": tested["specificity_interval"]}),
         ]
         network = f"{model['model']}, {model['parameters'] / 1e6:.2f} M, {model['size']} x {model['size']} pixels"
         file = f"{model['bytes'] / 1e6:.2f} MB, {model['precision']['name']}"
@@ -104,6 +107,7 @@ def main(words: list[str]) -> None:
         parser.add_argument(f"--{domain}", type=Path, metavar="RUN", help=f"the judged run that becomes {domain}.onnx")
         parser.add_argument(f"--{domain}-data", type=Path, metavar="PREPARED", help="its prepared set, if it has moved")
     parser.add_argument("--out", type=Path, default=released_folder(), help="another folder, for a trial")
+    parser.add_argument("--cards", action="store_true", help="write the cards alone again; the bundles stay")
     chosen = parser.parse_args(words)
     runs = {domain: run for domain in DOMAINS if (run := getattr(chosen, domain)) is not None}
     if not runs:
@@ -115,6 +119,12 @@ def main(words: list[str]) -> None:
                 raise SystemExit(f"{stage.name} was not made by {stage.recipe}: {'; '.join(wrong)}")
             if stage.commit.endswith("-dirty") or not stage.commit:
                 print(f"note: {stage.name} was made by {stage.commit or 'an unknown commit'}; the card says so")
+    if chosen.cards:
+        models = rewrite_cards(candidates, chosen.out)
+        if chosen.out == released_folder():
+            write_page(models)
+        print(f"cards of {' and '.join(candidates)} written to {chosen.out}; the bundles are as they were")
+        return
     data = {domain: path for domain in DOMAINS if (path := getattr(chosen, f"{domain}_data")) is not None}
     named = " ".join(f"--{domain} runs/{run.resolve().name}" for domain, run in runs.items())
     say = partial(print, flush=True)

@@ -13,6 +13,7 @@ from hierattn.evaluation.html_report import (
     percent,
     plain_reading,
     render,
+    shown_provenance,
     span,
     triage_reading,
     write_html_report,
@@ -93,6 +94,28 @@ def test_the_page_says_what_a_reader_must_know(page):
     assert f"{percent(report['triage']['sure'], 0)} sure that new lesions keep it" in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
+
+
+def test_on_a_phone_every_figure_of_a_row_is_told_by_its_column(page):
+    for shown in re.findall(r'<table class="[^"]*stack.*?</table>', page, re.DOTALL):
+        heads = re.findall(r'<th role="columnheader"[^>]*>([^<]+)</th>', shown)
+        rows = [row for row in re.findall(r'<tr role="row"[^>]*>.*?</tr>', shown, re.DOTALL) if "<td" in row]
+        assert rows
+        for row in rows:
+            assert re.findall(r'data-label="([^"]+)"', row) == heads[1:]
+
+
+def test_paper_is_white_for_those_whose_screen_is_dark(page):
+    assert re.findall(r"@media ([^{]*)\(prefers-color-scheme: dark\)", page) == ["screen and "]
+
+
+def test_provenance_says_whether_the_image_was_cropped(page):
+    report, _ = made()
+    for crop, said in (("none", "not cropped"), ("surround", "cropped by the rule 'surround'")):
+        report["provenance"]["image_spec"]["crop"] = crop
+        assert dict(shown_provenance(report))["Image"].endswith(said)
+    names = [name for name, _ in shown_provenance(report)]
+    assert names.index("Recipe") + 1 == names.index("Seed")
 
 
 def test_whatever_a_run_is_called_cannot_write_the_page():

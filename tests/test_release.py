@@ -18,7 +18,7 @@ from hierattn.cli.main import app
 from hierattn.data.packed import PackedSet
 from hierattn.deploy import release as release_module
 from hierattn.deploy.predictor import Predictor
-from hierattn.deploy.release import Candidate, examine, refusal, release
+from hierattn.deploy.release import Candidate, examine, refusal, release, rewrite_cards
 from hierattn.deploy.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS
 from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.calibration import calibrate, read_calibration
@@ -134,6 +134,27 @@ def test_the_record_and_the_card_say_what_the_files_say(released, run):
     ):  # fmt: skip
         assert words in card, words
     assert f"{100 * report['balanced_accuracy']['value']:.1f}\N{NARROW NO-BREAK SPACE}%" in card
+
+
+def test_cards_alone_are_written_again_in_todays_words_and_the_bundles_stay(released, candidate, tmp_path):
+    folder = tmp_path / "released"
+    shutil.copytree(released, folder)
+    wanted, bundle = (folder / "phone.md").read_text(), (folder / "phone.onnx").read_bytes()
+    (folder / "phone.md").write_text("an older wording\n")
+    rewrite_cards({"phone": candidate}, folder)
+    assert (folder / "phone.md").read_text() == wanted
+    assert (folder / "phone.onnx").read_bytes() == bundle
+    assert (folder / SUMS).read_text() == (released / SUMS).read_text()
+
+
+def test_a_card_is_not_written_from_another_run_or_other_figures(released, candidate, tmp_path):
+    before = {path.name: path.read_bytes() for path in released.iterdir()}
+    other = replace(candidate, run=tmp_path / "another")
+    judged_anew = replace(candidate, report={**candidate.report, "top1": {"value": 0.99, "interval": None}})
+    for wrong, said in ((other, "not from"), (judged_anew, "other figures")):
+        with pytest.raises(UsageError, match=said):
+            rewrite_cards({"phone": wrong}, released)
+    assert {path.name: path.read_bytes() for path in released.iterdir()} == before
 
 
 def test_the_licence_names_each_bundles_conditions_and_whom_to_attribute(released):

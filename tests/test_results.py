@@ -193,6 +193,30 @@ def test_runs_are_named_one_by_one_or_by_their_folder(publish, tmp_path):
         publish.runs_by_name(["x/y"])
 
 
+def test_a_published_comparison_is_drawn_and_written_again_from_its_predictions(
+    publish, published_comparison, tmp_path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(published_comparison, copy)
+    wanted = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    shutil.rmtree(copy / "figures")
+    (copy / "comparison.md").write_text("older words\n")
+    publish.redraw(copy)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == wanted
+
+
+def test_a_published_runs_figures_are_drawn_again_and_nothing_else_changes(publish, tmp_path):
+    folder, report = next(publish.published())
+    shutil.copytree(folder, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    shutil.rmtree(tmp_path / "run" / "figures")
+    publish.redraw_run(tmp_path / "run", report)
+    assert {path.name for path in (tmp_path / "run" / "figures").iterdir()} == {
+        path.name for path in (folder / "figures").iterdir()
+    }
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == before
+
+
 def test_every_published_comparison_is_computed_again(publish):
     for folder in publish.published_comparisons(RESULTS):
         assert publish.comparison_differences(folder) == [], folder.name

@@ -14,6 +14,7 @@ from hierattn.deploy.own_images import OwnImages
 from hierattn.deploy.photo_quality import UNLIKE
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.evaluate import evaluate
+from hierattn.evaluation.html_report import decimal
 from hierattn.evaluation.photo_changes import CHANGES, other_camera
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.shift import RENDERED, Shown, parts_by_table
@@ -21,6 +22,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.lesions import CODES
 from hierattn.models.registry import create_model
 from test_evaluate import TINY, make_run, make_set
+from test_html_report import Checker
 from test_predictions import table
 
 
@@ -46,11 +48,26 @@ def test_every_set_gets_a_row_and_its_predictions(judged):
         rows = list(csv.DictReader(file))
     assert [int(row["images"]) for row in rows] == [24] * 11 + [72, 24]
     assert {path.name for path in (base / "out").iterdir()} == {
-        "shift.md", "shift.csv", "shift.json", "figures", "predictions"
+        "shift.html", "shift.md", "shift.csv", "shift.json", "figures", "predictions"
     }  # fmt: skip
     for row in found["sets"]:
         assert len(read_predictions(base / "out" / "predictions" / f"{row['name']}.csv")) == row["images"]
     assert "Not a medical device" in done.stdout
+
+
+def test_the_page_is_whole_alone_and_says_what_the_table_says(judged):
+    base, _ = judged
+    page = (base / "out" / "shift.html").read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert not checker.outside
+    assert "<image" not in page
+    for row in json.loads((base / "out" / "shift.json").read_text())["sets"]:
+        assert row["title"] in page
+        assert decimal(row["malignant_auc"]["value"]) in page
+        assert all(note in page for note in row["notes"])
+    assert page.index("Its own untouched fold") < page.index("Photographs from elsewhere")
 
 
 def test_the_own_fold_is_judged_as_evaluate_judges_it(judged):

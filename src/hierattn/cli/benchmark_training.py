@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.run_options import Device, Overrides, RecipeName, load_recipe
+
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="A prepared folder whose source files are still there.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     rounds: Annotated[int, typer.Option(help="Turns of each way.")] = 5,
     steps: Annotated[int, typer.Option(help="Timed steps a turn; on a GPU 40 or more.")] = 10,
     workers: Annotated[int, typer.Option(help="Processes of the plain DataLoader; 0 decodes in this one.")] = 0,
@@ -39,14 +39,9 @@ def run(
     import torch
     from rich.console import Console
 
-    from hierattn.cli.recipes import find_recipe
     from hierattn.training.feeding_benchmark import benchmark_feeding
-    from hierattn.training.recipe import Recipe
 
-    changes = list(overrides or ())
-    if data is not None:
-        changes.append(f"data.prepared={data}")
-    chosen = Recipe.load(find_recipe(recipe), changes)
+    chosen = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
     console = Console(stderr=as_json)

@@ -35,8 +35,10 @@ def run(
     path = out or run_folder / "MODEL_CARD.md"
     write_card(path, report)
     rows = [row for rows in checklists(report).values() for row in rows]
-    filled = sum(row["answer"] is not None for row in rows)
+    filled = sum(not row["open"] for row in rows)
+    partly = sum(bool(row["open"]) and row["answer"] is not None for row in rows)
     Console().print(
-        f"{path}: {filled} of {len(rows)} checklist items filled; the others are named in it, for people to answer.",
+        f"{path}: {filled} of {len(rows)} checklist items filled and {partly} in part; what is open is named in it, "
+        "for people to answer.",
         soft_wrap=True,
     )

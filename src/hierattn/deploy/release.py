@@ -143,6 +143,43 @@ def release(
     return record
 
 
+def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[str, Any]:
+    """Write the cards of bundles that are released already again, and the checksums; the bundles stay as they are.
+
+    Parameters
+    ----------
+    candidates
+        The runs behind them, by domain.
+    folder
+        Where the bundles lie.
+
+    Returns
+    -------
+    dict
+        What ``release.json`` holds: the models by domain.
+
+    Raises
+    ------
+    UsageError
+        Where a bundle was made from another run, or its run was judged otherwise since. Nothing is written then.
+    """
+    models = _former(folder)
+    texts = {}
+    for domain, candidate in candidates.items():
+        model = models.get(domain, {"run": "no run", "figures": {}})
+        if model["run"] != candidate.run.resolve().name:
+            raise UsageError(f"{domain} was released from {model['run']}, not from {candidate.run}: release it anew")
+        if any(candidate.report.get(name) != figure for name, figure in model["figures"].items()):
+            raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
+        texts[f"{domain}.md"] = release_card(candidate, model)
+    for name, text in texts.items():
+        temporary = folder / f"{name}.part"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / name)
+    _write_sums(folder)
+    return models
+
+
 def _former(folder: Path) -> dict[str, Any]:
     path = folder / RELEASE
     return dict(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.is_file() else {}
@@ -301,6 +338,11 @@ def _move_all(work: Path, folder: Path) -> None:
     """Give the new files their names, the list of checksums last: until then a changed bundle is refused."""
     for path in sorted(work.iterdir()):
         path.replace(folder / path.name)
+    _write_sums(folder)
+
+
+def _write_sums(folder: Path) -> None:
+    """``SHA256SUMS`` of all released files in ``folder``."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.iterdir())

@@ -11,31 +11,54 @@ from matplotlib.ticker import MaxNLocator
 
 from hierattn import metrics
 from hierattn.evaluation.contestant import Contestant
-from hierattn.evaluation.figures import ACCENT, CLASS_COLOURS, CLASS_DASHES, INK, LINE, SECOND, legend, plain_axes
+from hierattn.evaluation.figure_labels import Mark, side_by_side, write_labels
+from hierattn.evaluation.figures import ACCENT, CLASS_COLOURS, INK, LINE, SECOND, legend, plain_axes
 
-COLOURS = (ACCENT, SECOND, *CLASS_COLOURS.values())
-DASHES = ("-", "-", *CLASS_DASHES.values())
+LINES: tuple[tuple[str, Any], ...] = (
+    (ACCENT, "-"),
+    (CLASS_COLOURS["MEL"], "-"),
+    (CLASS_COLOURS["ACK"], (0, (5, 1.5))),
+    (CLASS_COLOURS["NV"], (0, (2.5, 1.5))),
+    (CLASS_COLOURS["SCC"], (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+    (CLASS_COLOURS["BKL"], (0, (1, 1.2))),
+    (CLASS_COLOURS["DF"], (0, (4, 1.5, 1, 1.5))),
+    (CLASS_COLOURS["BCC"], (0, (3, 3))),
+    (CLASS_COLOURS["VASC"], (0, (8, 2))),
+)
+"""Colour and dashes of each model's curve: the pages' own colour for the first, then the classes' colours, those that
+are far from one another first."""
+BESIDE = 0.03
+"""How far apart marks of nearly one size stand, as a share of it."""
+TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 GRID = np.linspace(0, 1, 501)
 
 
 def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
-    """Fig. 7: balanced accuracy with its interval against millions of parameters; hollow marks are the paper's."""
-    figure, (axis,) = plain_axes(6.4, 4.6)
+    """Fig. 7: balanced accuracy with its interval against millions of parameters, the first model in another colour."""
+    figure, (axis,) = plain_axes(5.2, 5.1)
     rows = [row for row in comparison["rows"] if row["balanced_accuracy"]["value"] is not None]
-    for number, row in enumerate(rows):
+    places = side_by_side([row["parameters"] / 1e6 for row in rows], BESIDE)
+    marks = []
+    for number, (row, millions) in enumerate(zip(rows, places, strict=True)):
         value, known = row["balanced_accuracy"]["value"], row["balanced_accuracy"]["interval"]
         low, high = known or (value, value)
-        millions = row["parameters"] / 1e6
-        colour = COLOURS[number % len(COLOURS)]
+        colour = ACCENT if number == 0 else SECOND
         axis.errorbar(
-            [millions], [value], yerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=7,
-            capsize=3, elinewidth=1.4, label=row["name"],
+            [millions], [value], yerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=6,
+            capsize=2, elinewidth=1.2,
         )  # fmt: skip
-    axis.set(xlabel="parameters, millions", ylabel="balanced accuracy")
-    axis.set_xlim(0, max([row["parameters"] / 1e6 for row in rows], default=1) * 1.15)
+        marks.append(Mark(millions, value, low, high, row["name"], colour))
+    axis.set(xscale="log", xlabel="parameters, millions", ylabel="balanced accuracy")
+    known_sizes = [row["parameters"] / 1e6 for row in rows] or [1.0]
+    least, most = min(known_sizes) / 1.25, max(known_sizes) * 1.45
+    ticks = [tick for tick in TICKS if least <= tick <= most] or [round(min(known_sizes), 2)]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_xticks([], minor=True)
+    axis.set_xlim(least, most)
+    axis.margins(y=0.12)  # room for names above and below the intervals
     axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # 2.5 % would be written as 2 %
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    legend(axis, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    write_labels(axis, marks)
     return figure
 
 
@@ -48,13 +71,15 @@ def models_roc_figure(contestants: Sequence[Contestant]) -> Figure:
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
     for number, contestant in enumerate(contestants):
         curve, area = mean_roc(contestant)
+        colour, dashes = LINES[number % len(LINES)]
         axis.plot(
-            GRID, curve, color=COLOURS[number % len(COLOURS)], linestyle=DASHES[number % len(DASHES)], linewidth=1.7,
+            GRID, curve, color=colour, linestyle=dashes, linewidth=2.2 if number == 0 else 1.6,
             label=f"{contestant.name}  {area:.3f}",
         )  # fmt: skip
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity, mean over classes")
     axis.set_aspect("equal")
-    legend(axis, loc="lower right", title="model  macro AUC", title_fontproperties={"size": 9})
+    legend(axis, loc="lower right", title="model  macro AUC", title_fontproperties={"size": 9},
+           alignment="left")  # fmt: skip
     return figure
 
 

@@ -70,7 +70,7 @@ def _written(value: Any) -> Any:
 def markdown_table(comparison: Mapping[str, Any]) -> str:
     """The table that Table 1 becomes, with what it was measured on above it."""
     heads = ("model", "parameters, M", "multiply-adds, M", "balanced accuracy, % (95 %)", "folds: mean ± sd",
-             "top-1, %", "cancer AUC", f"less {comparison['rows'][0]['name']}, points (95 %)", "p, Holm",
+             "top-1, %", "cancer AUC", f"against {comparison['rows'][0]['name']}, points (95 %)", "p, Holm",
              "paper: top-1, %")  # fmt: skip
     lines = [f"# {comparison['title']}", "", measured_on(comparison), ""]
     lines += [_line(heads), _line(["---", *["---:"] * (len(heads) - 1)])]

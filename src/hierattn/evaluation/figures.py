@@ -50,7 +50,7 @@ def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
     for axis in axes:
-        axis.tick_params(colors=INK, labelsize=9, length=0)
+        axis.tick_params(colors=INK, labelsize=9, length=0, pad=5)
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color(LINE)
         axis.grid(color=LINE, linewidth=0.6)
@@ -86,7 +86,7 @@ def roc_figure(predictions: Predictions) -> Figure:
         )
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
     axis.set_aspect("equal")
-    legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9})
+    legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9}, alignment="left")
     axis.get_legend().get_title().set_color(INK)  # type: ignore[union-attr]
     return figure
 
@@ -121,9 +121,9 @@ def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int
     marker = "o" if len(epochs) == 1 else ""
     lines = (
         (above, "train_loss", "training", LINE_STYLES[0]),
-        (above, "validation_loss", "validation", LINE_STYLES[1]),
+        (above, "validation_loss", "inner fold", LINE_STYLES[1]),
         (below, "train_top1", "top-1, training", LINE_STYLES[0]),
-        (below, "validation_top1", "top-1", LINE_STYLES[1]),
+        (below, "validation_top1", "top-1, inner fold", LINE_STYLES[1]),
         (below, "validation_balanced_accuracy", "balanced accuracy", LINE_STYLES[2]),
         (below, "validation_macro_auc", "macro AUC", LINE_STYLES[3]),
     )
@@ -175,7 +175,7 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
 
     The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
     """
-    figure, (axis,) = plain_axes(4.6, 4.5)
+    figure, (axis,) = plain_axes(4.6, 4.0)
     positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
     edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
     for chosen, sign, colour, label in (
@@ -212,13 +212,13 @@ def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> 
     axis.set(xlim=(0, 1.01), ylim=(0, None), xlabel="share of photographs answered", ylabel="of these answers, wrong")
     for part in (axis.xaxis, axis.yaxis):
         part.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    legend(axis, loc="upper left")
+    legend(axis, loc="lower right")
     return figure
 
 
 def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
     """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
-    figure, (axis,) = plain_axes(4.6, 4.5)
+    figure, (axis,) = plain_axes(4.6, 5.4)
     colours = [*CLASS_COLOURS.values(), INK, ACCENT, SECOND]
     dashes = [*CLASS_DASHES.values(), "-", "-", (0, (4, 2))]
     for number, kind in enumerate(robustness["changes"].values()):
@@ -232,7 +232,7 @@ def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
     axis.set(xlabel="severity", ylabel="photographs whose advice flips", ylim=(0, None))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    legend(axis, loc="upper left", ncols=2)
+    legend(axis, loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncols=2)
     return figure
 
 
@@ -267,11 +267,12 @@ def svg(figure: Figure, label: str) -> str:
     )
 
 
-def save_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
-    """Write each figure as ``NAME.png`` (150 dots an inch, on white) and ``NAME.svg`` into ``folder``."""
+def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
+    """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
+        if pixels:
+            figure.savefig(folder / f"{name}.png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
         with rc_context({"svg.hashsalt": "hierattn"}):
             figure.savefig(folder / f"{name}.svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
 

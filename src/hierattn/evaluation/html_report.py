@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -150,9 +150,18 @@ def gap_sentence(subgroups: Mapping[str, Any]) -> str:
         (decimal(gap[key]) if not unit else f"{100 * gap[key]:.1f}{unit}") for key in ("worst_value", "best_value")
     )
     return (
-        f"Largest gap: {figure} is {low} for {ATTRIBUTES[gap['attribute']].lower()} {gap['worst']} and {high} for "
+        f"Largest gap: {figure} is {low} for {inside(ATTRIBUTES[gap['attribute']])} {gap['worst']} and {high} for "
         f"{gap['best']}.{sure}"
     )
+
+
+def inside(title: str) -> str:
+    """A title as it stands inside a sentence.
+
+    >>> inside("Skin type (Fitzpatrick)")
+    'skin type (Fitzpatrick)'
+    """
+    return title[:1].lower() + title[1:]
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -184,8 +193,8 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _area_span(interval: Sequence[float] | None) -> str:
-    return DASH if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+def _area_span(interval: Sequence[float] | None, digits: int = 3) -> str:
+    return DASH if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
 
 
 def limits(report: Mapping[str, Any]) -> list[str]:
@@ -209,18 +218,29 @@ def limits(report: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def cropping(spec: Mapping[str, Any]) -> str:
+    """The crop of a report's ``image_spec`` in words; a report of an older version has a truth value there.
+
+    >>> cropping({"crop": "none"}), cropping({"crop": "surround"})
+    ('not cropped', "cropped by the rule 'surround'")
+    """
+    crop = spec.get("crop", "none")
+    if crop is True:
+        return "cropped"
+    return "not cropped" if crop in (None, "none", False) else f"cropped by the rule '{crop}'"
+
+
 def shown_provenance(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What made this, as names and texts."""
     known = report["provenance"]
     recipe = known.get("recipe", {})
     rows = [(name, _text(known[key])) for name, key in PROVENANCE if known.get(key) not in (None, "")]
-    for name, value in (("Recipe", recipe.get("name")), ("Seed", recipe.get("seed"))):
-        if value not in (None, ""):
-            rows.insert(2, (name, _text(value)))
+    told = (("Recipe", recipe.get("name")), ("Seed", recipe.get("seed")))
+    rows[2:2] = [(name, _text(value)) for name, value in told if value not in (None, "")]
     judged = known["judged_on"]
     rows += [(name, judged[key]) for name, key in (("Data", "source"), ("Licence", "licence"), ("Cite", "citation"))]
     spec = known["image_spec"]
-    rows.append(("Image", f"{spec['size']} × {spec['size']} pixels, {'' if spec['crop'] else 'not '}cropped"))
+    rows.append(("Image", f"{spec['size']} × {spec['size']} pixels, {cropping(spec)}"))
     bootstrap = report["bootstrap"]
     rows.append(("Intervals", f"95 %, {bootstrap['resamples']} resamples of groups, seed {bootstrap['seed']}"))
     return [(name, value) for name, value in rows if value]
@@ -259,12 +279,16 @@ def render(report: Mapping[str, Any], figures: Mapping[str, Figure], gallery: Ma
 
 def fill_page(template: str, **values: Any) -> str:
     """A page from a template beside this module, in the house's style (``page.css``); all values are escaped."""
-    beside = resources.files("hierattn.evaluation")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = Environment(
+        loader=PackageLoader("hierattn.evaluation", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     page.filters.update(percent=percent, decimal=decimal, span=span, area_span=_area_span)
-    style = Markup(beside.joinpath("page.css").read_text(encoding="utf-8"))  # our own file
-    source = beside.joinpath(template).read_text(encoding="utf-8")
-    return page.from_string(source).render(style=style, **values)
+    style = resources.files("hierattn.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    return page.get_template(template).render(style=Markup(style), **values)  # our own file
 
 
 def write_html_report(

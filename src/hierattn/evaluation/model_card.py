@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.checklists import PROVENANCE_OF_ITEMS, checklists
+from hierattn.evaluation.checklists import CHECKLISTS, checklists
 from hierattn.evaluation.html_report import (
     decimal,
     gap_sentence,
@@ -107,8 +107,10 @@ def model_card(report: Mapping[str, Any]) -> str:
     return text.rstrip() + "\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: bool = False) -> str:
+    """A table; all columns but the first to the right, or to the left where they hold words."""
+    others = "---" if words else "---:"
+    lines = [heads, ["---", *[others] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
@@ -208,9 +210,18 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
 
 
 def _checklists(report: Mapping[str, Any]) -> list[str]:
-    parts = ["## Checklists", "Filled from files where files can tell; what is open needs people.", PROVENANCE_OF_ITEMS]
+    parts = ["## Checklists", "Filled from files where files can tell; what is **open** needs people."]
     for name, items in checklists(report).items():
-        rows = [(item["number"] or "", item["asks"] or "", item["answer"] or "**open**") for item in items]
-        parts += [f"### {name}", _table(("item", "asks for", "answer"), rows)]
-        parts.append("Open: " + "; ".join(f"{row[0]} {row[1]}" for row in rows if row[2] == "**open**") + ".")
+        known = CHECKLISTS[name]
+        rows = [(item["number"] or "", item["asks"] or "", _answered(item), item["remark"] or "") for item in items]
+        parts += [f"### {name}", known.known, _table(("item", "asks for", "answer", known.remarks), rows, words=True)]
+        left = [f"{item['number']}{' in part' if item['answer'] else ''}" for item in items if item["open"]]
+        parts.append(f"Open: {', '.join(left)}.")
     return parts
+
+
+def _answered(item: Mapping[str, str | None]) -> str:
+    answer = item["answer"]
+    if answer is None:
+        return "**open**"
+    return answer + (f"; **open**: {item['open']}" if item["open"] else "")

@@ -151,7 +151,7 @@ def zoom_out(image: np.ndarray, percent: float, _generator: np.random.Generator)
 CHANGES: Mapping[str, PhotoChange] = MappingProxyType(
     {
         "rotation": PhotoChange("Rotation", "degrees", (5, 15, 30, 90, 180), rotate),
-        "flip": PhotoChange("Mirror image", "which axis", (1, 2, 3, 4, 5), flip),
+        "flip": PhotoChange("Mirror image", "of five ways", (1, 2, 3, 4, 5), flip),
         "crop": PhotoChange("Small crop", "% of the side", (3, 6, 10, 20, 30), crop),
         "jpeg": PhotoChange("JPEG", "quality", (90, 70, 50, 30, 10), jpeg),
         "blur": PhotoChange("Blur", "% of the side", (0.3, 0.6, 1, 2, 3), blur),

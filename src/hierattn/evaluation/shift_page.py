@@ -1,4 +1,4 @@
-"""What ``hierattn shift`` writes: one table as CSV, Markdown and JSON, one figure, and the predictions behind them."""
+"""What ``hierattn shift`` writes: a page, a table as CSV, Markdown and JSON, a figure, and every prediction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import hierattn
-from hierattn.evaluation.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures
-from hierattn.evaluation.html_report import decimal, percent
+from hierattn.evaluation.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures, svg
+from hierattn.evaluation.html_report import decimal, fill_page, percent
 from hierattn.evaluation.predictions import write_predictions
 from hierattn.evaluation.shift import KINDS, Shown
 from hierattn.evaluation.shift_measures import MEASURES
@@ -114,7 +115,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Melanoma AUC of every set with its interval; hollow: of the photographs kept; bars: the share turned away."""
     shown = [row for row in rows if row["melanoma_auc"]["value"] is not None]
-    figure, (axis,) = plain_axes(7.2, 1.3 + 0.36 * max(len(shown), 1))
+    figure, (axis,) = plain_axes(5.8, 1.4 + 0.31 * max(len(shown), 1))
     for place, row in enumerate(shown):
         value, known = row["melanoma_auc"]["value"], row["melanoma_auc"]["interval"]
         colour = ACCENT if row["kind"] in ("own", "part") else SECOND
@@ -131,16 +132,52 @@ def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axis.plot([], [], "o", color=INK, markerfacecolor="none", markersize=5, label="those kept")
     axis.barh([0], [0], color=LINE, alpha=0.6, label="share turned away")
     axis.set_yticks(range(len(shown)), [f"{row['title']}  ({row['classes'].get('MEL', 0)})" for row in shown])
-    axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.4, -0.6), xlabel="melanoma against all others, AUC (melanomas)")
+    axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.4, -0.6), xlabel="melanoma AUC (number of melanomas)")
     axis.grid(visible=False, axis="y")
-    legend(axis, loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=4, columnspacing=1.2)
+    legend(axis, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, columnspacing=1.2)
     return figure
+
+
+PARTS: Mapping[str, str] = {
+    "own": "Its own untouched fold",
+    "part": "Parts of that fold",
+    "changed": "The same photographs, changed",
+    "other": "Photographs from elsewhere",
+}
+"""Kind of row -> its heading on the page."""
+
+
+def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
+    """The page as text; ``rows`` and ``facts`` as :func:`write_shift` takes them."""
+    told = (
+        ("Run", facts.get("run")),
+        ("Model", facts.get("model")),
+        ("Epoch kept", facts.get("epoch")),
+        ("Image", f"{facts['image_size']} × {facts['image_size']} pixels" if "image_size" in facts else None),
+        ("Temperature", decimal(facts["temperature"]) if "temperature" in facts else None),
+        ("Severity", f"{facts['severity']} of 5" if "severity" in facts else None),
+        ("Intervals", f"95 %, {facts['resamples']} resamples, seed {facts['seed']}" if "resamples" in facts else None),
+        ("Manifest", facts.get("manifest_sha256")),
+        ("Made with", f"hierattn {hierattn.__version__}"),
+    )
+    parts = [(said, [row for row in rows if row["kind"] == kind]) for kind, said in PARTS.items()]
+    return fill_page(
+        "shift.html.jinja",
+        title=title,
+        sentences=sentences(rows),
+        # Our own drawing, with its label escaped: the only markup that is trusted.
+        figure=Markup(svg(shift_figure(rows), "Melanoma AUC of every set, and the share turned away")),
+        parts=[(said, found) for said, found in parts if found],
+        notes=[f"{row['title']}: {note}" for row in rows for note in row["notes"]],
+        facts={"resamples": 0, **facts},
+        provenance=[(name, str(value)) for name, value in told if value not in (None, "")],
+    )
 
 
 def write_shift(
     folder: Path, title: str, shown: Sequence[Shown], rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
 ) -> None:
-    """Write everything, whole or not at all: ``shift.md``, ``.csv``, ``.json``, ``figures/``, ``predictions/``.
+    """Write everything, whole or not at all: ``shift.html``, ``.md``, ``.csv``, ``.json``, figures and predictions.
 
     Parameters
     ----------
@@ -161,6 +198,7 @@ def write_shift(
                 write_predictions(parts / "predictions" / f"{one.name}.csv", one.predictions)
                 _write_turned_away(parts / "predictions" / f"{one.name}-turned-away.csv", one)
         (parts / "shift.md").write_text(markdown_table(title, rows), encoding="utf-8")
+        (parts / "shift.html").write_text(render_shift(title, rows, facts), encoding="utf-8")
         (parts / "shift.csv").write_text(csv_table(rows), encoding="utf-8")
         save_figures(parts / "figures", {"shift": shift_figure(rows)})
         kept = {**facts, "made_by": f"hierattn {hierattn.__version__}", "sets": list(rows)}

@@ -8,11 +8,11 @@ bundles works, and says that it has none.
 
 from __future__ import annotations
 
-import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
 
+from hierattn.deploy.photo_file import digest_of
 from hierattn.errors import BundleError, UsageError
 
 Domain = Literal["dermoscopy", "phone"]
@@ -69,7 +69,7 @@ def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
             f"no model for {domain} came with this hierattn: make one with 'hierattn export RUN model.onnx' and give "
             "its path (--model model.onnx)"
         )
-    wanted, found = _listed(path), _digest(path)
+    wanted, found = _listed(path), digest_of(_content(path))
     if wanted != found:
         raise BundleError(f"{path} has SHA-256 {found[:12]}…, wanted {wanted[:12]}…: it is not as released; {_AGAIN}")
     return path
@@ -89,8 +89,9 @@ def _listed(path: Path) -> str:
     return digests[path.name]
 
 
-def _digest(path: Path) -> str:
+def _content(path: Path) -> bytes:
+    """A bundle's bytes, which are never read where they are too many."""
     size = path.stat().st_size
     if size > MAX_RELEASED_BYTES:
         raise BundleError(f"{path} has {size:,} bytes, a released one at most {MAX_RELEASED_BYTES:,}; {_AGAIN}")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return path.read_bytes()
