@@ -76,3 +76,16 @@ def test_a_run_that_takes_too_long_is_ended(monkeypatch):
 def test_a_batch_that_cannot_be_had_is_said_before_anything_is_loaded(tmp_path, name, batch):
     with pytest.raises(UsageError, match="leave --batch"):
         export_any(tmp_path / "no-run", tmp_path / name, batch=batch)
+
+
+def test_a_graph_of_ones_own_making_may_be_opened_without_the_bound_on_memory(tmp_path):
+    content = write_model(tmp_path / "own.onnx", small_graph(), BUNDLE.to_metadata()).read_bytes()
+
+    def shares_the_bounded_arena(session) -> bool:
+        try:
+            return session.get_session_options().get_session_config_entry("session.use_env_allocators") == "1"
+        except RuntimeError:  # nobody said
+            return False
+
+    assert shares_the_bounded_arena(open_session(content, Path("own"), 1))
+    assert not shares_the_bounded_arena(open_session(content, Path("own"), 1, bounded=False))

@@ -37,8 +37,10 @@ _answered: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
 """Sessions whose graph is known to come to an end: they need no watch, which costs a thread a run."""
 
 
-def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, path: Path, threads: int, *, bounded: bool = True) -> onnxruntime.InferenceSession:
     """ONNX Runtime's session for the bytes of a bundle; they were examined by ``read_bundle``.
+
+    ``bounded=False`` leaves out the bound on memory, for graphs of one's own making in batches of any size.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def open_session(content: bytes, path: Path, threads: int) -> onnxruntime.Infere
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what matters comes as an exception
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if _limit_memory():
+    if bounded and _limit_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
