@@ -8,11 +8,11 @@ bundles works, and says that it has none.
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
 
-from hierattn.deploy.photo_file import digest_of
 from hierattn.errors import BundleError, UsageError
 
 Domain = Literal["dermoscopy", "phone"]
@@ -69,7 +69,7 @@ def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
             f"no model for {domain} came with this hierattn: make one with 'hierattn export RUN model.onnx' and give "
             "its path (--model model.onnx)"
         )
-    wanted, found = _listed(path), digest_of(_content(path))
+    wanted, found = _listed(path), hashlib.sha256(_content(path)).hexdigest()
     if wanted != found:
         raise BundleError(f"{path} has SHA-256 {found[:12]}…, wanted {wanted[:12]}…: it is not as released; {_AGAIN}")
     return path
