@@ -194,8 +194,8 @@ def test_camera_shows_a_guide_and_takes_a_photo(open_app):
     page.locator("#answer").wait_for(timeout=60_000)
 
 
-def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
-    page = open_app()
+def save_two_visits(page, golden):
+    """Two photographs of one spot, saved and laid side by side in the history."""
     for file in golden[:2]:
         answer(page, file)
         page.locator("#spot").fill("left shoulder")
@@ -205,6 +205,11 @@ def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
     page.get_by_role("link", name="History").click()
     page.locator(".check input").first.check()
     page.locator(".check input").last.check()
+
+
+def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
+    page = open_app()
+    save_two_visits(page, golden)
     assert page.locator(".pair figure").count() == 2
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as a file").click()
@@ -468,15 +473,7 @@ def test_history_keeps_the_lists_of_types(open_app, with_sets, folder, golden):
     use_bundle(page, with_sets)
     ready(page)
     page.get_by_role("link", name="Photo").click()
-    for file in golden[:2]:
-        answer(page, file)
-        page.locator("#spot").fill("left shoulder")
-        page.get_by_role("button", name="Save in the history").click()
-        page.get_by_text("Saved on this device.").wait_for()
-        page.get_by_role("button", name="Start again").click()
-    page.get_by_role("link", name="History").click()
-    page.locator(".check input").first.check()
-    page.locator(".check input").last.check()
+    save_two_visits(page, golden)
     shown = [one.locator(".types li").all_inner_texts() for one in page.locator(".pair figure").all()]
     assert shown == [names_of(predictor(file).prediction_sets[1].classes) for file in golden[:2]]
     with page.expect_download() as download:
