@@ -291,11 +291,8 @@ def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean of -log(probability of the true class), in nats: what training minimises. 0 is perfect, log C is chance."""
-    labels, probabilities = _checked(labels, probabilities)
-    if not len(labels):
-        return float("nan")
-    of_truth = probabilities[np.arange(len(labels)), labels.astype(np.int64)]
-    return float(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)).mean())
+    losses = _losses(*_checked(labels, probabilities))
+    return float(losses.mean()) if len(losses) else float("nan")
 
 
 def balanced_negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -309,10 +306,17 @@ def balanced_negative_log_likelihood(labels: np.ndarray, probabilities: np.ndarr
     0.3466
     """
     labels, probabilities = _checked(labels, probabilities)
-    if not len(labels):
-        return float("nan")
-    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST_PROBABILITY))
-    return float(np.mean([losses[labels == label].mean() for label in np.unique(labels)]))
+    losses = _losses(labels, probabilities)
+    return (
+        float(np.mean([losses[labels == label].mean() for label in np.unique(labels)])) if len(losses) else float("nan")
+    )
+
+
+def _losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """-log(probability of the true class) of each image, (N,), in nats."""
+    of_truth = probabilities[np.arange(len(labels)), labels.astype(np.int64)]
+    losses: np.ndarray = -np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0))
+    return losses
 
 
 def reliability_bins(
