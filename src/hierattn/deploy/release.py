@@ -173,9 +173,7 @@ def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[
             raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
         texts[f"{domain}.md"] = release_card(candidate, model)
     for name, text in texts.items():
-        temporary = folder / f"{name}.part"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / name)
+        _replace_text(folder / name, text)
     _write_sums(folder)
     return models
 
@@ -348,9 +346,14 @@ def _write_sums(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.suffix in (".onnx", ".md", ".json") and path.is_file()
     ]
-    temporary = folder / f"{SUMS}.part"
-    temporary.write_text("".join(lines), encoding="ascii")
-    temporary.replace(folder / SUMS)
+    _replace_text(folder / SUMS, "".join(lines))
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _json(values: Mapping[str, Any]) -> str:
