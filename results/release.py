@@ -89,15 +89,15 @@ def departures(run: Path, stage: Stage) -> list[str]:
             if (table, key) == ("data", "prepared"):
                 continue  # what it learnt from is told by the manifest's checksum
             if (table, key) in paths:
-                value, other = _ending(value), _ending(other)
+                value, other = _endings(value), _endings(other)
             if value != other:
                 differing.append(f"{f'{table}.{key}'.rstrip('.')} {other!r}, the recipe has {value!r}")
     return differing
 
 
-def _ending(path: str) -> str:
-    """A path's last two parts: the run and its weights, wherever they lie."""
-    return "/".join(path.split("/")[-2:])
+def _endings(paths: str | list[str]) -> list[str]:
+    """Each path's last two parts: the run and its weights, wherever they lie."""
+    return ["/".join(path.split("/")[-2:]) for path in ([paths] if isinstance(paths, str) else paths)]
 
 
 def main(words: list[str]) -> None:

@@ -66,7 +66,7 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
         assert recipe in built_in_recipes()
         changes = [word for word in words[3:] if "=" in word]
         found = Recipe.load(recipe_folder() / f"{recipe}.toml", changes)
-        for weights in (found.transfer.checkpoint, found.distillation.teacher):
+        for weights in (found.transfer.checkpoint, *found.distillation.teacher):
             assert not weights or weights.endswith(".npz") or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
     assert len(made) == 7

@@ -128,7 +128,7 @@ def test_the_report_says_everything_and_is_saved_whole(mobilevit: dict[str, Tens
     assert "source: timm's MobileViT" in text
     assert "the source expects RGB images" in text
     assert "stages.1.cth.transformer.layers.3.mlp.0.weight <- stages.3.1.transformer.3.mlp.fc1.weight" in text
-    assert "classifier.weight: the classifier is never transferred" in text
+    assert "classifier.weight: the classifier is not transferred" in text
     assert "final_conv.conv.weight: final_conv.conv.weight has shape (320, 80, 1, 1), wanted (768, 192, 1, 1)" in text
     assert [path.name for path in tmp_path.iterdir()] == ["transfer.txt"]
 

@@ -301,7 +301,7 @@ class _Work:
         recipe: dict[str, Any] = json.loads(json.dumps(checkpoint.recipe))
         for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
             if isinstance(recipe.get(table), dict) and recipe[table].get(key):
-                recipe[table][key] = Path(recipe[table][key]).name  # a report travels; its paths do not
+                recipe[table][key] = _file_names(recipe[table][key])  # a report travels; its paths do not
         info = self.packed.info
         return {
             **json.loads(json.dumps(checkpoint.provenance)),
@@ -319,6 +319,10 @@ class _Work:
                 "manifest_sha256": self.packed.manifest_sha256,
             },
         }
+
+
+def _file_names(paths: str | list[str]) -> str | list[str]:
+    return Path(paths).name if isinstance(paths, str) else [Path(path).name for path in paths]
 
 
 def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bool]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hierattn.errors import TableError, UsageError
 from hierattn.models.checkpoint import load_checkpoint
+from hierattn.models.learnt_from import weights_named
 
 BEST = "best.safetensors"
 
@@ -35,8 +36,8 @@ class Stage:
     manifest_sha256
         Of the prepared set's manifest.
     began_with, learnt_from
-        The names of the run, or of the file of foreign weights, whose weights it began with, and of its teacher's run;
-        empty where there is none.
+        The names of the run, or of the bundle or file of foreign weights, whose weights it began with, and of its
+        teachers' runs, with commas between; empty where there is none.
     """
 
     name: str
@@ -84,20 +85,18 @@ def _collect(run: Path, found: dict[str, Stage], below: tuple[str, ...] = ()) ->
             f"{run} is behind its own weights ({' < '.join((*below, run.name))}): wanted a chain that ends"
         )
     recipe = _read_toml(run / "recipe.toml")
-    parents = [str(recipe.get(table, {}).get(key, "")) for table, key in _PARENTS]
-    for parent in parents:
+    parents = weights_named(recipe)
+    for parent in (path for paths in parents for path in paths):
         folder = _folder_of(run, parent)
         if folder is not None and folder.name not in found:
             _collect(folder, found, (*below, run.name))
-    found[run.name] = _stage(run, *(_name_of(parent) for parent in parents))
-
-
-_PARENTS = (("transfer", "checkpoint"), ("distillation", "teacher"))
+    began_with, learnt_from = (", ".join(map(_name_of, paths)) for paths in parents)
+    found[run.name] = _stage(run, began_with, learnt_from)
 
 
 def _folder_of(run: Path, weights: str) -> Path | None:
-    """The run folder of weights that a recipe names; None for none and for foreign ones."""
-    if not weights or PurePosixPath(weights).name != BEST:
+    """The run folder of weights that a recipe names; None for foreign ones and for bundles, which are no runs."""
+    if PurePosixPath(weights).name != BEST:
         return None
     folder = run.parent / PurePosixPath(weights).parent.name
     if folder == run or not folder.is_dir():

@@ -6,15 +6,14 @@ The file holds a weight and a bias for every convolution, under torchvision's na
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError
+from hierattn.models.folded_norms import follow_inputs, set_folded
 from hierattn.models.registry import create_model
 
 LARGEST_CONTENT = 256 * 1024**2
@@ -23,9 +22,8 @@ LARGEST_CONTENT = 256 * 1024**2
 def load_folded_mobilenet_v2(path: Path, images: Tensor | None = None, num_classes: int = 8) -> nn.Module:
     """MobileNetV2 with the file's features and a fresh classifier, in evaluation mode.
 
-    Each batch normalisation gets the mean and variance of its own input as running statistics, ``gamma = sqrt(var +
-    eps)`` and ``beta = bias + mean``: in evaluation it then adds the folded bias and nothing else, whatever the
-    statistics; for training on, they should be those of images like the ones to come.
+    Each batch normalisation gets the mean and variance of its own input as running statistics, and what it adds is the
+    folded bias (folded_norms.py).
 
     Parameters
     ----------
@@ -46,7 +44,6 @@ def load_folded_mobilenet_v2(path: Path, images: Tensor | None = None, num_class
     model = create_model("mobilenet_v2", num_classes=num_classes).eval()
     convolutions = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
     norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
-    handles = []
     for (name, convolution), norm in zip(convolutions, norms, strict=True):
         weight, bias = (_tensor(arrays, f"{name}.{leaf}", path) for leaf in ("weight", "bias"))
         if weight.shape != convolution.weight.shape or bias.shape != norm.bias.shape:
@@ -56,31 +53,10 @@ def load_folded_mobilenet_v2(path: Path, images: Tensor | None = None, num_class
             )
         with torch.no_grad():
             convolution.weight.copy_(weight)
-            _set(norm, bias, torch.zeros_like(bias), torch.ones_like(bias))
-        handles.append(norm.register_forward_pre_hook(_follow_input(bias)))
+            set_folded(norm, bias, torch.zeros_like(bias), torch.ones_like(bias))
     if images is not None:
-        with torch.no_grad():
-            model(images)  # each hook sets its layer just before that layer runs: one pass sets them all
-    for handle in handles:
-        handle.remove()
+        follow_inputs(model, images)
     return model
-
-
-def _set(norm: nn.BatchNorm2d, bias: Tensor, mean: Tensor, variance: Tensor) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
-    norm.weight.copy_((variance + norm.eps).sqrt())
-    norm.bias.copy_(bias + mean)
-
-
-def _follow_input(bias: Tensor) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-    def hook(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d)
-        _set(norm, bias, inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3), correction=0))
-
-    return hook
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

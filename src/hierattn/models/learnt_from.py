@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,22 @@ class LearntFrom:
         """One line of ASCII; the inverse of :func:`from_text`."""
         parts = (base64.b64encode(digests.astype("<u8").tobytes()).decode() for digests in (self.trained, self.chosen))
         return " ".join(["whole" if self.whole else "part", *parts])
+
+
+def weights_named(recipe: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths of the weights that a recipe, as nested plain values, begins with, and of its teachers'.
+
+    >>> weights_named({"transfer": {"checkpoint": "a"}, "distillation": {"teacher": ["b", "c"]}})
+    (('a',), ('b', 'c'))
+    >>> weights_named({"transfer": {"checkpoint": ""}, "distillation": {"teacher": "b"}})
+    ((), ('b',))
+    """
+
+    def named(table: str, key: str) -> tuple[str, ...]:
+        value = recipe.get(table, {}).get(key, ())
+        return tuple(str(path) for path in ([value] if isinstance(value, str) else value) if path)
+
+    return named("transfer", "checkpoint"), named("distillation", "teacher")
 
 
 def from_text(text: str) -> LearntFrom:

@@ -118,8 +118,9 @@ def transfer_weights(
     source: Checkpoint | StateDict,
     *,
     channel_order: Literal["auto", "RGB", "BGR"] = "auto",
+    classifier: bool = False,
 ) -> TransferReport:
-    """Copy into ``model`` what agrees in role and shape. The classifier is never copied: its classes are others.
+    """Copy into ``model`` what agrees in role and shape; not the classifier, whose classes are others, unless asked.
 
     A layer goes as a whole or not at all: a convolution with its batch normalisation, for instance.
 
@@ -132,6 +133,9 @@ def transfer_weights(
         (ml-cvnets), the published HierAttn code, or a state of the same network, e.g. torchvision's MobileNetV2.
     channel_order
         What the source's stem expects. ``"auto"``: BGR for the original MobileViT, RGB for all others.
+    classifier
+        Whether to copy the classifier too: for training on with the same classes in the same order, which the caller
+        knows.
 
     Raises
     ------
@@ -152,7 +156,7 @@ def transfer_weights(
     order = (layout.channel_order if layout else "RGB") if channel_order == "auto" else channel_order
 
     target = model.state_dict()
-    skipped = _reasons(target, tensors, names)
+    skipped = _reasons(target, tensors, names, classifier)
     transferred = {ours: names[ours] for ours in target if ours not in skipped}
     if not transferred:
         raise CheckpointError(
@@ -180,13 +184,13 @@ def transfer_weights(
     )
 
 
-def _reasons(target: StateDict, tensors: StateDict, names: Mapping[str, str]) -> dict[str, str]:
+def _reasons(target: StateDict, tensors: StateDict, names: Mapping[str, str], with_classifier: bool) -> dict[str, str]:
     """Why each tensor of the target that gets no value gets none; a layer shares the first of its reasons."""
     reasons: dict[str, str] = {}
     classifier = list(target)[-1].rpartition(".")[0]  # the last module of every registered model
     for ours, value in target.items():
-        if ours.startswith(classifier + "."):
-            reasons[ours] = "the classifier is never transferred: its classes are others"
+        if ours.startswith(classifier + ".") and not with_classifier:
+            reasons[ours] = "the classifier is not transferred: its classes are others"
         elif ours not in names:
             reasons[ours] = "no counterpart in the source"
         elif tensors[names[ours]].shape != value.shape:

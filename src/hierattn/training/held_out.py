@@ -17,10 +17,9 @@ from hierattn.data.folds import Split, split
 from hierattn.data.packed import PackedSet
 from hierattn.errors import HierAttnError, LeakError
 from hierattn.models.checkpoint import Checkpoint
-from hierattn.models.learnt_from import Digests, LearntFrom, digests_of
+from hierattn.models.learnt_from import Digests, LearntFrom, digests_of, weights_named
 
 _SHOWN = 3
-_BEFORE = (("transfer", "checkpoint"), ("distillation", "teacher"))  # of a recipe: weights that came before a run's own
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,6 @@ def _from_its_set(checkpoint: Checkpoint) -> LearntFrom | None:
         found = learnt_from(packed, split(packed.records, fold))
     except (HierAttnError, OSError):
         return None
-    before = [str(checkpoint.recipe.get(table, {}).get(key, "")) for table, key in _BEFORE]
-    ours = any(path.endswith(".safetensors") for path in before)  # other endings are foreign weights, ImageNet's
+    before = [path for paths in weights_named(checkpoint.recipe) for path in paths]
+    ours = any(path.endswith((".safetensors", ".onnx")) for path in before)  # others are foreign weights, ImageNet's
     return LearntFrom(found.trained, found.chosen, found.whole and not ours)

@@ -23,14 +23,15 @@ from hierattn.training import seed as seeds
 from hierattn.training.averaging import WeightAverage
 from hierattn.training.devices import my_share
 from hierattn.training.epoch_order import epoch_order
+from hierattn.training.feature_matching import feature_loss
 from hierattn.training.feed import Stopwatch, TrainingImages
 from hierattn.training.objective import Objective
 from hierattn.training.optimiser import set_learning_rate
-from hierattn.training.prior_knowledge import Teacher
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.running_sums import RunningSums
 from hierattn.training.schedule import learning_rate_with_transfer
+from hierattn.training.teachers import Lesson, Teachers
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -48,7 +49,7 @@ class Learner:
     spec: ImageSpec
     recipe: Recipe
     objective: Objective
-    teacher: Teacher | None = None
+    teachers: Teachers | None = None
 
 
 @dataclass
@@ -135,14 +136,17 @@ def prepare_images(learner: Learner, pixels: Tensor, epoch: int, step: int) -> t
 
 def take_step(learner: Learner, images: Tensor, labels: Tensor, mix: Mix | None) -> tuple[Tensor, Tensor]:
     """One optimiser step; the mean loss, and the logits (share, classes)."""
-    taught = None
-    if learner.teacher is not None:
+    lesson = Lesson(None, None)
+    if learner.teachers is not None:
         with learner.fabric.autocast():
-            taught = learner.teacher.logits(images)
+            lesson = learner.teachers.answer(images)
     if learner.recipe.compile == "cuda-graphs":
         torch.compiler.cudagraph_mark_step_begin()
-    logits = learner.model(normalise(images, learner.spec))
-    loss = learner.objective(logits, labels, mix, taught)
+    answer = learner.model(normalise(images, learner.spec))
+    logits = answer if lesson.features is None else answer[0]
+    loss = learner.objective(logits, labels, mix, lesson.logits)
+    if lesson.features is not None:
+        loss = loss + learner.recipe.distillation.features * feature_loss(answer[1], lesson.features)
     learner.optimiser.zero_grad(set_to_none=True)
     learner.fabric.backward(loss)
     if clip := learner.recipe.optimiser.gradient_clip:

@@ -57,16 +57,20 @@ class TransferRecipe:
     Attributes
     ----------
     checkpoint
-        A checkpoint of ours, or foreign weights that ``models.transfer`` knows (MobileViT's, the published code's, a
-        folded MobileNetV2's ``.npz``); ``{fold}`` in it is replaced by the number of the fold. What agrees in role
-        and shape is taken over, the classifier never is.
+        A checkpoint of ours, a HierAttn bundle of ours (``.onnx``), or foreign weights that ``models.transfer`` knows
+        (MobileViT's, the published code's, a folded MobileNetV2's ``.npz``); ``{fold}`` in it is replaced by the
+        number of the fold. What agrees in role and shape is taken over, the classifier only where ``classifier`` says
+        so.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest.
+    classifier
+        Whether the classifier is taken over too, to train on from weights that know the same classes.
     """
 
     checkpoint: str = ""
     frozen_epochs: int = 0
+    classifier: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,22 +133,27 @@ class MixingRecipe:
 
 @dataclass(frozen=True)
 class DistillationRecipe:
-    """Learning from a teacher's probabilities as well (Hinton et al. 2015). Without ``teacher`` there is none.
+    """Learning from trained networks as well: their probabilities, and their features. Without ``teacher``, from none.
 
     Attributes
     ----------
     teacher
-        A checkpoint of ours with the same classes, which must not have learnt from this run's held-out folds;
-        ``{fold}`` in it is replaced by the number of the fold.
+        A checkpoint of ours with the same classes, or a HierAttn bundle (``.onnx``), which must not have learnt from
+        this run's held-out folds; or a list of them, whose probabilities are averaged. ``{fold}`` in it is replaced by
+        the number of the fold. A folded MobileNetV2's ``.npz`` has no classifier: only its features are learnt from.
     weight
-        Share of the loss that is the teacher's, 0 to 1.
+        Share of the loss that is the teachers' probabilities', 0 to 1 (Hinton et al. 2015).
     temperature
         Softens both sides.
+    features
+        Weight of a further loss, 0 for none: the mean squared error between what the teachers' last linear layers
+        read, standardised, and a linear map, learnt along, of what the student's reads (Romero et al. 2015).
     """
 
-    teacher: str = ""
+    teacher: tuple[str, ...] = ()
     weight: float = 0.5
     temperature: float = 2.0
+    features: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -236,6 +245,11 @@ class Recipe:
                 f"recipe key transfer.frozen_epochs is {self.transfer.frozen_epochs}: wanted fewer than "
                 f"optimiser.epochs, {self.optimiser.epochs}"
             )
+        if self.distillation.features and self.compile != "no":
+            raise RecipeError(
+                f"recipe key distillation.features is set with compile {self.compile!r}: set compile='no'; what a "
+                "compiled network's last layer reads is not at hand"
+            )
         if self.optimiser.logit_adjustment and self.data.sampling != "natural":
             raise RecipeError(
                 f"recipe key optimiser.logit_adjustment is set with data.sampling {self.data.sampling!r}, which has "
@@ -247,6 +261,7 @@ class Recipe:
         values: dict[str, Any] = asdict(self)
         values["optimiser"]["betas"] = list(self.optimiser.betas)
         values["model"]["options"] = dict(self.model.options)
+        values["distillation"]["teacher"] = list(self.distillation.teacher)
         return values
 
     @classmethod
@@ -288,7 +303,7 @@ class Recipe:
             self,
             data=replace(self.data, fold=fold, prepared=named(self.data.prepared)),
             transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
-            distillation=replace(self.distillation, teacher=named(self.distillation.teacher)),
+            distillation=replace(self.distillation, teacher=tuple(map(named, self.distillation.teacher))),
         )
 
 
@@ -320,6 +335,7 @@ _RULES: tuple[tuple[str, Any, str], ...] = (
     ("mixing.probability", _share, "a probability, 0 to 1"),
     ("distillation.weight", _share, "0 to 1"),
     ("distillation.temperature", lambda value: 0 < value <= 100, "above 0, at most 100"),
+    ("distillation.features", lambda value: 0 <= value <= 100, "0 (none) to 100"),
     ("optimiser.epochs", lambda value: value >= 1, "1 or more"),
     ("optimiser.batch_size", lambda value: value >= 2, "2 or more: batch normalisation needs two images"),
     ("optimiser.learning_rate", lambda value: 0 < value <= 1, "above 0, at most 1"),

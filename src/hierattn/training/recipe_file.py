@@ -99,6 +99,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         if value not in get_args(hint):
             raise RecipeError(f"recipe key {key} is {value!r}: wanted one of {', '.join(map(repr, get_args(hint)))}")
         return value
+    if origin is tuple and get_args(hint)[1:] == (...,):  # any number of them; one may stand without brackets
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise RecipeError(f"recipe key {key} is {value!r}: wanted one value or a list")
+        return tuple(_convert(get_args(hint)[0], item, key) for item in items if item != "")
     if origin is tuple:
         if not isinstance(value, list | tuple) or len(value) != len(get_args(hint)):
             raise RecipeError(f"recipe key {key} is {value!r}: wanted {len(get_args(hint))} values")

@@ -20,22 +20,27 @@ from hierattn.data.protocol import check_fold_of_balanced_set
 from hierattn.errors import DataError, UsageError
 from hierattn.lesions import CODES
 from hierattn.models.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
+from hierattn.models.inference import to_unit
 from hierattn.models.registry import create_model
 from hierattn.training import seed as seeds
 from hierattn.training.averaging import WeightAverage
 from hierattn.training.devices import synchronise_batch_norm
+from hierattn.training.feature_matching import FeatureMatching
 from hierattn.training.feed import TrainingImages
 from hierattn.training.held_out import HeldOut, learnt_from
 from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
 from hierattn.training.objective import Objective, class_log_prior
 from hierattn.training.optimiser import create_optimiser
-from hierattn.training.prior_knowledge import Teacher, transfer_into
+from hierattn.training.prior_knowledge import transfer_into
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_folder import RunFolder, commit
+from hierattn.training.teachers import Teachers
 from hierattn.training.validation import standing, validate
 
 _UNSAVED = ("interrupted", "waited")
+STANDARDISED_OVER = 256
+"""Training images over which the teachers' features are standardised."""
 
 
 class Run:
@@ -81,8 +86,14 @@ class Run:
         self.transferred = self._transfer(model)
         model = synchronise_batch_norm(model.to(memory_format=torch.channels_last), fabric)
         self.plain_model = model
-        optimiser = create_optimiser(model, rules, fused=fabric.device.type == "cuda")
-        stepped, self.optimiser = fabric.setup(_compiled(model, recipe.compile), optimiser)
+        teachers = self._teachers()
+        learning = model
+        self.projection: nn.Module | None = None
+        if teachers is not None and recipe.distillation.features:
+            learning = FeatureMatching(model, teachers.width)
+            self.projection = learning.projection
+        optimiser = create_optimiser(learning, rules, fused=fabric.device.type == "cuda")
+        stepped, self.optimiser = fabric.setup(_compiled(learning, recipe.compile), optimiser)
         self.average = WeightAverage(model, rules.averaging) if rules.averaging else None
         self.learner = Learner(
             fabric=fabric,
@@ -95,10 +106,10 @@ class Run:
             objective=Objective(
                 rules.label_smoothing,
                 class_log_prior(self.training.labels, len(self.classes), rules.logit_adjustment, fabric.device),
-                recipe.distillation.weight if recipe.distillation.teacher else 0.0,
+                recipe.distillation.weight if teachers is not None and teachers.classify else 0.0,
                 recipe.distillation.temperature,
             ),
-            teacher=self._teacher(),
+            teachers=teachers,
         )
         self.progress = Progress()
 
@@ -109,9 +120,11 @@ class Run:
             model,
             Path(self.recipe.transfer.checkpoint),
             held_out=self.held_out,
-            images=self.packed.images[self.training.indices[: 4 * self.recipe.optimiser.batch_size]],
+            classes=self.classes,
+            images=self._first_images(4 * self.recipe.optimiser.batch_size),
             spec=self.packed.image_spec,
             warn=self.listener.note,
+            classifier=self.recipe.transfer.classifier,
         )
         self.learnt_from = self.learnt_from.joined(before)
         if self.fabric.is_global_zero:
@@ -119,19 +132,28 @@ class Run:
         self.listener.note(f"{report.summary()}; the list is in transfer.txt")
         return frozenset(report.transferred)
 
-    def _teacher(self) -> Teacher | None:
-        if not self.recipe.distillation.teacher:
+    def _first_images(self, count: int) -> np.ndarray:
+        """Some training images, (count, size, size, 3) uint8, spread over the set, whose order may follow the class."""
+        indices = self.training.indices
+        return self.packed.images[indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]]
+
+    def _teachers(self) -> Teachers | None:
+        rules = self.recipe.distillation
+        if not rules.teacher:
             return None
-        teacher = Teacher(
-            Path(self.recipe.distillation.teacher),
+        some = torch.from_numpy(np.ascontiguousarray(self._first_images(STANDARDISED_OVER)))
+        teachers = Teachers(
+            [Path(path) for path in rules.teacher],
             classes=self.classes,
             spec=self.packed.image_spec,
             held_out=self.held_out,
+            images=to_unit(some, self.packed.image_spec.size),
+            with_features=bool(rules.features),
             warn=self.listener.note,
             device=self.fabric.device,
         )
-        self.learnt_from = self.learnt_from.joined(teacher.learnt_from)
-        return teacher
+        self.learnt_from = self.learnt_from.joined(teachers.learnt_from)
+        return teachers
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs; the generators are not in it because steps derive theirs."""
@@ -140,6 +162,7 @@ class Run:
             "model": self.plain_model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average else None,
+            "projection": self.projection.state_dict() if self.projection else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -149,6 +172,8 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+        if self.projection is not None:
+            self.projection.load_state_dict(state["projection"])
 
     def save(self) -> None:
         """Write the state, from one process, once."""

@@ -1,0 +1,67 @@
+"""Learning a teacher's features: a linear map, learnt along, from what the student's last layer reads to theirs.
+
+FitNets (Romero et al., ICLR 2015), at the last layer. A teacher that began with ImageNet's weights says by its features
+more of an image than by the probabilities of eight classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class LastLayerInput:
+    """Remembers what the last linear layer of a network read in its latest pass.
+
+    Parameters
+    ----------
+    model
+        Any of the registry's: each ends in one linear layer, its classifier.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        layer = [part for part in model.modules() if isinstance(part, nn.Linear)][-1]
+        self.width: int = layer.in_features
+        self._read: Tensor | None = None
+        layer.register_forward_pre_hook(self._remember)
+
+    def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._read = inputs[0]
+
+    def taken(self) -> Tensor:
+        """What was read, (batch, width) float32; once, so that no graph outlives its step."""
+        assert self._read is not None, "the network has not run since"
+        read, self._read = self._read.float(), None
+        return read
+
+
+class FeatureMatching(nn.Module):
+    """A student and the linear map from its features to its teachers'.
+
+    (batch, 3, H, W) -> logits (batch, classes) and the teachers' features as the student tells them, (batch, width)
+
+    Parameters
+    ----------
+    student
+        The network that learns.
+    width
+        Of the teachers' features.
+    """
+
+    def __init__(self, student: nn.Module, width: int) -> None:
+        super().__init__()
+        self.student = student
+        self._last = LastLayerInput(student)
+        self.projection = nn.Linear(self._last.width, width)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and the features that the student tells."""
+        logits = self.student(images)
+        return logits, self.projection(self._last.taken())
+
+
+def feature_loss(told: Tensor, features: Tensor) -> Tensor:
+    """The mean squared error of (batch, width) against the teachers' standardised features: 1 is knowing nothing."""
+    loss: Tensor = functional.mse_loss(told.float(), features.to(torch.float32))
+    return loss
