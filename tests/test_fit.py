@@ -21,6 +21,7 @@ from hierattn.data.folds import split
 from hierattn.data.manifest import manifest_sha256, read_manifest, write_manifest
 from hierattn.data.packed import PackedSet
 from hierattn.data.prepare import prepare
+from hierattn.deploy.onnx import export_onnx
 from hierattn.errors import LeakError, TrainingError, UsageError
 from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.registry import create_model
@@ -224,14 +225,40 @@ def test_a_modern_run_is_resumed_to_the_same_bits_too(recipe, tmp_path):
     values["data"]["sampling"] = "natural"
     values["optimiser"] |= {"logit_adjustment": 1.0, "gradient_clip": 1.0, "label_smoothing": 0.1}
     fit(recipe, tmp_path / "teacher", device="cpu")
-    values["distillation"] = {"teacher": str(tmp_path / "teacher" / "best.safetensors"), "weight": 0.5}
+    teacher = str(tmp_path / "teacher" / "best.safetensors")
+    values["distillation"] = {"teacher": [teacher, teacher], "weight": 0.5, "features": 0.5}
     modern = Recipe.from_dict(values)
     fit(modern, tmp_path / "whole", device="cpu")
     assert fit(modern, tmp_path / "parts", device="cpu", listener=StopAfter(2)).interrupted
     fit(modern, tmp_path / "parts", device="cpu", resume=True)
     assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
+    assert_same_bits(state_of(tmp_path / "whole")["projection"], state_of(tmp_path / "parts")["projection"])
     plain = state_of(tmp_path / "teacher")["model"]["classifier.weight"]
     assert not torch.equal(state_of(tmp_path / "whole")["model"]["classifier.weight"], plain)
+
+
+def test_a_run_trains_on_from_a_bundle_with_its_classifier(recipe, tmp_path):
+    fit(recipe, tmp_path / "first", device="cpu")
+    first = load_checkpoint(tmp_path / "first" / "best.safetensors")
+    export_onnx(first, tmp_path / "first.onnx")
+    values = {**recipe.to_dict(), "transfer": {"checkpoint": str(tmp_path / "first.onnx"), "classifier": True}}
+    values["optimiser"] |= {"epochs": 1, "learning_rate": 1e-7, "final_learning_rate": 1e-7, "warmup_epochs": 0}
+    values["optimiser"] |= {"averaging": 0.0, "weight_decay": 0.0}
+    fit(Recipe.from_dict(values), tmp_path / "second", device="cpu")
+    second = load_checkpoint(tmp_path / "second" / "best.safetensors")
+    name = "classifier.weight"
+    torch.testing.assert_close(second.state_dict[name], first.state_dict[name], atol=1e-5, rtol=0)
+    other = {**values, "transfer": {**values["transfer"], "classifier": False}}
+    fit(Recipe.from_dict(other), tmp_path / "fresh", device="cpu")
+    fresh = load_checkpoint(tmp_path / "fresh" / "best.safetensors").state_dict[name]
+    assert (fresh - first.state_dict[name]).abs().max() > 0.01
+
+
+def test_a_classifier_of_nobody_knows_which_classes_is_not_taken_over(recipe, tmp_path):
+    torch.save(create_model("hierattn_xs", 8).state_dict(), tmp_path / "foreign.pt")
+    values = {**recipe.to_dict(), "transfer": {"checkpoint": str(tmp_path / "foreign.pt"), "classifier": True}}
+    with pytest.raises(UsageError, match="classes that it does not name"):
+        fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
 
 
 def test_weights_that_have_seen_the_held_out_fold_are_refused(recipe, tmp_path):

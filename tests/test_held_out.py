@@ -164,6 +164,7 @@ def test_our_own_mobilevit_is_not_taken_for_a_foreign_one(one: PackedSet, other:
             target,
             tmp_path / "ours.safetensors",
             held_out=held_out(one),
+            classes=("MEL", "NV"),
             images=images,
             spec=ImageSpec(size=32),
             warn=never,

@@ -2,14 +2,17 @@
 
 import json
 
+import onnx
 import pytest
 import tomli_w
 import torch
 
+from hierattn.deploy.onnx import export_onnx
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.lineage import licence_of, lineage, plain_values, without_machine_paths
 from hierattn.image_spec import ImageSpec
 from hierattn.models.checkpoint import Checkpoint, save_checkpoint
+from hierattn.models.registry import create_model
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
 
@@ -46,6 +49,45 @@ def test_every_run_behind_the_weights_is_told_parents_before_children(chain):
     assert (student.began_with, student.learnt_from) == ("start", "teacher")
     assert (phone.recipe, phone.overrides, phone.began_with) == ("b/phone", ("seed=3",), "student")
     assert stages[1].began_with == "mobilenet.npz"
+
+
+def test_several_teachers_are_all_told(chain):
+    teachers = ["runs/start/best.safetensors", "runs/teacher/best.safetensors"]
+    found = lineage(run_folder(chain.parent, "taught", "hierattn train a/taught", teacher=teachers))
+    assert [stage.name for stage in found] == ["start", "teacher", "taught"]
+    assert found[-1].learnt_from == "start, teacher"
+
+
+def test_a_bundle_tells_of_the_runs_behind_it_and_hands_on_its_licence(tmp_path):
+    model = create_model("hierattn_xs", 2)
+    known = {"source": "isic2019", "licence": NC, "training_images": 10, "commit": "abc"}
+    one = Checkpoint("hierattn_xs", ("MEL", "NV"), ImageSpec(size=64), model.state_dict(), provenance=known)
+    export_onnx(one, tmp_path / "plain.onnx")
+    proto = onnx.load(tmp_path / "plain.onnx")
+    told = {
+        "provenance": {"commands": ["hierattn train a --out runs/a", "hierattn train b seed=1 --out runs/b"],
+                       "commits": ["c1", "c2"]},
+        "training_data": {"licence": NC, "all_sources": [{"source": "isic2019", "licence": NC}] * 2},
+    }  # fmt: skip
+    for entry in proto.metadata_props:
+        if (name := entry.key.removeprefix("hierattn.")) in told:
+            entry.value = json.dumps({**json.loads(entry.value), **told[name]})
+    (tmp_path / "released.onnx").write_bytes(proto.SerializeToString())
+    for name, runs in (("released", ["a", "b"]), ("plain", ["plain"])):
+        start = f"weights/{name}.onnx"
+        phone = run_folder(tmp_path, f"phone-{name}", "hierattn train p --out runs/p", licence=BY, start=start)
+        found = lineage(phone)
+        assert [stage.name for stage in found] == [*runs, f"phone-{name}"]
+        assert {stage.told_by for stage in found[:-1]} == {f"{name}.onnx"}
+        assert licence_of(found) == NC
+        assert found[-1].began_with == f"{name}.onnx"
+    assert lineage(tmp_path / "phone-released")[1].overrides == ("seed=1",)
+
+
+def test_a_bundle_that_is_missing_is_asked_for(tmp_path):
+    phone = run_folder(tmp_path, "phone", "hierattn train p", start="weights/gone.onnx")
+    with pytest.raises(UsageError, match=r"gone\.onnx"):
+        lineage(phone)
 
 
 def test_a_model_keeps_the_conditions_of_what_its_weights_had_only_begun_with(chain):

@@ -107,11 +107,23 @@ def _stages(stages: Sequence[Stage]) -> str:
     lines = ["| run | recipe | commit | images of | licence | began with | teacher |", "|---|---|---|---|---|---|---|"]
     lines += [
         f"| {stage.name} | {stage.recipe} | `{stage.commit or 'unknown'}` | {stage.training_images:,} of "
-        f"{stage.source or 'unknown'} | {stage.licence or 'unknown'} | {stage.began_with or 'random weights'} | "
-        f"{stage.learnt_from or '–'} |"
+        f"{stage.source or 'unknown'} | {stage.licence or 'unknown'} | {_before(stage)} |"
         for stage in stages
     ]
+    told = ", ".join(dict.fromkeys(stage.told_by for stage in stages if stage.told_by))
+    if told:
+        lines.append(
+            f"\nThe runs told by {told} are those behind that bundle: its weights, rounded as it stores them, were "
+            "read back."
+        )
     return "\n".join(lines)
+
+
+def _before(stage: Stage) -> str:
+    """What a run began with, and its teachers."""
+    if stage.told_by:
+        return f"told by {stage.told_by} | –"
+    return f"{stage.began_with or 'random weights'} | {stage.learnt_from or '–'}"
 
 
 def licence_text(models: Mapping[str, Mapping[str, Any]]) -> str:

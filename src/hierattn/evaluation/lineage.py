@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hierattn.errors import TableError, UsageError
+from hierattn.models.bundle_weights import load_bundle
 from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.learnt_from import weights_named
 
@@ -38,6 +39,8 @@ class Stage:
     began_with, learnt_from
         The names of the run, or of the bundle or file of foreign weights, whose weights it began with, and of its
         teachers' runs, with commas between; empty where there is none.
+    told_by
+        The bundle that tells of this run, where the weights were read back from one; empty for a run folder.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Stage:
     manifest_sha256: str
     began_with: str = ""
     learnt_from: str = ""
+    told_by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -87,11 +91,52 @@ def _collect(run: Path, found: dict[str, Stage], below: tuple[str, ...] = ()) ->
     recipe = _read_toml(run / "recipe.toml")
     parents = weights_named(recipe)
     for parent in (path for paths in parents for path in paths):
+        if parent.endswith(".onnx"):
+            found.update((stage.name, stage) for stage in _stages_of_bundle(run, parent) if stage.name not in found)
+            continue
         folder = _folder_of(run, parent)
         if folder is not None and folder.name not in found:
             _collect(folder, found, (*below, run.name))
     began_with, learnt_from = (", ".join(map(_name_of, paths)) for paths in parents)
     found[run.name] = _stage(run, began_with, learnt_from)
+
+
+def _stages_of_bundle(run: Path, weights: str) -> list[Stage]:
+    """Every run behind a bundle, as it tells itself; one that does not tell all is one stage, under its own name."""
+    places = (Path(weights), run.parent / PurePosixPath(weights).name)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise UsageError(f"{run} began with or learnt from {weights}: wanted that bundle there, or at {places[1]}")
+    known = load_bundle(path).provenance
+    commands, sources = list(known.get("commands", ())), known["all_sources"]
+    if not commands or len(commands) != len(sources):
+        commands, sources = [""], [known]
+    commits = (*known.get("commits", ()), *[str(known.get("commit", ""))] * len(commands))
+    return [
+        Stage(
+            name=_out_of(words) or path.stem,
+            recipe=words[2] if len(words) > 2 else "",
+            overrides=_overrides(words),
+            command=" ".join(words),
+            commit=commit,
+            source=str(source.get("source", "")),
+            licence=str(source.get("licence", "")),
+            citation=str(source.get("citation", "")),
+            training_images=int(source.get("training_images", 0)),
+            manifest_sha256="",
+            told_by=path.name,
+        )
+        for words, commit, source in zip(map(str.split, commands), commits, sources, strict=False)
+    ]
+
+
+def _out_of(words: Sequence[str]) -> str:
+    """The name of the run folder that a command makes; empty where it does not say."""
+    return PurePosixPath(words[words.index("--out") + 1]).name if "--out" in words[:-1] else ""
+
+
+def _overrides(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if re.fullmatch(r"[a-z_.]+=\S*", word))
 
 
 def _folder_of(run: Path, weights: str) -> Path | None:
@@ -120,7 +165,7 @@ def _stage(run: Path, began_with: str, learnt_from: str) -> Stage:
     return Stage(
         name=run.name,
         recipe=arguments[0],
-        overrides=tuple(word for word in arguments[1:] if re.fullmatch(r"[a-z_.]+=\S*", word)),
+        overrides=_overrides(arguments[1:]),
         command=" ".join(["hierattn", "train", *arguments]),
         commit=str(environment.get("commit", "")),
         source=str(known.get("source", "")),

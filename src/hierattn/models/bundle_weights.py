@@ -87,8 +87,20 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         state_dict=network.state_dict(),
         options=options,
         recipe=dict(known.get("recipe", {})),
-        provenance=provenance,
+        provenance={**provenance, **_learnt_from(known.get("training_data", {}))},
     )
+
+
+def _learnt_from(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle says of the photographs behind it, under the names that a checkpoint uses."""
+    sources = [dict(one) for one in told.get("all_sources", ())]
+    return {
+        "source": str(told.get("source", "")),
+        "licence": str(told.get("licence", "")),
+        "citation": str(told.get("citation", "")),
+        "training_images": int(told.get("images", 0)),
+        "all_sources": sources,
+    }
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -143,7 +155,7 @@ def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: Ima
         elif isinstance(module, nn.LayerNorm):
             module.weight.fill_(1)
             module.bias.zero_()
-    _copy(network.classifier, *next(folded["Gemm"]))
+    _unfold_linear(network.classifier, *next(folded["Gemm"]))
     if not any(spec.mean) and all(value == 1 for value in spec.std):  # else the division by 255 stands by itself
         network.stem.conv.weight.mul_(PIXEL)
     if any(next(layers, None) is not None for layers in folded.values()):
@@ -151,38 +163,36 @@ def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: Ima
 
 
 def _unfold_convolution(layer: ConvNormAct, weight: Tensor, bias: Tensor | None) -> None:
-    if not hasattr(layer, "norm"):
-        if bias is not None:
-            raise ValueError("a bias where there is none")
-        _copy(layer.conv, weight, None)
-        return
-    norm = layer.norm
-    _copy(layer.conv, weight, None)
-    shift = torch.zeros_like(norm.bias) if bias is None else bias
-    if shift.shape != norm.bias.shape:
-        raise ValueError(f"a bias of shape {tuple(shift.shape)}, wanted {tuple(norm.bias.shape)}")
-    set_folded(norm, shift, torch.zeros_like(norm.bias), torch.ones_like(norm.bias))
+    _copy(layer.conv.weight, weight)
+    if hasattr(layer, "norm"):
+        zero = torch.zeros_like(layer.norm.bias)
+        _copy(layer.norm.bias, zero if bias is None else bias)
+        set_folded(layer.norm, layer.norm.bias.clone(), zero, torch.ones_like(zero))
+    elif bias is not None:
+        raise ValueError("a bias where there is none")
 
 
 def _unfold_transformer_layer(layer: TransformerLayer, linear: Iterator[Folded]) -> None:
     """Queries, keys, values, output, and the two layers of the MLP, as fast_transformer.py writes them."""
     (query, query_bias), (key, key_bias), (value, value_bias) = next(linear), next(linear), next(linear)
-    dim = len(query)
-    scale = (dim // layer.attention.heads) ** 0.5  # the division of the scores, which the queries' weights hold
-    nothing = torch.zeros(dim)
-    biases = (nothing if query_bias is None else query_bias * scale, *(b or nothing for b in (key_bias, value_bias)))
-    _copy(layer.attention.qkv, torch.cat([query * scale, key, value]), torch.cat(biases))
+    scale = (len(query) // layer.attention.heads) ** 0.5  # the division of the scores, which the queries hold
+    zero = torch.zeros(len(query))
+    biases = [zero if bias is None else bias for bias in (query_bias, key_bias, value_bias)]
+    _copy(layer.attention.qkv.weight, torch.cat([query * scale, key, value]))
+    _copy(layer.attention.qkv.bias, torch.cat([biases[0] * scale, *biases[1:]]))
     for part in (layer.attention.out, *(part for part in layer.mlp if isinstance(part, nn.Linear))):
-        _copy(part, *next(linear))
+        _unfold_linear(part, *next(linear))
 
 
-def _copy(layer: Any, weight: Tensor, bias: Tensor | None) -> None:
-    for name, value in (("weight", weight), ("bias", bias)):
-        target = getattr(layer, name)
-        if (value is None) != (target is None) or (value is not None and value.shape != target.shape):
-            found = None if value is None else tuple(value.shape)
-            raise ValueError(f"a {name} of shape {found}, wanted {None if target is None else tuple(target.shape)}")
-        if value is not None:
-            if not bool(torch.isfinite(value).all()):
-                raise ValueError(f"a {name} that is not finite")
-            target.copy_(value)
+def _unfold_linear(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> None:
+    """A bias that is all zeros is not in the graph."""
+    _copy(layer.weight, weight)
+    _copy(layer.bias, torch.zeros_like(layer.bias) if bias is None else bias)
+
+
+def _copy(target: Tensor, value: Tensor) -> None:
+    if value.shape != target.shape:
+        raise ValueError(f"a tensor of shape {tuple(value.shape)}, wanted {tuple(target.shape)}")
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError("a tensor that is not finite")
+    target.copy_(value)
