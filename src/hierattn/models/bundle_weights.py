@@ -98,7 +98,7 @@ def _learnt_from(told: Mapping[str, Any]) -> dict[str, Any]:
         "source": str(told.get("source", "")),
         "licence": str(told.get("licence", "")),
         "citation": str(told.get("citation", "")),
-        "training_images": int(told.get("images", 0)),
+        "training_images": int(told.get("images") or 0),
         "all_sources": sources,
     }
 
