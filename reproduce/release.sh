@@ -1,6 +1,6 @@
 #!/bin/sh
 # The released models, from the two data sets to the files in src/hierattn/deploy/released/: the whole chain in order.
-# About four hours on one CPU core. It may be stopped and started again: what is finished is kept.
+# About six hours on one CPU core. It may be stopped and started again: what is finished is kept.
 #
 #   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
 #
@@ -10,6 +10,10 @@
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were judged on.
 # Photographs that these files do not name are left out and listed.
 #
+# START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: the second
+# half of the chain, two hours. The one before these is in this repository's history:
+#   git show fe14cb0:src/hierattn/deploy/released/dermoscopy.onnx > dermoscopy.onnx
+#
 # A smaller trial of the script itself, on other data (its bundles are no use to anybody):
 #   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED WEIGHTS.npz /tmp/release
 set -eu
@@ -18,6 +22,7 @@ set -eu
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 isic=$(absolute "$1") pad=$(absolute "$2") weights=$(absolute "$3") place=${4:-.}
+start=${START:+$(absolute "$START")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
 mkdir -p "$place" && cd "$place"
@@ -44,31 +49,39 @@ train() { # RECIPE PREPARED RUN [KEY=VALUE...]
   [ -f "runs/$run/evaluation/report.json" ] || $hierattn evaluate "runs/$run"
 }
 
-say "photographs, at three sizes with the same folds"
-prepare "$isic" ham128 128 10 "${splits:+$splits/isic2019-ham/splits.csv}"
-prepare "$isic" ham64 64 10 out/ham128/splits.csv
-prepare "$isic" ham160 160 10 out/ham128/splits.csv
+say "photographs, with the same folds at each size"
+prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
 prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
 
-say "dermoscopy at 128 pixels: a teacher from ImageNet's weights, a start on small images, and the student of both"
-train isic2019/mobilenet_v2_128px ham128 ham-mobilenetv2-128 "transfer.checkpoint=$weights"
-train isic2019/hierattn_xs_64px ham64 ham-xs-64
-train isic2019/hierattn_xs_distilled_128px ham128 ham-xs-distilled-128
+if [ -z "$start" ]; then
+  prepare "$isic" ham128 128 10 out/ham160/splits.csv
+  prepare "$isic" ham64 64 10 out/ham160/splits.csv
 
-say "dermoscopy at 160 pixels: teacher and student go on, with hairs, dark corners and mixtures"
-train isic2019/mobilenet_v2_160px ham160 ham-mobilenetv2-160
-train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
+  say "dermoscopy at 128 pixels: a teacher from ImageNet's weights, a start on small images, and the student of both"
+  train isic2019/mobilenet_v2_128px ham128 ham-mobilenetv2-128 "transfer.checkpoint=$weights"
+  train isic2019/hierattn_xs_64px ham64 ham-xs-64
+  train isic2019/hierattn_xs_distilled_128px ham128 ham-xs-distilled-128
 
-say "phone photographs: a teacher that began with that one, and a student that begins with the one before"
-train pad_ufes_20/mobilenet_v2_160px pad160 pad-mobilenetv2-160
-train pad_ufes_20/hierattn_xs_distilled_160px pad160 pad-xs-distilled-160
+  say "dermoscopy at 160 pixels: teacher and student go on, with hairs, dark corners and mixtures"
+  train isic2019/mobilenet_v2_160px ham160 ham-mobilenetv2-160
+  train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
+fi
+
+say "two better teachers, straight from ImageNet's weights, and the student that goes on with both"
+train isic2019/mobilenet_v2_imagenet_160px ham160 ham-mobilenetv2-imagenet-160 "transfer.checkpoint=$weights"
+train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet-160-again "transfer.checkpoint=$weights"
+train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
+
+say "phone photographs: a teacher that began with the first of those, and a student that begins with the one before"
+train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
+train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
 
 say "on photographs from elsewhere"
-[ -f runs/ham-xs-distilled-160/shift/shift.json ] || $hierattn shift runs/ham-xs-distilled-160 --data out/pad160
-[ -f runs/pad-xs-distilled-160/shift/shift.json ] || $hierattn shift runs/pad-xs-distilled-160 --data out/ham160
+[ -f runs/ham-xs-taught-160/shift/shift.json ] || $hierattn shift runs/ham-xs-taught-160 --data out/pad160
+[ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-$python "$here/results/release.py" --dermoscopy runs/ham-xs-distilled-160 --phone runs/pad-xs-distilled-160 \
+$python "$here/results/release.py" --dermoscopy runs/ham-xs-taught-160 --phone runs/pad-xs-taught-160 \
   ${released:+--out "$released"}
 [ -n "$released" ] ||
-  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the seven runs"
+  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the runs"

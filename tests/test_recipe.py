@@ -37,6 +37,10 @@ def test_a_saved_recipe_reads_back_equal(tmp_path):
         ({"optimiser": {"betas": [0.9]}}, "optimiser.betas"),
         ({"optimiser": 3}, "optimiser"),
         ({"data": {"sampling": "some"}}, "data.sampling"),
+        ({"distillation": {"teacher": 3}}, "distillation.teacher"),
+        ({"distillation": {"teacher": ["a", 3]}}, "distillation.teacher"),
+        ({"distillation": {"features": -1}}, "distillation.features"),
+        ({"distillation": {"features": 1}, "compile": "default"}, "distillation.features"),
         ({"augmentation": {"horizontal_flip": 1.5}}, "augmentation.horizontal_flip"),
         ({"transfer": {"frozen_epochs": 3}}, "transfer.frozen_epochs"),
     ],
@@ -111,3 +115,20 @@ def test_the_number_of_the_fold_is_put_into_paths():
     values = {"data": {"prepared": "set-{fold}"}, "transfer": {"checkpoint": "{fold}/best.safetensors"}}
     recipe = Recipe.from_dict(values).with_fold(7)
     assert (recipe.data.fold, recipe.data.prepared, recipe.transfer.checkpoint) == (7, "set-7", "7/best.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [('teacher = ""', ()), ('teacher = "a"', ("a",)), ('teacher = ["a", "b"]', ("a", "b")), ("teacher = []", ())],
+)
+def test_a_teacher_may_stand_alone_or_in_a_list(tmp_path, written, read):
+    (tmp_path / "r.toml").write_text(f"[distillation]\n{written}\n")
+    recipe = Recipe.load(tmp_path / "r.toml")
+    assert recipe.distillation.teacher == read
+    recipe.save(tmp_path / "again.toml")
+    assert Recipe.load(tmp_path / "again.toml").distillation == recipe.distillation
+
+
+def test_the_number_of_the_fold_is_put_into_every_teachers_path():
+    recipe = Recipe.from_dict({"distillation": {"teacher": ["a-{fold}", "b-{fold}"]}}).with_fold(3)
+    assert recipe.distillation.teacher == ("a-3", "b-3")

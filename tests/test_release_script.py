@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_the_folds_are_the_published_ones(commands):
     published = [path for path in splits if path.startswith("/")]
     assert len(published) == 2
     assert all(Path(path).is_file() for path in published)
-    assert set(splits) - set(published) == {"out/ham128/splits.csv"}
+    assert set(splits) - set(published) == {"out/ham160/splits.csv"}
 
 
 def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_with(commands):
@@ -69,7 +68,18 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
         for weights in (found.transfer.checkpoint, *found.distillation.teacher):
             assert not weights or weights.endswith(".npz") or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
-    assert len(made) == 7
+    assert len(made) == 10
+
+
+def test_a_model_released_before_stands_for_the_first_five_runs(tmp_path):
+    (tmp_path / "dermoscopy.onnx").touch()
+    trained = [words for words in printed(tmp_path, START="dermoscopy.onnx") if words[1] == "train"]
+    assert len(trained) == 5
+    (taught,) = (words for words in trained if words[2] == "isic2019/hierattn_xs_taught_160px")
+    changes = [word for word in taught[3:] if "=" in word]
+    assert changes == [f"transfer.checkpoint={tmp_path / 'dermoscopy.onnx'}"]
+    for words in trained:
+        parse(words[1:])
 
 
 def test_the_last_step_releases_runs_that_were_trained_and_judged(commands):
@@ -98,7 +108,7 @@ def test_a_trial_of_the_script_takes_few_epochs_and_leaves_the_package_alone(tmp
 
 
 def test_the_recipes_of_the_released_models_say_so():
-    for name in ("isic2019/hierattn_xs_distilled_160px", "pad_ufes_20/hierattn_xs_distilled_160px"):
-        text = (recipe_folder() / f"{name}.toml").read_text(encoding="utf-8")
-        assert "docs/released-models.md" in text
-        assert tomllib.loads(text)["model"]["name"] == "hierattn_xs"
+    for name in ("isic2019/hierattn_xs_taught_160px", "pad_ufes_20/hierattn_xs_taught_160px"):
+        path = recipe_folder() / f"{name}.toml"
+        assert "docs/released-models.md" in path.read_text(encoding="utf-8")
+        assert Recipe.load(path).model.name == "hierattn_xs"

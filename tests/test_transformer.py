@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from hierattn.errors import UsageError
-from hierattn.models.transformer import SelfAttention, SmallScaleTransformer, TransformerLayer
+from hierattn.models.transformer import SelfAttention, SmallScaleTransformer, TransformerLayer, attend
 
 
 def _copy_attention(ours: SelfAttention, theirs: nn.MultiheadAttention) -> None:
@@ -35,6 +36,19 @@ def test_self_attention_equals_the_softmax_formula_in_einsum() -> None:
         scores = torch.einsum("bqd,bkd->bqk", query[..., mine], key[..., mine]) / 3**0.5
         heads.append(torch.einsum("bqk,bkd->bqd", scores.softmax(-1), value[..., mine]))
     torch.testing.assert_close(ours(x), ours.out(torch.cat(heads, -1)))
+
+
+def test_plain_products_in_bfloat16_are_the_fused_attention_and_give_its_gradients() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(6, 4, 10, 8, dtype=torch.bfloat16).requires_grad_() for _ in range(3))
+    exact = functional.scaled_dot_product_attention(query.double(), key.double(), value.double())
+    plain = attend(query, key, value)
+    assert plain.dtype == torch.bfloat16
+    torch.testing.assert_close(plain.double(), exact, rtol=0.03, atol=0.02)
+    wanted = torch.autograd.grad(exact.square().sum(), (query, key, value))
+    found = torch.autograd.grad(plain.square().sum(), (query, key, value))
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.05)
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -1,4 +1,4 @@
-"""Weights that a run starts from (§4.1.1); held_out.py proves that they have not seen its held-out folds."""
+"""Weights that a run starts from; held_out.py proves that they have not seen its held-out folds."""
 
 from __future__ import annotations
 
