@@ -1,6 +1,6 @@
 """Make the bundles that come with the package from judged runs, with everything that lies beside them.
 
-    python results/release.py --dermoscopy runs/ham-xs-taught-160 --phone runs/pad-xs-taught-160
+    python results/release.py --dermoscopy runs/ham-xs-taught-160 --phone runs/pad-xs-distilled-160
     python results/release.py --cards --dermoscopy RUN --phone RUN    # the cards alone again, in new words
 
 Each run must have been judged (``hierattn evaluate RUN``; ``hierattn shift RUN`` too, so that the card says how it
