@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from hierattn.training.recipe import Recipe
+
+RELEASED = "released:"
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")]
 Overrides = Annotated[
@@ -28,13 +31,29 @@ ComparisonJson = Annotated[bool, typer.Option("--json", help="Print comparison.j
 def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | None = None) -> Recipe:
     """The recipe of that name or path, with the user's changes and then the prepared folder of ``--data``.
 
+    ``released:dermoscopy`` as a start or a teacher stands for the bundle that came with the package.
+
     Raises
     ------
     UsageError, RecipeError
         For a recipe that is not there, or a change that does not fit it.
+    BundleError
+        Where a released bundle is not as it was released.
     """
     from hierattn.cli.recipes import find_recipe
     from hierattn.training.recipe import Recipe
 
     changes = [*(overrides or ()), *([] if prepared is None else [f"data.prepared={prepared}"])]
-    return Recipe.load(find_recipe(name), changes)
+    recipe = Recipe.load(find_recipe(name), changes)
+    start, teachers = recipe.transfer.checkpoint, recipe.distillation.teacher
+    return replace(
+        recipe,
+        transfer=replace(recipe.transfer, checkpoint=_released_path(start)),
+        distillation=replace(recipe.distillation, teacher=tuple(map(_released_path, teachers))),
+    )
+
+
+def _released_path(weights: str) -> str:
+    from hierattn.deploy.released import released_bundle
+
+    return str(released_bundle(weights.removeprefix(RELEASED))) if weights.startswith(RELEASED) else weights

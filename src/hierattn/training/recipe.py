@@ -57,10 +57,10 @@ class TransferRecipe:
     Attributes
     ----------
     checkpoint
-        A checkpoint of ours, a HierAttn bundle of ours (``.onnx``), or foreign weights that ``models.transfer`` knows
-        (MobileViT's, the published code's, a folded MobileNetV2's ``.npz``); ``{fold}`` in it is replaced by the
-        number of the fold. What agrees in role and shape is taken over, the classifier only where ``classifier`` says
-        so.
+        A checkpoint of ours, a HierAttn bundle of ours (``.onnx``; ``released:dermoscopy`` on the command line), or
+        foreign weights that ``models.transfer`` knows (MobileViT's, the published code's, a folded MobileNetV2's
+        ``.npz``); ``{fold}`` in it is replaced by the number of the fold. What agrees in role and shape is taken over,
+        the classifier only where ``classifier`` says so.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest.
