@@ -189,12 +189,16 @@ def licence_of(stages: Sequence[Stage]) -> str:
 
 
 def without_machine_paths(text: str) -> str:
-    """Absolute paths cut to their last two parts: what is published says nothing of a machine's folders.
+    """Absolute paths, and those that lead out of the working folder, cut to their last two parts.
+
+    What is published says nothing of a machine's folders.
 
     >>> without_machine_paths("train x transfer.checkpoint=/home/a/weights/net.npz --out runs/x")
     'train x transfer.checkpoint=weights/net.npz --out runs/x'
+    >>> without_machine_paths("train x --data ../sets/out/ham")
+    'train x --data out/ham'
     """
-    return re.sub(r"(?<![^\s\"'=(\[,])(?:/[\w.+@~-]+)+", lambda found: "/".join(found[0].split("/")[1:][-2:]), text)
+    return re.sub(r"(?<![^\s\"'=(\[,])(?:\.\.)?(?:/[\w.+@~-]+)+", lambda found: "/".join(found[0].split("/")[1:][-2:]), text)
 
 
 def plain_values(value: Any) -> Any:
