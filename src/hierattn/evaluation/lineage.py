@@ -198,7 +198,8 @@ def without_machine_paths(text: str) -> str:
     >>> without_machine_paths("train x --data ../sets/out/ham")
     'train x --data out/ham'
     """
-    return re.sub(r"(?<![^\s\"'=(\[,])(?:\.\.)?(?:/[\w.+@~-]+)+", lambda found: "/".join(found[0].split("/")[1:][-2:]), text)
+    path = r"(?<![^\s\"'=(\[,])(?:\.\.)?(?:/[\w.+@~-]+)+"
+    return re.sub(path, lambda found: "/".join(found[0].split("/")[1:][-2:]), text)
 
 
 def plain_values(value: Any) -> Any:
