@@ -242,6 +242,7 @@ def test_a_run_trains_on_from_a_bundle_with_its_classifier(recipe, tmp_path):
     first = load_checkpoint(tmp_path / "first" / "best.safetensors")
     export_onnx(first, tmp_path / "first.onnx")
     values = {**recipe.to_dict(), "transfer": {"checkpoint": str(tmp_path / "first.onnx"), "classifier": True}}
+    values["seed"] += 1  # else fresh weights would be those that the first run began with
     values["optimiser"] |= {"epochs": 1, "learning_rate": 1e-7, "final_learning_rate": 1e-7, "warmup_epochs": 0}
     values["optimiser"] |= {"averaging": 0.0, "weight_decay": 0.0}
     fit(Recipe.from_dict(values), tmp_path / "second", device="cpu")
