@@ -2,9 +2,9 @@
 
 A bundle (docs/bundle.md) computes the same function as the checkpoint that it was made of, by other tensors: batch
 normalisations lie in the convolutions, a layer normalisation's scale and shift in the layer that reads it, the division
-of the attention's scores in the queries' weights, the temperature in the classifier's. Read back, a normalisation has
-the scale 1 and the shift 0, or those that undo what was folded, so that the network answers as the bundle does, but for
-the rounding of weights that are stored in few bits.
+of the attention's scores in the queries' weights, that of the pixels by 255 in the stem's. Read back, a normalisation
+has the scale 1 and the shift 0, or those that undo what was folded, so that the network answers as the bundle does, but
+for the rounding of weights that are stored in few bits.
 """
 
 from __future__ import annotations
