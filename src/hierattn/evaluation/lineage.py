@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hierattn.errors import TableError, UsageError
-from hierattn.models.bundle_weights import load_bundle
+from hierattn.models.bundle_weights import bundle_provenance
 from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.learnt_from import weights_named
 
@@ -107,7 +107,7 @@ def _stages_of_bundle(run: Path, weights: str) -> list[Stage]:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise UsageError(f"{run} began with or learnt from {weights}: wanted that bundle there, or at {places[1]}")
-    known = load_bundle(path).provenance
+    known = bundle_provenance(path)
     commands, sources = list(known.get("commands", ())), known["all_sources"]
     if not commands or len(commands) != len(sources):
         commands, sources = [""], [known]

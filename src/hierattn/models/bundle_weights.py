@@ -36,6 +36,8 @@ LARGEST_FILE = 64 * 1024**2
 PIXEL = 255.0
 """Largest value of a byte: the exported stem reads bytes, the network the unit interval."""
 
+_UNKNOWN = "{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
+
 Folded = tuple[Tensor, Tensor | None]
 """A layer's weight and bias, as a bundle has them."""
 
@@ -59,17 +61,15 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
     """
     require("onnx", "train")
     model = _read(path)
+    known = _known(path, model)
+    provenance = _provenance(known)
     try:
-        known = {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
         spec = ImageSpec.from_dict(known["image_spec"])
         name, classes = str(known["model"]["name"]), tuple(str(one["code"]) for one in known["classes"])
-        provenance = dict(known.get("provenance", {}))
         options = dict(provenance.get("options", {}))
         network = create_model(name, num_classes=len(classes), **options).eval()
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise CheckpointError(
-            f"{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
-        ) from None
+        raise CheckpointError(_UNKNOWN.format(path=path, error=error)) from None
     if not isinstance(network, HierAttn) or network.config.attention not in ("sc", "none"):
         raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
     try:
@@ -87,14 +87,36 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         state_dict=network.state_dict(),
         options=options,
         recipe=dict(known.get("recipe", {})),
-        provenance={**provenance, **_learnt_from(known.get("training_data", {}))},
+        provenance=provenance,
     )
 
 
-def _learnt_from(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What a bundle says of the photographs behind it, under the names that a checkpoint uses."""
+def bundle_provenance(path: Path) -> dict[str, Any]:
+    """What a bundle says of how its weights were made, as :func:`load_bundle` gives it, without reading the weights.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, too large, or damaged.
+    """
+    require("onnx", "train")
+    return _provenance(_known(path, _read(path)))
+
+
+def _known(path: Path, model: onnx.ModelProto) -> dict[str, Any]:
+    """Everything that a bundle says of itself."""
+    try:
+        return {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
+    except ValueError as error:
+        raise CheckpointError(_UNKNOWN.format(path=path, error=error)) from None
+
+
+def _provenance(known: Mapping[str, Any]) -> dict[str, Any]:
+    """How the weights were made, and of what photographs, under the names that a checkpoint uses."""
+    told = known.get("training_data", {})
     sources = [dict(one) for one in told.get("all_sources", ())]
     return {
+        **known.get("provenance", {}),
         "source": str(told.get("source", "")),
         "licence": str(told.get("licence", "")),
         "citation": str(told.get("citation", "")),
