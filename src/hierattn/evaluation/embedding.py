@@ -13,6 +13,7 @@ from hierattn.data.packed import PackedSet
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.checkpoint import load_checkpoint
+from hierattn.models.classifier import classifier_of
 from hierattn.models.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.inference import predict_logits
 from hierattn.models.transfer import IMAGENET_MEAN, IMAGENET_STD
@@ -143,9 +144,7 @@ def _seen(
         if progress is not None:
             progress(min(len(seen) * batch_size, len(images)), len(images))
 
-    hook = [module for module in model.modules() if isinstance(module, nn.Linear)][-1].register_forward_pre_hook(
-        remember
-    )
+    hook = classifier_of(model).register_forward_pre_hook(remember)
     try:
         rows = np.arange(len(images))
         predict_logits(model, images, rows, spec, batch_size=batch_size, device=device)  # type: ignore[arg-type]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hierattn.models.classifier import classifier_of
+
 
 class LastLayerInput:
     """Remembers what the last linear layer of a network read in its latest pass.
@@ -21,7 +23,7 @@ class LastLayerInput:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        layer = [part for part in model.modules() if isinstance(part, nn.Linear)][-1]
+        layer = classifier_of(model)
         self.width: int = layer.in_features
         self._read: Tensor | None = None
         layer.register_forward_pre_hook(self._remember)

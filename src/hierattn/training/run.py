@@ -31,6 +31,7 @@ from hierattn.training.held_out import HeldOut, learnt_from
 from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
 from hierattn.training.objective import Objective, class_log_prior
 from hierattn.training.optimiser import create_optimiser
+from hierattn.training.post_hoc import adjusted_classifier
 from hierattn.training.prior_knowledge import transfer_into
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
@@ -95,6 +96,7 @@ class Run:
         optimiser = create_optimiser(learning, rules, fused=fabric.device.type == "cuda")
         stepped, self.optimiser = fabric.setup(_compiled(learning, recipe.compile), optimiser)
         self.average = WeightAverage(model, rules.averaging) if rules.averaging else None
+        self.post_hoc = self._log_prior(rules.post_hoc_adjustment)
         self.learner = Learner(
             fabric=fabric,
             model=stepped,
@@ -105,13 +107,16 @@ class Run:
             recipe=recipe,
             objective=Objective(
                 rules.label_smoothing,
-                class_log_prior(self.training.labels, len(self.classes), rules.logit_adjustment, fabric.device),
+                self._log_prior(rules.logit_adjustment),
                 recipe.distillation.weight if teachers is not None and teachers.classify else 0.0,
                 recipe.distillation.temperature,
             ),
             teachers=teachers,
         )
         self.progress = Progress()
+
+    def _log_prior(self, strength: float) -> torch.Tensor | None:
+        return class_log_prior(self.training.labels, len(self.classes), strength, self.fabric.device)
 
     def _transfer(self, model: nn.Module) -> frozenset[str]:
         if not self.recipe.transfer.checkpoint:
@@ -193,7 +198,7 @@ class Run:
 
     def finish_epoch(self) -> None:
         """Validate, log, keep the best, and step to the next epoch."""
-        with self._averaged() as model:
+        with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
             scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
             row = epoch_row(self.progress, self.recipe, scores)
             score = standing(scores, self.recipe.choose_by)
