@@ -237,6 +237,25 @@ def test_a_modern_run_is_resumed_to_the_same_bits_too(recipe, tmp_path):
     assert not torch.equal(state_of(tmp_path / "whole")["model"]["classifier.weight"], plain)
 
 
+def test_what_is_saved_leans_to_rare_classes_and_what_is_trained_does_not(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["optimiser"]["epochs"] = 1
+    fit(Recipe.from_dict(values), tmp_path / "plain", device="cpu")
+    values["optimiser"]["post_hoc_adjustment"] = 0.5
+    fit(Recipe.from_dict(values), tmp_path / "leaning", device="cpu")
+    plain, leaning = (load_checkpoint(tmp_path / run / "best.safetensors") for run in ("plain", "leaning"))
+    prepared = PackedSet.open(Path(recipe.data.prepared))
+    learnt = split(prepared.records, 0).train
+    counts = np.array([sum(prepared.records[i].label == code for i in learnt) for code in plain.classes])
+    moved = plain.state_dict.pop("classifier.bias") - leaning.state_dict.pop("classifier.bias")
+    torch.testing.assert_close(moved.double(), torch.from_numpy(0.5 * np.log(counts / counts.sum())), atol=1e-6, rtol=0)
+    assert_same_bits(plain.state_dict, leaning.state_dict)
+    assert_same_bits(state_of(tmp_path / "plain")["model"], state_of(tmp_path / "leaning")["model"])
+    assert_same_bits(
+        state_of(tmp_path / "plain")["average"]["tensors"], state_of(tmp_path / "leaning")["average"]["tensors"]
+    )
+
+
 def test_a_run_trains_on_from_a_bundle_with_its_classifier(recipe, tmp_path):
     fit(recipe, tmp_path / "first", device="cpu")
     first = load_checkpoint(tmp_path / "first" / "best.safetensors")
