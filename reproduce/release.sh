@@ -1,6 +1,6 @@
 #!/bin/sh
 # The released models, from the two data sets to the files in src/hierattn/deploy/released/: the whole chain in order.
-# About six hours on one CPU core. It may be stopped and started again: what is finished is kept.
+# About eight hours on one CPU core. It may be stopped and started again: what is finished is kept.
 #
 #   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
 #
@@ -10,8 +10,8 @@
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were judged on.
 # Photographs that these files do not name are left out and listed.
 #
-# START=dermoscopy.onnx makes the dermoscopy model alone, and begins with one that was released before in place of its first five
-# runs: two hours. So the present one was made, from the one before it, which is in this repository's history:
+# START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours. So the
+# present ones were made, from one that is in this repository's history:
 #   git show fe14cb0:src/hierattn/deploy/released/dermoscopy.onnx > dermoscopy.onnx
 #
 # A smaller trial of the script itself, on other data (its bundles are no use to anybody):
@@ -53,7 +53,6 @@ say "photographs, with the same folds at each size"
 prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
 prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
 
-runs="--dermoscopy runs/ham-xs-taught-160"
 if [ -z "$start" ]; then
   prepare "$isic" ham128 128 10 out/ham160/splits.csv
   prepare "$isic" ham64 64 10 out/ham160/splits.csv
@@ -66,24 +65,23 @@ if [ -z "$start" ]; then
   say "dermoscopy at 160 pixels: teacher and student go on, with hairs, dark corners and mixtures"
   train isic2019/mobilenet_v2_160px ham160 ham-mobilenetv2-160
   train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
-
-  say "phone photographs: a teacher that began with that one, and a student that begins with the one before"
-  train pad_ufes_20/mobilenet_v2_160px pad160 pad-mobilenetv2-160
-  train pad_ufes_20/hierattn_xs_distilled_160px pad160 pad-xs-distilled-160
-  runs="$runs --phone runs/pad-xs-distilled-160"
 fi
 
-say "two better teachers, straight from ImageNet's weights, and the student that goes on with both"
+say "two better teachers, straight from ImageNet's weights, and the student that goes on with both, twice"
 train isic2019/mobilenet_v2_imagenet_160px ham160 ham-mobilenetv2-imagenet-160 "transfer.checkpoint=$weights"
 train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet-160-again "transfer.checkpoint=$weights"
 train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
+train isic2019/hierattn_xs_taught_longer_160px ham160 ham-xs-taught-longer-160
+
+say "phone photographs: a teacher and a student that begin with those of dermoscopy"
+train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
+train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
 
 say "on photographs from elsewhere"
-[ -f runs/ham-xs-taught-160/shift/shift.json ] || $hierattn shift runs/ham-xs-taught-160 --data out/pad160
-[ -n "$start" ] || [ -f runs/pad-xs-distilled-160/shift/shift.json ] ||
-  $hierattn shift runs/pad-xs-distilled-160 --data out/ham160
+[ -f runs/ham-xs-taught-longer-160/shift/shift.json ] || $hierattn shift runs/ham-xs-taught-longer-160 --data out/pad160
+[ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-$python "$here/results/release.py" $runs ${released:+--out "$released"}
+$python "$here/results/release.py" --dermoscopy runs/ham-xs-taught-longer-160 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the runs"

@@ -68,15 +68,15 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
         for weights in (found.transfer.checkpoint, *found.distillation.teacher):
             assert not weights or weights.endswith(".npz") or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
-    assert len(made) == 10
+    assert len(made) == 11
 
 
 def test_a_model_released_before_stands_for_the_first_runs_of_the_next(tmp_path):
     (tmp_path / "dermoscopy.onnx").touch()
     *_, last = commands = printed(tmp_path, START="dermoscopy.onnx")
-    assert last[2:] == ["--dermoscopy", "runs/ham-xs-taught-160"]
+    assert last[2:] == ["--dermoscopy", "runs/ham-xs-taught-longer-160", "--phone", "runs/pad-xs-taught-160"]
     trained = [words for words in commands if words[1] == "train"]
-    assert len(trained) == 3
+    assert len(trained) == 6
     (taught,) = (words for words in trained if words[2] == "isic2019/hierattn_xs_taught_160px")
     changes = [word for word in taught[3:] if "=" in word]
     assert changes == [f"transfer.checkpoint={tmp_path / 'dermoscopy.onnx'}"]
@@ -110,7 +110,7 @@ def test_a_trial_of_the_script_takes_few_epochs_and_leaves_the_package_alone(tmp
 
 
 def test_the_recipes_of_the_released_models_say_so():
-    for name in ("isic2019/hierattn_xs_taught_160px", "pad_ufes_20/hierattn_xs_distilled_160px"):
+    for name in ("isic2019/hierattn_xs_taught_longer_160px", "pad_ufes_20/hierattn_xs_taught_160px"):
         path = recipe_folder() / f"{name}.toml"
         assert "docs/released-models.md" in path.read_text(encoding="utf-8")
         assert Recipe.load(path).model.name == "hierattn_xs"
