@@ -1,4 +1,4 @@
-"""Post-hoc logit adjustment (Menon et al., ICLR 2021, §4.2): a trained network is made to lean to rare classes."""
+"""Post-hoc logit adjustment (Menon et al., ICLR 2021): a trained network is made to lean to rare classes."""
 
 from __future__ import annotations
 
