@@ -91,9 +91,9 @@ def main() -> None:
 def write_photos(folder: Path) -> dict[str, str]:
     """Rendered lesions as JPEG: one to be seen soon, one to watch and the same grown, one unlike all photographs."""
     rendered = {
-        "soon": render_lesion("MEL", np.random.default_rng(43), 900).image,
+        "soon": render_lesion("MEL", np.random.default_rng(42), 900).image,
         "watch": render_lesion("BKL", np.random.default_rng(43), 900).image,
-        "unlike": render_lesion("MEL", np.random.default_rng(41), 900).image,
+        "unlike": render_lesion("MEL", np.random.default_rng(46), 900).image,
     }
     rendered["grown"] = np.asarray(Image.fromarray(rendered["watch"]).rotate(7).crop((120, 110, 800, 790)))
     paths = {}
