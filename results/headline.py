@@ -139,13 +139,15 @@ def points(results: Path, name: str) -> list[Point]:
             known = report["balanced_accuracy"]
             made = report["provenance"]
             found.append(_point(path.parent.name, made["parameters"], known, "alone"))
+    alone = {(mark.parameters, mark.value) for mark in found}  # a comparison of these says nothing new of each
     for path in sorted((results / name).glob("comparison-*/comparison.json")):
         for comparison in json.loads(path.read_text(encoding="utf-8"))["comparisons"]:
             models = {row["model"] for row in comparison["rows"]}
             if comparison["protocol"] != "honest" or len(models) < 2:
                 continue  # the paper's protocol, or an ablation of one model
-            found += [_point(row["name"], row["parameters"], row["balanced_accuracy"], "compared")
-                      for row in comparison["rows"]]  # fmt: skip
+            rows = [_point(row["name"], row["parameters"], row["balanced_accuracy"], "compared")
+                    for row in comparison["rows"]]  # fmt: skip
+            found += [row for row in rows if (row.parameters, row.value) not in alone]
     pad = name.startswith("pad")
     for row in TABLE_1.values():
         accuracy = row.pad if pad else row.isic

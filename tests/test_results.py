@@ -283,6 +283,14 @@ def test_the_picture_has_every_model_and_tells_the_papers_points_apart(headline,
     assert all(mark.interval is None for mark in paper)
 
 
+def test_runs_published_alone_that_are_compared_as_well_stand_in_the_picture_once(headline):
+    folder = RESULTS / "isic2019-ham" / "comparison-released_160px"
+    rows = json.loads((folder / "comparison.json").read_text())["comparisons"][0]["rows"]
+    marks = headline.points(RESULTS, "isic2019-ham")
+    for row in rows:
+        assert [mark.kind for mark in marks if mark.value == row["balanced_accuracy"]["value"]] == ["alone"]
+
+
 def test_the_pictures_that_are_kept_are_those_that_the_results_give(headline, tmp_path, monkeypatch):
     monkeypatch.setattr(headline, "FIGURES", str(tmp_path))
     headline.write_pictures(RESULTS)
