@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,6 @@ LARGEST_FILE = 64 * 1024**2
 PIXEL = 255.0
 """Largest value of a byte: the exported stem reads bytes, the network the unit interval."""
 
-_UNKNOWN = "{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
-
 Folded = tuple[Tensor, Tensor | None]
 """A layer's weight and bias, as a bundle has them."""
 
@@ -61,15 +60,14 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
     """
     require("onnx", "train")
     model = _read(path)
-    known = _known(path, model)
-    provenance = _provenance(known)
-    try:
+    with _what_it_says(path):
+        known = _known(model)
+        provenance = _provenance(known)
+        recipe = dict(known.get("recipe", {}))
         spec = ImageSpec.from_dict(known["image_spec"])
         name, classes = str(known["model"]["name"]), tuple(str(one["code"]) for one in known["classes"])
         options = dict(provenance.get("options", {}))
         network = create_model(name, num_classes=len(classes), **options).eval()
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise CheckpointError(_UNKNOWN.format(path=path, error=error)) from None
     if not isinstance(network, HierAttn) or network.config.attention not in ("sc", "none"):
         raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
     try:
@@ -86,7 +84,7 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         image_spec=spec,
         state_dict=network.state_dict(),
         options=options,
-        recipe=dict(known.get("recipe", {})),
+        recipe=recipe,
         provenance=provenance,
     )
 
@@ -97,18 +95,28 @@ def bundle_provenance(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        Where the file is missing, too large, or damaged.
+        Where the file is missing, too large, damaged, or not such a bundle.
     """
     require("onnx", "train")
-    return _provenance(_known(path, _read(path)))
+    model = _read(path)
+    with _what_it_says(path):
+        return _provenance(_known(model))
 
 
-def _known(path: Path, model: onnx.ModelProto) -> dict[str, Any]:
-    """Everything that a bundle says of itself."""
+@contextmanager
+def _what_it_says(path: Path) -> Iterator[None]:
+    """For the time of the block what a bundle says of itself is believed; where it makes no sense, one line says so."""
     try:
-        return {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
-    except ValueError as error:
-        raise CheckpointError(_UNKNOWN.format(path=path, error=error)) from None
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
+        raise CheckpointError(
+            f"{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
+        ) from None
+
+
+def _known(model: onnx.ModelProto) -> dict[str, Any]:
+    """Everything that a bundle says of itself."""
+    return {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
 
 
 def _provenance(known: Mapping[str, Any]) -> dict[str, Any]:
