@@ -5,8 +5,8 @@
 
 Bytes are flipped, cut, doubled and spliced, in the program's tables or anywhere, and the checksum is made anew, as
 somebody would who means harm: ExecuTorch sees every file. This only counts what happened; docs/bundle.md tells. That
-damage without a new checksum is refused before, ``tests/hostile_files.py pte`` shows in one process. A child has little
-memory and bounded time.
+damage without a new checksum is refused before, ``tests/support/hostile_files.py pte`` shows in one process. A child
+has little memory and bounded time.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from hierattn.data.synthetic import render_lesion
-from hierattn.deploy.executorch import load_program, seal, unseal
-from hierattn.errors import BundleError
 from hostile_files import limit_memory, spoilt_programs
+
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.export.executorch import load_program, seal, unseal
+from hierattn.errors import BundleError
 
 SAME, OTHER, OURS, FOREIGN = 0, 10, 11, 12
 MEANING = {SAME: "the same answer", OTHER: "another answer", OURS: "our error", FOREIGN: "another error"}

@@ -24,7 +24,7 @@ import numpy as np
 from hierattn.serve.app import create_app
 from hierattn.serve.settings import ServiceSettings
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from image_mutations import mutated, valid_files
 from small_bundles import write_small_bundle

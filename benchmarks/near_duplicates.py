@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hierattn.data.comparison_picture import comparison_picture
-from hierattn.data.fingerprints import turn
-from hierattn.data.near_duplicates import find_near_duplicates
-from hierattn.data.synthetic import render_lesion
-from hierattn.lesions import CODES
-from hierattn.photograph import read_photograph
+from hierattn.data.near_duplicates.comparison_picture import comparison_picture
+from hierattn.data.near_duplicates.fingerprints import turn
+from hierattn.data.near_duplicates.search import find_near_duplicates
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.preprocessing.photograph import read_photograph
+from hierattn.taxonomy import CODES
 
 GENERATOR = np.random.default_rng(5)
 

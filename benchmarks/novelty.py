@@ -21,10 +21,10 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from other_pictures import BARE_SKIN, NOT_SKIN
 
 from hierattn import metrics
-from hierattn.deploy.novelty import MOST_IMAGES, Novelty, describe_threshold, fit_layer, measure, read_features
-from hierattn.deploy.own_images import OwnImages, open_own_images, spread_rows
-from hierattn.deploy.photo_quality import judge_photo
-from hierattn.models.checkpoint import Checkpoint, load_checkpoint
+from hierattn.deploy.export.novelty import MOST_IMAGES, Novelty, describe_threshold, fit_layer, measure, read_features
+from hierattn.deploy.export.own_images import OwnImages, open_own_images, spread_rows
+from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.preprocessing.photo_quality import judge_photo
 
 PICTURES = 40
 _SEED = 1

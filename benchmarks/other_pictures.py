@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_images
 
-from hierattn.data.lesion_appearance import draw_appearance
-from hierattn.data.photo_conditions import draw_photo, photograph
-from hierattn.data.tissue import skin
-from hierattn.lesions import CODES
+from hierattn.data.rendered.lesion_appearance import draw_appearance
+from hierattn.data.rendered.photo_conditions import draw_photo, photograph
+from hierattn.data.rendered.tissue import skin
+from hierattn.taxonomy import CODES
 
 SIDE = 128
 SAMPLES = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png")

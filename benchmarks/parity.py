@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from hierattn.deploy.bundle import Bundle, read_bundle
-from hierattn.deploy.own_images import open_own_images, spread_rows
-from hierattn.deploy.parity import Answer, compare, run_by_onnxruntime
-from hierattn.deploy.session import open_session
-from hierattn.models.checkpoint import Checkpoint, load_checkpoint
-from hierattn.photograph import SUFFIXES, read_photograph
+from hierattn.bundle.bundle import Bundle, read_bundle
+from hierattn.deploy.export.own_images import open_own_images, spread_rows
+from hierattn.deploy.export.parity import Answer, compare, run_by_onnxruntime
+from hierattn.deploy.predict.session import open_session
+from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.preprocessing.photograph import SUFFIXES, read_photograph
 
 HEADINGS = (
     "file",
@@ -41,7 +41,7 @@ HEADINGS = (
 def load(path: Path) -> tuple[Answer, Bundle]:
     """The answers of an exported file, and what it says of itself."""
     if path.suffix == ".pte":
-        from hierattn.deploy.executorch import load_program
+        from hierattn.deploy.export.executorch import load_program
 
         return load_program(path)
     content, bundle = read_bundle(path)

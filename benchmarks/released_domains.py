@@ -15,9 +15,9 @@ import random
 from pathlib import Path
 
 from hierattn.cli.which_model import OTHER
-from hierattn.deploy.photo_quality import UNLIKE
-from hierattn.deploy.predictor import Predictor
-from hierattn.deploy.released import DOMAINS, released_bundle
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.deploy.predict.released import DOMAINS, released_bundle
+from hierattn.preprocessing.photo_quality import UNLIKE
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SETS = {"dermoscopy": "isic2019-ham", "phone": "pad-ufes-20"}

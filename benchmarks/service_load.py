@@ -33,8 +33,8 @@ import numpy as np
 from docs_table import put_between_marks
 from PIL import Image
 
-from hierattn.data.synthetic import render_lesion
-from hierattn.deploy.predictor import Predictor
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.predictor import Predictor
 
 SHED = {429, 503}
 MOST_WAITING = 400

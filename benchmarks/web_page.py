@@ -28,7 +28,7 @@ from PIL import Image
 from playwright import sync_api as playwright
 from service_load import model_line, served
 
-from hierattn.data.synthetic import render_lesion
+from hierattn.data.rendered.rendered_set import render_lesion
 
 SIZES = ((1024, 768), (4000, 3000))
 MB = 1e6

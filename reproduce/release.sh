@@ -5,14 +5,14 @@
 #   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
 #
 # ISIC_2019 and PAD_UFES_20 are the sets as they were unpacked; WEIGHTS.npz are MobileNetV2's weights from ImageNet, its
-# batch normalisations folded in (src/hierattn/models/folded_mobilenet.py reads them). OUT (default: .) gets out/ and
+# batch normalisations folded in (src/hierattn/models/weights/folded_mobilenet.py reads them). OUT (default: .) gets out/ and
 # runs/, which the recipes name.
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were judged on.
 # Photographs that these files do not name are left out and listed.
 #
 # START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours. So the
 # present ones were made, from one that is in this repository's history:
-#   git show fe14cb0:src/hierattn/deploy/released/dermoscopy.onnx > dermoscopy.onnx
+#   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > dermoscopy.onnx
 #
 # A smaller trial of the script itself, on other data (its bundles are no use to anybody):
 #   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED WEIGHTS.npz /tmp/release
@@ -82,6 +82,6 @@ say "on photographs from elsewhere"
 [ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-$python "$here/results/release.py" --dermoscopy runs/ham-xs-taught-longer-160 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/ham-xs-taught-longer-160 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
 [ -n "$released" ] ||
-  say "next, to publish the figures: $python results/publish.py add RUN results/SET/NAME, for each of the runs"
+  say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

@@ -18,7 +18,7 @@ SHARED = Path(os.environ.get("HIERATTN_SHARED", Path(__file__).resolve().parents
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered set of 160 photographs in ISIC 2019's layout."""
-    from hierattn.data.synthetic import render_set
+    from hierattn.data.rendered.rendered_set import render_set
 
     return render_set(tmp_path_factory.mktemp("rendered") / "set", images=160, size=64, seed=3)
 
@@ -26,7 +26,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rendered set, prepared at 64 pixels with three folds."""
-    from hierattn.data.prepare import prepare
+    from hierattn.data.prepare.prepare import prepare
 
     out = tmp_path_factory.mktemp("prepared") / "set"
     prepare(rendered, out, size=64, folds=3, seed=0)

@@ -9,7 +9,8 @@ import pytest
 import sklearn
 from sklearn import metrics as sk
 
-from hierattn import lesions, metrics
+from hierattn import metrics
+from hierattn import taxonomy as lesions
 from hierattn.errors import UsageError
 
 

@@ -8,10 +8,10 @@ against ours to that precision.
 import numpy as np
 import pytest
 import torch
+from tests.test_metrics import CASES, random_case, same
 from torchmetrics.functional import classification as tm
 
 from hierattn import metrics
-from test_metrics import CASES, random_case, same
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 from playwright import sync_api as playwright
 
-from hierattn.data.synthetic import render_lesion
+from hierattn.data.rendered.rendered_set import render_lesion
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1100, "height": 900}, "device_scale_factor": 1}

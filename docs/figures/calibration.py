@@ -8,10 +8,10 @@ import numpy as np
 from drawing import ACCENT, INK, LINE, SECOND, chart, new_figure
 from matplotlib.figure import Figure
 
-from hierattn.evaluation.calibration import calibrate, read_calibration
+from hierattn.evaluation.measures.calibration import calibrate, read_calibration
 from hierattn.evaluation.predictions import read_predictions
-from hierattn.lesions import TRIAGE_GROUP
 from hierattn.metrics import expected_calibration_error, reliability_bins
+from hierattn.taxonomy import TRIAGE_GROUP
 
 
 def draw(evaluation: Path) -> Figure:

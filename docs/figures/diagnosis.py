@@ -10,10 +10,10 @@ from drawing import ACCENT, INK, LINE, SECOND, new_figure, plain
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hierattn.deploy.heatmap_picture import overlay
-from hierattn.deploy.predictor import Predictor
-from hierattn.deploy.triage import percent
-from hierattn.lesions import BY_CODE, TRIAGE_GROUP
+from hierattn.deploy.predict.heatmap_picture import overlay
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.deploy.predict.triage import percent
+from hierattn.taxonomy import BY_CODE, TRIAGE_GROUP
 
 
 def draw(bundle: Path, photo: Path) -> Figure:

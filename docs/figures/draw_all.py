@@ -21,7 +21,7 @@ import same_channel_attention
 from drawing import open_example
 from matplotlib.figure import Figure
 
-from hierattn.data.packed import PackedSet
+from hierattn.data.prepared_set.packed import PackedSet
 
 ROOT = Path(__file__).resolve().parents[2]
 

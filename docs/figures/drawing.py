@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from hierattn.data.packed import PackedSet
-from hierattn.models.checkpoint import load_checkpoint
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.models.hierattn import HierAttn
+from hierattn.models.weights.checkpoint import load_checkpoint
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
 PLACES = ("#0b6e8a", "#d97706", "#7c3aed", "#15803d")

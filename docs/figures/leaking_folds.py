@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from hierattn.data.packed import PackedSet
-from hierattn.lesions import CODES
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.metrics import balanced_accuracy
 from hierattn.models.hierattn import HierAttn
+from hierattn.taxonomy import CODES
 
 UNSEEN = (0, 1)
 """The folds whose images moved no weight of the network that describes them."""

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-from hierattn.models.checkpoint import count_parameters
 from hierattn.models.hierattn import HierAttn
 from hierattn.models.registry import create_model
+from hierattn.models.weights.checkpoint import count_parameters
 
 PARTS = (
     ("stem", "3 × 3 convolution, stride 2", LINE),

@@ -12,8 +12,8 @@ from drawing import ACCENT, INK, SECOND, chart, new_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hierattn.training.optimisation.schedule import learning_rate_with_transfer
 from hierattn.training.recipe import Recipe
-from hierattn.training.schedule import learning_rate_with_transfer
 
 FROZEN = 30
 

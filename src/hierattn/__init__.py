@@ -3,7 +3,7 @@
 This package is light: importing it loads neither torch nor onnxruntime. The doors are
 
 >>> from hierattn.models import create_model            # doctest: +SKIP
->>> from hierattn.deploy.predictor import Predictor     # doctest: +SKIP
+>>> from hierattn.deploy.predict.predictor import Predictor     # doctest: +SKIP
 
 and the command line, ``hierattn --help``. Not a medical device.
 """

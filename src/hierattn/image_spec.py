@@ -39,12 +39,12 @@ class ImageSpec:
         not kept: the paper resizes to a square (§4.1.1).
     crop
         The rule of the adaptive crop (§3.2.1) before the resize: ``"surround"``, ``"paper"`` or ``"none"``, as
-        :func:`hierattn.data.adaptive_crop.find_crop` takes it.
+        :func:`hierattn.preprocessing.adaptive_crop.find_crop` takes it.
     colour_constancy
         What is done about the lamp's colour: ``"none"``, or a method of
-        :func:`hierattn.data.colour_constancy.balance_colours`.
+        :func:`hierattn.preprocessing.colour_constancy.balance_colours`.
     hair_removal
-        Whether hairs are filled in, by :func:`hierattn.data.hair_removal.remove_hair`.
+        Whether hairs are filled in, by :func:`hierattn.preprocessing.hair_removal.remove_hair`.
     """
 
     size: int = 256

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hierattn.errors import UsageError
-from hierattn.lesions import MALIGNANT
+from hierattn.taxonomy import MALIGNANT
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """A logarithm takes no smaller probability than this (as in scikit-learn's ``log_loss``)."""

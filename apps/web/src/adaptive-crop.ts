@@ -1,4 +1,4 @@
-/** The adaptive crop of the paper's section 3.2.1, as `hierattn.data.adaptive_crop` does it. */
+/** The adaptive crop of the paper's section 3.2.1, as `hierattn.preprocessing.adaptive_crop` does it. */
 import { type Contour, close, largestContour, type Mask } from "./contour";
 import { type Box, type Grey, type Pixels, quantile, toGrey } from "./pixels";
 import { BOX, reducedSize, resize, resizePart, roundEven } from "./resample";

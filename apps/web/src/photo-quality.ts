@@ -1,4 +1,4 @@
-/** Is the photograph fit to be judged? The checks of `hierattn.deploy.photo_quality`, with its limits. */
+/** Is the photograph fit to be judged? The checks of `hierattn.preprocessing.photo_quality`, with its limits. */
 import facts from "./facts.json";
 import { type Pixels, quantile, toGrey } from "./pixels";
 import { BILINEAR, reducedSize, resize } from "./resample";

@@ -1,4 +1,4 @@
-/** The classes that cannot be excluded, as `hierattn.deploy.prediction_set` has them; and for several photographs. */
+/** The classes that cannot be excluded, as `hierattn.bundle.prediction_set` has them; and for several photographs. */
 
 /** One threshold of a bundle: see docs/bundle.md. */
 export interface SetRule {

@@ -1,4 +1,4 @@
-/** Triage (section 5 of the paper) by the rule "risk", as `hierattn.deploy.triage` has it; and several photos of one lesion. */
+/** Triage (section 5 of the paper) by the rule "risk", as `hierattn.deploy.predict.triage` has it; and several photos of one lesion. */
 import type { Triage } from "./bundle";
 import facts from "./facts.json";
 import type { Quality } from "./photo-quality";

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hierattn.cli.experiments import How
-    from hierattn.evaluation.contestant import Contestant
+    from hierattn.evaluation.comparison.entrant import Contestant
     from hierattn.training.recipe import Recipe
 
 
@@ -113,8 +113,8 @@ def run(
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import How, publish, read, show, train_folds
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison_page import JSON, check_free
-    from hierattn.evaluation.paper_figures import ABLATIONS as PAPER
+    from hierattn.evaluation.comparison.page import JSON, check_free
+    from hierattn.evaluation.comparison.paper_numbers import ABLATIONS as PAPER
 
     if what not in ABLATIONS:
         raise UsageError(f"no ablation {what!r}: wanted one of {', '.join(ABLATIONS)}")
@@ -197,8 +197,8 @@ def _train_balanced(name: str, recipe: Recipe, folder: Path, target: str, how: H
     from dataclasses import replace
 
     from hierattn.cli.experiments import train_folds
-    from hierattn.data.packed import PackedSet
-    from hierattn.data.protocol import target_of
+    from hierattn.data.balance.protocol import target_of
+    from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.errors import UsageError
 
     if not recipe.data.prepared:
@@ -223,10 +223,10 @@ def _balanced_set(prepared: Path, out: Path, name: str, target: int, fold: int, 
     """The set balanced for ``fold``, made where it is not there yet."""
     from typing import cast
 
-    from hierattn.data.balance import balance
-    from hierattn.data.balance_options import BalanceOptions
-    from hierattn.data.packed import is_prepared
-    from hierattn.data.protocol import UnderSampling
+    from hierattn.data.balance.balance import balance
+    from hierattn.data.balance.options import BalanceOptions
+    from hierattn.data.balance.protocol import UnderSampling
+    from hierattn.data.prepared_set.packed import is_prepared
 
     if not is_prepared(out):
         out.parent.mkdir(parents=True, exist_ok=True)

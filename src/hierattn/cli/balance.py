@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from hierattn.data.balance import Progress
-    from hierattn.data.balance_report import BalanceReport
+    from hierattn.data.balance.balance import Progress
+    from hierattn.data.balance.report import BalanceReport
 
 
 def run(
@@ -83,11 +83,11 @@ def run(
 
     from rich.console import Console
 
-    from hierattn.cli.step_bars import step_bars
-    from hierattn.data.balance import balance
-    from hierattn.data.balance_options import BalanceOptions
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.data.balance.balance import balance
+    from hierattn.data.balance.options import BalanceOptions
+    from hierattn.data.balance.protocol import Protocol, UnderSampling
     from hierattn.data.engines import Engine
-    from hierattn.data.protocol import Protocol, UnderSampling
 
     way, wanted = _choice(variant, under_sampling, target)
     console = Console(stderr=json)
@@ -117,7 +117,7 @@ def run(
 
 def _choice(variant: str, under_sampling: str, target: str) -> tuple[str, int]:
     """Under-sampling and images a class, from a variant's name or from the two options."""
-    from hierattn.data.protocol import VARIANTS, target_of
+    from hierattn.data.balance.protocol import VARIANTS, target_of
     from hierattn.errors import UsageError
 
     if not variant:
@@ -143,7 +143,7 @@ def _given_features(
     if feature == "embedding":
         if checkpoint is None:
             raise UsageError("--feature embedding: wanted --checkpoint too, whose network makes the embedding")
-        from hierattn.data.packed import PackedSet
+        from hierattn.data.prepared_set.packed import PackedSet
         from hierattn.evaluation.embedding import embed
 
         packed = PackedSet.open(prepared)
@@ -163,7 +163,7 @@ def _show(console: Console, report: BalanceReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from hierattn.lesions import BY_CODE
+    from hierattn.taxonomy import BY_CODE
 
     part = "whole set" if report.fold is None else f"training part of fold {report.fold}"
     table = Table(title=f"{part}, {report.target} a class, {report.under_sampling}", title_justify="left")

@@ -26,7 +26,7 @@ def run(
 
     from rich.console import Console
 
-    from hierattn.evaluation.model_card import checklists, read_report, write_card
+    from hierattn.evaluation.pages.model_card import checklists, read_report, write_card
 
     report = read_report(run_folder)
     if as_json:

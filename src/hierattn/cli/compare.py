@@ -77,7 +77,7 @@ def run(
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import How, named, publish, read, show, train_folds
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison_page import JSON, check_free
+    from hierattn.evaluation.comparison.page import JSON, check_free
 
     if protocol not in ("honest", "paper", "both"):
         raise UsageError(f"--protocol {protocol!r}: wanted honest, paper or both")

@@ -13,7 +13,7 @@ from hierattn.cli.run_options import Folds, FoldThreads, Jobs, Overrides, Prepar
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.training.cross_validate import CrossValidation, FoldOutcome
+    from hierattn.training.cross_validation.cross_validate import CrossValidation, FoldOutcome
 
 
 def run(
@@ -47,7 +47,7 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.training.cross_validate import cross_validate
+    from hierattn.training.cross_validation.cross_validate import cross_validate
 
     chosen = load_recipe(recipe, overrides, data)
     console = Console(stderr=as_json)

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.deploy.bundle import Bundle
+    from hierattn.bundle.bundle import Bundle
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
     from rich.console import Console
 
     from hierattn.cli import evaluate, export, predict, prepare, train
-    from hierattn.data.synthetic import render_set
+    from hierattn.data.rendered.rendered_set import render_set
     from hierattn.errors import UsageError
 
     console = Console()
@@ -74,9 +74,9 @@ def run(
 def _ask_released(console: Console, photograph: Path) -> None:
     """Let the released dermoscopy model look at the rendered lesion, and say what that can and cannot show."""
     from hierattn.cli import predict
-    from hierattn.deploy.photo_quality import UNLIKE
-    from hierattn.deploy.predictor import Predictor
-    from hierattn.deploy.released import is_released
+    from hierattn.deploy.predict.predictor import Predictor
+    from hierattn.deploy.predict.released import is_released
+    from hierattn.preprocessing.photo_quality import UNLIKE
 
     domain = "dermoscopy"
     if not is_released(domain):
@@ -119,7 +119,7 @@ def _step(console: Console, command: str) -> Iterator[None]:
 
 def _untouched_photograph(prepared: Path) -> Path:
     """A melanoma of the fold that training did not see."""
-    from hierattn.data.manifest import read_manifest
+    from hierattn.data.prepared_set.manifest import read_manifest
 
     chosen = next(
         record for record in read_manifest(prepared / "manifest.csv") if record.fold == 0 and record.label == "MEL"

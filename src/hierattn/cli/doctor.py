@@ -195,7 +195,7 @@ def _readiness(needs: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 def _released_models() -> dict[str, bool]:
     """Released name -> whether its bundle is installed."""
-    from hierattn.deploy.predictor import RELEASED, find_bundle
+    from hierattn.deploy.predict.predictor import RELEASED, find_bundle
     from hierattn.errors import UsageError
 
     installed = {}

@@ -71,7 +71,7 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.cli.step_bars import step_bars
+    from hierattn.cli.progress_bars import step_bars
     from hierattn.evaluation.evaluate import evaluate
 
     console = Console(stderr=as_json)
@@ -172,7 +172,7 @@ def _sentences(report: Mapping[str, Any]) -> list[str]:
 
 def _whom(report: Mapping[str, Any]) -> list[str]:
     """The largest gap between subgroups, and the change of the photograph that flips most."""
-    from hierattn.evaluation.html_report import gap_sentence, percent
+    from hierattn.evaluation.pages.html_report import gap_sentence, percent
 
     lines = [gap_sentence(report["subgroups"])] if report["subgroups"]["attributes"] else []
     if "robustness" in report:

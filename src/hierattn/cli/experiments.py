@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.evaluation.contestant import Contestant
-    from hierattn.evaluation.paper_figures import PaperRow
+    from hierattn.evaluation.comparison.entrant import Contestant
+    from hierattn.evaluation.comparison.paper_numbers import PaperRow
     from hierattn.training.recipe import Recipe
 
 
@@ -47,7 +47,7 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
     """
     from hierattn.cli.crossval import FoldBars
     from hierattn.errors import TrainingError
-    from hierattn.training.cross_validate import cross_validate
+    from hierattn.training.cross_validation.cross_validate import cross_validate
 
     with FoldBars(console, recipe.optimiser.epochs) as bars:
         result = cross_validate(
@@ -60,7 +60,7 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
 
 def judge(runs: Sequence[Path], how: How, console: Console, data: Path | None = None) -> None:
     """Evaluate the runs that have no evaluation of this version."""
-    from hierattn.evaluation.contestant import is_judged
+    from hierattn.evaluation.comparison.entrant import is_judged
     from hierattn.evaluation.evaluate import evaluate
 
     for run in runs:
@@ -72,7 +72,7 @@ def judge(runs: Sequence[Path], how: How, console: Console, data: Path | None = 
 def read(name: str, folder: Path, how: How, console: Console, data: Path | None = None) -> Contestant:
     """The contestant that a run, or a folder of folds, is; evaluated first where it is not."""
     from hierattn.errors import UsageError
-    from hierattn.evaluation.contestant import read_contestant, run_folders
+    from hierattn.evaluation.comparison.entrant import read_contestant, run_folders
 
     if not folder.is_dir():
         raise UsageError(f"no run folder at {folder}: wanted one from 'hierattn train' or 'crossval'; run that first")
@@ -98,8 +98,8 @@ def publish(
 ) -> dict[str, Any]:
     """Compare, write everything to ``out``, and return what was found. Without a protocol it is the runs' own."""
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison import compare, protocol_gaps
-    from hierattn.evaluation.comparison_page import write_comparison
+    from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
+    from hierattn.evaluation.comparison.page import write_comparison
 
     protocol = protocol or contestants[0].protocol
     wanted = ("honest", "paper") if protocol == "both" else (protocol,)
@@ -124,7 +124,7 @@ def show(console: Console, found: Mapping[str, Any], out: Path) -> None:
     """The tables, what differs, and where the page is."""
     from rich.table import Table
 
-    from hierattn.evaluation.comparison_tables import cells, footnotes, measured_on, pair_sentences
+    from hierattn.evaluation.comparison.tables import cells, footnotes, measured_on, pair_sentences
 
     for comparison in found["comparisons"]:
         console.print(measured_on(comparison), soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hierattn.deploy.export import Exported
+    from hierattn.deploy.export.export import Exported
 
 
 def run(
@@ -52,7 +52,7 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.deploy.export import export_any
+    from hierattn.deploy.export.export import export_any
 
     console = Console(stderr=as_json)
     with console.status("Exporting, then comparing with PyTorch"):

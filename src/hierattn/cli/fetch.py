@@ -13,8 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.data.catalog import PublicSet
-    from hierattn.data.download import Progress
+    from hierattn.data.sets.catalog import PublicSet
+    from hierattn.data.sets.download import Progress
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.data.fetch import fetch, from_mirror, public_set
+    from hierattn.data.sets.fetch import fetch, from_mirror, public_set
     from hierattn.errors import UsageError
 
     console = Console(stderr=json)
@@ -92,7 +92,7 @@ def _list(console: Console, json: bool) -> None:
     from dataclasses import asdict
     from json import dumps
 
-    from hierattn.data.catalog import PUBLIC_SETS
+    from hierattn.data.sets.catalog import PUBLIC_SETS
 
     if json:
         rows = [

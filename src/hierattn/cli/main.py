@@ -15,7 +15,6 @@ import hierattn
 from hierattn.cli import (
     ablate,
     balance,
-    benchmark,
     card,
     compare,
     crossval,
@@ -33,6 +32,7 @@ from hierattn.cli import (
     shift,
     train,
 )
+from hierattn.cli.benchmark import command as benchmark
 from hierattn.errors import HierAttnError
 
 app = typer.Typer(

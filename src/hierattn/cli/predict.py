@@ -15,8 +15,8 @@ from hierattn.cli.which_model import DomainOption, ModelOption
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.deploy.photo_file import PhotoFile
-    from hierattn.deploy.predictor import Diagnosis, Predictor
+    from hierattn.deploy.predict.photo_file import PhotoFile
+    from hierattn.deploy.predict.predictor import Diagnosis, Predictor
     from hierattn.image_spec import CropRule
 
 BAR = 24
@@ -67,8 +67,8 @@ def run(
     """
     from hierattn.cli.predict_archive import predict_archive
     from hierattn.cli.which_model import choose_model, say_which
-    from hierattn.deploy.advice_texts import language_texts
-    from hierattn.deploy.predictor import Predictor
+    from hierattn.deploy.predict.advice_texts import language_texts
+    from hierattn.deploy.predict.predictor import Predictor
     from hierattn.errors import UsageError, require
 
     language_texts(language)  # a wrong language is said before anything is loaded
@@ -97,7 +97,7 @@ def run(
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
     """Folders as the images in them, in the order of their names; everything else as it is."""
-    from hierattn.deploy.photo_file import FILE_SUFFIXES
+    from hierattn.deploy.predict.photo_file import FILE_SUFFIXES
     from hierattn.errors import UsageError
 
     for path in paths:
@@ -124,7 +124,7 @@ def _answer(
 ) -> Iterator[tuple[Path, Diagnosis | str]]:
     """Each path with its diagnosis, or with the one line that says why there is none."""
     from hierattn.cli.which_model import other_domain_hint
-    from hierattn.deploy.photo_file import read_photo_file
+    from hierattn.deploy.predict.photo_file import read_photo_file
     from hierattn.errors import ImageError
 
     for path in paths:
@@ -145,9 +145,9 @@ def _answer(
 
 def _reporter(folder: Path, predictor: Predictor, model: str) -> Report:
     """What writes a DICOM-SR for a DICOM file; an image of another kind is refused, because it names no study."""
-    from hierattn.deploy.dicom_report import write_report
-    from hierattn.deploy.photo_file import digest_of
-    from hierattn.deploy.predictor import find_bundle
+    from hierattn.deploy.archive.dicom_report import write_report
+    from hierattn.deploy.predict.photo_file import digest_of
+    from hierattn.deploy.predict.predictor import find_bundle
     from hierattn.errors import ImageError
 
     digest = digest_of(find_bundle(model).read_bytes())
@@ -161,8 +161,8 @@ def _reporter(folder: Path, predictor: Predictor, model: str) -> Report:
 
 
 def _draw(photo: PhotoFile, diagnosis: Diagnosis, out: Path, rule: CropRule) -> None:
-    from hierattn.deploy.heatmap_picture import write_overlay
-    from hierattn.deploy.photo_input import crop_as_trained
+    from hierattn.deploy.predict.heatmap_picture import write_overlay
+    from hierattn.deploy.predict.photo_input import crop_as_trained
 
     write_overlay(out, crop_as_trained(photo.pixels, rule)[0], diagnosis.heatmap_of(diagnosis.label))
 
@@ -203,8 +203,8 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
     from rich.padding import Padding
     from rich.table import Table
 
-    from hierattn.deploy.advice_texts import language_texts
-    from hierattn.deploy.triage import percent
+    from hierattn.deploy.predict.advice_texts import language_texts
+    from hierattn.deploy.predict.triage import percent
 
     texts = language_texts(answer.advice.language)
     table = Table(box=None, pad_edge=False, title=escape(str(path)), title_justify="left", title_style="bold")
@@ -230,7 +230,7 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
 def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
     from rich.markup import escape
 
-    from hierattn.deploy.triage import percent
+    from hierattn.deploy.predict.triage import percent
 
     first = f"{answer.label} {percent(answer.probabilities[answer.label])}"
     level = f"[{_COLOURS[answer.advice.level]}]{answer.advice.title}[/]"

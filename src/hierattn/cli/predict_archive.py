@@ -1,4 +1,4 @@
-"""``hierattn predict --batch``: the command line's side of :mod:`hierattn.deploy.archive`."""
+"""``hierattn predict --batch``: the command line's side of :mod:`hierattn.deploy.archive.archive`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def predict_archive(
     """
     from rich.console import Console
 
-    from hierattn.cli.step_bars import step_bars
-    from hierattn.deploy.archive import judge_archive
-    from hierattn.deploy.triage import RULES
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.deploy.archive.archive import judge_archive
+    from hierattn.deploy.predict.triage import RULES
     from hierattn.errors import UsageError
 
     if rule not in RULES:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from hierattn.data.preparation_report import PreparationReport
-    from hierattn.data.prepare import Embedding
+    from hierattn.data.prepare.prepare import Embedding
+    from hierattn.data.prepare.report import PreparationReport
 
 
 def run(
@@ -86,7 +86,7 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hierattn.data.prepare import prepare
+    from hierattn.data.prepare.prepare import prepare
     from hierattn.image_spec import ColourConstancy, CropRule
 
     console = Console()
@@ -131,7 +131,7 @@ def _embedding(weights: Path, progress: Callable[[int, int], None]) -> Embedding
     from functools import partial
     from hashlib import sha256
 
-    from hierattn.data.prepare import Embedding
+    from hierattn.data.prepare.prepare import Embedding
     from hierattn.errors import UsageError, require
 
     require("torch", "train")
@@ -150,7 +150,7 @@ def _show(console: Console, report: PreparationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from hierattn.lesions import BY_CODE
+    from hierattn.taxonomy import BY_CODE
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
     table = Table(title=escape(title), title_justify="left")

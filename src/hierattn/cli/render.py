@@ -26,7 +26,7 @@ def run(
     from rich.console import Console
     from rich.progress import Progress
 
-    from hierattn.data.synthetic import LICENCE, SHEET, render_set
+    from hierattn.data.rendered.rendered_set import LICENCE, SHEET, render_set
 
     console = Console()
     with Progress(console=console) as progress:

@@ -54,6 +54,6 @@ def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | 
 
 
 def _released_path(weights: str) -> str:
-    from hierattn.deploy.released import released_bundle
+    from hierattn.deploy.predict.released import released_bundle
 
     return str(released_bundle(weights.removeprefix(RELEASED))) if weights.startswith(RELEASED) else weights

@@ -56,7 +56,7 @@ def run(
     docs/service.md. SIGTERM finishes what was taken, then stops. Not a medical device.
     """
     from hierattn.cli.which_model import say_which
-    from hierattn.deploy.predictor import Predictor
+    from hierattn.deploy.predict.predictor import Predictor
     from hierattn.errors import UsageError, require
 
     for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
@@ -104,7 +104,7 @@ def served_models(model: str | None, domain: str | None, also: list[str]) -> lis
     [('model', 'mine.onnx'), ('phone', 'camera.onnx')]
     """
     from hierattn.cli.which_model import choose_model
-    from hierattn.deploy.released import DOMAINS, is_released
+    from hierattn.deploy.predict.released import DOMAINS, is_released
     from hierattn.errors import UsageError
 
     first = choose_model(model, domain)

@@ -13,10 +13,10 @@ from hierattn.cli.run_options import Bootstrap
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hierattn.cli.step_bars import Advance
-    from hierattn.evaluation.calibration import Calibration
+    from hierattn.cli.progress_bars import Advance
+    from hierattn.evaluation.measures.calibration import Calibration
+    from hierattn.evaluation.measures.shift import Shown
     from hierattn.evaluation.predict import TrainedRun
-    from hierattn.evaluation.shift import Shown
 
 
 def run(
@@ -49,11 +49,11 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.cli.step_bars import step_bars
-    from hierattn.evaluation.calibration import read_calibration
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.evaluation.measures.calibration import read_calibration
+    from hierattn.evaluation.measures.shift import measure_all
+    from hierattn.evaluation.pages.shift_page import JSON, check_free, sentences, write_shift
     from hierattn.evaluation.predict import TrainedRun
-    from hierattn.evaluation.shift import measure_all
-    from hierattn.evaluation.shift_page import JSON, check_free, sentences, write_shift
 
     trained = TrainedRun.open(run_folder)
     calibration = read_calibration(run_folder / "evaluation" / "calibration.json")
@@ -86,10 +86,10 @@ def _judged(
     progress: Advance | None,
 ) -> list[Shown]:
     """Every set: the untouched fold, its parts, the changes, the other sources."""
-    from hierattn.data.packed import PackedSet
-    from hierattn.deploy.onlooker import open_eyes
-    from hierattn.deploy.own_images import open_own_images
-    from hierattn.evaluation.shift import changed_folds, other_set, own_fold, parts_by_table
+    from hierattn.data.prepared_set.packed import PackedSet
+    from hierattn.deploy.export.own_images import open_own_images
+    from hierattn.deploy.export.screening import open_eyes
+    from hierattn.evaluation.measures.shift import changed_folds, other_set, own_fold, parts_by_table
 
     packed = trained.open_own_set(own)
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
@@ -134,7 +134,7 @@ def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
 
 def _short(row: dict[str, Any]) -> list[str]:
     """A row without intervals, which the files have: a terminal has 80 columns."""
-    from hierattn.evaluation.html_report import decimal, percent
+    from hierattn.evaluation.pages.html_report import decimal, percent
 
     names = ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc")
     return [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hierattn.deploy.predictor import Diagnosis, Predictor
+    from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or a released name.")
@@ -32,7 +32,7 @@ def choose_model(model: str | None, domain: str | None) -> str:
     >>> choose_model(None, None), choose_model("mine.onnx", None), choose_model(None, "phone")
     ('dermoscopy', 'mine.onnx', 'phone')
     """
-    from hierattn.deploy.released import DEFAULT_DOMAIN, DOMAINS
+    from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS
     from hierattn.errors import UsageError
 
     if domain is not None and domain not in DOMAINS:
@@ -44,8 +44,8 @@ def choose_model(model: str | None, domain: str | None) -> str:
 
 def say_which(model: str) -> None:
     """Say on standard error that a released model answers, for what kind of photograph, and under which condition."""
-    from hierattn.deploy.predictor import find_bundle
-    from hierattn.deploy.released import DOMAINS, USE, released_folder
+    from hierattn.deploy.predict.predictor import find_bundle
+    from hierattn.deploy.predict.released import DOMAINS, USE, released_folder
 
     if model in DOMAINS and find_bundle(model).parent == released_folder():
         print(
@@ -58,7 +58,7 @@ def say_which(model: str) -> None:
 @cache
 def _second(domain: str) -> Predictor:
     """The other released model, loaded once however many photographs of a folder ask for it."""
-    from hierattn.deploy.predictor import Predictor
+    from hierattn.deploy.predict.predictor import Predictor
 
     return Predictor.released(domain, threads=1)
 
@@ -78,8 +78,8 @@ def other_domain_hint(model: str, photo: object, diagnosis: Diagnosis) -> str:
     diagnosis
         This model's answer.
     """
-    from hierattn.deploy.photo_quality import UNLIKE
-    from hierattn.deploy.released import is_released
+    from hierattn.deploy.predict.released import is_released
+    from hierattn.preprocessing.photo_quality import UNLIKE
 
     other = OTHER.get(model, "")
     if UNLIKE not in diagnosis.quality.problems or not is_released(other):

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierattn.data.manifest import Record
-from hierattn.data.record_table import columns_of, read_table, write_table
+from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.prepared_set.record_table import columns_of, read_table, write_table
 from hierattn.errors import TableError
 
 
 @dataclass(frozen=True)
 class Case:
-    """One image. Fields as in :class:`hierattn.data.manifest.Record`; empty or 0 where unknown."""
+    """One image. Fields as in :class:`hierattn.data.prepared_set.manifest.Record`; empty or 0 where unknown."""
 
     image: str
     sha256: str = ""

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from hierattn.data.packed import PackedSet
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.image_spec import ImageSpec
-from hierattn.models.checkpoint import load_checkpoint
 from hierattn.models.classifier import classifier_of
-from hierattn.models.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.inference import predict_logits
-from hierattn.models.transfer import IMAGENET_MEAN, IMAGENET_STD
+from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
+from hierattn.models.weights.transfer import IMAGENET_MEAN, IMAGENET_STD
 
 Advance = Callable[[int, int], None]
 

@@ -18,11 +18,12 @@ import numpy as np
 from torch import nn
 
 import hierattn
-from hierattn.data.folds import split
-from hierattn.data.packed import PackedSet
-from hierattn.data.protocol import PAPER_WARNING, is_paper_protocol
+from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
+from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, LeakError, UsageError
-from hierattn.evaluation.calibration import (
+from hierattn.evaluation.cases import Case, case_of, write_cases
+from hierattn.evaluation.measures.calibration import (
     WISHED_SENSITIVITY,
     Calibration,
     fit_calibration,
@@ -31,11 +32,12 @@ from hierattn.evaluation.calibration import (
     undefined_as_none,
     write_calibration,
 )
-from hierattn.evaluation.cases import Case, case_of, write_cases
-from hierattn.evaluation.figures import draw_figures, robustness_figure, save_figures
-from hierattn.evaluation.gallery import Picture, draw_gallery, may_show
-from hierattn.evaluation.html_report import write_html_report
-from hierattn.evaluation.lesion_masks import judge_saliency
+from hierattn.evaluation.measures.lesion_masks import judge_saliency
+from hierattn.evaluation.measures.robustness import answers_of, choose_rows, judge_robustness
+from hierattn.evaluation.measures.thresholds import SURE
+from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
+from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
+from hierattn.evaluation.pages.html_report import write_html_report
 from hierattn.evaluation.predict import (
     Progress,
     TrainedRun,
@@ -53,10 +55,8 @@ from hierattn.evaluation.report import (
     report_from_predictions,
     write_report,
 )
-from hierattn.evaluation.robustness import answers_of, choose_rows, judge_robustness
-from hierattn.evaluation.thresholds import SURE
 from hierattn.evaluation.whole_folder import whole_folder
-from hierattn.models.checkpoint import count_parameters
+from hierattn.models.weights.checkpoint import count_parameters
 
 
 @dataclass(frozen=True)

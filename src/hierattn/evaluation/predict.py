@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from hierattn.data.folds import split
-from hierattn.data.manifest import Record
-from hierattn.data.packed import PackedSet
+from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, UsageError
-from hierattn.evaluation.class_bias import softmax
+from hierattn.evaluation.measures.class_bias import softmax
 from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
-from hierattn.models.checkpoint import Checkpoint, load_checkpoint
 from hierattn.models.inference import predict_logits
-from hierattn.models.learnt_from import digests_of
+from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.models.weights.trained_on import digests_of
 
 Progress = Callable[[str, int, int], None]
 """Hears of (which fold, images done, images in all)."""
@@ -175,7 +175,7 @@ def select_foreign(packed: PackedSet, run: TrainedRun) -> Selection:
     if absent:
         notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
     learnt = _learnt(run)
-    record = run.checkpoint.learnt_from
+    record = run.checkpoint.trained_on
     if learnt is None and record is None:
         notes.append("The set that the run learnt from is not at hand, so an overlap with it could not be looked for.")
     else:
@@ -194,7 +194,7 @@ def learnt_before(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoin
 
     All False where the checkpoint has no such record or the set no checksums.
     """
-    record = checkpoint.learnt_from
+    record = checkpoint.trained_on
     if record is None:
         return np.zeros(len(rows), bool)
     seen = set(record.trained.tolist()) | set(record.chosen.tolist())

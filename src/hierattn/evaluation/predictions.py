@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.intervals import group_numbers
-from hierattn.lesions import BY_CODE
+from hierattn.evaluation.measures.intervals import group_numbers
+from hierattn.taxonomy import BY_CODE
 
 AFTER_CLASSES = ("label", "fold", "group")
 MAX_BYTES = 1 << 30

@@ -16,15 +16,22 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import TableError
-from hierattn.evaluation.abstention import judge_abstention
-from hierattn.evaluation.calibration import Calibration, to_json, undefined_as_none
 from hierattn.evaluation.cases import Case
-from hierattn.evaluation.conformal import judge_sets
-from hierattn.evaluation.intervals import LEVEL, Interval, balanced_interval, bootstrap, interval, share_interval
-from hierattn.evaluation.operating_points import operating_points
+from hierattn.evaluation.measures.abstention import judge_abstention
+from hierattn.evaluation.measures.calibration import Calibration, to_json, undefined_as_none
+from hierattn.evaluation.measures.conformal import judge_sets
+from hierattn.evaluation.measures.intervals import (
+    LEVEL,
+    Interval,
+    balanced_interval,
+    bootstrap,
+    interval,
+    share_interval,
+)
+from hierattn.evaluation.measures.operating_points import operating_points
+from hierattn.evaluation.measures.subgroups import by_subgroups
 from hierattn.evaluation.predictions import Predictions
-from hierattn.evaluation.subgroups import by_subgroups
-from hierattn.lesions import BY_CODE, MALIGNANT
+from hierattn.taxonomy import BY_CODE, MALIGNANT
 
 FORMAT_VERSION = 1
 PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hierattn.models.checkpoint import count_parameters
 from hierattn.models.registry import create_model
+from hierattn.models.weights.checkpoint import count_parameters
 
 
 @dataclass(frozen=True)

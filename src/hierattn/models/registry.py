@@ -107,7 +107,7 @@ def create_model(name: str, num_classes: int = 8, **options: Any) -> nn.Module:
 
     Examples
     --------
-    >>> from hierattn.models.checkpoint import count_parameters
+    >>> from hierattn.models.weights.checkpoint import count_parameters
     >>> count_parameters(create_model("hierattn_s", num_classes=8))
     2135224
     >>> count_parameters(create_model("hierattn_s", num_classes=8, attention="se"))

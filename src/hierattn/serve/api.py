@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from hierattn.deploy.bundle import PREFIX, Bundle
-from hierattn.deploy.predictor import Diagnosis, Predictor
+from hierattn.bundle.bundle import PREFIX, Bundle
+from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 from hierattn.errors import ImageError, UsageError
 from hierattn.serve.admission import ApiKeys, Places, RateLimit, client_of
 from hierattn.serve.metrics import ServiceMetrics

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import hierattn
-from hierattn.deploy.predictor import Predictor, find_bundle
+from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.serve.admission import ApiKeys, Places, RateLimit
 from hierattn.serve.api import ServedModel, Service, api_router, problem_schema, problems
 from hierattn.serve.metrics import ServiceMetrics

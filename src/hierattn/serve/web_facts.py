@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hierattn.deploy import photo_quality
-from hierattn.deploy.advice_texts import TEXTS
-from hierattn.deploy.bundle import FORMAT_VERSION, MAX_BYTES
-from hierattn.lesions import BY_CODE, CLASS_COLOURS
+from hierattn.bundle.bundle import FORMAT_VERSION, MAX_BYTES
+from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.preprocessing import photo_quality
+from hierattn.taxonomy import BY_CODE, CLASS_COLOURS
 
 LIMITS = (
     "WORK_SIDE", "MIN_SIDE", "MIN_SHARPNESS", "MIN_SPREAD", "DARKEST", "BRIGHTEST", "MAX_GLARE", "GLARE_LEVEL",
     "MIN_WARMTH", "MAX_BLUENESS", "MIN_PIGMENT", "PIGMENT_SIDE", "PIGMENT_BLACK",
 )  # fmt: skip
-"""Names in :mod:`hierattn.deploy.photo_quality`."""
+"""Names in :mod:`hierattn.preprocessing.photo_quality`."""
 
 
 def web_facts() -> dict[str, Any]:

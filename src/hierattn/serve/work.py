@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hierattn.deploy.predictor import Diagnosis, Predictor, PreparedPhoto
+from hierattn.deploy.predict.predictor import Diagnosis, Predictor, PreparedPhoto
 from hierattn.errors import HierAttnError
-from hierattn.photograph import read_photograph
+from hierattn.preprocessing.photograph import read_photograph
 
 
 @dataclass(frozen=True)
 class Question:
-    """By which bundle a photograph is to be answered, and how; see :class:`hierattn.deploy.predictor.Predictor`."""
+    """Which bundle answers a photograph, and how; see :class:`~hierattn.deploy.predict.predictor.Predictor`."""
 
     model: str
     heatmap: bool = False

@@ -14,15 +14,16 @@ from typing import Any
 import torch
 
 from hierattn.errors import UsageError
-from hierattn.models.checkpoint import count_parameters
+from hierattn.models.weights.checkpoint import count_parameters
+from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric
 from hierattn.training.fit import explained, open_prepared
 from hierattn.training.loop import steps_per_epoch
+from hierattn.training.optimisation.transfer_warmup import set_frozen
 from hierattn.training.progress import Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
-from hierattn.training.run_folder import RunFolder
-from hierattn.training.transfer_warmup import set_frozen
+from hierattn.training.run_state import load_state, save_state
 from hierattn.training.validation import BATCH, validate
 
 
@@ -154,9 +155,9 @@ def _time_validation(run: Run) -> float:
 
 def _time_saving(run: Run) -> tuple[float, int]:
     began = time.perf_counter()
-    run.folder.save_state(run.state())
+    save_state(run.folder, run.state())
     saving = time.perf_counter() - began
-    run.restore(run.folder.load_state())
+    run.restore(load_state(run.folder))
     return saving, run.folder.last.stat().st_size
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hierattn.data.to_device import send
+from hierattn.training.augmentation.to_device import send
 
 Batch = tuple[Tensor, Tensor]
 AHEAD = 3

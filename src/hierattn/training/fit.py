@@ -14,17 +14,18 @@ import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 
-from hierattn.data.packed import PackedSet
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import TrainingError, UsageError
+from hierattn.run_folder import RunFolder
 from hierattn.training.devices import any_process, create_fabric
 from hierattn.training.loop import prepare_images, steps_per_epoch, take_step
 from hierattn.training.memory import fitting_batch, is_out_of_memory
+from hierattn.training.optimisation.transfer_warmup import set_frozen
 from hierattn.training.progress import Listener, Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
-from hierattn.training.run_folder import RunFolder
+from hierattn.training.run_state import check_same_run, create_run, environment, load_state
 from hierattn.training.stop_signal import stop_requested
-from hierattn.training.transfer_warmup import set_frozen
 from hierattn.training.validation import figure_of
 
 
@@ -85,10 +86,10 @@ def fit(
         with explained(recipe, folder, packed, fabric):
             run = Run(recipe, folder, packed, fabric, listener)
             if resume and (folder.last.exists() or folder.previous.exists()):
-                run.restore(folder.load_state(listener.note))
+                run.restore(load_state(folder, listener.note))
         if fabric.is_global_zero:
-            folder.record_learnt_from(run.learnt_from)
-            folder.record_start(run.progress.epoch, run.progress.step)
+            folder.record_trained_on(run.trained_on.uses())
+            folder.record_start(run.progress.epoch, run.progress.step, environment())
         try:
             with explained(recipe, folder, packed, fabric):
                 return _run_epochs(run, save_every, stop)
@@ -118,9 +119,9 @@ def _opened(folder: RunFolder, recipe: Recipe, packed: PackedSet, resume: bool, 
         return
     with folder.lock():
         if resume:
-            folder.check_same_run(recipe, packed.manifest_sha256)
+            check_same_run(folder, recipe, packed.manifest_sha256)
         else:
-            folder.create(recipe, packed.manifest_sha256)
+            create_run(folder, recipe, packed.manifest_sha256)
         fabric.barrier()
         yield
 

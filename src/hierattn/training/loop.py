@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hierattn.data import augmentation
-from hierattn.data.mixing import Mix, apply_mix, draw_mix
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
 from hierattn.training import seed as seeds
-from hierattn.training.averaging import WeightAverage
+from hierattn.training.augmentation import augmentation
+from hierattn.training.augmentation.mixing import Mix, apply_mix, draw_mix
 from hierattn.training.devices import my_share
 from hierattn.training.epoch_order import epoch_order
-from hierattn.training.feature_matching import feature_loss
 from hierattn.training.feed import Stopwatch, TrainingImages
-from hierattn.training.objective import Objective
-from hierattn.training.optimiser import set_learning_rate
+from hierattn.training.optimisation.averaging import WeightAverage
+from hierattn.training.optimisation.objective import Objective
+from hierattn.training.optimisation.optimiser import set_learning_rate
+from hierattn.training.optimisation.schedule import learning_rate_with_transfer
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.running_sums import RunningSums
-from hierattn.training.schedule import learning_rate_with_transfer
-from hierattn.training.teachers import Lesson, Teachers
+from hierattn.training.teaching.feature_matching import feature_loss
+from hierattn.training.teaching.teachers import Lesson, Teachers
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -14,29 +14,30 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import hierattn
-from hierattn.data.folds import check_leaks, split
-from hierattn.data.packed import PackedSet
-from hierattn.data.protocol import check_fold_of_balanced_set
+from hierattn.data.balance.protocol import check_fold_of_balanced_set
+from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError
-from hierattn.lesions import CODES
-from hierattn.models.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
 from hierattn.models.inference import to_unit
 from hierattn.models.registry import create_model
+from hierattn.models.weights.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
+from hierattn.run_folder import RunFolder
+from hierattn.taxonomy import CODES
 from hierattn.training import seed as seeds
-from hierattn.training.averaging import WeightAverage
 from hierattn.training.devices import synchronise_batch_norm
-from hierattn.training.feature_matching import FeatureMatching
 from hierattn.training.feed import TrainingImages
-from hierattn.training.held_out import HeldOut, learnt_from
 from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
-from hierattn.training.objective import Objective, class_log_prior
-from hierattn.training.optimiser import create_optimiser
-from hierattn.training.post_hoc import adjusted_classifier
-from hierattn.training.prior_knowledge import transfer_into
+from hierattn.training.optimisation.averaging import WeightAverage
+from hierattn.training.optimisation.logit_adjustment import adjusted_classifier
+from hierattn.training.optimisation.objective import Objective, class_log_prior
+from hierattn.training.optimisation.optimiser import create_optimiser
 from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
-from hierattn.training.run_folder import RunFolder, commit
-from hierattn.training.teachers import Teachers
+from hierattn.training.run_state import commit, save_state
+from hierattn.training.teaching.feature_matching import FeatureMatching
+from hierattn.training.teaching.held_out import HeldOut, seen_in
+from hierattn.training.teaching.starting_weights import transfer_into
+from hierattn.training.teaching.teachers import Teachers
 from hierattn.training.validation import standing, validate
 
 _UNSAVED = ("interrupted", "waited")
@@ -63,7 +64,7 @@ class Run:
         labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
         self.images = _resident(data.images, fabric)
         self.held_out = HeldOut(data, recipe.data.fold, parts)
-        self.learnt_from = learnt_from(data, parts)
+        self.trained_on = seen_in(data, parts)
         self.training = TrainingImages(self.images, parts.train, labels[parts.train])
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
         self._check_sizes()
@@ -131,7 +132,7 @@ class Run:
             warn=self.listener.note,
             classifier=self.recipe.transfer.classifier,
         )
-        self.learnt_from = self.learnt_from.joined(before)
+        self.trained_on = self.trained_on.joined(before)
         if self.fabric.is_global_zero:
             report.save(self.folder.path / "transfer.txt")
         self.listener.note(f"{report.summary()}; the list is in transfer.txt")
@@ -157,7 +158,7 @@ class Run:
             warn=self.listener.note,
             device=self.fabric.device,
         )
-        self.learnt_from = self.learnt_from.joined(teachers.learnt_from)
+        self.trained_on = self.trained_on.joined(teachers.trained_on)
         return teachers
 
     def state(self) -> dict[str, Any]:
@@ -183,7 +184,7 @@ class Run:
     def save(self) -> None:
         """Write the state, from one process, once."""
         if self.fabric.is_global_zero:
-            self.folder.save_state(self.state())
+            save_state(self.folder, self.state())
         self.fabric.barrier()
 
     def train(self, stop: Any) -> None:
@@ -249,7 +250,7 @@ class Run:
                 "epoch": int(row["epoch"]),
                 "validation": {key: value for key, value in row.items() if key.startswith("validation_")},
             },
-            learnt_from=self.learnt_from,
+            trained_on=self.trained_on,
         )
 
 

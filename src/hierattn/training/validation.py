@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hierattn.data.to_device import send
 from hierattn.image_spec import ImageSpec
 from hierattn.metrics import balanced_accuracy, balanced_negative_log_likelihood, macro_auc, top1_accuracy
 from hierattn.models.inference import normalise, predict_logits, to_unit
+from hierattn.training.augmentation.to_device import send
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

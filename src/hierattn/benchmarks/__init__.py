@@ -1,0 +1,1 @@
+"""What ``hierattn benchmark`` measures: both sides interleaved in one process, reported as ratios."""

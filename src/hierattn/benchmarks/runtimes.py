@@ -1,0 +1,209 @@
+"""The same networks in every runtime, for ``hierattn benchmark inference``: PyTorch, ONNX Runtime, ExecuTorch, int8.
+
+=============  ==========================================================================================
+way            what runs
+=============  ==========================================================================================
+pytorch        the model in evaluation mode, float images
+onnx           ``torch.onnx.export`` and nothing more, float images: what one gets without this package
+bundle         what ``hierattn export`` writes, without a heat map: bytes in, probabilities out
+int8           the bundle with its convolutions and products in 8 bits
+executorch     what ``hierattn export OUT.pte`` writes, by ExecuTorch's Python runtime, on its own threads
+=============  ==========================================================================================
+
+Weights are random: speed does not depend on them. The image has the network's size, so that no resize takes part.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from hierattn.bundle.bundle import INPUT
+from hierattn.deploy.export.exportable import CalibratedNetwork
+from hierattn.deploy.export.onnx import OPSET, build_graph
+from hierattn.deploy.export.quiet import warnings_held_back
+from hierattn.deploy.predict.session import open_session
+from hierattn.errors import UsageError, require
+from hierattn.image_spec import ImageSpec
+from hierattn.models.registry import create_model, model_spec
+
+if TYPE_CHECKING:
+    import onnx
+
+WAYS: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "executorch")
+DEFAULT_WAYS: tuple[str, ...] = ("pytorch", "onnx", "bundle")
+CLASSES = 8
+_SEED = 20230829
+_CALIBRATION_IMAGES = 8
+
+Step = Callable[[], object]
+Make = Callable[[int, int], Step]
+"""(threads, batch) -> one forward pass, ready to be called."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One model in one way.
+
+    Attributes
+    ----------
+    model, way
+        Its name, and one of :data:`WAYS`.
+    size
+        Bytes of its file; of its weights in PyTorch.
+    content
+        The file; empty in PyTorch.
+    make
+        Gives the step to time.
+    """
+
+    model: str
+    way: str
+    size: int
+    content: bytes
+    make: Make
+
+
+def build_contender(name: str, way: str, size: int) -> Contender:
+    """Build one contender; ``executorch`` takes minutes.
+
+    Raises
+    ------
+    UsageError
+        For an unknown model or way.
+    """
+    model_spec(name)
+    if way not in WAYS:
+        raise UsageError(f"way {way!r}: wanted some of {', '.join(WAYS)}")
+    torch.manual_seed(_SEED)
+    model = create_model(name, CLASSES).eval()
+    if way == "pytorch":
+        weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+        return Contender(name, way, weights, b"", lambda threads, batch: _torch_step(model, size, threads, batch))
+    if way == "executorch":
+        return _executorch(name, model, size)
+    content = _plain_export(model, size) if way == "onnx" else _bundle(model, size, way).SerializeToString()
+    return Contender(
+        name, way, len(content), content, lambda threads, batch: _session_step(content, size, threads, batch)
+    )
+
+
+def _bundle(model: nn.Module, size: int, way: str) -> onnx.ModelProto:
+    network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
+    graph = build_graph(network)
+    if way == "bundle":
+        return graph
+    from hierattn.deploy.export.int8_static import quantise
+
+    images = np.random.default_rng(_SEED).integers(0, 256, (_CALIBRATION_IMAGES, size, size, 3), dtype=np.uint8)
+    return quantise(graph, images, lambda _: (1.0, 0.0)).model  # random weights: no answer to keep
+
+
+def _plain_export(model: nn.Module, size: int) -> bytes:
+    require("onnxscript", "train")
+    with tempfile.TemporaryDirectory() as folder, warnings_held_back(), torch.no_grad():
+        path = Path(folder) / "plain.onnx"
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, 3, size, size),),
+            path,
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            external_data=False,
+            verbose=False,
+        )
+        return path.read_bytes()
+
+
+def _executorch(name: str, model: nn.Module, size: int) -> Contender:
+    from hierattn.deploy.export.executorch import lower
+
+    network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
+    content, _ = lower(network, torch.zeros(1, size, size, 3, dtype=torch.uint8))
+
+    def make(_: int, batch: int) -> Step:
+        from executorch.runtime import Runtime
+
+        program = Runtime.get().load_program(content)
+        method = program.load_method("forward")
+        images = torch.from_numpy(_bytes_of(1, size))
+
+        def step() -> object:
+            assert program.method_names  # a method does not keep its program alive: this reference does
+            return [method.execute([images]) for _ in range(batch)]  # a program takes one image
+
+        return step
+
+    return Contender(name, "executorch", len(content), content, make)
+
+
+def _torch_step(model: nn.Module, size: int, threads: int, batch: int) -> Step:
+    images = torch.from_numpy(_floats_of(batch, size))
+
+    def step() -> object:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            return model(images)
+
+    return step
+
+
+def _session_step(content: bytes, size: int, threads: int, batch: int) -> Step:
+    session = open_session(content, Path("the graph"), threads, bounded=False)  # 64 images of a peer take gigabytes
+    name = session.get_inputs()[0].name
+    feed = {name: _bytes_of(batch, size) if name == INPUT else _floats_of(batch, size)}
+    return lambda: session.run(None, feed)
+
+
+def _bytes_of(batch: int, size: int) -> np.ndarray:
+    return np.random.default_rng(_SEED).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+
+
+def _floats_of(batch: int, size: int) -> np.ndarray:
+    return np.ascontiguousarray(_bytes_of(batch, size).transpose(0, 3, 1, 2).astype(np.float32) / 255)
+
+
+PEAK = """
+import resource, sys
+import numpy, onnxruntime
+start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+one, size = session.get_inputs()[0], int(sys.argv[2])
+shape = (1, size, size, 3) if one.type == "tensor(uint8)" else (1, 3, size, size)
+session.run(None, {one.name: numpy.zeros(shape, numpy.uint8 if one.type == "tensor(uint8)" else numpy.float32)})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start)
+"""
+"""Run in a fresh process: kilobytes that loading a graph and one image take above ONNX Runtime itself (Linux)."""
+
+SMALL_PARENT = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+"""Started between: the system counts as a process's peak what its parent held, and a benchmark holds every model."""
+
+
+def peak_memory(contender: Contender, size: int) -> int | None:
+    """Bytes of memory that a graph and one image take in ONNX Runtime, in a fresh process; None in other ways."""
+    if contender.way not in ("onnx", "bundle", "int8"):
+        return None
+    import subprocess
+    import sys
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        path.write_bytes(contender.content)
+        found = subprocess.run(
+            [sys.executable, "-c", SMALL_PARENT, sys.executable, "-c", PEAK, str(path), str(size)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    return int(found.stdout) * 1024 if found.returncode == 0 and found.stdout.strip().isdigit() else None

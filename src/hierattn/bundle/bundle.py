@@ -1,0 +1,264 @@
+"""The bundle: one ONNX file with everything that a prediction needs in its metadata. No torch, no ``onnx`` package.
+
+docs/bundle.md describes the format for those who read it without this code. Every value under ``hierattn.`` is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hierattn.bundle.onnx_file import OnnxSummary, summarise
+from hierattn.bundle.prediction_set import SetRule
+from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.errors import BundleError, HierAttnError
+from hierattn.image_spec import ImageSpec
+from hierattn.taxonomy import BY_CODE
+
+FORMAT_VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024
+"""Largest file that is read; HierAttn_m takes 22 MB."""
+
+PREFIX = "hierattn."
+INPUT = "image"
+PROBABILITIES, RISK, HEATMAP, NOVELTY = "probabilities", "risk", "heatmap", "novelty"
+
+INTENDED_USE = (
+    "Research, teaching, and giving a person who looks at their own skin a reason to see a doctor. Not a medical "
+    "device; not for diagnosis, and never a reason not to see a doctor."
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle says of itself.
+
+    Attributes
+    ----------
+    model, parameters
+        The registered name, and the number of learnable values.
+    classes
+        Codes in the order of ``probabilities``.
+    image_spec
+        What the network expects; the graph itself resizes and scales, the adaptive crop is the caller's.
+    temperature
+        By which the graph divides the logits; 1 where it was never fitted.
+    triage
+        Threshold and what is known of it.
+    calibration
+        ``calibration.json`` as it was, or empty: with both folds' figures.
+    training_data
+        ``source``, ``licence``, ``citation``, ``images``.
+    metrics
+        Figures copied from ``report.json``; empty where the run was not evaluated.
+    provenance
+        ``hierattn`` (version), ``commit``, ``created`` where known, ``manifest_sha256``, ...
+    recipe
+        The resolved recipe.
+    heatmap
+        How the output ``heatmap`` was made, in words; empty where there is none.
+    intended_use
+        In words.
+    novelty
+        From which value of the output ``novelty`` on a photograph is unlike the training data (``threshold``), and how
+        many lesions that turns away; empty where there is no such output.
+    precision
+        ``name`` (float32, float16, int8, int8-weights), and what it costs; empty is float32.
+    prediction_sets
+        From which calibrated probability on a class cannot be excluded, for each wished coverage; empty where the run
+        was not evaluated.
+    """
+
+    model: str
+    parameters: int
+    classes: tuple[str, ...]
+    image_spec: ImageSpec
+    temperature: float = 1.0
+    triage: TriageSettings = field(default_factory=TriageSettings)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    training_data: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    heatmap: str = ""
+    intended_use: str = INTENDED_USE
+    novelty: Mapping[str, Any] = field(default_factory=dict)
+    precision: Mapping[str, Any] = field(default_factory=dict)
+    prediction_sets: tuple[SetRule, ...] = ()
+
+    @property
+    def novelty_threshold(self) -> float | None:
+        """From which novelty on a photograph is turned away; None where nothing is known."""
+        return None if "threshold" not in self.novelty else float(self.novelty["threshold"])
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
+        values: dict[str, Any] = {
+            "format_version": FORMAT_VERSION,
+            "model": {"name": self.model, "parameters": self.parameters},
+            "classes": [{"code": code, "name": BY_CODE[code].name} for code in self.classes],
+            "image_spec": self.image_spec.to_dict(),
+            "temperature": self.temperature,
+            "triage": {**asdict(self.triage), "rule": "risk >= threshold: see a doctor"},
+            "calibration": dict(self.calibration),
+            "training_data": dict(self.training_data),
+            "metrics": dict(self.metrics),
+            "provenance": dict(self.provenance),
+            "recipe": dict(self.recipe),
+            "heatmap": self.heatmap,
+            "intended_use": self.intended_use,
+            "novelty": dict(self.novelty),
+            "precision": dict(self.precision),
+            "prediction_sets": [asdict(rule) for rule in self.prediction_sets],
+        }
+        return {
+            PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            for key, value in values.items()
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], name: str) -> Bundle:
+        """The inverse of :meth:`to_metadata`; ``name`` is what an error calls the file.
+
+        Raises
+        ------
+        BundleError
+            Where the metadata are not ours, damaged or of a newer format.
+        """
+        values = _parse(metadata, name)
+        try:
+            return cls(**_checked(values))
+        except BundleError:
+            raise
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, HierAttnError) as error:
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+            raise BundleError(f"{name} has a damaged description ({reason}); export it again") from None
+
+
+def read_bundle(path: Path) -> tuple[bytes, Bundle]:
+    """Read and examine a bundle: (the file's bytes, what it says of itself). Nothing of it is executed.
+
+    Raises
+    ------
+    BundleError
+        Where the file is missing, over 64 MB, damaged, foreign, of a newer format, or asks for what a bundle must not.
+    """
+    model = _read_limited(path)
+    summary = summarise(model, str(path))
+    bundle = Bundle.from_metadata(summary.metadata, str(path))
+    _check_graph(summary, str(path))
+    return model, bundle
+
+
+def _read_limited(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise BundleError(
+                f"{path} has {size:,} bytes: wanted a bundle of at most {MAX_BYTES:,}; export it with 'hierattn export'"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"no bundle at {path}: wanted a .onnx file from 'hierattn export'; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError(f"{path} cannot be read ({reason}): wanted a .onnx file; check the path") from None
+
+
+def _check_graph(summary: OnnxSummary, name: str) -> None:
+    if summary.objections:
+        raise BundleError(
+            f"{name} contains {', '.join(sorted(summary.objections))}: refused, a bundle is one file of plain ONNX; "
+            "export it with 'hierattn export'"
+        )
+    if summary.inputs != [INPUT] or not {PROBABILITIES, RISK} <= set(summary.outputs):
+        raise BundleError(
+            f"{name} has inputs {summary.inputs} and outputs {summary.outputs}: wanted [{INPUT!r}] and "
+            f"[{PROBABILITIES!r}, {RISK!r}]; export it with 'hierattn export'"
+        )
+
+
+def _parse(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    """The JSON values under our prefix, once the version is one that we know."""
+    if PREFIX + "format_version" not in metadata:
+        raise BundleError(f"{name} is an ONNX file, but no bundle of ours: make one with 'hierattn export'")
+    try:
+        values = {key[len(PREFIX) :]: json.loads(text) for key, text in metadata.items() if key.startswith(PREFIX)}
+        version = int(values["format_version"])
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise BundleError(f"{name} has a damaged description ({error}); export it again") from None
+    if not 1 <= version <= FORMAT_VERSION:
+        raise BundleError(f"{name} has format {version}, this hierattn reads {FORMAT_VERSION}; update hierattn")
+    return values
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of :class:`Bundle`. A wrong value raises one of Python's own errors."""
+    classes = tuple(str(one["code"]) for one in values["classes"])
+    unknown = [code for code in classes if code not in BY_CODE]
+    if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ValueError(f"classes {', '.join(classes) or 'none'}: wanted different ones of {', '.join(BY_CODE)}")
+    temperature = float(values["temperature"])
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ValueError(f"temperature {temperature}: wanted a positive number")
+    plain = ("calibration", "training_data", "metrics", "provenance", "recipe", "precision")
+    return {
+        "model": str(values["model"]["name"]),
+        "parameters": int(values["model"]["parameters"]),
+        "classes": classes,
+        "image_spec": ImageSpec.from_dict(values["image_spec"]),
+        "temperature": temperature,
+        "triage": _triage(values["triage"], classes),
+        **{key: dict(values.get(key) or {}) for key in plain},
+        "heatmap": str(values.get("heatmap", "")),
+        "intended_use": str(values["intended_use"]),
+        "novelty": _novelty(values.get("novelty") or {}),
+        "prediction_sets": tuple(_set_rule(one) for one in values.get("prediction_sets") or ()),
+    }
+
+
+def _novelty(values: Mapping[str, Any]) -> dict[str, Any]:
+    if values and not (math.isfinite(float(values["threshold"])) and float(values["threshold"]) > 0):
+        raise ValueError(f"novelty threshold {values['threshold']}: wanted a positive number")
+    return dict(values)
+
+
+def _set_rule(values: Mapping[str, Any]) -> SetRule:
+    interval, size = values.get("interval"), values.get("mean_size")
+    return SetRule(
+        wished=_known_share(values["wished"]),
+        threshold=_known_share(values["threshold"]),
+        coverage=_share(values.get("coverage")),
+        interval=None if interval is None else (_known_share(interval[0]), _known_share(interval[1])),
+        mean_size=None if size is None else float(size),
+    )
+
+
+def _triage(values: Mapping[str, Any], classes: tuple[str, ...]) -> TriageSettings:
+    group = tuple(str(code) for code in values["group"])
+    if not set(group) <= set(classes):
+        raise ValueError(f"triage group {', '.join(group)}: wanted some of {', '.join(classes)}")
+    interval = values.get("interval")
+    return TriageSettings(
+        group=group,
+        threshold=_share(values["threshold"]),
+        wished_sensitivity=_share(values.get("wished_sensitivity")),
+        sensitivity=_share(values.get("sensitivity")),
+        interval=None if interval is None else (_known_share(interval[0]), _known_share(interval[1])),
+        images=int(values.get("images", 0)),
+    )
+
+
+def _share(value: Any) -> float | None:
+    return None if value is None else _known_share(value)
+
+
+def _known_share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share}: wanted a share from 0 to 1")
+    return share

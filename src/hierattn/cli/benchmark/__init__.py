@@ -1,0 +1,1 @@
+"""``hierattn benchmark``: one file a subcommand."""

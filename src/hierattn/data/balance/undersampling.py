@@ -1,0 +1,160 @@
+"""Under-sampling, §3.2.2: keep exactly the wanted number of images of a class, the easiest or any.
+
+"Exactly" needs a rule for ties: a forest of 100 trees knows about a hundred answers, so that hundreds of images of a
+large class are equally hard, and a cut at a percentile (imbalanced-learn's) keeps them all. Here ties are broken by
+one shuffle of the images drawn from the seed. The order of the rows would be the wrong rule: in ISIC 2019 it is the
+order of the clinics that the images came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from hierattn.data.balance.instance_hardness import instance_hardness, make_learners
+from hierattn.errors import UsageError
+
+Target = int | Mapping[Any, int]
+"""Images wanted of every class, or of each class by its label; a class that is not named stays as it is."""
+
+
+def ranks(hardness: np.ndarray, labels: Sequence[Any] | np.ndarray, seed: int = 0) -> NDArray[np.int64]:
+    """Each image's place within its class, 0 for the easiest; ties in the order of a shuffle drawn from ``seed``.
+
+    Raises
+    ------
+    UsageError
+        Where there is not one of each an image.
+
+    >>> ranks(np.array([0.2, 0.9, 0.1]), ["NV", "NV", "NV"]).tolist()
+    [1, 2, 0]
+    """
+    values, names = np.asarray(hardness), np.asarray(labels)
+    if values.shape != names.shape or values.ndim != 1:
+        raise UsageError(f"hardness {values.shape} and labels {names.shape}: wanted one of each an image")
+    lot = np.random.default_rng(seed).permutation(len(values))
+    place = np.empty(len(values), np.int64)
+    for label in np.unique(names):
+        own = np.flatnonzero(names == label)
+        place[own[np.lexsort((lot[own], values[own]))]] = np.arange(len(own))
+    return place
+
+
+def keep_easiest(
+    hardness: np.ndarray, labels: Sequence[Any] | np.ndarray, target: Target, seed: int = 0
+) -> NDArray[np.int64]:
+    """Row numbers, rising, of the easiest ``target`` images of every class; of all, where a class has no more.
+
+    Parameters
+    ----------
+    hardness, labels
+        (images,) each.
+    target
+        Images a class.
+    seed
+        Of the shuffle that breaks ties.
+
+    >>> keep_easiest(np.array([0.2, 0.9, 0.1, 0.5]), ["NV", "NV", "NV", "DF"], target=2).tolist()
+    [0, 2, 3]
+    """
+    wanted = _wanted(labels, target)
+    return np.flatnonzero(ranks(hardness, labels, seed) < wanted)
+
+
+def keep_random(labels: Sequence[Any] | np.ndarray, target: Target, seed: int = 0) -> NDArray[np.int64]:
+    """Row numbers, rising, of ``target`` images of every class drawn from ``seed``, whatever their hardness."""
+    return keep_easiest(np.zeros(len(labels)), labels, target, seed)
+
+
+def _wanted(labels: Sequence[Any] | np.ndarray, target: Target) -> NDArray[np.int64]:
+    """For each image, how many of its class are wanted."""
+    names = np.asarray(labels)
+    if isinstance(target, int):
+        target = dict.fromkeys(np.unique(names).tolist(), target)
+    strange = set(target) - set(names.tolist())
+    if strange or min(target.values(), default=1) < 1:
+        raise UsageError(f"target {dict(target)}: wanted 1 or more of classes that are there")
+    return np.array([target.get(name, len(names)) for name in names.tolist()], np.int64)
+
+
+class InstanceHardnessSampler(BaseEstimator):
+    """Under-sampling by instance hardness (Eq. 1) in scikit-learn's manner, by itself.
+
+    Unlike imbalanced-learn's ``InstanceHardnessThreshold`` it averages any number of learners, can keep groups
+    together, and keeps exact counts: a percentile of tied probabilities keeps too many.
+
+    Parameters
+    ----------
+    target
+        Images a class, or label -> images.
+    learners
+        Name -> classifier; None: the paper's forest of 100 trees.
+    folds
+        Of the cross-fitting.
+    random_state
+        Of the forest, the folds and the ties.
+    jobs
+        Cores.
+
+    Attributes
+    ----------
+    hardness_
+        float64, (images,), of what was given.
+    sample_indices_
+        int64, rising: the rows that were kept.
+
+    Examples
+    --------
+    >>> features = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    >>> labels = np.repeat(["NV", "MEL"], [40, 20])
+    >>> few, few_labels = InstanceHardnessSampler(target=20).fit_resample(features, labels)
+    >>> few.shape
+    (40, 4)
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        learners: Mapping[str, Any] | None = None,
+        folds: int = 5,
+        random_state: int = 0,
+        jobs: int = 1,
+    ) -> None:
+        self.target = target
+        self.learners = learners
+        self.folds = folds
+        self.random_state = random_state
+        self.jobs = jobs
+
+    def fit_resample(
+        self, X: np.ndarray, y: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Judge and keep.
+
+        Parameters
+        ----------
+        X
+            Features, (images, columns).
+        y
+            Labels, (images,).
+        groups
+            (images,): what must not be judged by its own kind; None: images are on their own.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            The kept rows of ``X`` and of ``y``.
+        """
+        features, labels = np.asarray(X), np.asarray(y)
+        learners = self.learners or make_learners(["forest"], self.random_state)
+        found = instance_hardness(
+            features, labels, learners, groups=groups, folds=self.folds, seed=self.random_state, jobs=self.jobs
+        )
+        self.hardness_ = found.values
+        self.sample_indices_ = keep_easiest(found.values, labels, self.target, self.random_state)
+        return features[self.sample_indices_], labels[self.sample_indices_]

@@ -1,0 +1,1 @@
+"""Photographs of one picture: found by hashes and by embeddings, so that no fold leaks."""

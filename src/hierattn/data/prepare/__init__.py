@@ -1,0 +1,1 @@
+"""``hierattn prepare``: from a data set as published to a prepared set."""

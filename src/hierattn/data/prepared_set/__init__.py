@@ -1,0 +1,1 @@
+"""The prepared set that every later stage reads: manifest, packed images, folds."""

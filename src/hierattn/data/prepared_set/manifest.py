@@ -1,0 +1,99 @@
+r"""The manifest: one row an image, the table that every later stage reads.
+
+``manifest.csv`` has the columns of :class:`Record`, in its order, UTF-8, ``\\n`` line ends, empty where unknown.
+Row ``i`` belongs to image ``i`` of the packed set beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hierattn.data.prepared_set.record_table import columns_of, read_table, write_table
+from hierattn.errors import TableError
+from hierattn.taxonomy import BY_CODE
+
+Role = Literal["original", "augmented"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of a prepared set.
+
+    Attributes
+    ----------
+    image
+        Path of the image file, relative to the manifest's folder, with forward slashes.
+    label
+        The paper's code (``lesions.CODES``).
+    lesion, patient
+        Identifiers as the data set gives them, prefixed with nothing; empty where the set does not say.
+    group
+        Joins whatever must not cross folds: lesion, patient, near-duplicates.
+    fold
+        0 ... folds - 1; -1 before folds are made.
+    role
+        ``original``, or ``augmented`` for a copy, which names its ``parent`` and shares its group and fold.
+    parent
+        ``image`` of the original that a copy came from; empty for an original.
+    source, licence
+        The data set's name (``isic2019``, ``ham10000``, ``pad-ufes-20``, ``folder``, ``synthetic``) and its licence.
+    age, sex, site, skin_type
+        As the set says, sex as ``male`` / ``female``, skin type as Fitzpatrick's ``1`` ... ``6``; empty if unknown.
+    width, height
+        Pixels of the original file, after its EXIF rotation, before any crop.
+    sha256
+        Of the original file's bytes.
+    """
+
+    image: str
+    label: str
+    lesion: str = ""
+    patient: str = ""
+    group: str = ""
+    fold: int = -1
+    role: Role = "original"
+    parent: str = ""
+    source: str = ""
+    licence: str = ""
+    age: str = ""
+    sex: str = ""
+    site: str = ""
+    skin_type: str = ""
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+
+
+COLUMNS: tuple[str, ...] = columns_of(Record)
+
+
+def write_manifest(path: Path, records: Sequence[Record]) -> None:
+    """Write ``records`` to ``path``, under a temporary name first, so that a half table never looks whole."""
+    write_table(path, Record, records)
+
+
+def read_manifest(path: Path) -> list[Record]:
+    """Read a manifest.
+
+    Raises
+    ------
+    TableError
+        Where the file is missing, too large or no table, a column is missing, a number is none, or a label is unknown.
+    """
+    if not path.is_file():
+        raise TableError(f"no manifest at {path}: wanted a folder made by 'hierattn prepare'; run that first")
+    records = []
+    for where, record in read_table(path, Record, again="prepare the set again"):
+        if record.label not in BY_CODE:
+            raise TableError(f"{where}: unknown label {record.label!r}, wanted one of {', '.join(BY_CODE)}")
+        records.append(record)
+    return records
+
+
+def manifest_sha256(path: Path) -> str:
+    """The SHA-256 of a manifest's bytes: what ``manifest.sha256`` of a run folder holds."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Rendered lesions: what the demo, the tests and the pictures of the docs use in place of photographs."""

@@ -1,0 +1,192 @@
+"""One file over HTTP: resumed by ranges, tried again when the line breaks, and whole or not there.
+
+Beside ``x.zip`` lie, until it is whole, ``x.zip.part`` and ``x.zip.part.json`` (which version of the file the part is
+of). A server that cannot resume, or has another version by now, gives it from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hierattn.data.sets.catalog import RemoteFile
+from hierattn.errors import DataError
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the file's name, the bytes that are here, and the bytes in all where they are known."""
+
+_CHUNK = 1 << 20
+_GONE = (401, 403, 404, 410)
+_TIMEOUT = 60.0
+
+
+class DeadLinkError(DataError):
+    """The address gives no such file any more."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a broken transfer is tried again without a byte gained, and how long to wait before: doubling."""
+
+    tries: int = 6
+    wait_s: float = 1.0
+
+
+def download(
+    remote: RemoteFile, path: Path, *, patience: Patience | None = None, progress: Progress | None = None
+) -> None:
+    """Fetch one file to ``path``; where it is whole already, only check it.
+
+    Raises
+    ------
+    DeadLinkError
+        Where the server says that there is no such file.
+    DataError
+        Where the line stays broken, the disk is full, or the bytes are not those published. A partial file stays for
+        the next call to go on with; wrong bytes do not.
+    """
+    patience = patience or Patience()
+    if path.is_file() and not _what_is_wrong(remote, path):
+        _tell(progress, remote, path.stat().st_size, path.stat().st_size)
+        return
+    wrong = ""
+    for _ in range(2):  # wrong bytes may come from a part that another program damaged: once more, from the start
+        _transfer(remote, _part(path), patience, progress)
+        wrong = _what_is_wrong(remote, _part(path))
+        if not wrong:
+            os.replace(_part(path), path)
+            _state(path).unlink(missing_ok=True)
+            return
+        _part(path).unlink()
+        _state(path).unlink(missing_ok=True)
+    raise DataError(f"{remote.name} from {remote.url} is not the file published ({wrong}), twice: try again later")
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _state(path: Path) -> Path:
+    return path.with_name(path.name + ".part.json")
+
+
+def _what_is_wrong(remote: RemoteFile, path: Path) -> str:
+    """In a few words; empty for a file that has the published size and checksum, as far as there are any."""
+    size = path.stat().st_size
+    if remote.bytes is not None and size != remote.bytes:
+        return f"{size:,} bytes, wanted {remote.bytes:,}"
+    if remote.checksum:
+        kind, _, wanted = remote.checksum.partition(":")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, kind).hexdigest()
+        if found != wanted:
+            return f"{kind} {found}, wanted {wanted}"
+    return ""
+
+
+def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Progress | None) -> None:
+    """Bring all bytes into ``part``, by as many requests as it takes."""
+    failed = 0
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            _request(remote, part, progress)
+            return
+        except urllib.error.HTTPError as error:
+            reason = f"HTTP {error.code} {error.reason}"
+            error.close()
+            if error.code in _GONE:
+                raise DeadLinkError(f"{remote.url} gives no file ({reason})") from None
+            if error.code == 416:  # the part is longer than the file: of another version
+                part.unlink(missing_ok=True)
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                raise DataError(f"{part} cannot be written ({error.strerror}): free some space or the path") from None
+            reason = str(getattr(error, "reason", "") or error) or type(error).__name__
+        failed = 0 if part.exists() and part.stat().st_size > before else failed + 1
+        if failed >= patience.tries:
+            raise DataError(
+                f"{remote.url} cannot be reached or breaks off ({reason}), {failed} times: what has come is kept; "
+                "the same command goes on from there"
+            )
+        time.sleep(min(60.0, patience.wait_s * 2 ** max(0, failed - 1)))
+
+
+def _request(remote: RemoteFile, part: Path, progress: Progress | None) -> None:
+    """One request for all that is missing."""
+    state_path = part.with_name(part.name + ".json")
+    state = _read_state(state_path) if part.exists() else {}
+    have = part.stat().st_size if state else 0
+    if have and have == state.get("total"):
+        return
+    request = urllib.request.Request(remote.url, headers={"User-Agent": "hierattn", "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+        if state.get("version"):
+            request.add_header("If-Range", state["version"])
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        start, total = _place(response)
+        if start != have or (have and total != state.get("total")):
+            have = 0
+            if start:
+                part.unlink(missing_ok=True)
+                raise http.client.HTTPException("another version of the file: from the start")
+        _check_size(remote, part, total, have)
+        version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+        state_path.write_text(json.dumps({"version": "" if version.startswith("W/") else version, "total": total}))
+        with part.open("ab" if have else "wb") as file:
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                _tell(progress, remote, have, total)
+    if total is not None and have < total:
+        raise http.client.IncompleteRead(b"", total - have)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _place(response: Any) -> tuple[int, int | None]:
+    """Where the answer's bytes begin in the file, and the file's length."""
+    if response.status == 206:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if found is None:
+            raise http.client.HTTPException("an answer in part that does not say which part")
+        return int(found[1]), None if found[2] == "*" else int(found[2])
+    length = response.headers.get("Content-Length")
+    return 0, None if length is None else int(length)
+
+
+def _check_size(remote: RemoteFile, part: Path, total: int | None, have: int) -> None:
+    """Before a byte is written: is it the published size, and is there room."""
+    if total is not None and remote.bytes is not None and total != remote.bytes:
+        raise DataError(
+            f"{remote.url} offers {total:,} bytes, {remote.bytes:,} are published: the file was changed, or the "
+            "address gives something else by now; look at the set's page"
+        )
+    wanted = (total or remote.bytes or 0) - have
+    if shutil.disk_usage(part.parent).free < wanted:
+        raise DataError(
+            f"no space for {remote.name}: {wanted / 1e9:.2g} GB are wanted; free some or choose another disk"
+        )
+
+
+def _tell(progress: Progress | None, remote: RemoteFile, have: int, total: int | None) -> None:
+    if progress is not None:
+        progress(remote.name, have, total)

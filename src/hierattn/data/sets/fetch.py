@@ -1,0 +1,240 @@
+"""Fetch a public set into a folder that ``prepare`` reads: download, check, unpack. Run again, it goes on.
+
+``fetched.json`` in the folder lists what is done, so that archives need not be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from hierattn.data.sets.catalog import PUBLIC_SETS, PublicSet, RemoteFile
+from hierattn.data.sets.download import DeadLinkError, Patience, Progress, download
+from hierattn.errors import DataError, UsageError
+
+DONE = "fetched.json"
+_MOST_FILES = 1_000_000
+_LARGEST_MEMBER = 512 * 1024 * 1024
+_MOST_GROWTH = 50
+"""Unpacked over packed. Photographs hardly shrink in a zip; a bomb does, a thousandfold."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch did.
+
+    Attributes
+    ----------
+    folder
+        Where the set is.
+    files
+        Name -> ``fetched``, or ``there`` where it was there already.
+    unpacked
+        Files taken out of archives, in all.
+    """
+
+    folder: Path
+    files: dict[str, str]
+    unpacked: int
+
+
+def public_set(name: str) -> PublicSet:
+    """The set of that name.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    """
+    if name not in PUBLIC_SETS:
+        raise UsageError(f"no data set {name!r}: wanted one of {', '.join(PUBLIC_SETS)}")
+    return PUBLIC_SETS[name]
+
+
+def from_mirror(wanted: PublicSet, mirror: str) -> PublicSet:
+    """The same set, its files to be had at ``mirror/<file name>``.
+
+    Raises
+    ------
+    UsageError
+        Where ``mirror`` is no web address.
+    """
+    if urlsplit(mirror).scheme not in ("http", "https"):
+        raise UsageError(f"mirror {mirror!r}: wanted an address that begins with https:// or http://")
+    files = tuple(replace(file, url=f"{mirror.rstrip('/')}/{file.name}") for file in wanted.files)
+    return replace(wanted, files=files)
+
+
+def fetch(
+    wanted: PublicSet,
+    folder: Path,
+    *,
+    jobs: int = 4,
+    keep_archives: bool = False,
+    patience: Patience | None = None,
+    progress: Progress | None = None,
+) -> Fetched:
+    """Download all files of a set side by side, check them, and unpack the archives.
+
+    Parameters
+    ----------
+    wanted
+        From :func:`public_set`.
+    folder
+        Made where it is missing. What is in it stays; a file of the set that is there and right is not fetched again.
+    jobs
+        Files at once.
+    keep_archives
+        Keep the zip files once they are unpacked.
+    patience
+        With a line that breaks.
+    progress
+        Called with a file's name, the bytes that are here, and the bytes in all.
+
+    Raises
+    ------
+    DataError
+        Where a file cannot be had, or is not the one published. What is whole stays, and the next call goes on.
+    UsageError
+        Where ``folder`` is a file, or ``jobs`` is not positive.
+    """
+    if jobs < 1:
+        raise UsageError(f"{jobs} jobs: wanted 1 or more")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: wanted a folder to fetch into; choose another name")
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _read_done(folder)
+    missing = [file for file in wanted.files if not _is_done(file, folder, done)]
+
+    def bring(file: RemoteFile) -> None:
+        try:
+            download(file, folder / file.name, patience=patience, progress=progress)
+        except DeadLinkError as error:
+            raise DataError(f"{error}: {by_hand(wanted, folder)}") from None
+
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="fetch")
+    try:
+        for _ in pool.map(bring, missing):
+            pass
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    unpacked = _finish(missing, folder, done, keep_archives)
+    return Fetched(folder, {file.name: "fetched" if file in missing else "there" for file in wanted.files}, unpacked)
+
+
+def by_hand(wanted: PublicSet, folder: Path) -> str:
+    """What to do where an address is dead: the set's page, and where its files belong."""
+    names = ", ".join(file.name for file in wanted.files)
+    return (
+        f"get {names} from {wanted.homepage}, put them into {folder} (archives packed, as they are) and run this "
+        f"again, or unpack them there yourself and go on with 'hierattn prepare {folder} OUT'"
+    )
+
+
+def _finish(files: Sequence[RemoteFile], folder: Path, done: dict[str, int], keep_archives: bool) -> int:
+    """Unpack, note, and remove the archives; returns how many files came out."""
+    unpacked = 0
+    for file in files:
+        count = 0 if file.unpack_to is None else unpack(folder / file.name, folder / file.unpack_to)
+        unpacked += count
+        done[file.name] = count
+        _write_done(folder, done)
+        if file.unpack_to is not None and not keep_archives:
+            (folder / file.name).unlink()
+    return unpacked
+
+
+def _is_done(file: RemoteFile, folder: Path, done: dict[str, int]) -> bool:
+    """Noted as done, and a plain file is still there; its checksum was right when it was noted."""
+    return file.name in done and (file.unpack_to is not None or (folder / file.name).is_file())
+
+
+def _read_done(folder: Path) -> dict[str, int]:
+    try:
+        values = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        return {str(name): int(count) for name, count in values.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _write_done(folder: Path, done: dict[str, int]) -> None:
+    temporary = folder / (DONE + ".part")
+    temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / DONE)
+
+
+# --- archives ---------------------------------------------------------------------------------------------------
+
+
+def unpack(archive: Path, folder: Path) -> int:
+    """Unpack a zip archive; a file that is there with the right length is left. Returns how many files it has.
+
+    Every member's CRC is checked as it is read; a name that leads out of ``folder`` is refused before anything is
+    written, and so is an archive that would grow beyond all measure.
+
+    Raises
+    ------
+    DataError
+        Where the archive is damaged or refused, or the disk is full.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            members = [one for one in packed.infolist() if _is_wanted(one)]
+            _refuse_bombs(archive, members, folder)
+            for member in members:
+                _take_out(packed, member, _inside(folder, member.filename, archive))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        archive.unlink(missing_ok=True)
+        raise DataError(f"{archive.name} is a damaged archive ({error}): it was removed; fetch it again") from None
+    except OSError as error:
+        raise DataError(f"{archive.name} cannot be unpacked into {folder} ({error.strerror or error})") from None
+    return len(members)
+
+
+def _is_wanted(member: zipfile.ZipInfo) -> bool:
+    """A file that is not some desktop's own."""
+    name = PurePosixPath(member.filename.replace("\\", "/"))
+    return not member.is_dir() and "__MACOSX" not in name.parts and not name.name.startswith(".")
+
+
+def _refuse_bombs(archive: Path, members: Sequence[zipfile.ZipInfo], folder: Path) -> None:
+    size = sum(member.file_size for member in members)
+    largest = max((member.file_size for member in members), default=0)
+    packed = archive.stat().st_size
+    if len(members) > _MOST_FILES or largest > _LARGEST_MEMBER or size > _MOST_GROWTH * packed + (1 << 20):
+        raise DataError(
+            f"{archive.name} would unpack to {len(members):,} files and {size:,} bytes from {packed:,}: refused; "
+            "check where it came from"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < size:
+        raise DataError(f"no space to unpack {archive.name}: {size / 1e9:.2g} GB are wanted; free some")
+    for member in members:
+        _inside(folder, member.filename, archive)
+
+
+def _inside(folder: Path, name: str, archive: Path) -> Path:
+    """Where a member goes; refused where that is not below ``folder``."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or ":" in name:
+        raise DataError(
+            f"{archive.name} holds {name!r}, which leads out of the folder: refused; check where it came from"
+        )
+    return folder.joinpath(*parts.parts)
+
+
+def _take_out(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    if path.is_file() and path.stat().st_size == member.file_size:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with packed.open(member) as source, temporary.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    os.replace(temporary, path)

@@ -1,0 +1,131 @@
+"""ISIC 2019's own layout -> records (§3.1).
+
+::
+
+    ISIC_2019_Training_GroundTruth.csv      image, one column a class (one-hot), UNK
+    ISIC_2019_Training_Metadata.csv         image, age_approx, anatom_site_general, lesion_id, sex
+    ISIC_2019_Training_Input/               images; unpacked by some tools as Input/Input/
+
+The official test set has the same layout under ``ISIC_2019_Test_``, without lesion ids. Sets in this layout that are
+not ISIC's say so in a ``synthetic.json`` beside the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.sets.catalog import ISIC2019
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, Row, by_id, known, read_rows, sex_of, whole
+from hierattn.errors import TableError
+from hierattn.taxonomy import codes_of
+
+GROUND_TRUTHS = ("ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Test_GroundTruth.csv")
+_NO_CLASS = {"image", "score_weight", "validation_weight"}  # the last two stand in the test set's table
+_DOWNSAMPLED = "_downsampled"  # part of some image names; tools that rename the files drop or keep it
+
+
+def read_isic2019(source: Path, images: Path | None = None) -> Listing:
+    """List a folder in ISIC 2019's layout.
+
+    Parameters
+    ----------
+    source
+        The folder of the two tables.
+    images
+        The folder of the images where it is not ``source``'s own; searched with all its subfolders.
+
+    Returns
+    -------
+    Listing
+        An image without a lesion id has an empty ``lesion`` and is its own group later. UNK rows are dropped.
+
+    Raises
+    ------
+    TableError
+        For a missing table or column, a row with no class or several, or an id in several rows.
+    """
+    truth_path = next((source / name for name in GROUND_TRUTHS if (source / name).is_file()), source / GROUND_TRUTHS[0])
+    part = truth_path.name.removesuffix("GroundTruth.csv")
+    metadata_path = source / f"{part}Metadata.csv"
+    truth = by_id(truth_path, read_rows(truth_path, ["image"]), "image")
+    training = "Training" in part
+    needed = ["image", "lesion_id"] if training else ["image"]
+    metadata = by_id(metadata_path, read_rows(metadata_path, needed), "image")
+    labels = {image: _label(row, f"{truth_path}: {image}") for image, row in truth.items()}
+
+    own_folder = source / f"{part}Input"
+    folder = ImageFolder(images or (own_folder if own_folder.is_dir() else source))
+    listing = _named(source)
+    for image, label in labels.items():
+        path = folder.find(image, image + _DOWNSAMPLED, image.removesuffix(_DOWNSAMPLED))
+        if path is None:
+            listing.dropped.append(Dropped(image, "no image file"))
+        elif label is None:
+            listing.dropped.append(Dropped(image, "label UNK, none of the eight classes"))
+        else:
+            listing.records.append(_record(path, label, metadata.get(image, {}), listing))
+    listing.unnamed = folder.unnamed()
+    listing.notes += folder.notes()
+    unplaced = sum(not record.lesion for record in listing.records)
+    if unplaced:
+        listing.notes.append(f"{unplaced} of {len(listing.records)} images have no lesion id: each is its own group")
+    return listing
+
+
+def _label(row: Row, where: str) -> str | None:
+    """Our code of a one-hot row; None for UNK.
+
+    An unknown column is an unknown label only where a row uses it, so a harmless extra column does no harm.
+    """
+    codes = codes_of("isic")
+    chosen = []
+    for column, value in row.items():
+        if column in _NO_CLASS:
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            if column in codes or column == "UNK":
+                raise TableError(f"{where}: {column} is {value!r}, wanted 0 or 1; correct the table") from None
+            continue
+        if number not in (0.0, 1.0):
+            raise TableError(f"{where}: {column} is {value!r}, wanted 0 or 1; correct the table")
+        if number == 1.0:
+            chosen.append(column)
+    if len(chosen) != 1:
+        raise TableError(
+            f"{where} has {len(chosen)} classes ({', '.join(chosen)}), wanted exactly one; correct the row"
+        )
+    if chosen[0] == "UNK":
+        return None
+    if chosen[0] not in codes:
+        raise TableError(f"{where}: unknown label {chosen[0]!r}, wanted one of {', '.join(codes)}; correct the table")
+    return codes[chosen[0]]
+
+
+def _record(path: Path, label: str, row: Row, listing: Listing) -> Record:
+    return Record(
+        image=str(path.absolute()),
+        label=label,
+        lesion=known(row.get("lesion_id", "")),
+        source=listing.source,
+        licence=listing.licence,
+        age=whole(row.get("age_approx", "")),
+        sex=sex_of(row.get("sex", "")),
+        site=known(row.get("anatom_site_general", "")).lower(),
+    )
+
+
+def _named(source: Path) -> Listing:
+    """An empty listing with the set's name and licence: ISIC's, or what ``synthetic.json`` says."""
+    marker = source / "synthetic.json"
+    if not marker.is_file():
+        return Listing(ISIC2019.name, ISIC2019.licence, ISIC2019.citation)
+    try:
+        values = json.loads(marker.read_text(encoding="utf-8"))
+        licence = str(values.get("licence", ""))
+    except (OSError, ValueError, AttributeError) as error:
+        raise TableError(f"{marker} is not JSON with a licence ({error}): make the synthetic set again") from None
+    return Listing("synthetic", licence)

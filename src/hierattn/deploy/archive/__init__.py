@@ -1,0 +1,1 @@
+"""``hierattn predict --batch``: an archive of photographs into one table, and DICOM reports."""

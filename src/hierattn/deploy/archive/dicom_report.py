@@ -1,0 +1,234 @@
+"""An answer as a DICOM Comprehensive SR in the photograph's own study (TID 1500; needs ``[dicom]``).
+
+Marked in three places as not for diagnosis: the content qualification is RESEARCH, the report is partial, preliminary
+and unverified, and its first words to a reader say so. An unfit photograph gets a report without probabilities.
+
+The codes of our own classes and advices are in a private scheme, :data:`SCHEME`: a class of this network is no
+diagnosis, and borrowing a clinical code would make it one.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hierattn
+from hierattn.bundle.bundle import Bundle
+from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC
+from hierattn.deploy.predict.predictor import Diagnosis
+from hierattn.errors import ImageError, require
+from hierattn.taxonomy import BY_CODE
+
+if TYPE_CHECKING:
+    from highdicom.sr import CodedConcept, MeasurementReport
+    from pydicom import Dataset
+
+SCHEME = "99HIERATTN"
+"""The designator of our private coding scheme; DICOM keeps names with 99 for such (PS3.16, section 8.2)."""
+
+SERIES_DESCRIPTION = "hierattn, research, not for diagnosis"
+NOT_FOR_DIAGNOSIS = (
+    "NOT FOR DIAGNOSIS. Made by research software that is not a medical device and was not verified by a person."
+)
+SERIES_NUMBER = 9901
+"""Of our series in the photograph's study: high, so that it meets no camera's."""
+
+_PATIENT_AND_STUDY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
+    "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+"""What a report must have, if only empty (type 2)."""
+
+_IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+
+
+def write_report(
+    folder: Path, header: Dataset, diagnosis: Diagnosis, bundle: Bundle, digest: str, *, name: str = "the image"
+) -> Path:
+    """Write the report about one photograph into a folder, which is made where it is missing.
+
+    The report's own identity follows from the photograph, the bundle and the rule of the advice: asking again writes
+    the same file again, and no archive gets it twice.
+
+    Parameters
+    ----------
+    folder
+        Where ``<SOP instance UID>.dcm`` is written, by a temporary name.
+    header
+        Of the photograph; from :class:`~hierattn.deploy.predict.dicom_photo.DicomPhoto`.
+    diagnosis, bundle, digest
+        The answer, what gave it, and the SHA-256 of the bundle's file.
+    name
+        What an error calls the image.
+
+    Raises
+    ------
+    ImageError
+        Where the photograph does not say which study, series or instance it is.
+    MissingPackageError
+        Where highdicom is not installed.
+    """
+    require("highdicom", "dicom")
+    report = make_report(header, diagnosis, bundle, digest, name=name)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{report.SOPInstanceUID}.dcm"
+    temporary = path.with_name(path.name + ".part")
+    try:
+        report.save_as(temporary, enforce_file_format=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def make_report(
+    header: Dataset, diagnosis: Diagnosis, bundle: Bundle, digest: str, *, name: str = "the image"
+) -> Dataset:
+    """The report as a data set; the arguments and errors are those of :func:`write_report`."""
+    from highdicom import ContentQualificationValues
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
+    from highdicom.sr import ComprehensiveSR
+
+    evidence = _evidence(header, name)
+    advice = diagnosis.advice
+    about = (str(evidence.SOPInstanceUID), digest, advice.rule, advice.language, hierattn.__version__)
+    scheme = CodingSchemeIdentificationItem(designator=SCHEME, name="Codes of the hierattn software")
+    return ComprehensiveSR(
+        evidence=[evidence],
+        content=_content(evidence, diagnosis, bundle, digest, _uid("subject", *about)),
+        series_instance_uid=_uid("series", str(evidence.StudyInstanceUID), digest),
+        series_number=SERIES_NUMBER,
+        series_description=SERIES_DESCRIPTION,
+        sop_instance_uid=_uid("report", *about),
+        instance_number=1,
+        manufacturer="hierattn",
+        manufacturer_model_name=bundle.model,
+        software_versions=hierattn.__version__,
+        device_serial_number=digest,
+        content_qualification=ContentQualificationValues.RESEARCH,
+        coding_schemes=[scheme],
+        specific_character_set="ISO_IR 192",  # UTF-8: the advice may be in Chinese
+        is_complete=False,
+        is_final=False,
+        is_verified=False,
+    )
+
+
+def _evidence(header: Dataset, name: str) -> Dataset:
+    """The photograph as the report refers to it: what identifies it, its patient and its study, and nothing else."""
+    from pydicom import Dataset
+
+    evidence = Dataset()
+    try:
+        missing = [keyword for keyword in _IDENTITY if not header.get(keyword)]
+        if missing:
+            raise ImageError(f"{name} has no {', '.join(missing)}: a report cannot say what it is about; export again")
+        for keyword in (*_IDENTITY, *_PATIENT_AND_STUDY):
+            setattr(evidence, keyword, header.get(keyword) or "")
+        for keyword in ("SpecificCharacterSet", "Rows", "Columns", "Modality"):
+            if header.get(keyword):
+                setattr(evidence, keyword, header.get(keyword))
+    except ImageError:
+        raise
+    except Exception:  # pydicom converts values as they are asked for, and its errors repeat them
+        raise ImageError(f"{name} has a damaged DICOM header: no report can be written; export it again") from None
+    return evidence
+
+
+def _content(
+    evidence: Dataset, diagnosis: Diagnosis, bundle: Bundle, digest: str, subject_uid: str
+) -> MeasurementReport:
+    """The tree of TID 1500: who observed, what was measured, and in words what it is not."""
+    from highdicom import sr
+    from pydicom.sr.codedict import codes
+
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=_uid("device", digest), name="hierattn", model_name=bundle.model, serial_number=digest
+    )
+    observer = sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
+    algorithm = sr.AlgorithmIdentification(
+        name=bundle.model, version=hierattn.__version__, family=codes.DCM.ArtificialIntelligence,
+        parameters=[f"bundle SHA-256 {digest}", f"advice by the rule {diagnosis.advice.rule}"],
+    )  # fmt: skip
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=subject_uid, identifier="Photograph"),
+        algorithm_id=algorithm,
+        measurements=_measurements(diagnosis) or None,
+        qualitative_evaluations=_evaluations(diagnosis),
+        source_images=[sr.SourceImageForMeasurementGroup(evidence.SOPClassUID, evidence.SOPInstanceUID)],
+    )
+    code, meaning = _LANGUAGES[diagnosis.advice.language]
+    dermoscopic = evidence.SOPClassUID == DERMOSCOPIC
+    report = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_person_context=None, observer_device_context=observer),
+        procedure_reported=codes.SCT.DermoscopicPhotography if dermoscopic else _own("PHOTO", "Photography of skin"),
+        imaging_measurements=[group],
+        title=codes.DCM.ImagingMeasurementReport,
+        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
+            sr.CodedConcept(code, "RFC5646", meaning)
+        ),
+    )
+    for line in (NOT_FOR_DIAGNOSIS, *_words(diagnosis)):
+        report[0].ContentSequence.append(
+            sr.TextContentItem(codes.DCM.Comment, line, sr.RelationshipTypeValues.CONTAINS)
+        )
+    return report
+
+
+def _measurements(diagnosis: Diagnosis) -> list[Any]:
+    """A probability for each class and the summed risk; none for an unfit photograph, where they mean nothing."""
+    from highdicom.sr import Measurement
+    from pydicom.sr.codedict import codes
+
+    if diagnosis.advice.level == "retake":
+        return []
+    named = [(f"P-{code}", f"Probability of the class {BY_CODE[code].name}", value)
+             for code, value in diagnosis.probabilities.items()]  # fmt: skip
+    return [
+        Measurement(name=_own(code, meaning), value=round(value, 6), unit=codes.UCUM.NoUnits)
+        for code, meaning, value in [*named, ("RISK", "Summed probability of the referred classes", diagnosis.risk)]
+    ]
+
+
+def _evaluations(diagnosis: Diagnosis) -> list[Any]:
+    """The advice, and each thing that is wrong with the photograph."""
+    from highdicom.sr import QualitativeEvaluation
+
+    advice = diagnosis.advice
+    found = [QualitativeEvaluation(_own("ADVICE", "Advice"), _own(advice.level.upper(), _MEANINGS[advice.level]))]
+    return found + [
+        QualitativeEvaluation(
+            _own("PROBLEM", "Problem of the photograph"), _own(f"PHOTO-{problem.upper()}", f"Photograph: {problem}")
+        )
+        for problem in diagnosis.quality.problems
+    ]
+
+
+_MEANINGS = {
+    "see_soon": "See a doctor soon",
+    "have_checked": "Have it checked",
+    "watch": "Keep an eye on it",
+    "retake": "Not judged: take another photograph",
+}
+
+
+_LANGUAGES = {"en": ("en", "English"), "pt": ("pt-BR", "Portuguese (Brazil)"), "zh": ("zh", "Chinese")}
+
+
+def _words(diagnosis: Diagnosis) -> list[str]:
+    """The advice's reason and limits; they are about the model and the percentages, not about a person."""
+    return [diagnosis.advice.why, *diagnosis.advice.limits]
+
+
+def _own(code: str, meaning: str) -> CodedConcept:
+    """A concept of our private scheme; DICOM allows codes of 16 characters and meanings of 64."""
+    from highdicom.sr import CodedConcept
+
+    return CodedConcept(code[:16], SCHEME, meaning[:64])
+
+
+def _uid(*about: str) -> str:
+    """A UID that follows from what it is about: a UUID of version 5, written as DICOM writes UUIDs (PS3.5, B.2)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '/'.join(('hierattn', *about))).int}"

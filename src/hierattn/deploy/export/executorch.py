@@ -1,0 +1,196 @@
+"""Export a checkpoint to an ExecuTorch program, ``.pte``, with XNNPACK: for Android and iOS (docs/bundle.md).
+
+The resize stays outside: ExecuTorch's kernels have no antialiased resize of bytes, and a phone's own is quick. So the
+program takes one image of the network's own size, and its caller resizes as docs/bundle.md says; golden images tell
+whether they did (tests/golden). Everything else is inside, the metadata too: the method ``hierattn_metadata`` gives the
+bundle's keys and values as one JSON text.
+
+ExecuTorch believes what a program's tables say: a damaged one crashes the process. So a file ends in a checksum of all
+that stands before it, which the runtimes do not see and :func:`load_program` asks for first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hierattn.bundle.bundle import MAX_BYTES, Bundle
+from hierattn.deploy.export.onnx import Export, check_suffix
+from hierattn.deploy.export.parity import EXACT, Answer, Bounds, compare, or_remove
+from hierattn.deploy.export.quiet import warnings_held_back
+from hierattn.deploy.export.wrapped import Wrapped
+from hierattn.errors import BundleError, require
+
+FORWARD, METADATA = "forward", "hierattn_metadata"
+"""The program's two methods: the network, and its description."""
+
+SEAL = b"hierattn.sha256="
+"""What stands at the end of a file, before the 32 bytes of the checksum."""
+
+
+def export_executorch(
+    wrapped: Wrapped, out: Path, *, images: Sequence[np.ndarray] | None = None, bounds: Bounds = EXACT
+) -> Export:
+    """Export to ``out``; the file gets its name only after ExecuTorch's own runtime gave PyTorch's numbers.
+
+    Parameters
+    ----------
+    wrapped
+        The checkpoint in its wrapper.
+    out
+        The file to write, ``*.pte``; its folder is made where it is missing.
+    images, bounds
+        Of :func:`~hierattn.deploy.export.parity.check_parity`. Images of other sizes are resized by Pillow on both
+        sides.
+
+    Raises
+    ------
+    UsageError
+        Where ``out`` does not end in ``.pte``.
+    MissingPackageError
+        Without ExecuTorch.
+    BundleError
+        Where ExecuTorch cannot lower the network.
+    ParityError
+        Where the numbers differ from PyTorch's.
+    """
+    check_suffix(out, ".pte")
+    program, operators = build_program(wrapped)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(out.name + ".part")
+    try:
+        temporary.write_bytes(seal(program))
+        answer, bundle = load_program(temporary)
+        if bundle != wrapped.bundle:
+            raise BundleError(f"{out}: the description did not survive the export; please report this")
+        report = compare(
+            answer, bundle, wrapped.checkpoint, images, bounds, runtime="ExecuTorch", wrapped=wrapped.network
+        )
+        or_remove(report, temporary)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Export(out, out.stat().st_size, operators, wrapped.bundle, report)
+
+
+def build_program(wrapped: Wrapped, batch: int = 1) -> tuple[bytes, Counter[str]]:
+    """Lower the network for ``batch`` images: (the program's bytes, how often each kernel or delegate is called)."""
+    metadata = json.dumps(wrapped.bundle.to_metadata(), sort_keys=True, ensure_ascii=False)
+    size = wrapped.checkpoint.image_spec.size
+    return lower(wrapped.network, torch.zeros(batch, size, size, 3, dtype=torch.uint8), {METADATA: metadata})
+
+
+def lower(
+    network: torch.nn.Module, example: torch.Tensor, constants: Mapping[str, Any] | None = None
+) -> tuple[bytes, Counter[str]]:
+    """Any network of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes.
+
+    Raises
+    ------
+    BundleError
+        Where an operation of the network has no place in ExecuTorch.
+    """
+    require("executorch", "mobile")
+    with warnings_held_back(), torch.no_grad():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        try:
+            exported = torch.export.export(network.eval(), (example,), strict=False)
+            edge = to_edge_transform_and_lower(
+                exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(constants or {}) or None
+            )
+            program = edge.to_executorch()
+        except Exception as error:  # whatever the compiler's hundred passes raise
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise BundleError(f"ExecuTorch cannot lower this network ({reason}); export to .onnx") from error
+        graph = program.exported_program(FORWARD).graph
+    calls = (node.target for node in graph.nodes if node.op == "call_function")
+    names = Counter(str(getattr(target, "__name__", target)) for target in calls)
+    return bytes(program.buffer), Counter({name: n for name, n in names.items() if name not in ("alloc", "getitem")})
+
+
+def load_program(path: Path) -> tuple[Answer, Bundle]:
+    """Load a ``.pte`` in ExecuTorch's Python runtime: (its answers, what it says of itself).
+
+    A file that was damaged is refused before ExecuTorch sees it, by its checksum. One that somebody changed, checksum
+    and all, is not: load only what comes from where you trust; this package predicts with ``.onnx`` bundles.
+
+    Raises
+    ------
+    BundleError
+        Where it is no program of ours, or not as it was written.
+    """
+    content, name = _read(path), str(path)
+    require("executorch", "mobile")
+    with warnings_held_back():
+        from executorch.runtime import Runtime, Verification
+
+        try:
+            program = Runtime.get().load_program(content, verification=Verification.InternalConsistency)
+            metadata = json.loads(program.load_method(METADATA).execute([])[0])
+            method = program.load_method(FORWARD)
+        except (RuntimeError, ValueError, AttributeError, TypeError, LookupError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise BundleError(f"{name} is no ExecuTorch program of ours ({reason}); export it again") from None
+    bundle = Bundle.from_metadata(metadata, name)
+    names = output_names(bundle)
+
+    def answer(image: np.ndarray) -> dict[str, np.ndarray]:
+        # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
+        assert FORWARD in program.method_names
+        resized = torch.from_numpy(np.array(bundle.image_spec.resize(image)[None]))
+        found = method.execute([resized])
+        return {key: value.clone().numpy() for key, value in zip(names, found, strict=True)}
+
+    return answer, bundle
+
+
+def seal(program: bytes) -> bytes:
+    """The program and, after it, the checksum of its bytes (SHA-256)."""
+    return program + SEAL + hashlib.sha256(program).digest()
+
+
+def unseal(content: bytes, name: str) -> bytes:
+    """The program without its checksum.
+
+    Raises
+    ------
+    BundleError
+        Where there is none, or another.
+    """
+    program, mark, found = content[:-48], content[-48:-32], content[-32:]
+    if mark != SEAL:
+        raise BundleError(f"{name} does not end in a checksum: wanted a whole .pte of this version; export it again")
+    if hashlib.sha256(program).digest() != found:
+        raise BundleError(
+            f"{name} is damaged: its bytes are not those its checksum was made of; copy or export it again"
+        )
+    return program
+
+
+def output_names(bundle: Bundle) -> list[str]:
+    """What ``forward`` gives, in order: a program's outputs have no names."""
+    from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
+
+    return [PROBABILITIES, RISK, *([HEATMAP] if bundle.heatmap else []), *([NOVELTY] if bundle.novelty else [])]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BundleError(f"{path} has {path.stat().st_size:,} bytes: wanted at most {MAX_BYTES:,}; export again")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}): wanted a .pte file; check the path") from None
+    if content[4:8] != b"ET12":
+        raise BundleError(f"{path} is no ExecuTorch program: wanted a .pte file from 'hierattn export'")
+    return unseal(content, str(path))

@@ -1,0 +1,122 @@
+"""Every format by the ending of its name: ``.onnx`` in four precisions, ``.pte``, ``.mlpackage`` and ``.tflite``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierattn.deploy.export.int8 import PRECISIONS
+from hierattn.deploy.export.onnx import Export, export_wrapped, wrap_run
+from hierattn.deploy.export.own_images import find_own_images, open_own_images
+from hierattn.deploy.predict.session import MAX_BATCH
+from hierattn.errors import UsageError
+
+FORMATS: dict[str, str] = {
+    ".onnx": "ONNX: servers, browsers, phones; the default",
+    ".pte": "ExecuTorch with XNNPACK: Android and iOS",
+}
+"""What can be written, by ending."""
+
+UNSUPPORTED: dict[str, str] = {
+    ".mlpackage": (
+        "coremltools converts the network, but only Core ML on a Mac can run what it wrote, and this package publishes "
+        "no file that it has not compared with PyTorch; on iOS use .pte, or .onnx with ONNX Runtime"
+    ),
+    ".mlmodel": "the format is Core ML's older one; on iOS use .pte, or .onnx with ONNX Runtime",
+    ".tflite": (
+        "LiteRT's converter is not among this package's dependencies, and no file is published here whose numbers were "
+        "not compared; on Android use .pte, or .onnx with ONNX Runtime"
+    ),
+}
+"""What is asked for and not written, and why."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what is to be known about it.
+
+    Attributes
+    ----------
+    export
+        The file.
+    notes
+        One line each: what the bundle lacks, and how to get it.
+    """
+
+    export: Export
+    notes: tuple[str, ...]
+
+
+def export_any(
+    source: Path,
+    out: Path,
+    *,
+    precision: str = "float32",
+    heatmap: bool = True,
+    data: Path | None = None,
+    batch: int | None = None,
+) -> Exported:
+    """Export a run folder or a checkpoint to the format that the ending of ``out`` names.
+
+    Parameters
+    ----------
+    source
+        A run folder, or a ``.safetensors`` file.
+    out
+        The file to write.
+    precision
+        One of :data:`~hierattn.deploy.export.int8.PRECISIONS`; another than float32 for ``.onnx`` alone.
+    heatmap
+        Whether there is a heat map among the outputs.
+    data
+        Where the prepared set is now, if it has moved. In float32 a missing set leaves the novelty out; the other
+        precisions need it.
+    batch
+        Images that the graph takes at a time, from 1 to 1024, ``.onnx`` alone; None takes any number.
+
+    Raises
+    ------
+    UsageError
+        For an ending, a precision or a batch that cannot be had.
+    """
+    if out.suffix in UNSUPPORTED:
+        raise UsageError(f"{out}: {out.suffix} is not written: {UNSUPPORTED[out.suffix]}")
+    if out.suffix not in FORMATS:
+        raise UsageError(f"{out}: wanted a name that ends in {' or '.join(FORMATS)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
+    if batch is not None and (out.suffix != ".onnx" or not 1 <= batch <= MAX_BATCH):
+        raise UsageError(
+            f"{out}: a batch of {batch}: wanted 1 to {MAX_BATCH} in a .onnx (a .pte takes one image); leave --batch "
+            "out for any number"
+        )
+    if precision != "float32":
+        if out.suffix != ".onnx":
+            raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
+        from hierattn.deploy.export.precisions import export_reduced
+
+        images = open_own_images(source, data)
+        wrapped = wrap_run(source, heatmap=heatmap, own=images)
+        export = export_reduced(wrapped, out, precision, images, batch=batch)
+        return Exported(export, _notes(wrapped.bundle.triage.threshold))
+    own, missing = find_own_images(source, data)
+    wrapped = wrap_run(source, heatmap=heatmap, own=own)
+    if out.suffix == ".pte":
+        from hierattn.deploy.export.executorch import export_executorch
+
+        export = export_executorch(wrapped, out)
+    else:
+        export = export_wrapped(wrapped, out, batch=batch)
+    return Exported(export, _notes(wrapped.bundle.triage.threshold, missing))
+
+
+def _notes(threshold: float | None, missing: str = "") -> tuple[str, ...]:
+    notes = []
+    if threshold is None:
+        notes.append(
+            "Not calibrated: no evaluation beside the checkpoint. Run 'hierattn evaluate' and export again; until then "
+            "predictions will not advise to wait and watch."
+        )
+    if missing:
+        notes.append(f"Cannot tell photographs of other things: {missing}.")
+    return tuple(notes)

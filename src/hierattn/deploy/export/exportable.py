@@ -1,0 +1,354 @@
+"""The network as it leaves the house: uint8 photograph in, calibrated probabilities, risk and evidence out.
+
+A wrapper around the trained model and never a change to it. Two parts, because they are exported differently:
+
+- :class:`CalibratedNetwork`, fixed at S x S pixels: scale -> network -> logits / T -> softmax, the summed risk (§5) and
+  the evidence for each class by place;
+- :class:`Exportable`, the resize of any photograph to S x S before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from math import lcm
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
+from hierattn.deploy.export.novelty import Novelty, summary
+from hierattn.errors import UsageError
+from hierattn.image_spec import ImageSpec
+from hierattn.models.branch_attention import BranchAttention, pooling_matrix
+from hierattn.models.hierattn import HierAttn
+from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
+
+FINEST_GRID = 60
+"""Most cells a side of an evidence map; branch pools whose common grid is finer get no map."""
+
+
+class CalibratedNetwork(nn.Module):
+    """Resized uint8 pixels -> probabilities, risk and, where the head allows it, evidence.
+
+    (batch, S, S, 3) uint8 -> ``probabilities`` (batch, C), ``risk`` (batch,), ``heatmap`` (batch, C, h, w),
+    ``novelty`` (batch,)
+
+    **The heat map** is no gradient and no guess, but the network's own sum, taken apart. HierAttn's head averages |y|
+    over the pixels p that branch attention assembled, and applies a linear layer::
+
+        logit_c = b_c + sum_p evidence_c(p),   evidence_c(p) = sum_k w_ck |y_k(p)| / number of pixels
+
+    Each pixel stands for a rectangle of the image (the whole of it, a ninth or a 25th), over which its evidence is
+    spread evenly on the common grid of 15 x 15 cells. What all classes share is taken off, because the softmax does not
+    see it. So the map of class c adds up to (logit_c - b_c) / T less the mean of that over the classes: it accounts for
+    the whole answer but the biases. It does not tell which pixels caused a feature: the transformers have looked at the
+    whole image before, and a cell stands for what they found there.
+
+    Networks that end in mean, dropout and one linear layer get the same from their last map (the class activation map
+    of Zhou et al. 2016); others get none.
+
+    Parameters
+    ----------
+    model
+        The trained network, logits out. It stays as it is: a copy is taken, its transformers written out plainly.
+    spec
+        What it expects.
+    risk_weights
+        C values, 1 for the classes of the triage group and 0 for the others.
+    temperature
+        Divides the logits.
+    heatmap
+        Whether to compute the heat map where that is possible.
+    class_bias
+        Added to the divided logits, one a class; empty is none.
+    novelty
+        How far the photograph is from those that the network learnt from, as one more output; None for no such output.
+
+    Raises
+    ------
+    UsageError
+        For a temperature that is not positive, or a bias of another number of classes.
+    """
+
+    risk_weights: Tensor
+    class_bias: Tensor
+    mean: Tensor
+    std: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: ImageSpec,
+        risk_weights: Sequence[float],
+        temperature: float = 1.0,
+        *,
+        heatmap: bool = True,
+        class_bias: Sequence[float] = (),
+        novelty: Novelty | None = None,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UsageError(f"temperature {temperature}: wanted a positive number")
+        if len(class_bias) not in (0, len(risk_weights)):
+            raise UsageError(f"class bias of {len(class_bias)} values: wanted {len(risk_weights)} or none")
+        self.model: Any = with_plain_branch(with_plain_transformers(model), spec.size).eval()
+        self.spec = spec
+        self.temperature = temperature
+        self.source = evidence_source(model)
+        self.evidence_from = self.source if heatmap else ""
+        self.novelty = novelty if self.source else None
+        self.has_bias = any(class_bias)
+        self.register_buffer("class_bias", torch.tensor(list(class_bias), dtype=torch.float32), persistent=False)
+        self.register_buffer("risk_weights", torch.tensor(list(risk_weights), dtype=torch.float32))
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
+        if self.evidence_from == "branch":
+            self.register_buffer(
+                "spread", spread_matrix(cast(BranchAttention, model.get_submodule("branch")).pools), persistent=False
+            )
+
+    def scale(self, images: Tensor) -> Tensor:
+        """As ``ImageSpec.scale``: (batch, S, S, 3) uint8 -> (batch, 3, S, S) float32."""
+        values = images.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        if any(self.spec.mean):
+            values = values - self.mean
+        if any(value != 1 for value in self.spec.std):
+            values = values / self.std
+        return values
+
+    @property
+    def output_names(self) -> list[str]:
+        """What :meth:`forward` gives, in order."""
+        names = [PROBABILITIES, RISK]
+        names += [HEATMAP] if self.evidence_from else []
+        return names + ([NOVELTY] if self.novelty is not None else [])
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(batch, S, S, 3) uint8 -> what :attr:`output_names` says."""
+        values = self.scale(images)
+        if not self.evidence_from and self.novelty is None:
+            return self._answer(self.model(values))
+        features, classifier, stages = self._features(values)
+        answer = self._answer(classifier(features.mean((2, 3))))
+        if self.evidence_from:
+            answer = (*answer, self._evidence(features, classifier))
+        return answer if self.novelty is None else (*answer, self.novelty(summary(stages)))
+
+    def _evidence(self, features: Tensor, classifier: nn.Linear) -> Tensor:
+        """The heat map, (batch, C, h, w)."""
+        batch, width, *grid = features.shape
+        evidence = classifier.weight @ features.reshape(batch, width, -1)  # (batch, C, pixels)
+        if self.evidence_from == "branch":
+            evidence, grid = evidence @ self.spread, [int(self.spread.shape[1] ** 0.5)] * 2
+        evidence = (evidence - evidence.mean(1, keepdim=True)) / (features.shape[2] * features.shape[3])
+        return (evidence / self.temperature).reshape(batch, -1, *grid)
+
+    def _features(self, values: Tensor) -> tuple[Tensor, nn.Linear, list[Tensor]]:
+        """What the head averages, (batch, width, h, w), the linear layer after it, and the maps before."""
+        model = self.model
+        if self.source == "features":
+            last = model.features(values)
+            return last, model.classifier[-1], [last]
+        stages = model.forward_stages(values)
+        seen = model.branch(stages) if self.source == "branch" else stages[-1]
+        return model.head_conv(seen).abs(), model.classifier, stages
+
+    def _answer(self, logits: Tensor) -> tuple[Tensor, ...]:
+        scaled = logits / self.temperature
+        probabilities = torch.softmax(scaled + self.class_bias if self.has_bias else scaled, dim=1)
+        return probabilities, probabilities @ self.risk_weights
+
+
+class Exportable(nn.Module):
+    """Photographs of any size -> what :class:`CalibratedNetwork` answers.
+
+    (batch, H, W, 3) uint8, any H and W -> probabilities, risk and perhaps a heat map. The resize is torch's own on
+    uint8, which follows Pillow to within one grey level, as the resize in the exported graph does.
+
+    Parameters
+    ----------
+    network
+        The part after the resize.
+    """
+
+    def __init__(self, network: CalibratedNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def resize(self, images: Tensor) -> Tensor:
+        """(batch, H, W, 3) uint8 -> (batch, S, S, 3) uint8."""
+        size = self.network.spec.size
+        if images.shape[1:3] == (size, size):
+            return images
+        resized = F.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+        return resized.permute(0, 2, 3, 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(batch, H, W, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
+        answer: tuple[Tensor, ...] = self.network(self.resize(images))
+        return answer
+
+
+class PlainAttention(nn.Module):
+    """Self-attention in the fewest operators: one Reshape, Transpose and Split for queries, keys and values.
+
+    What torch's fused attention exports to asks for shapes at run time and slices three times: 27 nodes against 13. The
+    division of the scores by the root of the head's width is put into the queries' weights.
+
+    (sequences, N tokens, d) -> the same shape
+
+    Parameters
+    ----------
+    attention
+        What it computes the same as.
+    """
+
+    def __init__(self, attention: SelfAttention) -> None:
+        super().__init__()
+        self.heads = attention.heads
+        self.qkv, self.out = deepcopy(attention.qkv), deepcopy(attention.out)
+        dim = attention.out.out_features
+        with torch.no_grad():
+            for values in (self.qkv.weight, self.qkv.bias):
+                values[:dim] *= (dim // self.heads) ** -0.5
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(sequences, N, d) -> (sequences, N, d)."""
+        _, count, dim = tokens.shape
+        return self.mix(tokens.reshape(-1, dim), count).reshape(-1, count, dim)
+
+    def mix(self, tokens: Tensor, count: int) -> Tensor:
+        """The same on one table of all tokens, ``count`` of them a sequence: (sequences * N, d) -> the same shape."""
+        dim = tokens.shape[1]
+        width = dim // self.heads
+        qkv = self.qkv(tokens).reshape(-1, count, 3 * self.heads, width).transpose(1, 2)
+        # Sequences and heads on one axis: a product of three axes needs no expansion in any runtime.
+        query, key, value = (part.reshape(-1, count, width) for part in qkv.chunk(3, dim=1))
+        mixed = torch.bmm(torch.softmax(torch.bmm(query, key.transpose(1, 2)), dim=2), value)
+        out: Tensor = self.out(mixed.reshape(-1, self.heads, count, width).transpose(1, 2).reshape(-1, dim))
+        return out
+
+
+class PlainTransformer(nn.Module):
+    """The small-scale transformer on one table of all tokens: a linear layer is then one Gemm, its bias inside.
+
+    On three axes each would be a MatMul and an Add, one more pass over its output.
+
+    (sequences, N tokens, d) -> the same shape
+
+    Parameters
+    ----------
+    transformer
+        What it computes the same as, in evaluation.
+    """
+
+    def __init__(self, transformer: SmallScaleTransformer) -> None:
+        super().__init__()
+        self.layers, self.norm = deepcopy(transformer.layers), deepcopy(transformer.norm)
+        for layer in self.layers:
+            layer.attention = PlainAttention(cast(SelfAttention, layer.attention))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(sequences, N, d) -> (sequences, N, d)."""
+        _, count, dim = tokens.shape
+        flat = tokens.reshape(-1, dim)  # (sequences * N, d)
+        for layer in cast(Iterable[Any], self.layers):
+            flat = flat + layer.attention.mix(layer.attention_norm(flat), count)
+            flat = flat + layer.mlp(layer.mlp_norm(flat))
+        normed: Tensor = self.norm(flat)
+        return normed.reshape(-1, count, dim)
+
+
+def with_plain_transformers(model: nn.Module) -> nn.Module:
+    """A copy of ``model``, every :class:`~hierattn.models.transformer.SmallScaleTransformer` written out plainly."""
+    model = deepcopy(model)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SmallScaleTransformer):
+                setattr(parent, name, PlainTransformer(child))
+    return model
+
+
+class PlainBranch(nn.Module):
+    """Branch attention for one size of image: its pooling matrices are constants, computed once and not at every call.
+
+    [(batch, C_i, H_i, W_i), ...] -> (batch, sum of C_i, side, side)
+
+    Parameters
+    ----------
+    branch
+        What it computes the same as in evaluation mode.
+    lengths
+        Side of each stage's map.
+    """
+
+    def __init__(self, branch: BranchAttention, lengths: Sequence[int]) -> None:
+        super().__init__()
+        self.pools, self.shape = branch.pools, branch.shape
+        self.distinct = sorted(set(branch.pools))
+        for index, length in enumerate(lengths):
+            matrix = pooling_matrix(length, self.distinct, torch.zeros(()))
+            self.register_buffer(f"down_{index}", matrix, persistent=False)
+            self.register_buffer(f"across_{index}", matrix.T.contiguous(), persistent=False)
+
+    def forward(self, stages: Sequence[Tensor]) -> Tensor:
+        """[(batch, C_i, H_i, W_i), ...] -> (batch, sum of C_i, side, side)."""
+        grids = []
+        for index, stage in enumerate(stages):
+            across = stage @ self.get_buffer(f"across_{index}")
+            grids.append(self.get_buffer(f"down_{index}") @ across)  # (batch, C, sum of sizes, sum of sizes)
+        grid = torch.cat(grids, dim=1)
+        blocks, first = {}, 0
+        for k in self.distinct:  # only the blocks on the diagonal pool both axes to the same size
+            blocks[k] = grid[:, :, first : first + k, first : first + k].flatten(2)
+            first += k
+        return torch.cat([blocks[k] for k in self.pools], dim=2).unflatten(2, self.shape)
+
+
+def with_plain_branch(model: nn.Module, size: int) -> nn.Module:
+    """``model`` with its :class:`~hierattn.models.branch_attention.BranchAttention` written out for one size."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BranchAttention):
+                setattr(parent, name, PlainBranch(child, stage_lengths(size)))
+    return model
+
+
+def stage_lengths(size: int) -> tuple[int, ...]:
+    """Sides of HierAttn's three stages for an image of ``size`` pixels: an eighth, a 16th, a 32nd, rounded up.
+
+    >>> stage_lengths(256), stage_lengths(100)
+    ((32, 16, 8), (13, 7, 4))
+    """
+    return tuple(-(-size // 2**power) for power in (3, 4, 5))
+
+
+def evidence_source(model: nn.Module) -> str:
+    """Where the evidence of a model is read: ``"branch"``, ``"last stage"``, ``"features"``, or ``""`` for nowhere."""
+    if isinstance(model, HierAttn):
+        if not model.config.branch_attention:
+            return "last stage"
+        return "branch" if lcm(*model.branch.pools) <= FINEST_GRID else ""
+    head = getattr(model, "classifier", None)
+    ends_linear = isinstance(head, nn.Sequential) and [type(part) for part in head] == [nn.Dropout, nn.Linear]
+    return "features" if ends_linear and isinstance(getattr(model, "features", None), nn.Sequential) else ""
+
+
+def spread_matrix(pools: Sequence[int]) -> Tensor:
+    """Spread branch attention's pixels over the grid that all pool sizes divide: (pixels, cells); rows sum to 1.
+
+    A pixel of the k x k pooling covers (grid / k)^2 cells, and each of them gets the same share of it.
+
+    >>> spread_matrix((1, 1, 3, 5)).shape
+    torch.Size([36, 225])
+    """
+    grid = lcm(*pools)
+    blocks = []
+    for size in pools:
+        line = torch.eye(size).repeat_interleave(grid // size, dim=1) * (size / grid)  # (k, grid)
+        blocks.append(torch.kron(line, line))  # (k * k, grid * grid), rows of cells after one another
+    return torch.cat(blocks)

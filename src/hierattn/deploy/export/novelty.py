@@ -1,0 +1,214 @@
+"""Is the photograph unlike everything that the network learnt from? A Mahalanobis distance, fitted at export (§5).
+
+Each stage's map is averaged over its places; the averages of all stages are one vector f, 192 values in HierAttn_xs. Of
+the training images every class has a mean m_c, and all share one covariance S (shrunk, Ledoit and Wolf 2004)::
+
+    novelty = min over classes c of sqrt((f - m_c)' S^-1 (f - m_c) / length of f)
+
+About 1 is usual. In S every class counts alike: naevi are most of the images and look alike, and by their spread
+alone melanomas would pass for strange. From the threshold on the advice is to take another photograph. The inner fold
+sets it, cautiously, because its few images are only a sample: see :func:`choose_threshold`.
+
+Rivals were measured (docs/lab-notes.md): the energy of the logits told lesions from drawings and everyday photographs
+worse than a coin does, and the features before the classifier, with all of their covariance or its main directions, no
+better than these for four times the room. What no such score sees is skin without a lesion; the photograph's own
+colours tell that (``photo_quality.py``).
+
+References
+----------
+Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hierattn.deploy.export.own_images import OwnImages, spread_rows
+from hierattn.evaluation.measures.thresholds import safe_share
+from hierattn.image_spec import ImageSpec
+from hierattn.models.inference import normalise, to_unit
+
+TURNED_AWAY = 0.03
+"""Largest share of new lesions to turn away. With what the quality of photographs turns away, about 5 %."""
+
+SURE = 0.9
+"""How sure the threshold is to keep that promise, over the draw of the inner fold."""
+
+MIN_IMAGES = 40
+"""In the training part and in the inner fold; with fewer there is no novelty."""
+
+MOST_IMAGES = 1600
+"""Of the training images that are looked at, spread evenly over them."""
+
+WIDEST = 256
+"""Longest vector whose covariance is stored; a longer one is put on its first directions first."""
+
+DIRECTIONS = 64
+
+
+class Novelty(nn.Module):
+    """(batch, D) -> (batch,): distance to the nearest class's mean, in units of the training images' own spread.
+
+    Parameters
+    ----------
+    centre
+        Taken off first, (D,).
+    whitening
+        (D, k): makes the covariance of the training images the identity.
+    means
+        Of the classes, whitened, (C, k).
+    """
+
+    centre: Tensor
+    whitening: Tensor
+    means: Tensor
+
+    def __init__(self, centre: np.ndarray, whitening: np.ndarray, means: np.ndarray) -> None:
+        super().__init__()
+        for name, values in (("centre", centre), ("whitening", whitening), ("means", means)):
+            self.register_buffer(name, torch.tensor(np.asarray(values, np.float32)), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, D) -> (batch,)."""
+        whitened = (features - self.centre) @ self.whitening  # (batch, k)
+        apart = whitened.unsqueeze(1) - self.means  # (batch, C, k)
+        squared: Tensor = (apart * apart).mean(2)  # (batch, C)
+        return squared.amin(1).sqrt()
+
+
+@dataclass(frozen=True)
+class FittedNovelty:
+    """What an export needs: the layer, and what the bundle says of it."""
+
+    layer: Novelty
+    description: dict[str, Any]
+
+
+def summary(maps: Sequence[Tensor]) -> Tensor:
+    """The mean of each channel of each map: [(batch, C_i, H_i, W_i), ...] -> (batch, sum of C_i)."""
+    return torch.cat([one.mean((2, 3)) for one in maps], dim=1)
+
+
+def fit_layer(features: np.ndarray, labels: np.ndarray) -> Novelty:
+    """Fit on the training images' vectors, (N, D), and their classes, (N,).
+
+    Examples
+    --------
+    >>> generator = np.random.default_rng(0)
+    >>> layer = fit_layer(generator.normal(size=(500, 3)), np.zeros(500, int))
+    >>> layer(torch.zeros(1, 3)).item() < 0.3 < 5 < layer(torch.full((1, 3), 9.0)).item()
+    True
+    """
+    from sklearn.covariance import LedoitWolf
+
+    features = np.asarray(features, np.float64)
+    centre = features.mean(axis=0)
+    basis = np.eye(features.shape[1])
+    if features.shape[1] > WIDEST:
+        basis = np.linalg.svd(features - centre, full_matrices=False)[2][:DIRECTIONS].T
+    reduced = (features - centre) @ basis
+    known, places = np.unique(labels, return_inverse=True)
+    means = np.stack([reduced[places == place].mean(axis=0) for place in range(len(known))])
+    weights = 1 / np.bincount(places)[places]  # every class counts alike
+    apart = (reduced - means[places]) * np.sqrt(weights / weights.mean())[:, None]
+    covariance = LedoitWolf(assume_centered=True).fit(apart).covariance_
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = vectors / np.sqrt(np.maximum(values, values.max() * 1e-9))
+    return Novelty(centre, basis @ whitening, means @ whitening)
+
+
+def choose_threshold(
+    values: np.ndarray, groups: np.ndarray, turned_away: float = TURNED_AWAY, sure: float = SURE
+) -> float:
+    """The least value above which, one may be ``sure``, at most ``turned_away`` of new lesions lie.
+
+    The quantile of a few hundred images is too low about as often as too high, and an even bet is not what is wanted
+    of a promise. So the share that may reach the threshold here is a tolerance bound, as for the triage's threshold
+    (:mod:`hierattn.evaluation.measures.thresholds`). Photographs of one lesion tell little more than one: every group
+    weighs the same, and the groups are what is counted.
+
+    Parameters
+    ----------
+    values
+        The inner fold's novelty, (N,), one or more.
+    groups
+        A number for each image's lesion or patient, (N,).
+    turned_away, sure
+        Above 0, below 1.
+
+    Returns
+    -------
+    float
+        Just above the largest value where none may be turned away here; with fewer than 76 groups (for 3 % and 0.9) not
+        even that is a promise.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    allowed = safe_share(len(sizes), turned_away, sure)
+    order = np.argsort(-values, kind="stable")  # from the strangest down
+    above = np.cumsum(1 / (sizes[numbers[order]] * len(sizes)))
+    kept = np.flatnonzero(above > allowed + 1e-12)  # the first of these must not be turned away
+    return float(np.nextafter(np.float32(values[order[kept[0]]]), np.float32(np.inf)))
+
+
+def describe_threshold(
+    validation: np.ndarray, test: np.ndarray, own: OwnImages, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Set the threshold on the inner fold's novelty and say how the untouched fold does with it.
+
+    Parameters
+    ----------
+    validation, test
+        The novelty of all images of ``own.validation`` and ``own.test``, in their order.
+    own
+        Whose groups and classes count.
+    classes
+        Codes, in the order of the labels.
+    """
+    threshold = choose_threshold(validation, own.groups[own.validation])
+    away, labels = test >= threshold, own.labels[own.test]
+    return {
+        "threshold": threshold,
+        "method": "Mahalanobis distance of the stages' means to the nearest class; docs/bundle.md",
+        "wished": TURNED_AWAY,
+        "sure": SURE,
+        "turned_away": float(np.mean(away)) if len(test) else None,
+        "turned_away_of_class": {
+            code: float(np.mean(away[labels == place])) for place, code in enumerate(classes) if (labels == place).any()
+        },
+        "images": len(test),
+    }
+
+
+def fit_novelty(model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]) -> FittedNovelty:
+    """Fit on a run's training images, set the threshold on its inner fold, and measure it on the untouched one."""
+    training = spread_rows(own.training, MOST_IMAGES)
+    layer = fit_layer(read_features(model, own, training, spec), own.labels[training])
+    validation, test = (measure(layer, read_features(model, own, rows, spec)) for rows in (own.validation, own.test))
+    return FittedNovelty(layer, describe_threshold(validation, test, own, classes))
+
+
+@torch.inference_mode()
+def measure(layer: Novelty, features: np.ndarray) -> np.ndarray:
+    """The novelty of vectors, (N, D) -> (N,)."""
+    if not len(features):
+        return np.zeros(0)
+    return np.asarray(layer(torch.from_numpy(features)).numpy(), np.float64)
+
+
+@torch.inference_mode()
+def read_features(model: nn.Module, own: OwnImages, rows: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """:func:`summary` of some images, (len(rows), D), float32."""
+    reader = cast(Any, model)
+    parts = []
+    for batch in own.batches(rows, 64):
+        values = normalise(to_unit(torch.from_numpy(batch), spec.size), spec)
+        maps = reader.forward_stages(values) if hasattr(model, "forward_stages") else [reader.features(values)]
+        parts.append(summary(maps).numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

@@ -1,0 +1,285 @@
+"""Does an exported bundle give PyTorch's numbers? Compared on stored images, before the file gets its name.
+
+Two comparisons, because two things can go wrong:
+
+- **exact path**: images of the network's own size, so that no resize takes part. Probabilities agree within 1e-4, and
+  the most probable class always;
+- **photographs**: odd sizes, through the resize inside the graph on one side and Pillow's on the other. They differ by
+  at most one grey level in some pixels, which moves probabilities a little: the bound is :data:`PHOTO_TOLERANCE`.
+
+A bundle of reduced precision is held to the share of equal answers instead (:data:`LOSSY`), on photographs of the fold
+that training never saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.deploy.predict.session import open_session, run_session
+from hierattn.errors import ParityError
+from hierattn.image_spec import ImageSpec
+from hierattn.taxonomy import CODES
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from hierattn.deploy.export.exportable import CalibratedNetwork
+    from hierattn.models.weights.checkpoint import Checkpoint
+
+_Pair = tuple[np.ndarray, np.ndarray]  # probabilities found and wanted
+
+Answer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""A runtime with a bundle loaded: one uint8 image (H, W, 3) -> its outputs by name, the batch of one included."""
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability on images of the network's own size."""
+
+PHOTO_TOLERANCE = 0.005
+"""Largest difference of a probability on photographs of other sizes: three times the largest on 500 real photographs,
+1.5e-3, so that a network that reacts more sharply to one grey level has room."""
+
+HEATMAP_TOLERANCE = 1e-3
+"""Largest difference of a heat map, over its largest absolute value; and of the novelty, over itself."""
+
+LEAST_RANGE = 1e-3
+"""What a heat map's range counts for at least: the map of a hardly trained network, divided by a temperature of 50, is
+little more than float32's noise."""
+
+PHOTO_SIZES: tuple[tuple[int, int], ...] = ((150, 200), (333, 257), (255, 256), (700, 1000))
+"""Height and width of the photographs: enlarged, next to the network's size, reduced."""
+
+_SEED = 20230829
+_LARGEST_RENDER = 1024
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a bundle is held to.
+
+    Attributes
+    ----------
+    probability
+        Largest difference on images of the network's own size; 1 holds nothing.
+    agreement
+        Least share of images with the same most probable class.
+    """
+
+    probability: float = TOLERANCE
+    agreement: float = 1.0
+
+
+EXACT = Bounds()
+LOSSY = Bounds(probability=1.0, agreement=0.99)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How far a runtime is from PyTorch.
+
+    Attributes
+    ----------
+    images, photos
+        How many were compared on either path.
+    difference, photo_difference
+        Largest absolute difference of a probability.
+    agreement, photo_agreement
+        Share of images with the same most probable class.
+    heatmap_difference
+        Largest difference of a heat map or the novelty over the largest absolute value; None where there is neither.
+    bounds
+        What was wanted.
+    runtime
+        What ran the bundle.
+    """
+
+    images: int
+    difference: float
+    agreement: float
+    photos: int
+    photo_difference: float
+    photo_agreement: float
+    heatmap_difference: float | None
+    bounds: Bounds = EXACT
+    runtime: str = "ONNX Runtime"
+
+    @property
+    def ok(self) -> bool:
+        """Whether every bound holds. nan holds none."""
+        return (
+            self.difference <= self.bounds.probability
+            and self.agreement >= self.bounds.agreement
+            and self.photo_difference <= max(PHOTO_TOLERANCE, self.bounds.probability)
+            and (
+                self.heatmap_difference is None
+                or self.heatmap_difference <= HEATMAP_TOLERANCE
+                or self.bounds.probability >= 1
+            )
+        )
+
+    def __str__(self) -> str:
+        held = "not held" if self.bounds.probability >= 1 else f"wanted {self.bounds.probability:.0e}"
+        line = (
+            f"{self.runtime}, {self.images} images of the network's size: probabilities within {self.difference:.1e} "
+            f"({held}), top-1 the same in {_share(self.agreement)} (wanted {_share(self.bounds.agreement)})"
+        )
+        if self.photos:
+            line += (
+                f"; {self.photos} of other sizes: within {self.photo_difference:.1e} (wanted {PHOTO_TOLERANCE:g}), "
+                f"{_share(self.photo_agreement)}"
+            )
+        if self.heatmap_difference is not None:
+            line += f"; heat map and novelty within {self.heatmap_difference:.1e} of their range"
+        return line
+
+
+def _share(share: float) -> str:
+    """Whole where it is whole, else to a tenth and never rounded up to all."""
+    return f"{share:.0%}" if share in (0, 1) else f"{np.floor(share * 1000) / 10:.1f}%"
+
+
+def check_parity(
+    bundle_path: Path,
+    checkpoint: Checkpoint,
+    images: Sequence[np.ndarray] | None = None,
+    bounds: Bounds = EXACT,
+    wrapped: CalibratedNetwork | None = None,
+) -> ParityReport:
+    """Compare an ONNX bundle with the checkpoint that it was made from.
+
+    Parameters
+    ----------
+    bundle_path
+        The exported file. It is removed where the comparison fails.
+    checkpoint
+        What it was made from.
+    images
+        uint8 RGB, (height, width, 3), any sizes; rendered lesions, always the same, where nothing is given.
+    bounds
+        What is wanted.
+    wrapped
+        The network that was exported; without it heat map and novelty are not compared.
+
+    Raises
+    ------
+    ParityError
+        Where a bound is not kept; with the figures. The file is gone then.
+    BundleError
+        Where the file is no bundle.
+    """
+    content, bundle = read_bundle(bundle_path)
+    session = open_session(content, bundle_path, threads=1)
+    report = compare(run_by_onnxruntime(session), bundle, checkpoint, images, bounds, wrapped=wrapped)
+    return or_remove(report, bundle_path)
+
+
+def or_remove(report: ParityReport, path: Path) -> ParityReport:
+    """The report, where every bound is kept; otherwise the file is removed.
+
+    Raises
+    ------
+    ParityError
+        With the figures.
+    """
+    if not report.ok:
+        path.unlink()
+        raise ParityError(f"the export differs from PyTorch ({report}); the file was removed, please report this")
+    return report
+
+
+def run_by_onnxruntime(session: onnxruntime.InferenceSession) -> Answer:
+    """An ONNX Runtime session as an :data:`Answer`."""
+    names = [output.name for output in session.get_outputs()]
+    return lambda image: run_session(session, names, image[None])
+
+
+def parity_images(spec: ImageSpec) -> list[np.ndarray]:
+    """Two rendered lesions of each class at the network's size, and one for each of :data:`PHOTO_SIZES`."""
+    from hierattn.data.rendered.rendered_set import render_lesion
+
+    generator = np.random.default_rng(_SEED)
+    side = min(spec.size, _LARGEST_RENDER)
+    drawn = [render_lesion(code, generator, side).image for code in CODES * 2]
+    images = [spec.resize(image) for image in drawn]
+    for (height, width), image in zip(PHOTO_SIZES, drawn, strict=False):
+        images.append(np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)))
+    return images
+
+
+def compare(
+    answer: Answer,
+    bundle: Bundle,
+    checkpoint: Checkpoint,
+    images: Sequence[np.ndarray] | None = None,
+    bounds: Bounds = EXACT,
+    *,
+    runtime: str = "ONNX Runtime",
+    wrapped: CalibratedNetwork | None = None,
+) -> ParityReport:
+    """Compare a loaded bundle with PyTorch, image by image.
+
+    ``wrapped`` is the network that was exported, for what the plain model does not answer: the heat map and the
+    novelty. Where it is not given, those are not compared. The other arguments are :func:`check_parity`'s.
+    """
+    spec = checkpoint.image_spec
+    model = checkpoint.build()
+    weights = [float(code in bundle.triage.group) for code in checkpoint.classes]
+    exact: list[_Pair] = []
+    photo: list[_Pair] = []
+    maps: list[float] = []
+    for image in parity_images(spec) if images is None else images:
+        found = answer(image)
+        resized = spec.resize(image)
+        pair = (found[PROBABILITIES][0].astype(np.float64), _torch_probabilities(model, resized, spec, bundle))
+        (exact if image.shape == resized.shape else photo).append(pair)
+        # The risk is a sum of probabilities: held to the same bound as they are, as a pair of its own without a class.
+        if abs(float(found[RISK][0]) - float(pair[0] @ weights)) > bounds.probability:
+            pair[0][:] = np.nan
+        if image.shape == resized.shape and wrapped is not None and len(wrapped.output_names) > 2:
+            maps.append(_largest_relative(found, wrapped, resized))
+    return ParityReport(
+        images=len(exact),
+        difference=_largest_difference(exact),
+        agreement=_agreement(exact),
+        photos=len(photo),
+        photo_difference=_largest_difference(photo),
+        photo_agreement=_agreement(photo),
+        heatmap_difference=max(maps) if maps else None,
+        bounds=bounds,
+        runtime=runtime,
+    )
+
+
+@torch.inference_mode()
+def _torch_probabilities(model: torch.nn.Module, resized: np.ndarray, spec: ImageSpec, bundle: Bundle) -> np.ndarray:
+    """By the plain model, without the wrapper that was exported: (C,), float64."""
+    logits = model(torch.from_numpy(spec.scale(resized[None]))).double() / bundle.temperature
+    bias = bundle.calibration.get("class_bias") or [0.0] * logits.shape[1]
+    return np.asarray(torch.softmax(logits + torch.tensor(bias, dtype=torch.float64), dim=1)[0].numpy())
+
+
+@torch.inference_mode()
+def _largest_relative(found: Mapping[str, np.ndarray], wrapped: CalibratedNetwork, resized: np.ndarray) -> float:
+    """Largest difference of the heat map and the novelty, over their largest value."""
+    wanted = dict(zip(wrapped.output_names, wrapped(torch.from_numpy(np.array(resized[None]))), strict=True))
+    compared = [name for name in (HEATMAP, NOVELTY) if name in wanted]
+    return max((_relative(found[name], wanted[name].numpy()) for name in compared), default=0.0)
+
+
+def _relative(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.abs(found - wanted).max() / max(float(np.abs(wanted).max()), LEAST_RANGE))
+
+
+def _largest_difference(pairs: list[_Pair]) -> float:
+    return float(np.max([np.abs(found - wanted).max() for found, wanted in pairs])) if pairs else 0.0
+
+
+def _agreement(pairs: list[_Pair]) -> float:
+    return float(np.mean([found.argmax() == wanted.argmax() for found, wanted in pairs])) if pairs else 1.0

@@ -1,0 +1,61 @@
+"""What the software would say of photographs, and which it would turn away: for measuring under a change of source.
+
+The network is the one that a bundle holds, novelty included, and the photographs are judged by the same checks as a
+patient's; only their size is not, as packed images have the network's and not the camera's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
+from hierattn.deploy.export.novelty import MIN_IMAGES, fit_novelty
+from hierattn.deploy.export.own_images import OwnImages
+from hierattn.evaluation.measures.shift import Seen
+from hierattn.image_spec import ImageSpec
+from hierattn.preprocessing.photo_quality import UNLIKE, judge_photo
+
+UNFIT = "unfit"
+"""Blurred, flat, dark, bright, glaring or miscoloured, in ``photo_quality.py``'s words."""
+
+
+def open_eyes(
+    model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]
+) -> Callable[[np.ndarray], Seen]:
+    """A function from images, uint8 (N, size, size, 3), to what is said of them.
+
+    Parameters
+    ----------
+    model
+        On the CPU.
+    own
+        What the run learnt from: novelty is fitted on its training images, and its threshold on the inner fold.
+    spec
+        The model's.
+    classes
+        Codes of what it tells apart, in order.
+    """
+    novelty = None
+    if evidence_source(model) and min(len(own.training), len(own.validation)) >= MIN_IMAGES:
+        novelty = fit_novelty(model, own, spec, classes)
+    network = CalibratedNetwork(
+        model, spec, [0.0] * len(classes), heatmap=False, novelty=None if novelty is None else novelty.layer
+    )
+
+    @torch.inference_mode()
+    def look(images: np.ndarray) -> Seen:
+        answer = dict(zip(network.output_names, network(torch.from_numpy(images)), strict=True))
+        away = {UNFIT: np.array([_unfit(image) for image in images], bool)}
+        if novelty is not None:
+            away[UNLIKE] = answer["novelty"].numpy() >= novelty.description["threshold"]
+        return Seen(answer["probabilities"].double().numpy(), away)
+
+    return look
+
+
+def _unfit(image: np.ndarray) -> bool:
+    return any(problem != "small" for problem in judge_photo(image).problems)

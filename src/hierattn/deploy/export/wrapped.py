@@ -1,0 +1,95 @@
+"""From a checkpoint and what lies beside it to the network that every exporter takes, and its description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierattn.bundle.bundle import Bundle
+from hierattn.deploy.export.description import describe, find_calibration, find_report
+from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
+from hierattn.deploy.export.novelty import MIN_IMAGES, FittedNovelty, fit_novelty
+from hierattn.deploy.export.own_images import OwnImages
+from hierattn.errors import CheckpointError
+from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters
+from hierattn.taxonomy import TRIAGE_GROUP
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What an exporter needs.
+
+    Attributes
+    ----------
+    checkpoint
+        What was trained.
+    network
+        The network in its wrapper, in evaluation mode.
+    bundle
+        What the file will say of itself.
+    """
+
+    checkpoint: Checkpoint
+    network: CalibratedNetwork
+    bundle: Bundle
+
+    def described_as(self, precision: dict[str, Any]) -> Wrapped:
+        """The same with another ``precision`` in its description."""
+        return replace(self, bundle=replace(self.bundle, precision=precision))
+
+
+def wrap(
+    checkpoint: Checkpoint, evaluation: Path | None = None, *, heatmap: bool = True, own: OwnImages | None = None
+) -> Wrapped:
+    """Put ``checkpoint`` into its wrapper.
+
+    Parameters
+    ----------
+    checkpoint
+        What was trained.
+    evaluation
+        A folder with ``calibration.json`` and ``report.json``. Where the first is missing, the temperature is 1 and
+        there is no threshold; where the second is, there are no figures.
+    heatmap
+        Whether to compute a heat map, where the network's head allows it.
+    own
+        The images that the run learnt from, for the novelty; None leaves that output out.
+
+    Raises
+    ------
+    CheckpointError
+        Where weights are not finite.
+    """
+    if not all_finite(checkpoint.state_dict):
+        raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
+    model = checkpoint.build()
+    calibration = find_calibration(evaluation)
+    fitted: FittedNovelty | None = None
+    if own is not None and evidence_source(model) and _enough(own.training, own.validation):
+        fitted = fit_novelty(model, own, checkpoint.image_spec, checkpoint.classes)
+    network = CalibratedNetwork(
+        model,
+        checkpoint.image_spec,
+        [float(code in TRIAGE_GROUP) for code in checkpoint.classes],
+        1.0 if calibration is None else calibration.temperature,
+        heatmap=heatmap,
+        class_bias=() if calibration is None else calibration.class_bias,
+        novelty=None if fitted is None else fitted.layer,
+    ).eval()
+    described = describe(
+        checkpoint,
+        count_parameters(model),
+        calibration,
+        find_report(evaluation),
+        network.evidence_from,
+        None if fitted is None else fitted.description,
+    )
+    return Wrapped(checkpoint, network, described)
+
+
+def _enough(training: Sequence[int] | np.ndarray, validation: Sequence[int] | np.ndarray) -> bool:
+    return len(training) >= MIN_IMAGES and len(validation) >= MIN_IMAGES

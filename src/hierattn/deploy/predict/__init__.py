@@ -1,0 +1,1 @@
+"""From a photograph and a bundle to probabilities and advice. No torch."""

@@ -1,0 +1,321 @@
+"""From a photograph to a diagnosis with a bundle, ONNX Runtime, numpy and Pillow: no torch, and fast to start.
+
+>>> from hierattn.deploy.predict.predictor import Predictor          # doctest: +SKIP
+>>> diagnosis = Predictor.load("model.onnx")("photo.jpg")    # doctest: +SKIP
+>>> diagnosis.label, diagnosis.risk, diagnosis.advice.title  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from PIL import Image
+
+from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.bundle.prediction_set import PredictionSet, prediction_sets
+from hierattn.deploy.predict.answer_check import check_answer
+from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
+from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
+from hierattn.deploy.predict.session import open_session, run_session
+from hierattn.deploy.predict.triage import Advice, advise
+from hierattn.errors import UsageError
+from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+RELEASED: tuple[str, ...] = DOMAINS
+"""Names of released bundles; :mod:`hierattn.deploy.predict.released` holds them."""
+
+MAX_THREADS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """The answer for one photograph.
+
+    Attributes
+    ----------
+    probabilities
+        Code -> calibrated probability; in the bundle's order, adding up to 1.
+    risk
+        Summed probability of the triage group, 0 to 1.
+    advice
+        What to do next. Where the photograph is unfit it says so, and the probabilities mean nothing.
+    quality
+        Of the photograph.
+    prediction_sets
+        The classes that cannot be excluded, at each coverage that the bundle has a threshold for; often (), where the
+        run was not evaluated. They mean nothing where the photograph is unfit.
+    heatmap
+        Evidence for each class by place, float32 (classes, h, w), in the bundle's order; None unless asked for.
+        Positive speaks for the class. See docs/bundle.md for what it means and what not.
+    seconds
+        From the decoded photograph to this.
+    model
+        The model's name, classes and parameters in one line.
+    """
+
+    probabilities: dict[str, float]
+    risk: float
+    advice: Advice
+    quality: PhotoQuality
+    heatmap: np.ndarray | None
+    seconds: float
+    model: str
+    prediction_sets: tuple[PredictionSet, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Code of the most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    def heatmap_of(self, code: str) -> np.ndarray:
+        """The heat map of one class, (h, w).
+
+        Raises
+        ------
+        UsageError
+            Where none was asked for, or the model does not know the class.
+        """
+        if self.heatmap is None:
+            raise UsageError("this diagnosis has no heat map: ask for it with predictor(photo, heatmap=True)")
+        if code not in self.probabilities:
+            raise UsageError(f"no heat map for {code!r}: wanted one of {', '.join(self.probabilities)}")
+        return np.asarray(self.heatmap[list(self.probabilities).index(code)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "label": self.label,
+            "probabilities": dict(self.probabilities),
+            "risk": self.risk,
+            "advice": self.advice.to_dict(),
+            "quality": self.quality.to_dict(),
+            "heatmap": None if self.heatmap is None else self.heatmap.tolist(),
+            "seconds": round(self.seconds, 4),
+            "model": self.model,
+            "prediction_sets": [one.to_dict() for one in self.prediction_sets],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPhoto:
+    """A photograph as the graph takes it.
+
+    Attributes
+    ----------
+    pixels
+        uint8 RGB, (size, size, 3): cropped, cleaned and resized.
+    quality
+        Of the photograph, before the resize.
+    start
+        When its preparation began, by ``time.perf_counter``.
+    """
+
+    pixels: np.ndarray
+    quality: PhotoQuality
+    start: float
+
+
+class Predictor:
+    """A loaded bundle. Calling it is safe from several threads at once.
+
+    The photograph is resized here by Pillow, bit for bit as the training images were, before it enters the graph. The
+    graph's own resize, for runtimes without Pillow, differs by at most one grey level.
+
+    Parameters
+    ----------
+    bundle
+        What the file says of itself.
+    session
+        ONNX Runtime's, of the same file.
+    """
+
+    def __init__(self, bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
+        self.bundle = bundle
+        self._session = session
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    @classmethod
+    def load(cls, model: str | Path = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
+        """Load a bundle.
+
+        Parameters
+        ----------
+        model
+            A path, or a released name: ``"dermoscopy"`` or ``"phone"``. Released bundles are for non-commercial use.
+        threads
+            Of ONNX Runtime within one prediction; 0 takes the processor's, at most 4.
+
+        Raises
+        ------
+        BundleError
+            Where the file is missing, damaged, foreign, too new, or refused by ONNX Runtime.
+        UsageError
+            For a released name of which no bundle is installed, or a negative number of threads.
+        """
+        if threads < 0:
+            raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for the processor's")
+        path = find_bundle(model)
+        content, bundle = read_bundle(path)
+        return cls(bundle, open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
+
+    @classmethod
+    def released(cls, domain: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
+        """Load the released bundle for a way of taking photographs, whatever files the working directory has.
+
+        Parameters
+        ----------
+        domain
+            ``"dermoscopy"`` (through a dermatoscope) or ``"phone"``. For non-commercial use only.
+        threads
+            As for :meth:`load`, whose errors this has too.
+        """
+        return cls.load(released_bundle(domain), threads=threads)
+
+    @property
+    def has_heatmap(self) -> bool:
+        """Whether the bundle can draw heat maps."""
+        return HEATMAP in self._outputs
+
+    @property
+    def has_novelty(self) -> bool:
+        """Whether the bundle can say that a photograph is unlike what its network learnt from."""
+        return NOVELTY in self._outputs and self.bundle.novelty_threshold is not None
+
+    @property
+    def description(self) -> str:
+        """The model in one line."""
+        bundle = self.bundle
+        source = bundle.training_data.get("source") or "unknown data"
+        calibrated = "calibrated" if bundle.triage.threshold is not None else "not calibrated"
+        return (
+            f"{bundle.model}, {bundle.parameters:,} parameters, {len(bundle.classes)} classes, {source}, {calibrated}"
+        )
+
+    # A str is a sequence of str too; mypy cannot know that the first overload takes it.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, image: Photo, *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> Diagnosis: ...
+
+    @overload
+    def __call__(
+        self, image: Sequence[Photo], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> list[Diagnosis]: ...
+
+    def __call__(
+        self,
+        image: Photo | Sequence[Photo],
+        *,
+        heatmap: bool = False,
+        rule: str = "risk",
+        language: str = "en",
+    ) -> Diagnosis | list[Diagnosis]:
+        """Answer for a photograph, or for each of a list.
+
+        Parameters
+        ----------
+        image
+            A path, a file's bytes, a PIL image, a uint8 RGB array (height, width, 3) as upright as it is meant, or a
+            list of those.
+        heatmap
+            Whether to draw heat maps as well.
+        rule, language
+            Of the advice: ``"risk"`` or ``"paper"``; ``"en"``, ``"pt"`` or ``"zh"``.
+
+        Raises
+        ------
+        ImageError
+            Where a photograph cannot be used.
+        UsageError
+            For an unknown rule or language, or a heat map that the bundle cannot draw.
+        BundleError
+            Where the graph fails or its answer is no set of probabilities.
+        """
+        if heatmap and not self.has_heatmap:
+            raise UsageError(f"{self.bundle.model} has no heat map in its bundle: ask without heatmap")
+        if isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
+            return self._diagnose(to_photograph(image), heatmap, rule, language)
+        return [self._diagnose(to_photograph(one), heatmap, rule, language) for one in image]
+
+    def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
+        return self.diagnose([self.prepare(photo)], heatmap=heatmap, rule=rule, language=language)[0]
+
+    def prepare(self, photo: np.ndarray) -> PreparedPhoto:
+        """All that comes before the graph: the crop, the judgement of the photograph, its cleaning and the resize.
+
+        Parameters
+        ----------
+        photo
+            uint8 RGB, (height, width, 3), upright, as :func:`~hierattn.deploy.predict.photo_input.to_photograph` gives
+            it.
+        """
+        start = time.perf_counter()
+        spec = self.bundle.image_spec
+        part, was_cropped = crop_as_trained(photo, spec.crop)
+        quality = judge_photo(part, cropped=was_cropped)
+        return PreparedPhoto(spec.resize(np.ascontiguousarray(clean_as_trained(part, spec))), quality, start)
+
+    def diagnose(
+        self, prepared: Sequence[PreparedPhoto], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+    ) -> list[Diagnosis]:
+        """Answer for several prepared photographs by one run of the graph, which costs less than one run for each.
+
+        The arguments and errors are those of a call.
+        """
+        answer = self._run(np.stack([one.pixels for one in prepared]), heatmap)
+        threshold = self.bundle.novelty_threshold
+        diagnoses = []
+        for number, one in enumerate(prepared):
+            values = answer[PROBABILITIES][number].tolist()
+            probabilities = dict(zip(self.bundle.classes, values, strict=True))
+            risk = min(1.0, max(0.0, float(answer[RISK][number])))
+            quality = one.quality
+            if NOVELTY in answer and threshold is not None:
+                quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
+            advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
+            diagnoses.append(
+                Diagnosis(
+                    probabilities=probabilities,
+                    risk=risk,
+                    advice=advice,
+                    quality=quality,
+                    heatmap=answer[HEATMAP][number] if heatmap else None,
+                    seconds=time.perf_counter() - one.start,
+                    model=self.description,
+                    prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
+                )
+            )
+        return diagnoses
+
+    def _run(self, images: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
+        """The graph's outputs for uint8 images, (batch, size, size, 3)."""
+        wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else []), *([NOVELTY] if self.has_novelty else [])]
+        answer = run_session(self._session, wanted, images)
+        check_answer(answer, len(images), self.bundle)
+        return answer
+
+
+def find_bundle(model: str | Path) -> Path:
+    """The path of a bundle given by path or by released name.
+
+    A released name means the released bundle, unless a file is called so.
+
+    Raises
+    ------
+    UsageError
+        For a released name whose bundle is not installed.
+    BundleError
+        Where the installed bundle is not as it was released.
+    """
+    if model not in RELEASED or Path(model).is_file():
+        return Path(model)
+    return released_bundle(str(model))

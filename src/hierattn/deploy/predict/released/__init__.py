@@ -1,0 +1,97 @@
+"""The released bundles: models that come with the package, one for each way of taking a photograph.
+
+Beside this file lie ``<domain>.onnx``, its model card ``<domain>.md``, ``release.json`` (commands, commit, recipe,
+figures), ``LICENCE.md`` (non-commercial: the data's licence, not the code's) and ``SHA256SUMS``, which
+``sha256sum -c`` reads too. All of it is written by ``tools/release/publish_release.py``, never by hand; a source tree
+without bundles works, and says that it has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Literal, get_args
+
+from hierattn.errors import BundleError, UsageError
+
+Domain = Literal["dermoscopy", "phone"]
+"""``dermoscopy``: taken through a dermatoscope. ``phone``: a phone's or camera's photograph without one."""
+
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
+
+DEFAULT_DOMAIN: Domain = "dermoscopy"
+
+MAX_RELEASED_BYTES = 3_000_000
+"""Largest released bundle: it lives in the repository and in every wheel."""
+
+SUMS, RELEASE, LICENCE = "SHA256SUMS", "release.json", "LICENCE.md"
+"""The files that are not named after a domain."""
+
+USE = "for non-commercial use only: it learnt from photographs under CC BY-NC 4.0 (HAM10000)"
+"""What a command says when it takes a released bundle unasked; also true of ``phone``, which began from those
+weights."""
+
+_MOST_SUMS = 1 << 16
+_AGAIN = "install hierattn again, or give a bundle of your own with --model"
+
+
+def released_folder() -> Path:
+    """Where the released bundles lie, whether there are any or not."""
+    return Path(str(resources.files(__name__)))
+
+
+def is_released(domain: str) -> bool:
+    """Whether a bundle for ``domain`` came with this package."""
+    return domain in DOMAINS and (released_folder() / f"{domain}.onnx").is_file()
+
+
+def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
+    """The released bundle for a way of taking photographs, once its checksum was found to be the listed one.
+
+    Parameters
+    ----------
+    domain
+        ``"dermoscopy"`` or ``"phone"``.
+
+    Raises
+    ------
+    UsageError
+        For another name, or where this package came without that bundle.
+    BundleError
+        Where the file is not the one that was released: damaged, cut short, replaced, or a stand-in for a large file.
+    """
+    if domain not in DOMAINS:
+        raise UsageError(f"no released model is called {domain!r}: wanted {' or '.join(DOMAINS)}")
+    path = released_folder() / f"{domain}.onnx"
+    if not path.is_file():
+        raise UsageError(
+            f"no model for {domain} came with this hierattn: make one with 'hierattn export RUN model.onnx' and give "
+            "its path (--model model.onnx)"
+        )
+    wanted, found = _listed(path), hashlib.sha256(_content(path)).hexdigest()
+    if wanted != found:
+        raise BundleError(f"{path} has SHA-256 {found[:12]}…, wanted {wanted[:12]}…: it is not as released; {_AGAIN}")
+    return path
+
+
+def _listed(path: Path) -> str:
+    """The digest that the list beside a bundle has for it."""
+    sums = path.with_name(SUMS)
+    try:
+        with sums.open(encoding="ascii") as file:
+            lines = file.read(_MOST_SUMS).splitlines()
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{sums} cannot be read ({error}): wanted the released checksums; {_AGAIN}") from None
+    digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if path.name not in digests:
+        raise BundleError(f"{sums} does not list {path.name}: wanted its checksum; {_AGAIN}")
+    return digests[path.name]
+
+
+def _content(path: Path) -> bytes:
+    """A bundle's bytes, which are never read where they are too many."""
+    size = path.stat().st_size
+    if size > MAX_RELEASED_BYTES:
+        raise BundleError(f"{path} has {size:,} bytes, a released one at most {MAX_RELEASED_BYTES:,}; {_AGAIN}")
+    return path.read_bytes()

@@ -1,0 +1,205 @@
+"""Triage (§5): from calibrated probabilities to one of four plain advices.
+
+The paper: MEL, BCC, ACK, SCC or VASC with more than 50 % -> go to a clinic, otherwise nothing to fear. Five classes can
+share the risk with each of them under 50 %, and the second half is not supported by the evidence. So the default rule,
+``"risk"``, holds the SUMMED calibrated risk of those five against a threshold that was set for a wished sensitivity;
+the paper's own rule stays available as ``"paper"``, without its last sentence.
+
+============== ======================================================== =======================================
+level          rule "risk"                                              rule "paper"
+============== ======================================================== =======================================
+see_soon       risk >= threshold and risk >= 50 %                       one of the five above 50 %
+have_checked   either of the two; or below both without a calibration   never
+watch          below both                                               none of the five above 50 %
+retake         the photograph is unfit, whatever the numbers say        the same
+============== ======================================================== =======================================
+
+A model without a calibration has no threshold, and its percentages mean little: it never advises to wait and watch
+under the rule "risk". No level says that nothing is wrong, because no photograph can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.deploy.predict.advice_texts import language_texts
+from hierattn.errors import UsageError
+from hierattn.preprocessing.photo_quality import PhotoQuality
+from hierattn.taxonomy import TRIAGE_GROUP
+
+Rule = Literal["risk", "paper"]
+Level = Literal["see_soon", "have_checked", "watch", "retake"]
+RULES: tuple[str, ...] = get_args(Rule)
+LEVELS: tuple[str, ...] = get_args(Level)
+
+HALF = 0.5
+"""§5's "more than 50 % possibility"."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do next, in a patient's words.
+
+    Attributes
+    ----------
+    level
+        ``see_soon``, ``have_checked``, ``watch`` or ``retake``.
+    rule
+        ``risk`` or ``paper``.
+    calibrated
+        Whether the rule's threshold came from a calibration.
+    title, why, next_steps, limits
+        The texts, in ``language``: one line each, ``next_steps`` several.
+    """
+
+    level: Level
+    rule: Rule
+    calibrated: bool
+    title: str
+    why: str
+    next_steps: tuple[str, ...]
+    limits: tuple[str, ...]
+    language: str = "en"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "level": self.level,
+            "rule": self.rule,
+            "calibrated": self.calibrated,
+            "language": self.language,
+            "title": self.title,
+            "why": self.why,
+            "next_steps": list(self.next_steps),
+            "limits": list(self.limits),
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A level and the key of its reason in :mod:`~hierattn.deploy.predict.advice_texts`."""
+
+    level: Level
+    reason: str
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def summed_risk(probabilities: Mapping[str, float], group: tuple[str, ...] | frozenset[str] = TRIAGE_GROUP) -> float:
+    """The summed probability of the triage group.
+
+    >>> round(summed_risk({"MEL": 0.3, "BCC": 0.25, "NV": 0.45}), 2)
+    0.55
+    """
+    return float(sum(value for code, value in probabilities.items() if code in group))
+
+
+def decide(
+    probabilities: Mapping[str, float],
+    risk: float,
+    settings: TriageSettings,
+    quality: PhotoQuality,
+    rule: str = "risk",
+) -> Verdict:
+    """The level of the table above.
+
+    Raises
+    ------
+    UsageError
+        For an unknown rule.
+    """
+    if rule not in RULES:
+        raise UsageError(f"triage rule {rule!r}: wanted one of {', '.join(RULES)}")
+    if not quality.ok:
+        return Verdict("retake", "unfit")
+    if rule == "paper":
+        highest = max((value for code, value in probabilities.items() if code in settings.group), default=0.0)
+        return Verdict("see_soon" if highest > HALF else "watch", "paper_above" if highest > HALF else "paper_below")
+    if settings.threshold is None:
+        level: Level = "see_soon" if risk >= HALF else "have_checked"
+        return Verdict(level, "uncalibrated", {"risk": risk})
+    numbers = {"risk": risk, "threshold": settings.threshold}
+    above = (risk >= settings.threshold) + (risk >= HALF)
+    levels: tuple[Level, Level, Level] = ("watch", "have_checked", "see_soon")
+    return Verdict(levels[above], "risk_above" if risk >= settings.threshold else "risk_below", numbers)
+
+
+def advise(
+    probabilities: Mapping[str, float],
+    risk: float,
+    settings: TriageSettings,
+    quality: PhotoQuality,
+    *,
+    rule: str = "risk",
+    language: str = "en",
+) -> Advice:
+    """The advice for one photograph.
+
+    Parameters
+    ----------
+    probabilities
+        Code -> calibrated probability.
+    risk
+        Their sum over ``settings.group``.
+    settings
+        The bundle's.
+    quality
+        Of the photograph. Where it is not ``ok`` the advice is to retake it, whatever the numbers.
+    rule
+        ``"risk"`` or ``"paper"``.
+    language
+        ``"en"``, ``"pt"`` or ``"zh"``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown rule or language.
+    """
+    texts = language_texts(language)
+    verdict = decide(probabilities, risk, settings, quality, rule)
+    numbers = {name: percent(value) for name, value in verdict.numbers.items()}
+    steps = [texts[f"problem.{name}"] for name in quality.problems]
+    steps += texts[f"level.{verdict.level}.next"].splitlines()
+    return Advice(
+        level=verdict.level,
+        rule="paper" if rule == "paper" else "risk",
+        calibrated=settings.threshold is not None,
+        title=texts[f"level.{verdict.level}.title"],
+        why=texts[f"why.{verdict.reason}"].format(**numbers),
+        next_steps=tuple(steps),
+        limits=_limits(texts, settings, rule),
+        language=language,
+    )
+
+
+def _limits(texts: Mapping[str, str], settings: TriageSettings, rule: str) -> tuple[str, ...]:
+    lines = [texts["limits.general"]]
+    if settings.threshold is None:
+        lines.append(texts["limits.uncalibrated"])
+    elif rule == "risk" and settings.sensitivity is not None and settings.interval is not None:
+        low, high = settings.interval
+        measured = {
+            "sensitivity": percent(settings.sensitivity),
+            "low": percent(low),
+            "high": percent(high),
+            "images": str(settings.images),
+        }
+        lines.append(texts["limits.measured"].format(**measured))
+    else:
+        lines.append(texts["limits.unmeasured"])
+    return (*lines, texts["limits.device"])
+
+
+def percent(share: float) -> str:
+    """A share as whole percent, never rounded to a certainty.
+
+    >>> percent(0.384), percent(0.9999), percent(0.0001)
+    ('38 %', '> 99 %', '< 1 %')
+    """
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{share:.0%}".replace("%", " %")

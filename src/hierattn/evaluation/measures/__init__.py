@@ -1,0 +1,1 @@
+"""What an evaluation measures: one measure a file."""

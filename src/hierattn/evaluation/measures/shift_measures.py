@@ -1,0 +1,147 @@
+"""What is measured of a model where the photographs come from elsewhere: one row of figures a set of images.
+
+Melanoma against everything else and against nevi alone, cancer against the rest, balanced accuracy, calibration and the
+run's own triage threshold, each with its 95 % interval over lesions or patients; then the share of photographs that is
+turned away, and the same figures of those that are kept. Nothing is fitted here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hierattn import metrics
+from hierattn.evaluation.measures.calibration import Calibration, risk, undefined_as_none
+from hierattn.evaluation.measures.intervals import bootstrap, interval, share_interval
+from hierattn.evaluation.predictions import Predictions, rows_of
+from hierattn.taxonomy import MALIGNANT
+
+MEASURES: dict[str, str] = {
+    "melanoma_auc": "melanoma AUC",
+    "melanoma_nevus_auc": "melanoma against nevi, AUC",
+    "malignant_auc": "cancer AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "calibration_error": "calibration error",
+    "sensitivity": "sensitivity of the advice",
+    "specificity": "specificity of the advice",
+}
+"""Name -> words. ``calibration_error`` is the expected one in 15 bins, of the calibrated probabilities; the advice is
+the run's own threshold. Balanced accuracy counts the classes that are there."""
+BINS = 15
+SHARES = ("sensitivity", "specificity")
+
+
+def measure_set(
+    predictions: Predictions,
+    calibration: Calibration,
+    turned_away: np.ndarray | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """All figures of one set of images.
+
+    Parameters
+    ----------
+    predictions
+        The network's own probabilities, before calibration.
+    calibration
+        The run's own.
+    turned_away
+        bool, (N,): photographs that the software would not judge; None where it cannot tell.
+    resamples, seed
+        Of the bootstrap over groups; 0 resamples gives no intervals.
+
+    Returns
+    -------
+    dict
+        ``images, groups, classes`` (code -> images), each of :data:`MEASURES` as ``{"value", "interval"}``, and with
+        ``turned_away`` its share as ``turned_away`` and the same of the others as ``kept``. Undefined is None.
+    """
+    row = _figures(predictions, calibration, resamples, seed)
+    if turned_away is not None:
+        groups = predictions.group_numbers
+        value = float(turned_away.mean()) if len(turned_away) else math.nan
+        draws = bootstrap(
+            lambda weights: (weights @ turned_away / weights.sum(axis=1))[:, None], groups, resamples, seed
+        )
+        known = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
+        row["turned_away"] = {"value": value, "interval": known}
+        row["kept"] = _figures(rows_of(predictions, np.flatnonzero(~turned_away)), calibration, resamples, seed)
+    plain: dict[str, Any] = undefined_as_none(row)
+    return plain
+
+
+def _figures(predictions: Predictions, calibration: Calibration, resamples: int, seed: int) -> dict[str, Any]:
+    table = _Table(predictions, calibration)
+    groups = predictions.group_numbers
+    values = table.measures(np.ones((1, len(predictions))))[0]
+    draws = bootstrap(table.measures, groups, resamples, seed)
+    row: dict[str, Any] = {
+        "images": len(predictions),
+        "groups": len(np.unique(groups)),
+        "classes": {code: int((predictions.labels == index).sum()) for index, code in enumerate(predictions.classes)},
+    }
+    for place, name in enumerate(MEASURES):
+        mine = draws[:, place] if draws.size else np.zeros(0)
+        value = float(values[place])
+        of = table.positive if name == "sensitivity" else ~table.positive
+        known = share_interval(value, mine, len(np.unique(groups[of]))) if name in SHARES else interval(mine)
+        row[name] = {"value": value, "interval": known}
+    return row
+
+
+class _Table:
+    """One set's predictions, and every figure of it under any weights of its images."""
+
+    def __init__(self, predictions: Predictions, calibration: Calibration) -> None:
+        self.predictions, self.calibration = predictions, calibration
+        calibrated = calibration.apply(predictions.probabilities)
+        self.positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
+        self.sent = scores >= calibration.risk_threshold
+        confidence = calibrated.max(axis=1) if len(calibrated) else np.zeros(0)
+        # As metrics.reliability_bins: bin b holds ((b - 1) / bins, b / bins].
+        place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        answer = calibrated.argmax(axis=1) if len(calibrated) else np.zeros(0, np.int64)
+        surprise = (answer == predictions.labels) - confidence
+        self.surprise_of_bins = np.eye(BINS)[place] * surprise[:, None]  # (N, bins)
+
+    def measures(self, weights: np.ndarray) -> np.ndarray:
+        """Weights (B, N) -> :data:`MEASURES` in their order, (B, 7)."""
+        labels, probabilities = self.predictions.labels, self.predictions.probabilities
+        classes = self.predictions.classes
+        cells = np.eye(len(classes) ** 2)[labels * len(classes) + self.predictions.predicted]
+        balanced = metrics.balanced_accuracy_of((weights @ cells).reshape(-1, len(classes), len(classes)))
+        cancer = metrics.group_scores(labels, probabilities, classes, MALIGNANT)
+        total = weights.sum(axis=1)
+        error = np.abs(weights @ self.surprise_of_bins).sum(axis=1)
+        columns = [
+            self._melanoma(weights, np.ones(len(labels), bool)),
+            self._melanoma(
+                weights, np.isin(labels, [classes.index(code) for code in ("MEL", "NV") if code in classes])
+            ),
+            metrics.auc(*cancer, weights),
+            balanced,
+            np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0),
+            self._share(weights, self.positive, self.sent),
+            self._share(weights, ~self.positive, ~self.sent),
+        ]
+        return np.stack(columns, axis=1)
+
+    def _melanoma(self, weights: np.ndarray, among: np.ndarray) -> np.ndarray:
+        """AUC of melanoma's own probability among the images of ``among``, (B,)."""
+        classes = self.predictions.classes
+        if "MEL" not in classes:
+            return np.full(len(weights), np.nan)
+        index = classes.index("MEL")
+        scores = self.predictions.probabilities[among, index]
+        return metrics.auc(self.predictions.labels[among] == index, scores, weights[:, among])
+
+    def _share(self, weights: np.ndarray, of: np.ndarray, hit: np.ndarray) -> np.ndarray:
+        below = weights @ of.astype(np.float64)
+        if math.isnan(self.calibration.risk_threshold):
+            below = np.zeros(len(weights))
+        above = weights @ (of & hit).astype(np.float64)
+        return np.divide(above, below, out=np.full(len(weights), np.nan), where=below > 0)

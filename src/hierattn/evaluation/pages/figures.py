@@ -1,0 +1,297 @@
+"""The figures of a report: ROC (Fig. 8), confusion, learning curves, reliability, risk. None holds a photograph.
+
+Every class has one colour everywhere, told apart by people with colour-blindness too (after Okabe and Ito 2008), and
+its own dashes. ``svg`` writes the colours as CSS variables, so that a page can show one drawing on light and on dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from hierattn import metrics
+from hierattn.evaluation.measures.abstention import risk_coverage
+from hierattn.evaluation.measures.calibration import Calibration, risk
+from hierattn.evaluation.predictions import Predictions
+from hierattn.taxonomy import CLASS_COLOURS as CLASS_COLOURS
+
+INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
+CLASS_DASHES: dict[str, Any] = {
+    "ACK": (0, (5, 1.5)),
+    "BCC": "-",
+    "BKL": (0, (1, 1.2)),
+    "DF": (0, (4, 1.5, 1, 1.5)),
+    "MEL": "-",
+    "NV": (0, (2.5, 1.5)),
+    "SCC": (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+    "VASC": (0, (3, 3)),
+}
+CSS_VARIABLES: dict[str, str] = {
+    INK: "--ink",
+    LINE: "--line",
+    ACCENT: "--accent",
+    SECOND: "--second",
+    **{colour: f"--{code.lower()}" for code, colour in CLASS_COLOURS.items()},
+}
+
+
+def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of ``rows`` plain axes under one another, in inches, and in the house's style."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
+    for axis in axes:
+        axis.tick_params(colors=INK, labelsize=9, length=0, pad=5)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.spines[["left", "bottom"]].set_color(LINE)
+        axis.grid(color=LINE, linewidth=0.6)
+        axis.set_axisbelow(True)
+        axis.xaxis.label.set_color(INK)
+        axis.yaxis.label.set_color(INK)
+    return figure, axes
+
+
+def legend(axis: Axes, **where: Any) -> None:
+    """A plain legend, where anything was drawn that has a name."""
+    if not axis.get_legend_handles_labels()[0]:  # nothing was drawn that has a name
+        return
+    axis.legend(fontsize=9, frameon=False, labelcolor=INK, handlelength=2.6, **where)
+
+
+def roc_figure(predictions: Predictions) -> Figure:
+    """One-versus-rest ROC curve of every class that is present (§4.1.3, Fig. 8)."""
+    figure, (axis,) = plain_axes(4.6, 4.5)
+    areas = metrics.auc_per_class(predictions.labels, predictions.probabilities)
+    axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
+    for index, code in enumerate(predictions.classes):
+        if np.isnan(areas[index]):
+            continue
+        false_rate, true_rate, _ = metrics.roc_curve(predictions.labels == index, predictions.probabilities[:, index])
+        axis.plot(
+            false_rate,
+            true_rate,
+            color=CLASS_COLOURS[code],
+            linestyle=CLASS_DASHES[code],
+            linewidth=2.4 if code == "MEL" else 1.6,
+            label=f"{code}  {areas[index]:.3f}",
+        )
+    axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
+    axis.set_aspect("equal")
+    legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9}, alignment="left")
+    axis.get_legend().get_title().set_color(INK)  # type: ignore[union-attr]
+    return figure
+
+
+def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Counts, shaded and annotated by the share of the true class (row)."""
+    matrix = np.asarray(matrix)
+    count = len(classes)
+    figure, (axis,) = plain_axes(1.2 + 0.72 * count, 0.8 + 0.62 * count)
+    totals = matrix.sum(axis=1)
+    for row in range(count):
+        for column in range(count):
+            share = matrix[row, column] / totals[row] if totals[row] else 0.0
+            colour = ACCENT if row == column else SECOND
+            axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.9 * share, linewidth=0))
+            if not matrix[row, column]:
+                continue
+            text = f"{matrix[row, column]}\n{100 * share:.0f} %"
+            ink = "#ffffff" if share > 0.7 else INK
+            axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=ink)
+    axis.set(xlim=(0, count), ylim=(count, 0), xlabel="predicted", ylabel="true class")
+    axis.set_xticks(np.arange(count) + 0.5, classes)
+    axis.set_yticks(np.arange(count) + 0.5, [f"{code}  ({n})" for code, n in zip(classes, totals, strict=True)])
+    axis.grid(visible=False)
+    return figure
+
+
+def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int | None = None) -> Figure:
+    """Loss, and the validation figures, over epochs; a line marks the epoch whose weights were kept."""
+    figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
+    epochs = [int(epoch or 0) + 1 for epoch in curve["epoch"]]
+    marker = "o" if len(epochs) == 1 else ""
+    lines = (
+        (above, "train_loss", "training", LINE_STYLES[0]),
+        (above, "validation_loss", "inner fold", LINE_STYLES[1]),
+        (below, "train_top1", "top-1, training", LINE_STYLES[0]),
+        (below, "validation_top1", "top-1, inner fold", LINE_STYLES[1]),
+        (below, "validation_balanced_accuracy", "balanced accuracy", LINE_STYLES[2]),
+        (below, "validation_macro_auc", "macro AUC", LINE_STYLES[3]),
+    )
+    for axis, column, label, style in lines:
+        if column in curve:
+            values = [np.nan if value is None else value for value in curve[column]]
+            axis.plot(epochs, values, label=label, marker=marker, linewidth=1.7, **style)
+    for axis in (above, below):
+        if best_epoch is not None:
+            axis.axvline(best_epoch + 1, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend(axis, loc="best")
+    above.set_ylabel("loss")
+    below.set(xlabel="epoch", ylabel="share", ylim=(0, 1.02))
+    return figure
+
+
+LINE_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": CLASS_COLOURS["NV"], "linestyle": (0, (2.5, 1.5))},
+    {"color": ACCENT, "linestyle": "-"},
+    {"color": SECOND, "linestyle": "-"},
+    {"color": CLASS_COLOURS["SCC"], "linestyle": (0, (5, 1.5))},
+)
+
+
+def reliability_figure(predictions: Predictions, calibration: Calibration, bins: int = 10) -> Figure:
+    """Confidence against accuracy before and after the calibration, and how many images lie where."""
+    figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
+    above.get_gridspec().set_height_ratios([3, 1])  # type: ignore[union-attr]
+    above.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="perfect")
+    stages = ((predictions.probabilities, "as trained", LINE_STYLES[0], -1), (None, "calibrated", LINE_STYLES[1], 1))
+    for probabilities, label, style, side in stages:
+        shown = calibration.apply(predictions.probabilities) if probabilities is None else probabilities
+        confidence, accuracy, images = metrics.reliability_bins(predictions.labels, shown, bins)
+        above.plot(confidence, accuracy, marker="o", markersize=4, linewidth=1.7, label=label, **style)
+        centres = (np.arange(bins) + 0.5) / bins + side * 0.21 / bins
+        below.bar(centres, images, width=0.38 / bins, color=style["color"])
+    above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
+    below.set(xlim=(0, 1), xlabel="confidence in the answer", ylabel="images")
+    legend(above, loc="upper left")
+    return figure
+
+
+RISK_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
+    """Calibrated risk of those that belong in a clinic (upwards) and of the rest (downwards), with the threshold.
+
+    The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
+    """
+    figure, (axis,) = plain_axes(4.6, 4.0)
+    positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
+    edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
+    for chosen, sign, colour, label in (
+        (positive, 1, SECOND, "to be seen in a clinic"),
+        (~positive, -1, ACCENT, "the rest"),
+    ):
+        counts = np.histogram(np.clip(_log_odds(scores[chosen]), edges[0], edges[-1]), edges)[0]
+        shares = sign * counts / max(int(chosen.sum()), 1)
+        axis.bar(
+            edges[:-1], shares, width=np.diff(edges), align="edge", color=colour, label=f"{label} ({chosen.sum()})"
+        )
+    axis.axhline(0, color=LINE, linewidth=1)
+    if not np.isnan(calibration.risk_threshold):
+        where = float(np.clip(_log_odds(calibration.risk_threshold), edges[0], edges[-1]))
+        shown = f"threshold {100 * calibration.risk_threshold:.3g} %"
+        axis.axvline(where, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=shown)
+    ticks = [tick for tick in RISK_TICKS if tick not in (0.001, 0.999)]
+    axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
+    axis.set(xlabel="calibrated risk", ylabel="share of the group")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.0f} %")
+    legend(axis, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+    return figure
+
+
+def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> Figure:
+    """Error among the answers given, against the share given, the surest first: what abstention gains."""
+    figure, (axis,) = plain_axes(4.6, 4.5)
+    calibrated = calibration.apply(predictions.probabilities)
+    right = predictions.predicted == predictions.labels
+    answered, error = risk_coverage(right, calibrated.max(axis=1) if len(predictions) else np.zeros(0))
+    axis.plot(answered, error, color=ACCENT, linewidth=2, label="the surest are answered")
+    if len(error):
+        axis.axhline(error[-1], color=LINE, linewidth=1.2, label="left out at random")
+    axis.set(xlim=(0, 1.01), ylim=(0, None), xlabel="share of photographs answered", ylabel="of these answers, wrong")
+    for part in (axis.xaxis, axis.yaxis):
+        part.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    legend(axis, loc="lower right")
+    return figure
+
+
+def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
+    """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
+    figure, (axis,) = plain_axes(4.6, 5.4)
+    colours = [*CLASS_COLOURS.values(), INK, ACCENT, SECOND]
+    dashes = [*CLASS_DASHES.values(), "-", "-", (0, (4, 2))]
+    for number, kind in enumerate(robustness["changes"].values()):
+        flips = [row["advice_flips"]["value"] for row in kind["severities"]]
+        if flips[0] is None:
+            flips = [row["answer_flips"] for row in kind["severities"]]
+        axis.plot(
+            np.arange(1, len(flips) + 1), flips, color=colours[number % len(colours)],
+            linestyle=dashes[number % len(dashes)], linewidth=1.7, marker="o", markersize=3.5, label=kind["title"],
+        )  # fmt: skip
+    axis.set(xlabel="severity", ylabel="photographs whose advice flips", ylim=(0, None))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    legend(axis, loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncols=2)
+    return figure
+
+
+def _log_odds(share: Any) -> Any:
+    clipped = np.clip(share, 1e-9, 1 - 1e-9)
+    return np.log(clipped / (1 - clipped))
+
+
+def svg(figure: Figure, label: str) -> str:
+    """The figure as an ``<svg>`` element to stand inside a page: text stays text, colours become CSS variables.
+
+    Parameters
+    ----------
+    figure
+        Drawn with this module's colours.
+    label
+        What a screen reader says.
+    """
+    buffer = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' id="[\w.]+_\d+"', "", text)
+    text = re.sub(r"(font: [\d.]+px)[^;\"]*", r"\1 system-ui, sans-serif", text)
+    for colour, variable in CSS_VARIABLES.items():
+        text = text.replace(colour, f"var({variable}, {colour})")
+    safe = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return re.sub(
+        r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', rf'<svg role="img" aria-label="{safe}" \1', text, count=1
+    )
+
+
+def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
+    """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        if pixels:
+            figure.savefig(folder / f"{name}.png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
+        with rc_context({"svg.hashsalt": "hierattn"}):
+            figure.savefig(folder / f"{name}.svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
+
+
+def draw_figures(
+    predictions: Predictions,
+    calibration: Calibration,
+    curve: Mapping[str, Sequence[float | None]],
+    best_epoch: int | None = None,
+) -> dict[str, Figure]:
+    """Every figure of a report by name; ``learning_curves`` only where the run has a log."""
+    matrix = metrics.confusion_matrix(predictions.labels, predictions.probabilities)
+    figures = {
+        "roc": roc_figure(predictions),
+        "confusion_matrix": confusion_figure(matrix, predictions.classes),
+        "reliability": reliability_figure(predictions, calibration),
+        "risk": risk_figure(predictions, calibration),
+        "risk_coverage": risk_coverage_figure(predictions, calibration),
+    }
+    if curve.get("epoch"):
+        figures["learning_curves"] = learning_figure(curve, best_epoch)
+    return figures

@@ -1,0 +1,113 @@
+"""Pictures that teach most: the surest mistakes and the least certain answers, each with its heat map.
+
+Rendered lesions may stand in any report. Photographs of people may not: they are put there only when the user asks,
+for a report that stays with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.evaluation.measures.saliency import grad_cam, last_map, overlay
+from hierattn.evaluation.predictions import Predictions
+from hierattn.image_spec import ImageSpec
+from hierattn.models.inference import normalise, to_unit
+
+RENDERED = "synthetic"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One entry: the image and its heat map as data URIs, and what was said of it."""
+
+    image: str
+    heat: str
+    truth: str
+    answer: str
+    confidence: float
+    of_truth: float
+
+
+def may_show(packed: PackedSet) -> bool:
+    """Whether every image of the set is rendered, so that showing it shows nobody."""
+    return all(record.source == RENDERED for record in packed.records)
+
+
+def surest_mistakes(predictions: Predictions, count: int) -> np.ndarray:
+    """Row numbers of the wrong answers with the highest confidence, worst first."""
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    confidence = predictions.probabilities.max(axis=1)[wrong]
+    return wrong[np.argsort(-confidence, kind="stable")][:count]
+
+
+def least_certain(predictions: Predictions, count: int) -> np.ndarray:
+    """Row numbers with the smallest distance between the two largest probabilities, least certain first."""
+    if not len(predictions):
+        return np.zeros(0, np.int64)
+    ordered = np.sort(predictions.probabilities, axis=1)
+    return np.argsort(ordered[:, -1] - ordered[:, -2], kind="stable")[:count]
+
+
+def draw_gallery(
+    model: nn.Module,
+    packed: PackedSet,
+    rows: np.ndarray,
+    predictions: Predictions,
+    spec: ImageSpec,
+    *,
+    device: str = "cpu",
+    count: int = 6,
+) -> dict[str, list[Picture]]:
+    """Surest mistakes and least certain answers, drawn.
+
+    Parameters
+    ----------
+    rows
+        Row ``i`` of ``predictions`` is image ``rows[i]`` of ``packed``.
+    count
+        Pictures of each kind.
+    """
+    kinds = {
+        "Surest mistakes": surest_mistakes(predictions, count),
+        "Least certain answers": least_certain(predictions, count),
+    }
+    return {
+        kind: [_picture(model, packed.images[rows[place]], predictions, int(place), spec, device) for place in places]
+        for kind, places in kinds.items()
+        if len(places)
+    }
+
+
+def _picture(
+    model: nn.Module, pixels: Any, predictions: Predictions, place: int, spec: ImageSpec, device: str
+) -> Picture:
+    photo = np.ascontiguousarray(pixels)
+    batch = torch.from_numpy(np.array(photo))[None].to(device)
+    answer = int(predictions.predicted[place])
+    heat = grad_cam(model, normalise(to_unit(batch, spec.size), spec), answer, last_map(model))
+    if heat.shape != photo.shape[:2]:
+        shown = Image.fromarray(photo).resize((heat.shape[1], heat.shape[0]), Image.Resampling.BILINEAR)
+        photo = np.asarray(shown)
+    return Picture(
+        image=_data_uri(photo),
+        heat=_data_uri(overlay(photo, heat)),
+        truth=predictions.classes[predictions.labels[place]],
+        answer=predictions.classes[answer],
+        confidence=float(predictions.probabilities[place, answer]),
+        of_truth=float(predictions.probabilities[place, predictions.labels[place]]),
+    )
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

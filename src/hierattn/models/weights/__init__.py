@@ -1,0 +1,1 @@
+"""Weights: the checkpoint, where they may come from, and which photographs they were trained on."""

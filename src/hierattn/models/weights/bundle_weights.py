@@ -1,0 +1,228 @@
+"""Weights read back from an exported HierAttn bundle, to train on from it: what an exporter folded, unfolded again.
+
+A bundle (docs/bundle.md) computes the same function as the checkpoint that it was made of, by other tensors: batch
+normalisations lie in the convolutions, a layer normalisation's scale and shift in the layer that reads it, the division
+of the attention's scores in the queries' weights, that of the pixels by 255 in the stem's. Read back, a normalisation
+has the scale 1 and the shift 0, or those that undo what was folded, so that the network answers as the bundle does, but
+for the rounding of weights that are stored in few bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hierattn.errors import CheckpointError, UsageError, require
+from hierattn.image_spec import ImageSpec
+from hierattn.models.conv import ConvNormAct
+from hierattn.models.hierattn import HierAttn
+from hierattn.models.registry import create_model
+from hierattn.models.transformer import TransformerLayer
+from hierattn.models.weights.checkpoint import Checkpoint
+from hierattn.models.weights.folded_norms import follow_inputs, set_folded
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_FILE = 64 * 1024**2
+"""Bytes of the largest bundle that is read; HierAttn_m's takes 22 MB."""
+
+PIXEL = 255.0
+"""Largest value of a byte: the exported stem reads bytes, the network the unit interval."""
+
+Folded = tuple[Tensor, Tensor | None]
+"""A layer's weight and bias, as a bundle has them."""
+
+
+def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None) -> Checkpoint:
+    """A checkpoint with the weights of a bundle, float32, int8-weights or float16.
+
+    Parameters
+    ----------
+    path
+        An ``.onnx`` file that ``hierattn export`` made of a HierAttn with same-channel attention or none.
+    images
+        Gives images, float (batch, 3, H, W) scaled as the network sees them, for a specification: batch
+        normalisations then get the statistics that these cause, as training on needs. None: mean 0 and variance 1,
+        which answers the same and is a poor start for training.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, too large, damaged, or not such a bundle.
+    """
+    require("onnx", "train")
+    model = _read(path)
+    with _what_it_says(path):
+        known = _known(model)
+        provenance = _provenance(known)
+        recipe = dict(known.get("recipe", {}))
+        spec = ImageSpec.from_dict(known["image_spec"])
+        name, classes = str(known["model"]["name"]), tuple(str(one["code"]) for one in known["classes"])
+        options = dict(provenance.get("options", {}))
+        network = create_model(name, num_classes=len(classes), **options).eval()
+    if not isinstance(network, HierAttn) or network.config.attention not in ("sc", "none"):
+        raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
+    try:
+        with torch.no_grad():
+            _unfold(network, _folded_layers(model), spec)
+            if images is not None:
+                follow_inputs(network, images(spec))
+    except (ValueError, StopIteration, RuntimeError) as error:
+        reason = str(error) or "it has too few layers"
+        raise CheckpointError(f"{path} does not hold {name} as this version exports it: {reason}") from None
+    return Checkpoint(
+        model=name,
+        classes=classes,
+        image_spec=spec,
+        state_dict=network.state_dict(),
+        options=options,
+        recipe=recipe,
+        provenance=provenance,
+    )
+
+
+def bundle_provenance(path: Path) -> dict[str, Any]:
+    """What a bundle says of how its weights were made, as :func:`load_bundle` gives it, without reading the weights.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, too large, damaged, or not such a bundle.
+    """
+    require("onnx", "train")
+    model = _read(path)
+    with _what_it_says(path):
+        return _provenance(_known(model))
+
+
+@contextmanager
+def _what_it_says(path: Path) -> Iterator[None]:
+    """For the time of the block what a bundle says of itself is believed; where it makes no sense, one line says so."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
+        raise CheckpointError(
+            f"{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
+        ) from None
+
+
+def _known(model: onnx.ModelProto) -> dict[str, Any]:
+    """Everything that a bundle says of itself."""
+    return {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
+
+
+def _provenance(known: Mapping[str, Any]) -> dict[str, Any]:
+    """How the weights were made, and of what photographs, under the names that a checkpoint uses."""
+    told = known.get("training_data", {})
+    sources = [dict(one) for one in told.get("all_sources", ())]
+    return {
+        **known.get("provenance", {}),
+        "source": str(told.get("source", "")),
+        "licence": str(told.get("licence", "")),
+        "citation": str(told.get("citation", "")),
+        "training_images": int(told.get("images") or 0),
+        "all_sources": sources,
+    }
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise CheckpointError(f"no bundle at {path}: wanted an .onnx file from 'hierattn export'")
+    if path.stat().st_size > LARGEST_FILE:
+        raise CheckpointError(f"{path} has {path.stat().st_size:,} bytes: wanted a bundle of at most {LARGEST_FILE:,}")
+    try:
+        return onnx.load_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise CheckpointError(f"{path} is not a whole .onnx file ({error}); copy it again") from None
+
+
+def _folded_layers(model: onnx.ModelProto) -> dict[str, Iterator[Folded]]:
+    """The convolutions and the linear layers, each in the order in which the network computes them."""
+    from onnx import numpy_helper
+
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    made = {output: node for node in model.graph.node for output in node.output}
+
+    def constant(name: str) -> Tensor:
+        """A stored value, or one stored in fewer bits that a Cast, and perhaps a Mul, bring back."""
+        if name in stored:
+            return torch.from_numpy(np.array(stored[name], np.float32))
+        node = made.get(name)
+        if node is None or node.op_type not in ("Cast", "Mul"):
+            raise ValueError(f"{name} is no stored weight")
+        first, *others = (constant(part) for part in node.input)
+        return first * others[0] if others else first
+
+    def layers(operator: str) -> Iterator[Folded]:
+        for node in model.graph.node:
+            if node.op_type == operator:
+                weight = constant(node.input[1])
+                if operator == "Gemm" and not any(part.name == "transB" and part.i for part in node.attribute):
+                    weight = weight.T
+                yield weight, constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+
+    return {operator: layers(operator) for operator in ("Conv", "Gemm")}
+
+
+def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: ImageSpec) -> None:
+    """Put a bundle's layers where they belong; the modules of a HierAttn stand in the order in which it runs."""
+    for module in network.modules():
+        if isinstance(module, ConvNormAct):
+            _unfold_convolution(module, *next(folded["Conv"]))
+        elif isinstance(module, TransformerLayer):
+            _unfold_transformer_layer(module, folded["Gemm"])
+        elif isinstance(module, nn.LayerNorm):
+            module.weight.fill_(1)
+            module.bias.zero_()
+    _unfold_linear(network.classifier, *next(folded["Gemm"]))
+    if not any(spec.mean) and all(value == 1 for value in spec.std):  # else the division by 255 stands by itself
+        network.stem.conv.weight.mul_(PIXEL)
+    if any(next(layers, None) is not None for layers in folded.values()):
+        raise ValueError("it has more layers")
+
+
+def _unfold_convolution(layer: ConvNormAct, weight: Tensor, bias: Tensor | None) -> None:
+    _copy(layer.conv.weight, weight)
+    if hasattr(layer, "norm"):
+        zero = torch.zeros_like(layer.norm.bias)
+        _copy(layer.norm.bias, zero if bias is None else bias)
+        set_folded(layer.norm, layer.norm.bias.clone(), zero, torch.ones_like(zero))
+    elif bias is not None:
+        raise ValueError("a bias where there is none")
+
+
+def _unfold_transformer_layer(layer: TransformerLayer, linear: Iterator[Folded]) -> None:
+    """Queries, keys, values, output, and the two layers of the MLP, as fast_transformer.py writes them."""
+    (query, query_bias), (key, key_bias), (value, value_bias) = next(linear), next(linear), next(linear)
+    scale = (len(query) // layer.attention.heads) ** 0.5  # the division of the scores, which the queries hold
+    zero = torch.zeros(len(query))
+    biases = [zero if bias is None else bias for bias in (query_bias, key_bias, value_bias)]
+    _copy(layer.attention.qkv.weight, torch.cat([query * scale, key, value]))
+    _copy(layer.attention.qkv.bias, torch.cat([biases[0] * scale, *biases[1:]]))
+    for part in (layer.attention.out, *(part for part in layer.mlp if isinstance(part, nn.Linear))):
+        _unfold_linear(part, *next(linear))
+
+
+def _unfold_linear(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> None:
+    """A bias that is all zeros is not in the graph."""
+    _copy(layer.weight, weight)
+    _copy(layer.bias, torch.zeros_like(layer.bias) if bias is None else bias)
+
+
+def _copy(target: Tensor, value: Tensor) -> None:
+    if value.shape != target.shape:
+        raise ValueError(f"a tensor of shape {tuple(value.shape)}, wanted {tuple(target.shape)}")
+    if not bool(torch.isfinite(value).all()):
+        raise ValueError("a tensor that is not finite")
+    target.copy_(value)

@@ -1,0 +1,182 @@
+"""A checkpoint: weights with everything that is needed to use them, in one safetensors file.
+
+Tensors lie under their ``state_dict`` names; the rest is JSON in the file's metadata under ``hierattn``, and the
+photographs that the weights have seen (trained_on.py) under ``hierattn.trained_on``. Reading one never executes
+anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from hierattn.errors import CheckpointError
+from hierattn.image_spec import ImageSpec
+from hierattn.models.weights.trained_on import TrainedOn, from_text
+
+FORMAT_VERSION = 1
+_TRAINED_ON = "hierattn.learnt_from"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights and what they need.
+
+    Attributes
+    ----------
+    model
+        A registered model's name, e.g. ``"hierattn_xs"``.
+    options
+        What :func:`~hierattn.models.registry.create_model` was given beyond the name and the number of classes.
+    classes
+        Codes in the order of the outputs.
+    image_spec
+        What the network expects of an image.
+    state_dict
+        The weights, on the CPU.
+    recipe
+        The resolved recipe, as nested plain values; empty for imported weights.
+    provenance
+        Version, commit, data set, licence, manifest digest, epoch, validation figures, ...: plain values.
+    trained_on
+        The photographs that the weights have seen; None where the file does not say.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    image_spec: ImageSpec
+    state_dict: Mapping[str, Tensor]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: TrainedOn | None = None
+
+    def build(self) -> nn.Module:
+        """The model with these weights, in evaluation mode.
+
+        Raises
+        ------
+        CheckpointError
+            Where the weights do not fit the network that the file names.
+        """
+        from hierattn.models.registry import create_model
+
+        model = create_model(self.model, num_classes=len(self.classes), **self.options)
+        try:
+            load_weights(model, self.state_dict)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"the weights do not fit {self.model}: {reason}") from None
+        return model.eval()
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put tensors by name into a model that has exactly these names.
+
+    Torch keeps the version of a layout beside a state_dict; a plain dictionary, as safetensors or an average of weights
+    gives, has none, and MnasNet asks for it.
+
+    Raises
+    ------
+    RuntimeError
+        Torch's, where names or shapes differ.
+    """
+    weights = OrderedDict(tensors)
+    weights._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    model.load_state_dict(weights)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint`` to ``path`` (``*.safetensors``), under a temporary name first."""
+    described = {
+        "format_version": FORMAT_VERSION,
+        "model": checkpoint.model,
+        "options": dict(checkpoint.options),
+        "classes": list(checkpoint.classes),
+        "image_spec": checkpoint.image_spec.to_dict(),
+        "recipe": checkpoint.recipe,
+        "provenance": checkpoint.provenance,
+    }
+    tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in checkpoint.state_dict.items()}
+    temporary = path.with_name(path.name + ".part")
+    metadata = {"hierattn": json.dumps(described)}
+    if checkpoint.trained_on is not None:
+        metadata[_TRAINED_ON] = checkpoint.trained_on.to_text()
+    save_file(tensors, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, damaged, not ours, or of a newer format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}: wanted a .safetensors file from 'hierattn train'")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); train or copy it again") from None
+    return _from_metadata(path, metadata, tensors)
+
+
+def is_described(path: Path) -> bool:
+    """Whether a safetensors file holds our description beside its tensors, whatever these are called.
+
+    Raises
+    ------
+    CheckpointError
+        Where it is no whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return "hierattn" in (file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); train or copy it again") from None
+
+
+def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    if "hierattn" not in metadata:
+        raise CheckpointError(f"{path} holds weights without our description; import them through models.transfer")
+    try:
+        described = json.loads(metadata["hierattn"])
+        version = int(described["format_version"])
+        if version > FORMAT_VERSION:
+            raise CheckpointError(f"{path} has format {version}, this hierattn reads {FORMAT_VERSION}; update hierattn")
+        return Checkpoint(
+            model=str(described["model"]),
+            options=dict(described["options"]),
+            classes=tuple(str(code) for code in described["classes"]),
+            image_spec=ImageSpec.from_dict(described["image_spec"]),
+            state_dict=tensors,
+            recipe=dict(described["recipe"]),
+            provenance=dict(described["provenance"]),
+            trained_on=from_text(metadata[_TRAINED_ON]) if _TRAINED_ON in metadata else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged description ({error}); train or copy it again") from None
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of learnable values of ``model``."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def all_finite(state_dict: Mapping[str, Tensor]) -> bool:
+    """Whether every floating value of ``state_dict`` is finite."""
+    return all(bool(torch.isfinite(value).all()) for value in state_dict.values() if value.is_floating_point())

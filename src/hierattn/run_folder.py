@@ -1,0 +1,279 @@
+"""The run folder: what a training run leaves behind. The one place that knows its names, versions and forms. No torch.
+
+===================== =========================================================================================
+``recipe.toml``       the resolved recipe
+``manifest.sha256``   of the prepared set that it was trained on
+``trained_on.csv``    which photographs the weights have seen
+``environment.json``  versions, machine, commit, command line
+``log.csv``           one row an epoch, :data:`LOG_COLUMNS`
+``events/``           TensorBoard's
+``last.ckpt``         the state to resume from; ``previous.ckpt``, the one before, should the last be damaged
+``best.safetensors``  the weights of the best epoch: what every later stage reads
+``starts.jsonl``      when, where and at which step the run was started or resumed
+``finished.json``     written at its end
+``evaluation/``       what ``hierattn evaluate`` made of it
+``shift/``            what ``hierattn shift`` made of it
+===================== =========================================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hierattn.errors import CheckpointError, UsageError
+from hierattn.files import lock, write_json, write_text
+
+LOG_COLUMNS: tuple[str, ...] = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_top1",
+    "validation_loss",
+    "validation_top1",
+    "validation_balanced_accuracy",
+    "validation_macro_auc",
+    "validation_balanced_loss",
+    "images_per_second",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run, and the ways to read and write them. Nothing is read before it is asked for.
+
+    >>> RunFolder(Path("runs/xs")).best.name
+    'best.safetensors'
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.toml"
+
+    @property
+    def manifest(self) -> Path:
+        """The checksum of the prepared set's manifest."""
+        return self.path / "manifest.sha256"
+
+    @property
+    def log(self) -> Path:
+        """One row an epoch, in the columns of :data:`LOG_COLUMNS`."""
+        return self.path / "log.csv"
+
+    @property
+    def last(self) -> Path:
+        """The newest state to resume from."""
+        return self.path / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The state before it, should the newest be damaged."""
+        return self.path / "previous.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best epoch, with all that is needed to use them."""
+        return self.path / "best.safetensors"
+
+    @property
+    def trained_on(self) -> Path:
+        """The photographs that the weights have seen, those of their teachers and starting weights included."""
+        return self.path / "trained_on.csv"
+
+    @property
+    def environment(self) -> Path:
+        """What the run was made with."""
+        return self.path / "environment.json"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's."""
+        return self.path / "events"
+
+    @property
+    def starts(self) -> Path:
+        """One line for every start and resumption."""
+        return self.path / "starts.jsonl"
+
+    @property
+    def finished(self) -> Path:
+        """There once the run has come to its end."""
+        return self.path / "finished.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the run's evaluation on its own outer fold."""
+        return self.path / "evaluation"
+
+    def evaluation_on(self, name: str) -> Path:
+        """The folder of an evaluation on an external set of that name."""
+        return self.path / f"evaluation-{name}"
+
+    @property
+    def shift(self) -> Path:
+        """The folder of the measurements under a change of source."""
+        return self.path / "shift"
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.recipe.exists() or self.last.exists()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the folder to this process; the system lets go of it however the process ends.
+
+        Raises
+        ------
+        UsageError
+            Where another process trains in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with lock(self.path / ".lock", f"{self.path} is being trained"):
+            yield
+
+    def create(self, manifest_sha256: str, environment: Mapping[str, Any]) -> None:
+        """Make the folder for a new run; the caller then writes :attr:`recipe`, which makes it one.
+
+        Raises
+        ------
+        UsageError
+            Where a run is there already.
+        """
+        if self.exists():
+            raise UsageError(f"{self.path} already holds a run: continue it with --resume or choose another --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.manifest, manifest_sha256 + "\n")
+        write_json(self.environment, environment)
+
+    def check_same_run(self, former: Mapping[str, Any], recipe: Mapping[str, Any], manifest_sha256: str) -> None:
+        """Refuse to resume a run with another recipe or other data: its result would belong to neither.
+
+        Parameters
+        ----------
+        former, recipe
+            The folder's own recipe and the one to go on with, both resolved, as nested plain values.
+        manifest_sha256
+            Of the set to go on with.
+
+        Raises
+        ------
+        UsageError
+            Where they differ; it names the keys.
+        """
+        if changed := _differences(former, recipe):
+            raise UsageError(
+                f"cannot resume {self.path}: the recipe differs in {', '.join(changed)}; choose another --out"
+            )
+        if self.manifest_sha256() != manifest_sha256:
+            raise UsageError(f"cannot resume {self.path}: the prepared set has changed; choose another --out")
+
+    def manifest_sha256(self) -> str:
+        """The checksum of the manifest of the set that the run was trained on.
+
+        Raises
+        ------
+        CheckpointError
+            Where it is missing or empty.
+        """
+        words = self.manifest.read_text(encoding="utf-8").split() if self.manifest.is_file() else []
+        if not words:
+            raise CheckpointError(
+                f"{self.manifest} is missing or empty: wanted the manifest's checksum; train or copy the run again"
+            )
+        return words[0]
+
+    def read_recipe(self) -> dict[str, Any]:
+        """The resolved recipe as nested plain values.
+
+        Raises
+        ------
+        UsageError
+            Where there is none, or it is damaged.
+        """
+        if not self.recipe.is_file():
+            raise UsageError(f"{self.path} holds no {self.recipe.name}: wanted a run folder of 'hierattn train'")
+        try:
+            return tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.recipe} is damaged ({error}): copy the run again") from None
+
+    def read_environment(self) -> dict[str, Any]:
+        """What the run was made with; empty where nobody wrote it down."""
+        try:
+            values = json.loads(self.environment.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    def record_trained_on(self, uses: Iterable[tuple[int, str]]) -> None:
+        """Write ``trained_on.csv``: the first eight bytes of each photograph's SHA-256, and what it was used for."""
+        rows = [f"{digest:016x},{use}" for digest, use in uses]
+        write_text(self.trained_on, "\n".join(["sha256,use", *rows]) + "\n")
+
+    def record_start(self, epoch: int, step: int, environment: Mapping[str, Any]) -> None:
+        """Add a line to ``starts.jsonl``: a resumed run may go on elsewhere, with other versions."""
+        line = {"at": _now(), "epoch": epoch, "step": step, "process": os.getpid(), "host": platform.node()}
+        with self.starts.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**line, **environment}) + "\n")
+
+    def read_starts(self) -> list[dict[str, Any]]:
+        """The starts so far, oldest first; a line that was cut short by a kill is left out."""
+        if not self.starts.exists():
+            return []
+        starts = []
+        for line in self.starts.read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                starts.append(json.loads(line))
+        return starts
+
+    def record_end(self, epochs: int, best_epoch: int, best: float) -> None:
+        """Say that the run has come to its end."""
+        write_json(self.finished, {"at": _now(), "epochs": epochs, "best_epoch": best_epoch, "best": best})
+
+    def start_log(self, epoch: int) -> None:
+        """Keep the log's rows before ``epoch`` and drop the others, so that no epoch stands there twice."""
+        rows = [row for row in self.read_log() if int(row["epoch"]) < epoch] if self.log.exists() else []
+        if len(rows) < epoch and self.log.exists():
+            raise CheckpointError(f"{self.log} lacks epochs before {epoch + 1}: it was changed; train anew")
+        lines = [",".join(LOG_COLUMNS)] + [",".join(row[column] for column in LOG_COLUMNS) for row in rows]
+        write_text(self.log, "\n".join(lines) + "\n")
+
+    def append_log(self, row: Mapping[str, float]) -> None:
+        """Add one epoch's row."""
+        with self.log.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow([f"{row[column]:.6g}" for column in LOG_COLUMNS])
+
+    def read_log(self) -> list[dict[str, str]]:
+        """All rows, as text, without one that a kill cut short; a column that is newer than the log is ``nan``."""
+        with self.log.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            whole = [row for row in reader if all(row.get(column) for column in reader.fieldnames or ())]
+        return [{column: row.get(column, "nan") for column in LOG_COLUMNS} for row in whole]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _differences(former: Mapping[str, Any], latter: Mapping[str, Any], prefix: str = "") -> list[str]:
+    differences = []
+    for key in sorted(set(former) | set(latter)):
+        before, now = former.get(key), latter.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            differences += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            differences.append(f"{prefix}{key} ({before!r}, now {now!r})")
+    return differences

@@ -1,0 +1,173 @@
+"""Training augmentation (§4.1.1): draw the parameters, then apply them; batched, on the device.
+
+The paper rotates within 10 degrees and flips horizontally. The other changes are off unless a recipe asks for them.
+All are small and keep a lesion's class. Defects of photographs are in ``photo_defects.py``, mixing in ``mixing.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hierattn.training.augmentation.photo_defects import Defects, apply_to_picture, apply_to_skin, draw_defects
+from hierattn.training.augmentation.to_device import send
+
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as every grey conversion of the package
+
+
+@dataclass(frozen=True)
+class AugmentationRanges:
+    """How far each change may go. All ranges are symmetric about "no change".
+
+    Attributes
+    ----------
+    rotation
+        Degrees, 0 to 180.
+    horizontal_flip, vertical_flip
+        Probabilities.
+    scale, translation
+        Largest relative change of size, and shift as a share of the side.
+    brightness, contrast, saturation, colour_cast
+        Largest relative change.
+    blur, downscale, jpeg, hair, dark_corners
+        Probabilities of defects.
+    """
+
+    rotation: float = 10.0
+    horizontal_flip: float = 0.5
+    vertical_flip: float = 0.0
+    scale: float = 0.0
+    translation: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    colour_cast: float = 0.0
+    blur: float = 0.0
+    downscale: float = 0.0
+    jpeg: float = 0.0
+    hair: float = 0.0
+    dark_corners: float = 0.0
+
+    @property
+    def has_defects(self) -> bool:
+        """Whether any defect can occur."""
+        return bool(self.blur or self.downscale or self.jpeg or self.hair or self.dark_corners)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, float]) -> AugmentationRanges:
+        """From plain values, a recipe's table for instance."""
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for a batch; a record that can be applied again.
+
+    Attributes
+    ----------
+    affine
+        (batch, 2, 3), from output to input coordinates in [-1, 1], as ``torch.nn.functional.affine_grid`` takes it.
+    gain
+        (batch, 3), brightness times colour cast.
+    contrast, saturation
+        (batch,), 1 is no change.
+    defects
+        None where no defect can occur.
+    """
+
+    affine: Tensor
+    gain: Tensor
+    contrast: Tensor
+    saturation: Tensor
+    defects: Defects | None = None
+
+    def part(self, rows: slice) -> Draw:
+        """The draw of some of the images: each device applies its own share of the batch's."""
+        return Draw(
+            self.affine[rows],
+            self.gain[rows],
+            self.contrast[rows],
+            self.saturation[rows],
+            self.defects.part(rows) if self.defects else None,
+        )
+
+
+def draw(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> Draw:
+    """Draw the changes for ``batch`` images, on the CPU, from ``generator`` alone."""
+
+    def uniform(extent: float, *shape: int) -> Tensor:
+        return (2 * torch.rand(batch, *shape, generator=generator) - 1) * extent
+
+    def chance(probability: float) -> Tensor:
+        return torch.rand(batch, generator=generator) < probability
+
+    angle = uniform(math.radians(ranges.rotation))
+    mirror = torch.where(chance(ranges.horizontal_flip), -1.0, 1.0)
+    overturn = torch.where(chance(ranges.vertical_flip), -1.0, 1.0)
+    size = torch.exp(uniform(math.log1p(ranges.scale)))
+    shift = uniform(2 * ranges.translation, 2)  # a side is two units long
+    cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
+    rows = [
+        torch.stack([cosine * mirror, -sine * overturn, shift[:, 0]], dim=1),
+        torch.stack([sine * mirror, cosine * overturn, shift[:, 1]], dim=1),
+    ]
+    return Draw(
+        affine=torch.stack(rows, dim=1),
+        gain=(1 + uniform(ranges.brightness, 1)) * (1 + uniform(ranges.colour_cast, 3)),
+        contrast=1 + uniform(ranges.contrast),
+        saturation=1 + uniform(ranges.saturation),
+        defects=draw_defects(
+            batch,
+            blur=ranges.blur,
+            downscale=ranges.downscale,
+            jpeg=ranges.jpeg,
+            hair=ranges.hair,
+            dark_corners=ranges.dark_corners,
+            generator=generator,
+        )
+        if ranges.has_defects
+        else None,
+    )
+
+
+def apply(images: Tensor, changes: Draw) -> Tensor:
+    """Apply ``changes`` to ``images``, (batch, 3, height, width) in [0, 1], and clamp to [0, 1].
+
+    Beyond the border the image is mirrored, so that no black corners appear, which could pass for a dermatoscope's.
+    A change that is the identity for the whole batch is not computed.
+    """
+    device = images.device
+    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    if not torch.equal(changes.affine, identity.expand_as(changes.affine)):
+        grid = functional.affine_grid(send(changes.affine, device), list(images.shape), align_corners=False)
+        images = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    if changes.defects is not None:
+        images = apply_to_skin(images, changes.defects)
+    images = _apply_colour(images, changes)
+    return apply_to_picture(images, changes.defects) if changes.defects is not None else images
+
+
+def _apply_colour(images: Tensor, changes: Draw) -> Tensor:
+    device, coloured = images.device, False
+    if not torch.all(changes.gain == 1):
+        images, coloured = images * send(changes.gain, device)[:, :, None, None], True
+    if not torch.all(changes.contrast == 1):
+        centre = _grey(images).mean(dim=(2, 3), keepdim=True)
+        images, coloured = torch.lerp(centre, images, _column(changes.contrast, device)), True
+    if not torch.all(changes.saturation == 1):
+        images, coloured = torch.lerp(_grey(images), images, _column(changes.saturation, device)), True
+    return images.clamp(0, 1) if coloured else images
+
+
+def _column(values: Tensor, device: torch.device) -> Tensor:
+    return send(values, device)[:, None, None, None]
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(batch, 3, h, w) -> (batch, 1, h, w)."""
+    return (images * images.new_tensor(_GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)

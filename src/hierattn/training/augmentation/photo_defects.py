@@ -1,0 +1,210 @@
+"""Defects that photographs of skin have, drawn and applied batched on the device: part of the stronger augmentation.
+
+Hairs lie on the skin, the dermatoscope's black surround over them; then the lens blurs, the sensor has too few pixels,
+and the file is compressed: they are applied in this order. All keep a lesion's class. None is in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hierattn.training.augmentation.to_device import send
+
+BLUR = (0.002, 0.01)
+"""Standard deviation of the blur, as a share of the side."""
+SHRINK = (0.3, 0.8)
+"""Side of the small image, as a share of the side."""
+QUALITY = (25, 90)
+"""JPEG quality as libjpeg counts it."""
+HAIRS = 12
+"""Most hairs in one image; each is there with probability one half."""
+HAIR_WIDTH = 0.006
+"""Of the side."""
+RADIUS = (0.92, 1.3)
+"""Of the black surround's inner circle, over half the side; the corners lie at 1.41."""
+
+# ITU-T T.81, tables K.1 and K.2.
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55), (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62), (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
+)  # fmt: skip
+_CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99), (18, 21, 26, 66, 99, 99, 99, 99), (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99), *(((99,) * 8,) * 4),
+)  # fmt: skip
+_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+@dataclass(frozen=True)
+class Defects:
+    """What was drawn for a batch, on the CPU; zero means that the image is spared.
+
+    Attributes
+    ----------
+    blur
+        (batch,), standard deviation as a share of the side.
+    shrink
+        (batch,), 1 where the image loses pixels; all to the same ``shrink_to``, (1,), a share of the side.
+    quality
+        (batch,), of the JPEG compression.
+    hairs
+        (batch, HAIRS, 3, 2), x and y in [0, 1] of each hair's start, bend and end (a quadratic Bézier curve).
+    hair_depth
+        (batch, HAIRS), how dark each hair is; 0 is no hair.
+    circle
+        (batch, 3), x, y and radius of the black surround's inner circle, in half sides from the middle; radius 0: none.
+    """
+
+    blur: Tensor
+    shrink: Tensor
+    shrink_to: Tensor
+    quality: Tensor
+    hairs: Tensor
+    hair_depth: Tensor
+    circle: Tensor
+
+    def part(self, rows: slice) -> Defects:
+        """The draw of some of the images."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return Defects(**{name: value if name == "shrink_to" else value[rows] for name, value in values.items()})
+
+
+def draw_defects(
+    batch: int,
+    *,
+    blur: float,
+    downscale: float,
+    jpeg: float,
+    hair: float,
+    dark_corners: float,
+    generator: torch.Generator,
+) -> Defects:
+    """Draw the defects of ``batch`` images, each with its probability, from ``generator`` alone."""
+
+    def between(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(batch, *shape, generator=generator)
+
+    def chance(probability: float, *shape: int) -> Tensor:
+        return (torch.rand(batch, *shape, generator=generator) < probability).float()
+
+    ends = between(-0.1, 1.1, HAIRS, 3, 2)
+    ends[:, :, 1] = (ends[:, :, 0] + ends[:, :, 2]) / 2 + between(-0.25, 0.25, HAIRS, 2)
+    circle = torch.cat([between(-0.08, 0.08, 2), between(*RADIUS, 1)], dim=1)
+    return Defects(
+        blur=between(*BLUR) * chance(blur),
+        shrink=chance(downscale),
+        shrink_to=SHRINK[0] + (SHRINK[1] - SHRINK[0]) * torch.rand(1, generator=generator),
+        quality=between(*QUALITY) * chance(jpeg),
+        hairs=ends,
+        hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(hair, 1),
+        circle=circle * chance(dark_corners)[:, None],
+    )
+
+
+def apply_to_skin(images: Tensor, defects: Defects) -> Tensor:
+    """Hairs and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
+    images = _on_some(images, defects.hair_depth.amax(dim=1), add_hairs, defects.hairs, defects.hair_depth)
+    return _on_some(images, defects.circle[:, 2], add_dark_corners, defects.circle)
+
+
+def apply_to_picture(images: Tensor, defects: Defects) -> Tensor:
+    """What lens, sensor and file do to ``images`` (batch, 3, h, w) in [0, 1]."""
+    images = _on_some(images, defects.blur, gaussian_blur, defects.blur)
+    images = _on_some(images, defects.shrink, lambda some: lose_pixels(some, float(defects.shrink_to)))
+    return _on_some(images, defects.quality, jpeg_noise, defects.quality)
+
+
+def _on_some(images: Tensor, wanted: Tensor, change: Callable[..., Tensor], *drawn: Tensor) -> Tensor:
+    """``change`` the images where ``wanted`` is above 0; decided on the CPU, so that no device is waited for."""
+    chosen = torch.nonzero(wanted > 0).flatten()
+    if not len(chosen):
+        return images
+    device = images.device
+    changed = change(images[send(chosen, device)], *(send(values[chosen], device) for values in drawn))
+    return images.index_copy(0, send(chosen, device), changed)
+
+
+def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image of (batch, 3, h, w) by its own ``sigma``, (batch,), a share of the side; borders mirrored."""
+    batch, channels, height, width = images.shape
+    reach = max(math.ceil(3 * BLUR[1] * max(height, width)), 1)
+    offsets = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
+    pixels = (sigma.to(images) * max(height, width)).clamp_min(1e-3)
+    kernel = torch.exp(-((offsets[None] / pixels[:, None]) ** 2) / 2)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)[:, None]  # (b c, 1, k)
+    flat = functional.pad(images.reshape(1, batch * channels, height, width), (reach,) * 4, mode="reflect")
+    flat = functional.conv2d(flat, kernel[:, :, :, None], groups=batch * channels)
+    return functional.conv2d(flat, kernel[:, :, None, :], groups=batch * channels).reshape(images.shape)
+
+
+def lose_pixels(images: Tensor, share: float) -> Tensor:
+    """Shrink (batch, 3, h, w) to ``share`` of its side and enlarge it again."""
+    height, width = images.shape[-2:]
+    small = (max(round(height * share), 1), max(round(width * share), 1))
+    shrunk = functional.interpolate(images, small, mode="bilinear", antialias=True)
+    return functional.interpolate(shrunk, (height, width), mode="bilinear")
+
+
+def jpeg_noise(images: Tensor, quality: Tensor) -> Tensor:
+    """What JPEG at ``quality``, (batch,), does to (batch, 3, h, w) in [0, 1], without chroma subsampling."""
+    height, width = images.shape[-2:]
+    to_ycc, cosines, tables = (values.to(images) for values in _jpeg_constants())
+    padded = functional.pad(images, (0, -width % 8, 0, -height % 8), mode="replicate")
+    ycc = torch.einsum("ij,bjhw->bihw", to_ycc, padded * 255)
+    ycc[:, 0] -= 128
+    blocks = ycc.unflatten(3, (-1, 8)).unflatten(2, (-1, 8))  # (batch, 3, h/8, 8, w/8, 8)
+    scale = torch.where(quality < 50, 5000 / quality.clamp_min(1), 200 - 2 * quality).to(images)
+    steps = torch.floor((tables * scale[:, None, None, None] + 50) / 100).clamp(1, 255)[:, :, None, :, None, :]
+    frequencies = torch.einsum("ik,bcrksl,jl->bcrisj", cosines, blocks, cosines)
+    kept = torch.round(frequencies / steps) * steps
+    blocks = torch.einsum("ik,bcrisj,jl->bcrksl", cosines, kept, cosines)
+    ycc = blocks.flatten(4, 5).flatten(2, 3)
+    ycc[:, 0] += 128
+    rgb = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycc), ycc) / 255
+    return rgb[:, :, :height, :width].clamp(0, 1)
+
+
+@cache
+def _jpeg_constants() -> tuple[Tensor, Tensor, Tensor]:
+    """RGB -> YCbCr (3, 3), the orthonormal cosine transform (8, 8), and the quantisation tables (3, 8, 8)."""
+    rows = torch.arange(8, dtype=torch.float64)
+    cosines = torch.cos((2 * rows[None] + 1) * rows[:, None] * math.pi / 16) / 2
+    cosines[0] /= math.sqrt(2)
+    tables = torch.tensor([_LUMINANCE, _CHROMINANCE, _CHROMINANCE], dtype=torch.float32)
+    return torch.tensor(_TO_YCC), cosines.float(), tables
+
+
+def add_hairs(images: Tensor, hairs: Tensor, depth: Tensor) -> Tensor:
+    """Darken (batch, 3, h, w) along each hair, (batch, HAIRS, 3, 2), by its ``depth``, (batch, HAIRS)."""
+    batch, _, height, width = images.shape
+    share = torch.linspace(0, 1, 2 * max(height, width), device=images.device, dtype=images.dtype)[:, None]
+    start, bend, end = (hairs[:, :, None, point].to(images) for point in range(3))
+    curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * bend + share**2 * end  # (batch, hairs, points, 2)
+    column = torch.floor(curve[..., 0] * width).long()
+    row = torch.floor(curve[..., 1] * height).long()
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    values = depth.to(images)[:, :, None] * inside
+    pixel = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+    # The largest wins where hairs cross: a sum of atomics would differ from run to run on a GPU.
+    shade = images.new_zeros(batch, height * width).scatter_reduce(1, pixel.flatten(1), values.flatten(1), "amax")
+    thickness = 2 * round(HAIR_WIDTH * max(height, width) / 2) + 1
+    spread = functional.max_pool2d(shade.view(batch, 1, height, width), thickness, 1, thickness // 2)
+    return images * (1 - spread)
+
+
+def add_dark_corners(images: Tensor, circle: Tensor) -> Tensor:
+    """Blacken (batch, 3, h, w) outside each ``circle``, (batch, 3): x, y, radius, in half sides from the middle."""
+    height, width = images.shape[-2:]
+    y = torch.linspace(-1, 1, height, device=images.device, dtype=images.dtype)[None, :, None]
+    x = torch.linspace(-1, 1, width, device=images.device, dtype=images.dtype)[None, None, :]
+    centre_x, centre_y, radius = (circle.to(images)[:, part, None, None] for part in range(3))
+    distance = torch.sqrt((x - centre_x) ** 2 + (y - centre_y) ** 2)  # (batch, h, w)
+    return images * torch.sigmoid((radius - distance) * 40)[:, None]

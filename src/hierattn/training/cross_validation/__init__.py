@@ -1,0 +1,1 @@
+"""Training every fold: in this process, in several, or on a cluster."""

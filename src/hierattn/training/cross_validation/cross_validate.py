@@ -1,0 +1,267 @@
+"""Cross-validation (§4.1.1: 10-fold): the same recipe with each fold held out once, in parallel.
+
+Leaves ``OUT/fold-K`` run folders and ``OUT/summary.csv``. What is finished is skipped when it is started again, what
+is not goes on where it stopped, and a worker that is killed loses nothing and repeats nothing that was saved.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+from hierattn.data.balance.protocol import check_fold_of_balanced_set
+from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.errors import UsageError
+from hierattn.files import write_text
+from hierattn.run_folder import RunFolder
+from hierattn.training.cross_validation.fold_cluster import train_on_ray
+from hierattn.training.cross_validation.fold_processes import train_in_processes
+from hierattn.training.cross_validation.fold_task import Ended, FoldTask
+from hierattn.training.recipe import Recipe
+from hierattn.training.run_state import check_same_run
+from hierattn.training.stop_signal import stop_requested
+from hierattn.training.validation import standing
+
+Status = Literal["waiting", "training", "finished", "interrupted", "failed"]
+FIGURES = ("validation_loss", "validation_top1", "validation_balanced_accuracy", "validation_macro_auc")
+COLUMNS = ("fold", "status", "run", "epochs", "best_epoch", *FIGURES, "seconds", "starts", "error")
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """How a fold stands.
+
+    Attributes
+    ----------
+    fold, run
+        Which fold is held out, and the run folder.
+    status
+        ``finished``, ``interrupted`` (asked to stop), ``failed``, or not yet any of them.
+    epochs, best_epoch
+        Epochs that the log holds, and the chosen one, from 0; -1 before the first.
+    figures
+        The log's validation figures of that epoch: of the inner split, which chose it. Not a test result.
+    seconds
+        Of training, validation not counted.
+    starts
+        How often it was started or resumed.
+    error
+        Why it failed.
+    """
+
+    fold: int
+    run: Path
+    status: Status
+    epochs: int
+    best_epoch: int
+    figures: dict[str, float]
+    seconds: float
+    starts: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a cross-validation left: the folder, and a record a fold, in their order."""
+
+    folder: Path
+    folds: tuple[FoldOutcome, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every fold is finished."""
+        return all(fold.status == "finished" for fold in self.folds)
+
+    def mean(self, figure: str) -> tuple[float, float]:
+        """Mean and standard deviation over the finished folds of one of ``FIGURES``; not a number without any."""
+        values = [fold.figures[figure] for fold in self.folds if fold.status == "finished"]
+        if not values:
+            return float("nan"), float("nan")
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else float("nan")
+
+
+class FoldListener(Protocol):
+    """Hears how the folds stand. Must not change anything."""
+
+    def look(self, folds: Sequence[FoldOutcome]) -> None:
+        """About twice a second."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+
+class SilentFolds:
+    """Hears and says nothing."""
+
+    def look(self, folds: Sequence[FoldOutcome]) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+def cross_validate(
+    recipe: Recipe,
+    out: Path,
+    *,
+    folds: Sequence[int] | None = None,
+    jobs: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    device: str = "auto",
+    threads: int = 0,
+    listener: FoldListener | None = None,
+    save_every: int = 0,
+) -> CrossValidation:
+    """Train ``recipe`` with each of ``folds`` held out, ``jobs`` at a time, into ``out/fold-K``.
+
+    Parameters
+    ----------
+    recipe
+        With ``data.prepared``; its own fold is not read.
+    out
+        May hold earlier folds of the same recipe: finished ones are skipped, others continued.
+    folds
+        None: all that the prepared set has.
+    jobs
+        Folds at a time.
+    engine
+        ``local``: processes on this machine. ``ray``: a cluster, or a Ray started here.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    threads
+        CPU threads a fold; 0 shares the cores among the jobs.
+    listener
+        Hears how the folds stand.
+    save_every
+        Steps between states within an epoch, which a killed worker starts from; 0: at an epoch's end only.
+
+    Returns
+    -------
+    CrossValidation
+        Also where folds failed or were interrupted: their status says so.
+
+    Raises
+    ------
+    UsageError, DataError, LeakError
+        Where the recipe, the set, a fold or what is in ``out`` does not allow to begin. Nothing was started then.
+    """
+    if jobs < 1:
+        raise UsageError(f"{jobs} jobs: wanted 1 or more")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"engine {engine!r}: wanted local or ray")
+    listener = listener or SilentFolds()
+    # Absolute: a cluster's workers have another working directory.
+    recipe, out = recipe.with_prepared(_prepared_folder(recipe)), out.resolve()
+    tasks = [
+        FoldTask(recipe.with_fold(fold), out / f"fold-{fold}", device, _threads(threads, jobs), save_every)
+        for fold in _chosen_folds(recipe, folds)
+    ]
+    for task in tasks:
+        _check(task)
+    progress = _Standing(out, tasks, listener)
+    todo = [task for task in tasks if not RunFolder(task.out).finished.exists()]
+    if len(todo) < len(tasks):
+        listener.note(f"{len(tasks) - len(todo)} of {len(tasks)} folds are finished already and are skipped")
+    train = train_on_ray if engine == "ray" else train_in_processes
+    out.mkdir(parents=True, exist_ok=True)
+    with stop_requested(listener.note) as stop:
+        if todo:
+            train(todo, jobs, progress.ended, progress.look, listener.note, stop)
+    progress.write()
+    return CrossValidation(out, tuple(progress.outcomes()))
+
+
+def _prepared_folder(recipe: Recipe) -> Path:
+    if not recipe.data.prepared:
+        raise UsageError("the recipe names no prepared set: add --data FOLDER or data.prepared=FOLDER")
+    return Path(recipe.data.prepared).resolve()
+
+
+def _chosen_folds(recipe: Recipe, folds: Sequence[int] | None) -> list[int]:
+    if folds is not None:
+        chosen = list(dict.fromkeys(folds))
+    else:
+        packed = PackedSet.open(Path(recipe.with_fold(0).data.prepared))
+        chosen = list(range(1 + max((record.fold for record in packed.records), default=-1)))
+    if not chosen:
+        raise UsageError("no folds: wanted at least one, e.g. --folds 0-9")
+    return chosen
+
+
+def _check(task: FoldTask) -> None:
+    """Raise for a set, a fold or a former run with which the task could not begin."""
+    packed = PackedSet.open(Path(task.recipe.data.prepared))
+    split(packed.records, task.fold)  # raises for a fold that is not there, and for leaks
+    check_fold_of_balanced_set(packed.info, task.fold)
+    if RunFolder(task.out).recipe.exists():
+        check_same_run(RunFolder(task.out), task.recipe, packed.manifest_sha256)
+
+
+def _threads(threads: int, jobs: int) -> int:
+    return threads or max((os.cpu_count() or 1) // jobs, 1)
+
+
+class _Standing:
+    """How the folds stand, read from their folders, so that it is the same for every engine."""
+
+    def __init__(self, out: Path, tasks: Sequence[FoldTask], listener: FoldListener) -> None:
+        self.out, self.tasks, self.listener = out, tasks, listener
+        self.endings: dict[int, tuple[Ended, str]] = {}
+
+    def ended(self, task: FoldTask, how: Ended, error: str) -> None:
+        """Note the end and write the summary."""
+        self.endings[task.fold] = (how, error)
+        if how == "failed":
+            self.listener.note(f"fold {task.fold} failed: {error}")
+        self.write()
+
+    def look(self) -> None:
+        """Tell the listener."""
+        self.listener.look(self.outcomes())
+
+    def outcomes(self) -> list[FoldOutcome]:
+        """A record a fold."""
+        found = []
+        for task in self.tasks:
+            how, error = self.endings.get(task.fold, ("finished", ""))
+            fold = read_fold(task.recipe, task.out)
+            found.append(fold if how == "finished" else replace(fold, status=how, error=error))
+        return found
+
+    def write(self) -> None:
+        """Write ``summary.csv``."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for fold in self.outcomes():
+            row = {column: getattr(fold, column) for column in COLUMNS if column not in FIGURES}
+            figures = {name: f"{value:.6g}" for name, value in fold.figures.items()}
+            writer.writerow({**row, **figures, "run": fold.run.name, "seconds": f"{fold.seconds:.1f}"})
+        write_text(self.out / "summary.csv", text.getvalue())
+
+
+def read_fold(recipe: Recipe, run: Path) -> FoldOutcome:
+    """How the fold in the run folder ``run`` stands."""
+    folder = RunFolder(run)
+    rows = folder.read_log() if folder.log.exists() else []
+    # The first of equals, as training keeps it.
+    best = max(rows, key=lambda row: standing(row, recipe.choose_by), default=None)
+    starts = len(folder.read_starts())
+    return FoldOutcome(
+        fold=recipe.data.fold,
+        run=run,
+        status="finished" if folder.finished.exists() else "training" if starts else "waiting",
+        epochs=len(rows),
+        best_epoch=int(best["epoch"]) if best else -1,
+        figures={name: float(best[name]) for name in FIGURES} if best else {},
+        seconds=sum(float(row["seconds"]) for row in rows),
+        starts=starts,
+    )

@@ -1,0 +1,1 @@
+"""What an optimiser step is made of: loss, optimiser, schedule, averaged weights."""

@@ -1,0 +1,132 @@
+"""What resuming a run needs beside its folder's files: the state as torch writes it, and what made it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import hierattn
+from hierattn.errors import CheckpointError
+from hierattn.files import atomic_file
+from hierattn.run_folder import RunFolder
+from hierattn.training.recipe import Recipe
+
+
+def create_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> None:
+    """Make the folder for a new run.
+
+    Raises
+    ------
+    UsageError
+        Where a run is there already.
+    """
+    folder.create(manifest_sha256, environment())
+    recipe.save(folder.recipe)
+
+
+def check_same_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> None:
+    """Refuse to resume a run with another recipe or other data: its result would belong to neither.
+
+    Raises
+    ------
+    UsageError
+        Where they differ, or there is nothing to resume.
+    """
+    former = Recipe.from_dict(folder.read_recipe())
+    folder.check_same_run(former.to_dict(), recipe.to_dict(), manifest_sha256)
+
+
+def save_state(folder: RunFolder, state: Mapping[str, Any]) -> None:
+    """Write ``last.ckpt`` whole or not at all; what it held becomes ``previous.ckpt``."""
+    with atomic_file(folder.last) as part:
+        with part.open("wb") as file:
+            torch.save(dict(state), file)
+        if folder.last.exists():
+            os.replace(folder.last, folder.previous)
+
+
+def load_state(folder: RunFolder, warn: Callable[[str], None] = print) -> dict[str, Any]:
+    """The newest whole state; a damaged one is named through ``warn`` and the one before it is used.
+
+    Raises
+    ------
+    CheckpointError
+        Where neither is whole.
+    """
+    for path in (folder.last, folder.previous):
+        if not path.exists():
+            continue
+        try:
+            return _read_state(path)
+        except (RuntimeError, OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            warn(f"{path} is damaged ({str(error).splitlines()[0][:120]}); trying the state before it")
+    raise CheckpointError(
+        f"no whole state in {folder.path}: wanted {folder.last.name} or {folder.previous.name}; train anew"
+    )
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()  # torch.load itself does not compare the checksums
+    if broken is not None:
+        raise ValueError(f"checksum of {broken}")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def environment() -> dict[str, Any]:
+    """What a run was made with: versions, machine, threads, commit, command line."""
+    packages = (
+        "torch",
+        "torchvision",
+        "timm",
+        "lightning-fabric",
+        "numpy",
+        "scikit-learn",
+        "opencv-python-headless",
+        "pillow",
+    )
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    program = Path(sys.argv[0]).name
+    return {
+        "hierattn": hierattn.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "packages": versions,
+        "command": " ".join(["hierattn" if program in ("main.py", "__main__.py") else program, *sys.argv[1:]]),
+    }
+
+
+@cache
+def commit() -> str:
+    """The commit of the checkout that this package runs from, with ``-dirty``; empty for an installed package.
+
+    Asked once a process: the code that runs is the one that was loaded, whatever is committed meanwhile.
+    """
+    source = Path(hierattn.__file__).resolve().parent
+    if not any((parent / ".git").exists() and (parent / "src" / "hierattn") == source for parent in source.parents):
+        return ""
+    try:
+        run = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(run, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

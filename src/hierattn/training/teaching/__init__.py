@@ -1,0 +1,1 @@
+"""What a network starts from and who teaches it."""

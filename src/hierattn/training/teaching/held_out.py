@@ -1,0 +1,119 @@
+"""The proof that weights which a run starts from, or is taught by, have not seen the photographs that it holds out.
+
+It is about photographs, not about folders: the same ones prepared at another size, with other folds, copied or
+balanced, are found by the digests of their files (trained_on.py). A near-duplicate needs no rule of its own: in one
+set it stands in the fold of its like, and is held out with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from hierattn.data.prepared_set.folds import Split, split
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.errors import HierAttnError, LeakError
+from hierattn.models.weights.checkpoint import Checkpoint
+from hierattn.models.weights.trained_on import Digests, TrainedOn, digests_of, weights_named
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run must not have met before: the photographs of its outer and its inner fold.
+
+    Attributes
+    ----------
+    packed
+        The run's set.
+    fold
+        Its outer fold.
+    parts
+        Its split.
+    """
+
+    packed: PackedSet
+    fold: int
+    parts: Split
+
+    def refuse_seen_by(self, checkpoint: Checkpoint, path: Path, warn: Callable[[str], None]) -> TrainedOn:
+        """Refuse weights that have seen what this run holds out; else say what they have seen.
+
+        Refused are weights that were trained on, or chose their epoch by, a photograph of the outer fold, which would
+        flatter the score, and weights trained on one of the inner fold, which would flatter the choice of the epoch
+        and the calibration. Weights that chose their own epoch by the same inner fold are taken: they did what this
+        run does.
+
+        Where the file does not say what it has seen, the set that it names is asked, if it is there unchanged; else
+        ``warn`` hears that only the folds of this very set could be compared.
+
+        Raises
+        ------
+        LeakError
+            Names the number of photographs and the first ones, or the folds.
+        """
+        self._refuse_other_fold(checkpoint, path)
+        seen = checkpoint.trained_on or _from_its_set(checkpoint)
+        if seen is None:
+            warn(
+                f"{path} does not say which photographs it learnt from, and its set is not at hand: that it has seen "
+                "none of this run's held-out ones is proven for this prepared set only"
+            )
+            return TrainedOn(whole=False)
+        if not seen.whole:
+            warn(f"{path} does not name all photographs that it learnt from: the proof covers those that it names")
+        self._refuse(seen.trained, self.parts.test, path, "learnt from", "holds out to test")
+        self._refuse(seen.chosen, self.parts.test, path, "chose its epoch by", "holds out to test")
+        self._refuse(seen.trained, self.parts.validation, path, "learnt from", "chooses its epoch by")
+        return seen
+
+    def _refuse_other_fold(self, checkpoint: Checkpoint, path: Path) -> None:
+        """The same prepared set with another fold held out: told so, also where no photograph has a checksum."""
+        fold = checkpoint.recipe.get("data", {}).get("fold")
+        if checkpoint.provenance.get("manifest_sha256") == self.packed.manifest_sha256 and fold != self.fold:
+            raise LeakError(
+                f"{path} learnt from this set with fold {fold} held out, so it has seen fold {self.fold}: wanted "
+                "weights of the same fold, e.g. a path with {fold} in it, or of another set"
+            )
+
+    def _refuse(self, seen: Digests, rows: np.ndarray, path: Path, did: str, held: str) -> None:
+        records = [self.packed.records[row] for row in rows]
+        known = set(seen.tolist())
+        met = [record for record in records if record.sha256 and int(record.sha256[:16], 16) in known]
+        if met:
+            names = ", ".join(PurePosixPath(record.image).name for record in met[:_SHOWN])
+            more = f" and {len(met) - _SHOWN} more" if len(met) > _SHOWN else ""
+            raise LeakError(
+                f"{path} {did} {len(met)} of the {len(records)} photographs that this run {held} ({names}{more}): "
+                "wanted weights that have not seen them, of the same folds (prepare with the --splits of their set) "
+                "or of another set"
+            )
+
+
+def seen_in(packed: PackedSet, parts: Split) -> TrainedOn:
+    """What a run with this split sees; copies count as the photograph they were made of."""
+    records = packed.records
+    trained, chosen = ([records[row].sha256 for row in rows] for rows in (parts.train, parts.validation))
+    return TrainedOn(digests_of(trained), digests_of(chosen), all(trained) and all(chosen))
+
+
+def _from_its_set(checkpoint: Checkpoint) -> TrainedOn | None:
+    """What a checkpoint without a record has seen, by the prepared set that it names; None where that is not there."""
+    data = checkpoint.recipe.get("data", {})
+    prepared, fold = data.get("prepared"), data.get("fold")
+    if not isinstance(prepared, str) or not prepared or not isinstance(fold, int):
+        return None
+    try:
+        packed = PackedSet.open(Path(prepared))
+        if packed.manifest_sha256 != checkpoint.provenance.get("manifest_sha256"):
+            return None
+        found = seen_in(packed, split(packed.records, fold))
+    except (HierAttnError, OSError):
+        return None
+    before = [path for paths in weights_named(checkpoint.recipe) for path in paths]
+    ours = any(path.endswith((".safetensors", ".onnx")) for path in before)  # others are foreign weights, ImageNet's
+    return TrainedOn(found.trained, found.chosen, found.whole and not ours)

@@ -1,0 +1,121 @@
+"""Weights that a run starts from; held_out.py proves that they have not seen its held-out folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hierattn.errors import CheckpointError, UsageError
+from hierattn.image_spec import ImageSpec
+from hierattn.models.inference import normalise, to_unit
+from hierattn.models.weights.bundle_weights import load_bundle
+from hierattn.models.weights.checkpoint import Checkpoint, is_described, load_checkpoint
+from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
+from hierattn.models.weights.trained_on import TrainedOn
+from hierattn.models.weights.transfer import TransferReport, load_source, transfer_weights
+from hierattn.training.teaching.held_out import HeldOut
+
+Warn = Callable[[str], None]
+"""Hears what could not be proven."""
+
+FOREIGN = (
+    "{path} holds weights of others: whether they have seen this run's held-out photographs, only their authors know"
+)
+
+
+def transfer_into(
+    model: nn.Module,
+    path: Path,
+    *,
+    held_out: HeldOut,
+    classes: tuple[str, ...],
+    images: np.ndarray,
+    spec: ImageSpec,
+    warn: Warn,
+    classifier: bool = False,
+) -> tuple[TransferReport, TrainedOn]:
+    """Copy what agrees in role and shape from ``path`` into ``model`` (§4.1.1).
+
+    Parameters
+    ----------
+    path
+        A checkpoint or bundle of ours, foreign weights, or MobileNetV2's ``.npz`` with folded batch normalisations.
+    held_out
+        Of the run: a checkpoint of ours that has seen it is refused.
+    classes
+        Of the run.
+    images
+        Some training images, uint8, (batch, h, w, 3): a folded network's statistics are taken from them.
+    spec
+        How ``model`` will see them.
+    warn
+        Hears what could not be proven: of foreign weights nobody can tell.
+    classifier
+        Whether the classifier is taken over too, from weights of ours that know the same classes.
+
+    Returns
+    -------
+    tuple[TransferReport, TrainedOn]
+        What went where, and the photographs that the weights have seen: none, as far as is known, for foreign ones.
+
+    Raises
+    ------
+    LeakError
+        Where the weights have seen what this run must not.
+    CheckpointError
+        Where the file is none of these, or nothing fits.
+    UsageError
+        Where the classifier is asked for and knows other classes.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"no weights at {path}, which transfer.checkpoint names: docs/training.md says where to get MobileViT's; "
+            "or start from random weights with transfer.checkpoint= transfer.frozen_epochs=0"
+        )
+
+    def seen_as(wanted: ImageSpec) -> Tensor:
+        return normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images)), wanted.size), wanted)
+
+    if path.suffix == ".npz":
+        warn(FOREIGN.format(path=path))
+        _refuse_classifier(path, classifier, (), classes)
+        return transfer_weights(model, load_folded_mobilenet_v2(path, seen_as(spec)).state_dict()), TrainedOn()
+    source = load_bundle(path, seen_as) if path.suffix == ".onnx" else load_source(path)
+    ours = source if isinstance(source, Checkpoint) else _ours(path)
+    _refuse_classifier(path, classifier, ours.classes if ours else (), classes)
+    if ours is None:
+        warn(FOREIGN.format(path=path))
+        return transfer_weights(model, source), TrainedOn()
+    learnt = held_out.refuse_seen_by(ours, path, warn)
+    return transfer_weights(model, source, classifier=classifier), learnt
+
+
+def _refuse_classifier(path: Path, wished: bool, known: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    if wished and known != classes:
+        knows = ", ".join(known) or "classes that it does not name"
+        raise UsageError(
+            f"transfer.classifier asks for the classifier of {path}, which knows {knows}: wanted {', '.join(classes)}, "
+            "the run's; set transfer.classifier=false"
+        )
+
+
+def load_ours(path: Path) -> Checkpoint:
+    """A checkpoint of ours, or a bundle read back as one.
+
+    Raises
+    ------
+    CheckpointError
+        Where it is neither.
+    """
+    return load_bundle(path) if path.suffix == ".onnx" else load_checkpoint(path)
+
+
+def _ours(path: Path) -> Checkpoint | None:
+    """The checkpoint of ours whose tensors are named as foreign ones are: of a MobileViT that we trained."""
+    if path.suffix != ".safetensors" or not is_described(path):
+        return None
+    return load_checkpoint(path)

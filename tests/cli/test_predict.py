@@ -1,0 +1,125 @@
+"""``hierattn predict``: a table, JSON, several images with a bad one among them, heat maps, in three languages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from small_bundles import UNCALIBRATED, write_small_bundle
+from typer.testing import CliRunner
+
+from hierattn.cli.predict import run
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.errors import BundleError, UsageError
+
+app = typer.Typer()
+app.command()(run)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photographs, a bundle and a text file."""
+    out = tmp_path_factory.mktemp("predict")
+    write_small_bundle(out / "model.onnx")
+    write_small_bundle(out / "bare.onnx", UNCALIBRATED)
+    (out / "photos").mkdir()
+    for index, code in enumerate(("MEL", "NV", "BCC")):
+        image = render_lesion(code, np.random.default_rng(index), 128).image
+        Image.fromarray(image).save(out / "photos" / f"{index}.png")
+    (out / "photos" / "notes.txt").write_text("no image")
+    (out / "bad.jpg").write_bytes(b"\xff\xd8 half a photograph")
+    return out
+
+
+def call(*arguments: str | Path, code: int = 0):
+    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "100"})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_one_photo_gets_classes_bars_advice_and_limits(folder):
+    out = call(folder / "photos" / "0.png", "--model", folder / "model.onnx").stdout
+    assert "melanoma (MEL)" in out
+    assert "█" in out
+    assert "Not a medical device." in out
+    assert any(TEXTS["en"][f"level.{level}.title"] in out for level in ("see_soon", "have_checked", "watch", "retake"))
+    shown = [int(value) for value in re.findall(r"\)\s+[█▏▎▍▌▋▊▉ ]*?(\d+) %", out)]
+    assert shown == sorted(shown, reverse=True)
+
+
+def test_json_is_a_list_with_everything(folder):
+    rows = json.loads(call(folder / "photos", "--model", folder / "model.onnx", "--json").stdout)
+    assert [Path(row["image"]).name for row in rows] == ["0.png", "1.png", "2.png"]
+    for row in rows:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert {"risk", "advice", "quality", "label", "model"} <= set(row)
+
+
+def test_a_bad_image_gets_its_line_and_the_others_their_answer(folder):
+    result = call(folder / "bad.jpg", folder / "photos", "--model", folder / "model.onnx", code=1)
+    assert result.stderr.count("hierattn: ") == 1
+    assert "bad.jpg" in result.stderr
+    for name in ("0.png", "1.png", "2.png"):
+        assert name in result.stdout
+
+
+def test_a_bad_image_in_json_carries_its_line(folder):
+    rows = json.loads(
+        call(folder / "bad.jpg", folder / "photos" / "1.png", "-m", folder / "model.onnx", "--json", code=1).stdout
+    )
+    assert "bad.jpg" in rows[0]["error"]
+    assert "label" in rows[1]
+
+
+def test_heatmap_is_a_picture_of_the_photo(folder, tmp_path):
+    out = tmp_path / "why.png"
+    call(folder / "photos" / "0.png", "--model", folder / "model.onnx", "--heatmap", out)
+    with Image.open(out) as picture:
+        assert picture.size == (128, 128)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_heatmap_of_several_images_is_refused(folder, tmp_path):
+    with pytest.raises(UsageError, match="wanted one"):
+        call(folder / "photos", "--model", folder / "model.onnx", "--heatmap", tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_advice_comes_in_the_language_asked_for(folder, language):
+    out = call(folder / "photos" / "1.png", "-m", folder / "bare.onnx", "--language", language).stdout
+    assert TEXTS[language]["limits.device"] in out
+    assert TEXTS[language]["class.MEL"] in out
+
+
+def test_paper_rule_by_name(folder):
+    rows = json.loads(
+        call(folder / "photos" / "1.png", "-m", folder / "model.onnx", "--rule", "paper", "--json").stdout
+    )
+    assert rows[0]["advice"]["rule"] == "paper"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        (["--language", "tlh"], UsageError, "en, pt, zh"),
+        (["--rule", "coin"], UsageError, "risk, paper"),
+        (["--model", "nowhere.onnx"], BundleError, "no bundle at"),
+        (["--threads", "-2"], UsageError, "threads"),
+    ],
+)
+def test_bad_use_says_what_was_wanted(folder, options, error, said):
+    with pytest.raises(error, match=re.escape(said)):
+        call(folder / "photos" / "1.png", "--model", folder / "model.onnx", *options)
+
+
+def test_folder_without_images_is_named(folder, tmp_path):
+    with pytest.raises(UsageError, match="no image in"):
+        call(tmp_path, "--model", folder / "model.onnx")

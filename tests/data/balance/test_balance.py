@@ -1,0 +1,276 @@
+"""Balancing end to end: exact counts, untouched folds, records of what was done, and going on after kill -9."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hierattn.cli.main import app
+from hierattn.data.balance.balance import KEPT, balance
+from hierattn.data.balance.options import BalanceOptions
+from hierattn.data.balance.oversampling import Change, apply_change
+from hierattn.data.balance.report import COPIES, HARDNESS, PICTURES
+from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.packed import AUDIT, INFO, PackedSet
+from hierattn.data.rendered.prepared import render_prepared
+from hierattn.errors import DataError, UsageError
+
+COUNTS = {"NV": 90, "MEL": 40, "DF": 26}
+OPTIONS = BalanceOptions(target=30, fold=1, hardness_folds=3, pictures=False, jobs=1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render_prepared(tmp_path_factory.mktemp("balance") / "set", COUNTS, size=32, folds=4)
+
+
+@pytest.fixture(scope="module")
+def honest(source: Path) -> Path:
+    out = source.parent / "honest"
+    balance(source, out, OPTIONS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def paper(source: Path) -> Path:
+    out = source.parent / "paper"
+    balance(source, out, replace(OPTIONS, protocol="paper"))
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def stem(image: str) -> str:
+    return image.rsplit("/", 1)[-1]
+
+
+def test_every_class_trains_with_exactly_the_target(honest: Path) -> None:
+    packed = PackedSet.open(honest)
+    parts = split(packed.records, 1)
+    assert Counter(packed.records[row].label for row in parts.train) == {"NV": 30, "MEL": 30, "DF": 30}
+    packed.verify()
+
+
+def test_the_two_folds_that_judge_are_as_they_were_to_the_pixel(source: Path, honest: Path) -> None:
+    before, after = PackedSet.open(source), PackedSet.open(honest)
+    old, new = split(before.records, 1), split(after.records, 1)
+    for name in ("test", "validation"):
+        rows, now = getattr(old, name), getattr(new, name)
+        assert [stem(before.records[r].image) for r in rows] == [stem(after.records[r].image) for r in now]
+        np.testing.assert_array_equal(before.images[rows], after.images[now])
+
+
+def test_the_hardness_of_the_folds_that_judge_is_not_even_asked_for(source: Path, honest: Path) -> None:
+    packed = PackedSet.open(source)
+    judged = {stem(row["image"]) for row in table(honest / HARDNESS)}
+    assert judged == {packed.records[row].image for row in split(packed.records, 1).train}
+
+
+def test_kept_are_the_easiest_and_the_audit_says_why_the_others_went(honest: Path) -> None:
+    rows = table(honest / HARDNESS)
+    for label in COUNTS:
+        own = [row for row in rows if row["label"] == label]
+        assert sorted(int(row["rank"]) for row in own) == list(range(1, len(own) + 1))
+        assert {row["image"] for row in own if int(row["rank"]) <= 30} == {
+            row["image"] for row in own if row["kept"] == "yes"
+        }
+        ordered = sorted(own, key=lambda row: int(row["rank"]))
+        assert [float(row["hardness"]) for row in ordered] == sorted(float(row["hardness"]) for row in own)
+        for row in own:
+            assert float(row["hardness"]) == pytest.approx(1 - float(row["p_forest"]), abs=1e-8)
+    dropped = {row["image"]: row["hardness"] for row in rows if row["kept"] == "no"}
+    audit = {row["image"]: row for row in table(honest / AUDIT)}
+    assert len(audit) == sum(COUNTS.values())
+    assert {image for image, row in audit.items() if row["status"] == "dropped"} == set(dropped)
+    for image, hardness in dropped.items():
+        assert audit[image]["reason"] == f"under-sampled, instance hardness {float(hardness):.3f}"
+
+
+def test_each_copy_can_be_made_again_from_its_parent_and_its_row(honest: Path) -> None:
+    packed = PackedSet.open(honest)
+    place = {record.image: row for row, record in enumerate(packed.records)}
+    rows = table(honest / COPIES)
+    assert len(rows) == sum(record.role == "augmented" for record in packed.records) > 0
+    for row in rows:
+        copy, parent = (packed.records[place[row[name]]] for name in ("image", "parent"))
+        assert (copy.role, copy.parent, parent.role) == ("augmented", parent.image, "original")
+        assert (copy.label, copy.group, copy.fold, copy.lesion) == (
+            parent.label,
+            parent.group,
+            parent.fold,
+            parent.lesion,
+        )
+        again = apply_change(np.asarray(packed.images[place[parent.image]]), Change.from_row(row))
+        np.testing.assert_array_equal(again, packed.images[place[copy.image]])
+    often = Counter(row["parent"] for row in rows)
+    for label in COUNTS:
+        own = [o for image, o in often.items() if packed.records[place[image]].label == label]
+        assert not own or max(own) - min(own) <= 1
+
+
+def test_paper_protocol_balances_everything_and_folds_afterwards(paper: Path) -> None:
+    packed = PackedSet.open(paper)
+    assert Counter(record.label for record in packed.records) == {"NV": 30, "MEL": 30, "DF": 30}
+    check_leaks(packed.records)
+    folds = {record.image: record.fold for record in packed.records}
+    assert set(folds.values()) == {0, 1, 2, 3}
+    assert all(folds[r.parent] == r.fold for r in packed.records if r.parent)
+    assert packed.info["balance"]["protocol"] == "paper"
+    assert packed.info["balance"]["grouped"] is False  # as the paper judged it
+    assert any("paper protocol" in note for note in packed.info["notes"])
+
+
+def test_prepared_json_tells_what_is_there(source: Path, honest: Path) -> None:
+    info = json.loads((honest / INFO).read_text())
+    packed = PackedSet.open(honest)
+    assert info["images"] == len(packed)
+    for label, count in info["classes"].items():
+        own = [record for record in packed.records if record.label == label]
+        assert count["images"] == len(own) == sum(count["per_fold"])
+        assert count["lesions"] == len({record.lesion for record in own})
+    told = info["balance"]
+    assert (told["fold"], told["target"], told["feature"], told["learners"]) == (1, 30, "colour-texture", ["forest"])
+    assert told["source_manifest_sha256"] == PackedSet.open(source).manifest_sha256
+    for count in told["classes"].values():
+        assert count["before"] - count["dropped"] + count["copies"] == count["after"] == 30
+    assert told["imbalance_after"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(source: Path, honest: Path, tmp_path: Path) -> None:
+    balance(source, tmp_path / "again", replace(OPTIONS, jobs=3, keep=tmp_path / "kept"))
+    one, two = contents(honest), contents(tmp_path / "again")
+    for name in ("manifest.csv", HARDNESS, COPIES):  # their paths lead from another folder
+        assert one.pop(name) != two.pop(name)
+    assert one.pop(INFO) != two.pop(INFO)
+    assert [stem(row["image"]) for row in table(honest / HARDNESS)] == [
+        stem(row["image"]) for row in table(tmp_path / "again" / HARDNESS)
+    ]
+    assert one["images.npy"] == two["images.npy"]
+    balance(source, source.parent / "honest-again", replace(OPTIONS, jobs=2))
+    assert contents(source.parent / "honest-again") == contents(honest)
+    balance(source, source.parent / "other", replace(OPTIONS, seed=1))
+    assert contents(source.parent / "other")["images.npy"] != one["images.npy"]
+
+
+def test_what_was_judged_once_is_not_judged_again(source: Path, honest: Path) -> None:
+    kept = source.parent / KEPT
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
+    assert before
+    balance(source, source.parent / "smaller", replace(OPTIONS, target=10))
+    assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")} == before
+
+
+def test_random_under_sampling_judges_nothing(source: Path) -> None:
+    report = balance(source, source.parent / "random", replace(OPTIONS, under_sampling="random"))
+    assert not (source.parent / "random" / HARDNESS).exists()
+    assert set(report.seconds) == {"images"}
+    assert [count.after for count in report.classes.values()] == [30, 30, 30]
+
+
+def test_features_of_ones_own_take_the_place_of_ours(source: Path) -> None:
+    labels = [record.label for record in PackedSet.open(source).records]
+    told = np.array([[label == code for code in sorted(COUNTS)] for label in labels], np.float32)
+    balance(source, source.parent / "own", replace(OPTIONS, feature="told", features=told))
+    hardness = [float(row["hardness"]) for row in table(source.parent / "own" / HARDNESS)]
+    assert max(hardness) < 0.2  # the feature gives the label away
+    with pytest.raises(UsageError, match="a row for each row of the prepared set"):
+        balance(source, source.parent / "own2", replace(OPTIONS, features=told[:-1]))
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(source: Path, honest: Path, tmp_path: Path) -> None:
+    """Killed with -9, once when hardness is half judged and once while OUT is being written."""
+    root = tmp_path / source.parent.name  # the same depth, so that relative paths agree
+    shutil.copytree(source, root / "set")
+    out, kept = root / "honest", root / KEPT
+    options = ["--target", "30", "--fold", "1", "--hardness-folds", "3", "--no-pictures", "--jobs", "1"]
+    command = [sys.executable, "-m", "hierattn", "balance", str(root / "set"), str(out), *options]
+    for moment in (lambda: list(kept.rglob("forest*.npy")), lambda: list(root.glob(".honest.part/images.npy"))):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 100
+        while child.poll() is None and not moment() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        if child.returncode == -signal.SIGKILL:
+            assert not out.exists()
+        else:  # it was quicker than the signal
+            shutil.rmtree(out)
+    balance(root / "set", out, OPTIONS)
+    assert contents(out) == contents(honest)
+
+
+def test_a_balanced_set_is_not_balanced_again_and_the_source_is_only_read(source: Path, honest: Path) -> None:
+    before = contents(source)
+    with pytest.raises(DataError, match="was balanced before"):
+        balance(honest, source.parent / "twice", OPTIONS)
+    with pytest.raises(UsageError, match="it is only read"):
+        balance(source, source, OPTIONS, overwrite=True)
+    assert contents(source) == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"protocol": "bold"}, "protocol 'bold': wanted honest or paper"),
+        ({"under_sampling": "none"}, "wanted hardness or random"),
+        ({"engine": "spark"}, "wanted threads or processes or ray"),
+        ({"target": 0}, "target 0: wanted 1 or more"),
+        ({"fold": 4}, "the manifest has folds 0 to 3"),
+        ({"feature": "sift"}, "wanted one of colour-texture, pixels"),
+        ({"learners": ("oracle",)}, "wanted some of forest"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(
+    source: Path, tmp_path: Path, wrong: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        balance(source, tmp_path / "out", replace(OPTIONS, **wrong))  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_draws_pictures_and_speaks_json(source: Path, tmp_path: Path) -> None:
+    arguments = ["balance", str(source), str(tmp_path / "out"), "--variant", "IHPAD", "--target", "30", "--fold", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--hardness-folds", "3", "--jobs", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["under_sampling"], told["target"], told["protocol"], told["fold"]) == ("hardness", 30, "honest", 1)
+    assert told["classes"]["NV"]["after"] == 30
+    names = {path.name for path in (tmp_path / "out" / PICTURES).iterdir()}
+    assert names == {"distribution.svg", "undersampling.png", "oversampling.png"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "no target"),
+        (["--target", "many"], "wanted a number of images a class"),
+        (["--variant", "IHISIC2020"], "wanted one of IHISIC, RandISIC, IHPAD, RandPAD"),
+        (["--variant", "RandPAD", "--under-sampling", "hardness"], "under-sampled by random"),
+        (["--target", "9", "--feature", "embedding"], "wanted --checkpoint"),
+        (["--target", "9", "--feature", "missing.npy"], "no array"),
+    ],
+)
+def test_the_command_says_what_is_wrong(source: Path, tmp_path: Path, options: list[str], told: str) -> None:
+    result = CliRunner().invoke(app, ["balance", str(source), str(tmp_path / "out"), *options])
+    assert result.exit_code != 0
+    assert told in str(result.exception)

@@ -1,0 +1,263 @@
+"""DICOM in and out: files written by pydicom are read back; reports pass highdicom, and dicom3tools where it is."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+pytest.importorskip("pydicom")
+pytest.importorskip("highdicom")
+
+from dicom_files import PATIENT, dicom_bytes, jpeg_bytes
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+from small_bundles import write_small_bundle
+
+from hierattn.cli.main import app
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.archive.dicom_report import NOT_FOR_DIAGNOSIS, SCHEME, write_report
+from hierattn.deploy.predict.dicom_photo import PHOTOGRAPHIC, is_dicom, read_dicom
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.errors import HierAttnError, ImageError
+
+DIGEST = "ab" * 32
+LIMIT = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return render_lesion("MEL", np.random.default_rng(3), 160).image[:140]
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return Predictor.load(write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx"))
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stored_as", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("kind", [None, PHOTOGRAPHIC])
+def test_pixels_without_loss_come_back_as_they_went(image, stored_as, kind):
+    content = dicom_bytes(image, stored_as, **({} if kind is None else {"SOPClassUID": kind}))
+    assert is_dicom(content)
+    assert np.array_equal(read_dicom(content, max_pixels=LIMIT).pixels, image)
+
+
+def test_planes_and_grey_come_back_as_they_went(image):
+    planes = dicom_bytes(image, data=np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes(), PlanarConfiguration=1)
+    assert np.array_equal(read_dicom(planes, max_pixels=LIMIT).pixels, image)
+    grey = np.ascontiguousarray(image[:, :, 1])
+    pixels = read_dicom(dicom_bytes(grey, photometric="MONOCHROME2"), max_pixels=LIMIT).pixels
+    assert np.array_equal(pixels, np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def test_jpeg_in_ybr_is_what_any_jpeg_reader_shows(image):
+    shown = np.asarray(Image.open(io.BytesIO(jpeg_bytes(image))).convert("RGB"))
+    pixels = read_dicom(dicom_bytes(image, JPEGBaseline8Bit, "YBR_FULL_422"), max_pixels=LIMIT).pixels
+    assert np.abs(pixels.astype(int) - shown).max() <= 1
+
+
+def test_jpeg_in_rgb_and_plain_ybr_keep_their_colours(image):
+    for content in (dicom_bytes(image, JPEGBaseline8Bit, "RGB"), dicom_bytes(image, photometric="YBR_FULL")):
+        pixels = read_dicom(content, max_pixels=LIMIT).pixels
+        assert np.abs(pixels.astype(int) - image).mean() < 2.5
+
+
+def huge_jpeg() -> bytes:
+    """A JPEG of 3,000 x 3,000 pixels behind a header of 140 x 160."""
+    file = io.BytesIO()
+    Image.new("RGB", (3_000, 3_000)).save(file, "JPEG")
+    return encapsulate([file.getvalue()])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"Rows": 20_000, "Columns": 20_000}, "20000 x 20000"),
+        ({"Rows": 4}, "160 x 4"),
+        ({"Rows": 8, "Columns": 400}, "over 20 times"),
+        ({"NumberOfFrames": 3}, "several frames"),
+        ({"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}, "16 bits"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "another kind of DICOM object"),
+        ({"photometric": "PALETTE COLOR"}, "colours of another kind"),
+        ({"SamplesPerPixel": 1}, "contradicts itself"),
+        ({"data": b"\0" * 100}, "truncated or damaged"),
+        ({"stored_as": DeflatedExplicitVRLittleEndian}, "another way"),
+        ({"stored_as": JPEGBaseline8Bit, "data": huge_jpeg()}, "another size than its header"),
+        (
+            {"stored_as": JPEGBaseline8Bit, "data": encapsulate([b"\xff\xd8\xff\xe0 no picture"])},
+            "truncated or damaged",
+        ),
+        ({"Rows": None}, "0 pixels"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_used_is_refused_by_its_header_in_one_line(image, options, said):
+    content = dicom_bytes(image, **options)
+    with pytest.raises(ImageError, match=said) as caught:
+        read_dicom(content, max_pixels=LIMIT)
+    assert "\n" not in str(caught.value)
+
+
+def test_mutated_files_are_read_or_refused_and_nothing_repeats_the_patient(image, caplog):
+    generator = np.random.default_rng(5)
+    files = [
+        dicom_bytes(image), dicom_bytes(image, JPEGBaseline8Bit, "YBR_FULL_422"), dicom_bytes(image, RLELossless),
+    ]  # fmt: skip
+    refused: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number in range(300):
+            data = np.frombuffer(files[number % 3], np.uint8).copy()
+            for _ in range(generator.integers(1, 6)):
+                data[132 + generator.integers(1200)] = generator.integers(256)
+            content = data.tobytes()[: len(data) if generator.random() < 0.8 else int(generator.integers(len(data)))]
+            try:
+                pixels = read_dicom(content, max_pixels=LIMIT).pixels
+                assert pixels.dtype == np.uint8
+            except ImageError as error:
+                refused.append(str(error))
+    assert len(refused) > 50
+    assert not [line for line in refused if "ecret" in line]
+    assert "ecret" not in caplog.text
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+def report_on(image, predictor, folder, language="en", **elements):
+    photo = read_dicom(dicom_bytes(image, **elements), max_pixels=LIMIT)
+    diagnosis = predictor(photo.pixels, language=language)
+    path = write_report(folder, photo.header, diagnosis, predictor.bundle, DIGEST)
+    return photo.header, diagnosis, path
+
+
+def test_report_is_in_the_photographs_study_and_says_what_the_predictor_said(image, predictor, tmp_path):
+    from highdicom.sr import ComprehensiveSR, MeasurementReport
+
+    header, diagnosis, path = report_on(image, predictor, tmp_path)
+    report = ComprehensiveSR.from_dataset(dcmread(path))
+    assert [report.StudyInstanceUID, str(report.PatientName), report.PatientID] == [
+        header.StudyInstanceUID, PATIENT, "Secret42",
+    ]  # fmt: skip
+    assert report.SeriesInstanceUID != header.SeriesInstanceUID
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert evidence.SeriesInstanceUID == header.SeriesInstanceUID
+    assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+    assert isinstance(report.content, MeasurementReport)
+    (group,) = report.content.get_image_measurement_groups()
+    (source,) = group.source_images
+    assert source.referenced_sop_instance_uid == header.SOPInstanceUID
+    measured = {one.name.value: float(one.value) for one in group.get_measurements()}
+    expected = {f"P-{code}": value for code, value in diagnosis.probabilities.items()} | {"RISK": diagnosis.risk}
+    assert measured == pytest.approx(expected, abs=1e-6)
+    found = {one.name.value: one.value for one in group.get_qualitative_evaluations()}
+    assert found["ADVICE"].value == diagnosis.advice.level.upper()
+    assert found["ADVICE"].scheme_designator == SCHEME
+
+
+def test_report_is_marked_as_not_for_diagnosis(image, predictor, tmp_path):
+    report = dcmread(report_on(image, predictor, tmp_path)[2])
+    assert report.ContentQualification == "RESEARCH"
+    assert (report.CompletionFlag, report.VerificationFlag, report.PreliminaryFlag) == (
+        "PARTIAL", "UNVERIFIED", "PRELIMINARY",
+    )  # fmt: skip
+    assert "not for diagnosis" in report.SeriesDescription
+    words = [one.TextValue for one in report.ContentSequence if one.ValueType == "TEXT" and "Comment" in str(one)]
+    assert words[0] == NOT_FOR_DIAGNOSIS
+
+
+def test_unfit_photograph_is_reported_without_numbers(predictor, tmp_path):
+    grey = np.full((150, 150, 3), 128, np.uint8)
+    report = dcmread(report_on(grey, predictor, tmp_path)[2])
+    items = str(report)
+    assert "Measured Value Sequence" not in items
+    assert "PHOTO-BLURRED" in items
+    assert "RETAKE" in items
+
+
+def test_asking_again_writes_the_same_report_and_another_bundle_another(image, predictor, tmp_path):
+    photo = read_dicom(dicom_bytes(image), max_pixels=LIMIT)
+    diagnosis = predictor(photo.pixels)
+    paths = [write_report(tmp_path, photo.header, diagnosis, predictor.bundle, digest) for digest in (DIGEST, DIGEST)]
+    assert paths[0] == paths[1]
+    assert write_report(tmp_path, photo.header, diagnosis, predictor.bundle, "cd" * 32) != paths[0]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_report_passes_an_independent_validator(image, predictor, tmp_path, language):
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is missing: apt-get install dicom3tools to validate reports independently")
+    path = report_on(image, predictor, tmp_path, language)[2]
+    said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False).stderr
+    assert "ComprehensiveSR" in said
+    assert [line for line in said.splitlines() if line.startswith("Error")] == []
+
+
+def test_photograph_that_names_no_study_gets_no_report(image, predictor, tmp_path):
+    with pytest.raises(ImageError, match="StudyInstanceUID"):
+        report_on(image, predictor, tmp_path, StudyInstanceUID=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+def call(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)])
+    assert result.exit_code == code or isinstance(result.exception, HierAttnError), result.output
+    return result
+
+
+def test_command_answers_dicom_as_it_answers_the_same_pixels(image, predictor, tmp_path):
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    (tmp_path / "photo.dcm").write_bytes(dicom_bytes(image))
+    bundle = write_small_bundle(tmp_path / "m.onnx")
+    rows = json.loads(call(tmp_path / "photo.png", tmp_path / "photo.dcm", "-m", bundle, "--json").stdout)
+    assert rows[0]["probabilities"] == rows[1]["probabilities"]
+    call(tmp_path / "photo.dcm", "-m", bundle, "--dicom-sr", tmp_path / "reports")
+    (report,) = (tmp_path / "reports").iterdir()
+    assert dcmread(report).Modality == "SR"
+    refused = call(tmp_path / "photo.png", "-m", bundle, "--dicom-sr", tmp_path / "reports", code=1)
+    assert "no DICOM file" in refused.stderr
+
+
+def test_archive_of_dicom_gets_a_report_each_and_its_table_names_them(image, tmp_path: Path):
+    from csv import DictReader
+
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for number in range(3):
+        (archive / f"IM{number}").write_bytes(dicom_bytes(np.roll(image, number, axis=0)))  # without an ending
+    (archive / "ct").write_bytes(dicom_bytes(image, SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
+    bundle = write_small_bundle(tmp_path / "m.onnx")
+    out = call(
+        "--batch", archive, "--out", tmp_path / "t.csv", "-m", bundle, "--jobs", 1, "--dicom-sr", archive / "reports"
+    )
+    assert "ecret" not in out.stdout + out.stderr
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["file"]: row for row in DictReader(file)}
+    assert set(rows) == {"IM0", "IM1", "IM2", "ct"}
+    assert rows["ct"]["status"] == "refused"
+    written = {path.name for path in (archive / "reports").iterdir()}
+    assert {rows[f"IM{number}"]["report"] for number in range(3)} == written
+    assert "ecret" not in (tmp_path / "t.csv").read_text(encoding="utf-8")

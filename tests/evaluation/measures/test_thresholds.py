@@ -1,0 +1,72 @@
+"""The triage threshold: the plain choice by every threshold tried, and the safe one by what it promises, measured."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from hierattn.errors import UsageError
+from hierattn.evaluation.measures.thresholds import attained, choose_safe_threshold, choose_threshold, safe_share
+
+
+@pytest.mark.parametrize("wished", [0.5, 0.8, 0.95, 1.0])
+def test_the_plain_threshold_is_the_highest_that_keeps_the_wish(wished):
+    rng = np.random.default_rng(1)
+    positive, scores = rng.random(200) < 0.3, np.round(rng.random(200), 2)
+    kept = [tried for tried in np.unique(scores) if (scores[positive] >= tried).mean() >= wished]
+    assert choose_threshold(positive, scores, wished) == max(kept)
+
+
+@pytest.mark.parametrize(("count", "allowed", "sure"), [(200, 0.05, 0.8), (60, 0.05, 0.9), (45, 0.1, 0.95)])
+def test_the_safe_share_is_the_largest_that_scipys_binomial_allows(count, allowed, sure):
+    proof = [seen for seen in range(count) if binom.cdf(seen, count, allowed) <= 1 - sure]
+    assert safe_share(count, allowed, sure) == (max(proof, default=0) / count)
+
+
+def shares_kept(choose, lesions, photographs, runs=600, seed=0):
+    """Sensitivity that thresholds set on ``lesions`` lesions have on all lesions: risks are uniform, so it is 1 - t."""
+    rng = np.random.default_rng(seed)
+    kept = []
+    for _ in range(runs):
+        of_lesion = rng.random(lesions)
+        scores = np.repeat(of_lesion, photographs)  # two photographs of one lesion say the same
+        groups = np.repeat(np.arange(lesions), photographs)
+        kept.append(1 - choose(np.ones(len(scores), bool), scores, groups))
+    return np.array(kept)
+
+
+@pytest.mark.parametrize("photographs", [1, 3])
+def test_new_lesions_keep_the_wish_as_often_as_was_asked_and_the_plain_choice_is_an_even_bet(photographs):
+    safe = shares_kept(lambda *some: choose_safe_threshold(*some, 0.95, 0.8), 150, photographs)
+    assert 0.78 < (safe >= 0.95).mean() < 0.95  # 150 lesions do not hit 0.8 exactly, they are on the safe side of it
+    plain = shares_kept(lambda positive, scores, _: choose_threshold(positive, scores, 0.95), 150, photographs)
+    assert 0.4 < (plain >= 0.95).mean() < 0.75
+
+
+def test_a_surer_threshold_is_never_higher():
+    rng = np.random.default_rng(3)
+    positive, scores, groups = rng.random(500) < 0.4, rng.random(500), rng.integers(0, 250, 500)
+    found = [choose_safe_threshold(positive, scores, groups, 0.9, sure) for sure in (0.0, 0.5, 0.8, 0.9, 0.99)]
+    assert found[0] == choose_threshold(positive, scores, 0.9)
+    assert all(higher >= lower for higher, lower in pairwise(found))
+    assert found[-1] < found[0]
+
+
+def test_too_few_lesions_take_the_least_suspected_and_say_how_sure_that_is():
+    scores, groups = np.linspace(0.2, 0.9, 20), np.arange(20)
+    assert choose_safe_threshold(np.ones(20, bool), scores, groups, 0.95, 0.8) == pytest.approx(0.2)
+    assert attained(20, 0.95, 0.8) == pytest.approx(1 - 0.95**20)
+    assert attained(500, 0.95, 0.8) == 0.8
+    assert attained(0, 0.95, 0.8) == 0.0
+
+
+def test_without_a_positive_there_is_no_threshold_and_bad_wishes_are_refused():
+    nobody, scores, groups = np.zeros(3, bool), np.array([0.1, 0.2, 0.3]), np.arange(3)
+    assert math.isnan(choose_threshold(nobody, scores, 0.95))
+    assert math.isnan(choose_safe_threshold(nobody, scores, groups, 0.95))
+    with pytest.raises(UsageError, match="wished sensitivity"):
+        choose_threshold(~nobody, scores, 0)
+    with pytest.raises(UsageError, match="sure 1"):
+        choose_safe_threshold(~nobody, scores, groups, 0.95, 1.0)

@@ -1,0 +1,98 @@
+"""Figures: one colour a class, told apart by everyone, the same bytes again, and no photograph."""
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from tests.evaluation.test_predictions import table
+
+from hierattn.evaluation.measures.calibration import fit_calibration
+from hierattn.evaluation.pages import figures
+from hierattn.evaluation.predictions import Predictions
+from hierattn.taxonomy import CODES
+
+CURVE = {
+    "epoch": [0.0, 1.0, 2.0],
+    "train_loss": [2.0, 1.0, 0.5],
+    "validation_loss": [2.0, 1.5, None],
+    "validation_top1": [0.2, 0.3, 0.4],
+}
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    calibration = fit_calibration(table(images=80, seed=1), resamples=0)
+    return figures.draw_figures(table(images=80), calibration, CURVE, best_epoch=1)
+
+
+def test_every_figure_is_drawn_and_pyplot_is_never_asked(drawn):
+    assert set(drawn) == {"roc", "confusion_matrix", "reliability", "risk", "risk_coverage", "learning_curves"}
+    assert all(figure.number == 0 for figure in drawn.values() if hasattr(figure, "number"))
+
+
+def test_a_run_without_a_log_has_no_learning_curve():
+    calibration = fit_calibration(table(images=30, seed=1), resamples=0)
+    assert "learning_curves" not in figures.draw_figures(table(images=30), calibration, {})
+
+
+def test_svg_is_whole_has_text_and_follows_the_page(drawn):
+    for name, figure in drawn.items():
+        text = figures.svg(figure, f"{name} <&>")
+        root = ElementTree.fromstring(text)
+        assert root.attrib["aria-label"] == f"{name} <&>"
+        assert "var(--ink" in text
+        assert "<text" in text
+        assert "<image" not in text  # nothing but drawing: no pixel of any photograph
+        assert "width" not in root.attrib
+    assert "var(--mel, " in figures.svg(drawn["roc"], "roc")
+
+
+def test_files_come_out_the_same_again(tmp_path):
+    for folder in ("one", "two"):
+        figures.save_figures(tmp_path / folder, {"roc": figures.roc_figure(table(images=80))})
+    for name in ("roc.png", "roc.svg"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_lines_are_the_curves(drawn):
+    some = table(images=80)
+    axis = drawn["roc"].axes[0]
+    lines = {line.get_label()[:4].strip(): line for line in axis.get_lines()}
+    positive = some.labels == CODES.index("MEL")
+    x, y = lines["MEL"].get_data()
+    assert y[-1] == x[-1] == 1
+    threshold = 0.2
+    said = some.probabilities[:, CODES.index("MEL")] >= threshold
+    point = np.array([said[~positive].mean(), said[positive].mean()])
+    assert np.abs(np.stack([x, y], axis=1) - point).sum(axis=1).min() < 1e-12
+
+
+def test_a_class_without_images_has_no_curve():
+    some = table(images=20)
+    some.labels[:] = np.where(some.labels == 4, 5, some.labels)
+    labels = [line.get_label() for line in figures.roc_figure(some).axes[0].get_lines()]
+    assert not any(label.startswith("MEL") for label in labels)
+
+
+def simulate_deuteranopia(colour):
+    """Machado, Oliveira and Fernandes 2009, severity 1, on linear light."""
+    matrix = np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]])
+    return np.clip(matrix @ (np.array(to_rgb(colour)) ** 2.2), 0, 1) ** (1 / 2.2)
+
+
+def test_classes_differ_for_the_colour_blind_in_colour_or_dash():
+    assert set(figures.CLASS_COLOURS) == set(figures.CLASS_DASHES) == set(CODES)
+    assert len(set(figures.CLASS_COLOURS.values())) == len(CODES)
+    for one, other in itertools.combinations(CODES, 2):
+        seen = [simulate_deuteranopia(figures.CLASS_COLOURS[code]) for code in (one, other)]
+        apart = np.abs(seen[0] - seen[1]).sum() > 0.15
+        assert apart or figures.CLASS_DASHES[one] != figures.CLASS_DASHES[other], (one, other)
+
+
+def test_a_single_image_can_be_drawn():
+    one = Predictions(("a",), ("MEL", "NV"), np.array([[0.9, 0.1]]), np.array([0]), np.array([0]), ("",))
+    calibration = fit_calibration(one, resamples=0)
+    for name, figure in figures.draw_figures(one, calibration, {"epoch": [0.0], "train_loss": [1.0]}, 0).items():
+        assert figures.svg(figure, name).startswith("<svg")

@@ -1,0 +1,92 @@
+"""predictions.csv: the same bits back, and every damage named."""
+
+import numpy as np
+import pytest
+
+from hierattn.errors import TableError, UsageError
+from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
+from hierattn.taxonomy import CODES
+
+
+def table(images=40, seed=0, classes=CODES):
+    rng = np.random.default_rng(seed)
+    return Predictions(
+        images=tuple(f"images/{index:04d}, a.jpg" for index in range(images)),
+        classes=tuple(classes),
+        probabilities=rng.dirichlet(np.full(len(classes), 0.2), images),
+        labels=rng.integers(0, len(classes), images),
+        folds=np.full(images, 3),
+        groups=tuple(f'lesion:"{index // 2}"' if index % 5 else "" for index in range(images)),
+    )
+
+
+def test_what_is_written_is_read_to_the_last_bit(tmp_path):
+    written = table()
+    write_predictions(tmp_path / "p.csv", written)
+    read = read_predictions(tmp_path / "p.csv")
+    assert (read.images, read.classes, read.groups) == (written.images, written.classes, written.groups)
+    assert np.array_equal(read.probabilities, written.probabilities)
+    assert read.probabilities.dtype == np.float64
+    assert np.array_equal(read.labels, written.labels)
+    assert np.array_equal(read.folds, written.folds)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_form_is_that_of_the_challenge_with_the_truth_beside_it(tmp_path):
+    write_predictions(tmp_path / "p.csv", table(images=1, classes=("BCC", "NV")))
+    header, row = (tmp_path / "p.csv").read_text().splitlines()
+    assert header == "image,BCC,NV,label,fold,group"
+    assert row.endswith(",3,")
+
+
+def test_no_image_at_all_is_a_table_too(tmp_path):
+    write_predictions(tmp_path / "p.csv", table(images=0))
+    assert read_predictions(tmp_path / "p.csv").probabilities.shape == (0, 8)
+
+
+HEADER = "image,BCC,NV,label,fold,group\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "columns"),
+        ("image,BCC,NV\n", "columns"),
+        ("image,BCC,XYZ,label,fold,group\n", "unknown or repeated classes"),
+        ("image,BCC,BCC,label,fold,group\n", "unknown or repeated classes"),
+        (HEADER + "a,0.5,0.5,BCC,0\n", ":2: 5 values, wanted 6"),
+        (HEADER + "a,0.5,half,BCC,0,g\n", ":2: .*half"),
+        (HEADER + "a,0.5,0.5,BCC,first,g\n", "whole fold number"),
+        (HEADER + "a,nan,0.5,BCC,0,g\n", "outside 0 to 1"),
+        (HEADER + "a,-0.5,1.5,BCC,0,g\n", "outside 0 to 1"),
+        (HEADER + "a,0.5,0.4,BCC,0,g\n", "sum to 0.9"),
+        (HEADER + "a,0.5,0.5,MEL,0,g\n", "label 'MEL'"),
+        (HEADER + "a,0.5,0.5,NV,0,g\nb,0.5,0.5,NV,0,g\na,0.5,0.5,NV,0,g\n", "'a' stands twice"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path, text, said):
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(TableError, match=said):
+        read_predictions(path)
+
+
+def test_a_missing_or_binary_file_is_named(tmp_path):
+    with pytest.raises(TableError, match="no predictions"):
+        read_predictions(tmp_path / "none.csv")
+    (tmp_path / "p.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TableError, match="UTF-8"):
+        read_predictions(tmp_path / "p.csv")
+
+
+def test_rows_that_do_not_belong_together_are_refused():
+    good = table(images=2)
+    with pytest.raises(UsageError, match="wanted 2 rows"):
+        Predictions(good.images, good.classes, good.probabilities[:1], good.labels, good.folds, good.groups)
+
+
+def test_an_image_without_a_group_is_a_group_by_itself():
+    some = table(images=3)
+    lonely = Predictions(some.images, some.classes, some.probabilities, some.labels, some.folds, ("", "g", "g"))
+    numbers = lonely.group_numbers
+    assert numbers[0] != numbers[1] == numbers[2]

@@ -1,0 +1,129 @@
+"""The service as a real process: what it took it answers, also when told to stop; several workers count together."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("uvicorn")
+
+from small_bundles import write_small_bundle
+
+from hierattn.data.rendered.rendered_set import render_lesion
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    file = io.BytesIO()
+    large = Image.fromarray(render_lesion("NV", np.random.default_rng(0), 128).image).resize((1200, 1200))
+    large.save(file, "JPEG")  # large, so that a request takes a while
+    return file.getvalue()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(bundle: Path, log: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "hierattn", "serve", "--model", str(bundle), "--port", str(port), *options]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stderr=file, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if httpx.get(f"{url}/readyz", timeout=1).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        assert process.poll() is None, log.read_text()
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_stopped_in_the_middle_of_load_it_loses_nothing_that_it_took(bundle, photo, tmp_path):
+    answered, broken, refused = [0], [0], [0]
+    stop = threading.Event()
+
+    def keep_asking(url: str) -> None:
+        while not stop.is_set():
+            try:
+                # A connection for each request: once the port is closed nothing more can be taken.
+                status = httpx.post(f"{url}/v1/predictions", files={"images": photo}, timeout=30).status_code
+                answered[0] += status == 200
+                broken[0] += status != 200
+            except httpx.ConnectError:
+                refused[0] += 1
+                return
+            except httpx.TransportError:
+                broken[0] += 1
+                return
+
+    log = tmp_path / "log"
+    with served(bundle, log, "--queue", "64") as (process, url):
+        clients = [threading.Thread(target=keep_asking, args=(url,)) for _ in range(6)]
+        for client in clients:
+            client.start()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+        stop.set()
+        for client in clients:
+            client.join()
+    taken = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    requests = [one for one in taken if one.get("route") == "/v1/predictions"]
+    assert answered[0] >= 6
+    assert [one["status"] for one in requests] == [200] * answered[0]
+    # What was never taken (still in the closed port's backlog) may break, but nothing in the log may be unanswered.
+    assert broken[0] <= 6
+    assert process.returncode in (0, -signal.SIGTERM)
+
+
+def test_several_workers_answer_and_count_together(bundle, photo, tmp_path):
+    with served(bundle, tmp_path / "log", "--workers", "2") as (process, url):
+        for _ in range(6):
+            assert httpx.post(f"{url}/v1/predictions", files={"images": photo}, timeout=30).status_code == 200
+        text = httpx.get(f"{url}/metrics", timeout=30).text
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+    counted = [
+        line for line in text.splitlines() if line.startswith("hierattn_requests_total") and "predictions" in line
+    ]
+    assert sum(float(line.rsplit(" ", 1)[1]) for line in counted) == 6
+
+
+def test_bad_use_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "hierattn", "serve", "--model", str(tmp_path / "none.onnx")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "no bundle" in result.stderr

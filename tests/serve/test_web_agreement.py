@@ -1,0 +1,241 @@
+"""The web app's TypeScript against Python on the same pixels: crop, quality, resize, triage and metadata.
+
+The modules run in Node, bundled by Vite; tests/serve/test_web_app.py runs the whole app in a browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_bundles import BUNDLE, CALIBRATED, UNCALIBRATED, write_small_bundle
+
+from hierattn.bundle.bundle import Bundle
+from hierattn.bundle.prediction_set import SetRule, prediction_sets
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.triage import TriageSettings, decide, percent
+from hierattn.errors import BundleError
+from hierattn.image_spec import ImageSpec
+from hierattn.preprocessing.adaptive_crop import crop, find_crop
+from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
+from hierattn.serve.web_facts import web_facts
+from hierattn.taxonomy import CODES
+
+WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
+
+Ask = Callable[[list[dict[str, Any]]], list[Any]]
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """Send questions to the app's modules."""
+    if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
+        pytest.skip("Node or the app's packages are missing: run 'make web' to compare the web app with Python")
+    out = tmp_path_factory.mktemp("agreement")
+    build = ["node", "node_modules/vite/bin/vite.js", "build", "--ssr", "test/agreement.ts", "--outDir", str(out)]
+    subprocess.run([*build, "--config", "test/vite.config.ts"], cwd=WEB, check=True, timeout=120)
+    program = next(out.glob("agreement.*js"))
+
+    def send(questions: list[dict[str, Any]]) -> list[Any]:
+        lines = "".join(json.dumps(question) + "\n" for question in questions)
+        result = subprocess.run(["node", program], input=lines, capture_output=True, text=True, check=True, timeout=120)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return send
+
+
+def surrounded(image: np.ndarray, radius: float, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """A round field of view in a dark frame, as a dermatoscope leaves it."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    inside = (x - width / 2 - shift[0]) ** 2 + (y - height / 2 - shift[1]) ** 2 < (radius * min(width, height)) ** 2
+    return np.where(inside[:, :, None], image, image // 24).astype(np.uint8)
+
+
+def pictures() -> list[np.ndarray]:
+    """Rendered lesions, sharp and spoilt, of many shapes; with and without a dark surround; and plain noise."""
+    generator = np.random.default_rng(5)
+    rendered = [render_lesion(code, np.random.default_rng(n), 200).image for n, code in enumerate(CODES)]
+    shapes = [(200, 200), (333, 251), (640, 480), (97, 130), (64, 64), (1001, 703), (257, 256), (30, 400)]
+    resized = [
+        np.asarray(Image.fromarray(one).resize(shape, Image.Resampling.BICUBIC))
+        for one, shape in zip(rendered, shapes, strict=True)
+    ]
+    round_fields = [
+        surrounded(one, radius, shift)
+        for one, radius, shift in zip(
+            rendered * 2,
+            np.linspace(0.2, 0.62, 16),
+            [(0, 0), (10, -6), (-20, 5), (3, 30)] * 4,
+            strict=True,
+        )
+    ]
+    large = [surrounded(np.asarray(Image.fromarray(one).resize((900, 700))), 0.48) for one in rendered[:4]]
+    spoilt = [
+        (rendered[0] * 0.1).astype(np.uint8),
+        np.minimum(255, rendered[1].astype(int) + 160).astype(np.uint8),
+        np.ascontiguousarray(rendered[2][:, :, ::-1]),
+        np.full((150, 150, 3), (200, 150, 130), np.uint8),
+        generator.integers(0, 256, (211, 190, 3)).astype(np.uint8),
+    ]
+    return [*rendered, *resized, *round_fields, *large, *spoilt]
+
+
+@pytest.fixture(scope="module")
+def agreed(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[np.ndarray, dict[str, Any], str]]:
+    """Each picture with what TypeScript made of it, under each crop rule."""
+    folder = tmp_path_factory.mktemp("raw")
+    cases = [(image, rule) for rule in ("surround", "paper", "none") for image in pictures()]
+    questions = []
+    for number, (image, rule) in enumerate(cases):
+        raw = folder / str(number)
+        raw.write_bytes(image.tobytes())
+        height, width = image.shape[:2]
+        questions.append({"raw": str(raw), "width": width, "height": height, "size": 64, "rule": rule})
+    return [(image, theirs, rule) for (image, rule), theirs in zip(cases, ask(questions), strict=True)]
+
+
+def test_crop_is_pythons_to_the_pixel(agreed):
+    cropped = 0
+    for image, theirs, rule in agreed:
+        box = find_crop(image, rule)
+        expected = None if box is None else {name: getattr(box, name) for name in ("left", "top", "right", "bottom")}
+        assert theirs["box"] == expected, (image.shape, rule)
+        cropped += box is not None and rule == "surround"
+    assert cropped >= 8
+
+
+def test_resize_is_pillows_to_the_bit_where_the_order_of_its_passes_is_known(agreed):
+    """Newer Pillows take the columns of some tall pictures first; then one grey level is the bound."""
+    spec = ImageSpec(size=64)
+    for image, theirs, rule in agreed:
+        part = np.ascontiguousarray(crop(image, find_crop(image, rule)))
+        averaged = np.asarray(Image.fromarray(part).resize((64, 64), Image.Resampling.BOX))
+        for name, mine in (("resized", spec.resize(part)), ("averaged", averaged)):
+            pixels = np.frombuffer(base64.b64decode(theirs[name]), np.uint8).reshape(64, 64, 3)
+            difference = np.abs(pixels.astype(int) - mine).max()
+            assert difference <= (part.shape[0] > part.shape[1]), (image.shape, rule, name)
+
+
+def test_quality_is_pythons(agreed):
+    seen = set()
+    for image, theirs, rule in agreed:
+        box = find_crop(image, rule)
+        part = crop(image, box)
+        mine = judge_photo(part, cropped=box is not None)
+        assert theirs["quality"]["problems"] == list(mine.problems)
+        tolerance = 0.02 if part.shape[0] > part.shape[1] else 1e-5  # see the test above
+        assert theirs["quality"]["values"] == pytest.approx(mine.values, rel=tolerance, abs=10 * tolerance)
+        seen |= set(mine.problems)
+    assert seen >= {"small", "flat", "dark", "bright", "colour"}
+
+
+@pytest.mark.parametrize("settings", [CALIBRATED, UNCALIBRATED.triage], ids=["calibrated", "uncalibrated"])
+@pytest.mark.parametrize("ok", [True, False])
+def test_advice_has_pythons_level_and_reason(ask, settings: TriageSettings, ok):
+    risks = [0.0, 0.1, 0.2999, 0.3, 0.31, 0.4999, 0.5, 0.7, 1.0]
+    triage = {"group": settings.group, "threshold": settings.threshold}
+    (theirs,) = ask([{"risks": risks, "triage": triage, "ok": ok}])
+    for risk, verdict in zip(risks, theirs, strict=True):
+        mine = decide({}, risk, settings, PhotoQuality(ok))
+        assert (verdict["level"], verdict["reason"]) == (mine.level, mine.reason)
+        assert verdict["numbers"] == mine.numbers
+
+
+def test_percentages_read_as_in_python(ask):
+    shares = [0, 1e-9, 0.004, 0.0099, 0.01, 0.014, 0.015, 0.125, 0.384, 0.5, 0.505, 0.985, 0.99, 0.9901, 0.99999, 1]
+    assert ask([{"percent": shares}]) == [[percent(share) for share in shares]]
+
+
+def test_a_share_of_a_hundred_is_never_rounded_to_a_certainty(ask):
+    shares = [0, 1e-9, 0.004, 0.8766, 0.9045, 0.994, 0.996, 0.9999999, 1]
+    assert ask([{"of_hundred": shares}]) == [[0, 1, 1, 88, 90, 99, 99, 99, 100]]
+
+
+def test_another_photograph_never_talks_an_alarm_down(ask):
+    def answer(risk: float, ok: bool = True) -> dict[str, Any]:
+        return {"probabilities": [risk, 1 - risk], "risk": risk, "quality": {"ok": ok, "problems": []}, "seconds": 1}
+
+    triage = {"group": ["MEL"], "threshold": 0.3}
+    several = [answer(0.9), answer(0.0), answer(0.0), answer(0.0), answer(1.0, ok=False)]
+    alarmed, alone = ask([{"answers": several, "triage": triage}, {"answers": [answer(1.0, False)], "triage": triage}])
+    assert alarmed["risk"] == pytest.approx(0.225)  # the mean of those that are fit, under the threshold
+    assert alarmed["verdict"]["level"] == "see_soon"
+    assert (alarmed["fit"], alarmed["photos"]) == (4, 5)
+    assert alone["verdict"]["level"] == "retake"
+
+
+def calibrated_answers() -> np.ndarray:
+    """(lesions, 3 photographs, classes) in float64, as a float32 graph gives them: sure, unsure, and full of ties."""
+    generator = np.random.default_rng(3)
+    drawn = [generator.dirichlet(np.full(len(CODES), sure), (100, 3)) for sure in (0.1, 0.5, 5.0)]
+    tied = np.round(drawn[1] * 8) / 8  # values that stand beside one another, and on the thresholds below
+    even = np.full((1, 3, len(CODES)), 1 / len(CODES))
+    answers: np.ndarray = np.concatenate([*drawn, tied, even]).astype(np.float32).astype(np.float64)
+    return answers
+
+
+SET_RULES = (
+    SetRule(0.9, 0.1285577539143908, 0.8766, (0.8475, 0.9041), 1.87),
+    *(SetRule(0.95, threshold) for threshold in (0.0, 0.125, 0.25, 0.5, float(np.float32(0.1)), 0.1, 1.0)),
+)
+
+
+@pytest.mark.parametrize("rules", [SET_RULES, SET_RULES[:1], ()], ids=["many", "one", "none"])
+def test_prediction_sets_of_one_photograph_are_pythons(ask, rules):
+    answers = calibrated_answers()[:, 0]
+    question = {"rules": [asdict(rule) for rule in rules], "codes": CODES, "lesions": answers[:, None].tolist()}
+    (theirs,) = ask([question])
+    sizes = set()
+    for answer, sets in zip(answers, theirs, strict=True):
+        mine = prediction_sets(dict(zip(CODES, answer.tolist(), strict=True)), rules)
+        assert sets == [list(one.classes) for one in mine]
+        sizes |= {len(one) for one in sets}
+    assert sizes == set(range(len(CODES) + 1)) or len(rules) < 2
+
+
+def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask):
+    lesions = calibrated_answers()
+    question = {"rules": [asdict(rule) for rule in SET_RULES], "codes": CODES, "lesions": lesions.tolist()}
+    (theirs,) = ask([question])
+    larger = 0
+    for photos, sets in zip(lesions, theirs, strict=True):
+        of_each = [prediction_sets(dict(zip(CODES, photo.tolist(), strict=True)), SET_RULES) for photo in photos]
+        mean = dict(zip(CODES, (sum(photos) / len(photos)).tolist(), strict=True))
+        for number, of_mean in enumerate(prediction_sets(mean, SET_RULES)):
+            union = {code for one in of_each for code in one[number].classes}
+            assert sets[number] == sorted(union, key=lambda code: (-mean[code], CODES.index(code)))
+            assert set(of_mean.classes) <= union  # the mean never has a class that no photograph has
+            larger += len(union) > len(of_mean.classes)
+    assert larger > 100
+
+
+@pytest.mark.parametrize("spoilt", [{"threshold": 1.5}, {"wished": None}, {"coverage": -0.1}, {"interval": [0.8, 2]}])
+def test_impossible_set_rules_are_refused_as_in_python(ask, spoilt):
+    rule = asdict(SET_RULES[0])
+    assert ask([{"check_rules": [rule]}, {"check_rules": [rule | spoilt]}]) == [True, False]
+    metadata = BUNDLE.to_metadata() | {"hierattn.prediction_sets": json.dumps([rule | spoilt])}
+    with pytest.raises(BundleError):
+        Bundle.from_metadata(metadata, "spoilt")
+
+
+def test_metadata_are_read_without_a_library(ask, tmp_path):
+    path = write_small_bundle(tmp_path / "small.onnx")
+    (metadata,) = ask([{"onnx": str(path)}])
+    assert metadata == BUNDLE.to_metadata()
+
+
+def test_texts_and_limits_come_from_python():
+    written = json.loads((WEB / "src" / "facts.json").read_text(encoding="utf-8"))
+    assert written == json.loads(json.dumps(web_facts())), (
+        "apps/web/src/facts.json is old: run python -m hierattn.serve.web_facts apps/web/src/facts.json"
+    )

@@ -1,0 +1,563 @@
+"""The web app in a real browser: Python's probabilities, heat map, history, offline, errors, accessibility.
+
+Needs Chromium, Node's packages for axe (``make web``) and the built app; each test says what is missing where it skips.
+The pictures of the pages are made by ``apps/web/screenshots.py``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("playwright")
+pytest.importorskip("uvicorn")
+
+from playwright import sync_api as playwright
+from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
+from tests.serve.test_process import served
+
+from hierattn.bundle.prediction_set import SetRule
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.serve.web_app import find_web_app
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium to test the web app"),
+    pytest.mark.skipif(find_web_app() is None, reason="the web app is not built: run 'make web' (needs Node)"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("web")
+
+
+@pytest.fixture(scope="module")
+def bundle(folder: Path) -> Path:
+    return write_small_bundle(folder / "small.onnx")
+
+
+def write(path: Path, image: np.ndarray, **options: Any) -> Path:
+    Image.fromarray(image).save(path, **options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def golden(folder: Path) -> list[Path]:
+    """Rendered lesions: square, wide, tall, with a dark surround, grey with transparency, rotated by EXIF, as JPEG."""
+    images = [
+        render_lesion(code, np.random.default_rng(40 + n), 256).image for n, code in enumerate(("MEL", "NV", "BCC"))
+    ]
+    files = [write(folder / f"golden{n}.png", image) for n, image in enumerate(images)]
+    files.append(write(folder / "wide.png", np.asarray(Image.fromarray(images[0]).resize((1001, 703)))))
+    files.append(write(folder / "tall.png", np.asarray(Image.fromarray(images[1]).resize((600, 800)))))
+    y, x = np.mgrid[:256, :256]
+    inside = ((x - 128) ** 2 + (y - 128) ** 2 < 115**2)[:, :, None]
+    files.append(write(folder / "round.png", np.where(inside, images[2], images[2] // 24).astype(np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files.append(write(folder / "turned.jpg", images[0][:200], exif=exif, quality=95))
+    return files
+
+
+@pytest.fixture(scope="module")
+def url(bundle: Path, folder: Path) -> Iterator[str]:
+    with served(bundle, folder / "log") as (_, address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as engine:
+        arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_app(browser: Any, url: str) -> Iterator[Open]:
+    """Open the app in a fresh profile; at the end nothing may have gone wrong, or to another host."""
+    contexts, wrong = [], []
+
+    def go(**options: Any) -> Any:
+        defaults = {"viewport": {"width": 390, "height": 844}, "locale": "en-GB"}
+        context = browser.new_context(**defaults | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((url, "blob:", "data:")) or wrong.append(request.url))
+        page.goto(url)
+        ready(page)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def ready(page: Any) -> None:
+    page.locator(".status", has_text=re.compile("Ready|Pronto|就绪")).wait_for(timeout=60_000)
+
+
+def answer(page: Any, *files: Path) -> None:
+    page.set_input_files("#choose", [str(file) for file in files])
+    page.locator("#answer").wait_for(timeout=60_000)
+
+
+def shares(page: Any) -> list[float]:
+    """The widths of the bars, which hold the exact shares."""
+    return [
+        float(style)
+        for style in page.evaluate("[...document.querySelectorAll('.fill')].map(e => parseFloat(e.style.width) / 100)")
+    ]
+
+
+def violations(page: Any) -> list[str]:
+    """What axe objects to."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is missing: run 'make web'")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' | ')))"
+    return list(page.evaluate(found))
+
+
+def test_browser_gives_pythons_probabilities_on_golden_images(open_app, bundle, golden):
+    page, predictor = open_app(), Predictor.load(bundle)
+    for file in golden:
+        mine = predictor(file)
+        answer(page, file)
+        assert page.locator("#answer").inner_text() == mine.advice.title
+        steps = page.locator(".steps li").all_inner_texts()
+        assert steps == list(mine.advice.next_steps)
+        if mine.advice.level != "retake":
+            *probabilities, risk = shares(page)
+            bound = 2e-2 if file.suffix == ".jpg" else 1e-3  # two decoders of JPEG may differ by a few grey levels
+            assert probabilities == pytest.approx(sorted(mine.probabilities.values(), reverse=True), abs=bound)
+            assert risk == pytest.approx(mine.risk, abs=bound)
+        page.get_by_role("button", name="Start again").click()
+
+
+def test_heat_map_is_drawn_and_taken_away(open_app, golden):
+    page = open_app()
+    answer(page, golden[0])
+    canvas = page.locator(".overlay canvas")
+    assert canvas.is_hidden()
+    button = page.get_by_role("button", name="Show what spoke for it")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    assert canvas.evaluate(painted) > 3
+    button.click()
+    assert canvas.is_hidden()
+
+
+def test_several_photos_are_one_answer_and_can_be_cropped(open_app, bundle, golden):
+    page, predictor = open_app(), Predictor.load(bundle)
+    answer(page, golden[0], golden[1])
+    mean = np.mean([list(predictor(file).probabilities.values()) for file in golden[:2]], axis=0)
+    assert shares(page)[:-1] == pytest.approx(sorted(mean, reverse=True), abs=1e-3)
+    before = shares(page)
+    page.get_by_role("button", name="Crop: Photo 1").click()
+    page.locator("#crop-size").fill("0.4")
+    page.locator(".frame").press("ArrowRight")
+    page.get_by_role("button", name="Use this part").click()
+    ready(page)
+    assert shares(page) != before
+
+
+def test_camera_shows_a_guide_and_takes_a_photo(open_app):
+    page = open_app()
+    page.get_by_role("button", name="Take a photo").click()
+    page.locator(".guide").wait_for()
+    page.get_by_role("button", name="Take it").click()
+    page.locator("#answer").wait_for(timeout=60_000)
+
+
+def save_two_visits(page, golden):
+    """Two photographs of one spot, saved and laid side by side in the history."""
+    for file in golden[:2]:
+        answer(page, file)
+        page.locator("#spot").fill("left shoulder")
+        page.get_by_role("button", name="Save in the history").click()
+        page.get_by_text("Saved on this device.").wait_for()
+        page.get_by_role("button", name="Start again").click()
+    page.get_by_role("link", name="History").click()
+    page.locator(".check input").first.check()
+    page.locator(".check input").last.check()
+
+
+def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
+    page = open_app()
+    save_two_visits(page, golden)
+    assert page.locator(".pair figure").count() == 2
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as a file").click()
+    exported = folder / "history.json"
+    download.value.save_as(exported)
+    visits = json.loads(exported.read_text())["visits"]
+    assert [visit["spot"] for visit in visits] == ["left shoulder"] * 2
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete everything").click()
+    page.get_by_text("Nothing is kept yet.").wait_for()
+    page.set_input_files("#import", str(exported))
+    page.locator(".visits li").nth(1).wait_for()
+
+
+def test_app_works_without_a_network_after_the_first_visit(open_app, golden):
+    page = open_app()
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.wait_for_timeout(1500)
+    page.reload()
+    ready(page)
+    page.context.set_offline(True)
+    page.reload()
+    ready(page)
+    answer(page, golden[0])
+    assert len(shares(page)) == 9
+
+
+def test_app_can_be_installed(url):
+    manifest = httpx.get(f"{url}/manifest.webmanifest").json()
+    assert manifest["display"] == "standalone"
+    sizes = {icon["sizes"] for icon in manifest["icons"]}
+    assert {"192x192", "512x512"} <= sizes
+    for icon in manifest["icons"]:
+        content = httpx.get(f"{url}/{icon['src']}").content
+        if icon["type"] == "image/png":
+            assert "{}x{}".format(*Image.open(io.BytesIO(content)).size) == icon["sizes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("text.jpg", b"no picture", "no photo that the browser can read"),
+        ("iphone.heic", b"\0\0\0\x18ftypheic" + bytes(40), "cannot read HEIC"),
+        ("tiny.png", "4x4", "only a few pixels"),
+        ("strip.png", "2000x20", "much longer than wide"),
+    ],
+)
+def test_bad_photos_get_one_clear_line(open_app, folder, name, content, said):
+    path = folder / name
+    if isinstance(content, str):
+        width, height = map(int, content.split("x"))
+        write(path, np.full((height, width, 3), 150, np.uint8))
+    else:
+        path.write_bytes(content)
+    page = open_app()
+    page.set_input_files("#choose", str(path))
+    page.locator(".status.alarm", has_text=said).wait_for()
+    assert page.locator("#answer").count() == 0
+
+
+def test_unfit_photo_is_turned_away_without_percentages(open_app, folder):
+    page = open_app()
+    answer(page, write(folder / "grey.png", np.full((300, 300, 3), 128, np.uint8)))
+    assert "cannot be judged" in page.locator("#answer").inner_text()
+    assert shares(page) == []
+
+
+def test_foreign_model_is_refused_and_another_bundle_is_used(open_app, folder, golden):
+    page = open_app()
+    page.get_by_role("link", name="About").click()
+    (folder / "foreign.onnx").write_bytes(b"\x08\x09foreign")
+    page.set_input_files("#own-model", str(folder / "foreign.onnx"))
+    page.locator(".status.alarm", has_text="no model that the app can read").wait_for()
+    page.set_input_files("#own-model", str(write_small_bundle(folder / "other.onnx", UNCALIBRATED)))
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, golden[0])
+    assert "never calibrated" in page.locator(".why").inner_text()
+
+
+ALL_KEPT = """async () => {
+  const kept = async () => (await (await caches.open('hierattn-model')).keys()).length;
+  while (await kept() < 3) await new Promise((done) => setTimeout(done, 50));
+}"""
+"""The list of models and both of them are in the service worker's store."""
+
+
+def use_bundle(page: Any, path: Path) -> None:
+    page.get_by_role("link", name="About").click()
+    page.set_input_files("#own-model", str(path))
+
+
+def test_bundle_that_wants_cleaned_photos_is_refused_and_the_one_before_stays(open_app, folder, golden):
+    page = open_app()
+    for number, cleaning in enumerate(({"hair_removal": True}, {"colour_constancy": "shades_of_grey"})):
+        wanting = replace(BUNDLE, image_spec=replace(BUNDLE.image_spec, **cleaning))
+        use_bundle(page, write_small_bundle(folder / f"cleaning{number}.onnx", wanting))
+        page.locator(".status.alarm", has_text="wants its photos cleaned").wait_for()
+        page.get_by_role("link", name="Photo").click()
+        answer(page, golden[0])
+        assert len(shares(page)) == 9
+        page.get_by_role("button", name="Start again").click()
+
+
+def test_photo_unlike_all_that_the_model_trained_on_is_turned_away_as_in_python(open_app, folder, golden):
+    path = write_small_bundle(folder / "novel.onnx", NOVEL)
+    noise = np.random.default_rng(0).integers(-60, 60, (300, 300, 1))
+    orange = np.clip(np.array([235, 90, 20]) + noise, 0, 255).astype(np.uint8)
+    unlike, usual = write(folder / "orange.png", orange), golden[0]
+    predictor = Predictor.load(path)
+    assert predictor(unlike).quality.problems == ("unlike",)
+    assert predictor(usual).quality.ok
+    page = open_app()
+    use_bundle(page, path)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, unlike)
+    assert page.locator(".verdict").inner_text() == predictor(unlike).advice.title
+    assert page.locator(".steps li").all_inner_texts() == list(predictor(unlike).advice.next_steps)
+    assert TEXTS["en"]["problem.unlike"] in page.locator(".steps").inner_text()
+    assert shares(page) == []
+    page.get_by_role("button", name="Start again").click()
+    answer(page, usual)
+    *probabilities, _ = shares(page)
+    assert probabilities == pytest.approx(sorted(predictor(usual).probabilities.values(), reverse=True), abs=1e-3)
+
+
+def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, bundle, folder, golden):
+    phone = write_small_bundle(folder / "phone.onnx", replace(BUNDLE, temperature=9.0))
+    with served(bundle, folder / "log2", "--also", f"phone={phone}") as (_, address):
+        context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+        page = context.new_page()
+        page.goto(address)
+        ready(page)
+        answer(page, golden[0])
+
+        def judged_by(path: Path) -> bool:
+            expected = sorted(Predictor.load(path)(golden[0]).probabilities.values(), reverse=True)
+            return bool(shares(page)[:-1] == pytest.approx(expected, abs=1e-3))
+
+        assert judged_by(phone)
+        assert "With a phone or camera" in page.locator(".judged").inner_text()
+        assert violations(page) == []
+        page.locator('input[name="model"][value="model"]').check()
+        ready(page)
+        assert judged_by(bundle)
+        assert page.locator('input[name="model"][value="model"]').is_checked()
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.evaluate(ALL_KEPT)
+        page.reload()
+        ready(page)
+        context.set_offline(True)
+        page.reload()
+        ready(page)
+        answer(page, golden[0])
+        assert judged_by(bundle)
+        page.locator('input[name="model"][value="phone"]').check()
+        ready(page)
+        assert judged_by(phone)
+        context.close()
+
+
+SETS = replace(
+    BUNDLE,
+    prediction_sets=(SetRule(0.9, 0.2, 0.8766, (0.8475, 0.9041), 1.87), SetRule(0.95, 0.08, 0.9971, (0.99, 1.0), 3.2)),
+)
+ODD_SETS = replace(BUNDLE, prediction_sets=(SetRule(0.9, 1.0), SetRule(0.95, 0.0, 0.95)))
+"""One that is empty and was never measured, and one that holds every type."""
+
+
+@pytest.fixture(scope="module")
+def with_sets(folder: Path) -> Path:
+    return write_small_bundle(folder / "sets.onnx", SETS)
+
+
+def possible_types(page: Any) -> list[list[str]]:
+    """The names in each list of types that stay possible."""
+    rows = page.locator(".sets tbody tr").all()
+    return [row.locator(".types li").all_inner_texts() for row in rows]
+
+
+def names_of(codes: Any, language: str = "en") -> list[str]:
+    return [TEXTS[language][f"class.{code}"] for code in codes]
+
+
+def test_types_that_stay_possible_are_pythons_and_say_what_was_measured(open_app, with_sets, golden):
+    page, predictor = open_app(), Predictor.load(with_sets)
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answered = 0
+    for file in golden:
+        mine = predictor(file)
+        answer(page, file)
+        if mine.advice.level == "retake":
+            assert page.locator(".sets").count() == 0
+        elif file.suffix == ".png":
+            assert possible_types(page) == [names_of(one.classes) for one in mine.prediction_sets]
+            answered += 1
+        page.get_by_role("button", name="Start again").click()
+    assert answered >= 3
+    answer(page, golden[0], golden[1])
+    several = [predictor(file) for file in golden[:2]]
+    for number, shown in enumerate(possible_types(page)):
+        union = {name for one in several for name in names_of(one.prediction_sets[number].classes)}
+        assert set(shown) == union
+    said = page.locator(".sets").inner_text()
+    assert "88 of 100 test photos" in said
+    assert "85\u00a0to\u00a090" in said
+    assert "99 of 100 test photos" in said  # 0.9971 is no certainty
+    assert "no reason to wait" in said
+
+
+def test_empty_and_full_lists_of_types_say_so(open_app, folder, golden):
+    page = open_app()
+    use_bundle(page, write_small_bundle(folder / "odd.onnx", ODD_SETS))
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, golden[0])
+    empty, full = page.locator(".sets tbody tr").all_inner_texts()
+    assert "No type" in empty
+    assert "not measured" in empty
+    assert "Every type" in full
+    assert "95 of 100" in full
+    assert possible_types(page) == [[], []]
+
+
+def test_bundle_without_prediction_sets_shows_no_list(open_app, golden):
+    page = open_app()
+    answer(page, golden[0])
+    assert len(shares(page)) == 9
+    assert page.locator(".sets").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_summary_for_a_doctor_is_one_page_with_the_sets_thresholds(open_app, with_sets, golden, language):
+    page = open_app()
+    use_bundle(page, with_sets)
+    ready(page)
+    page.locator("nav a").first.click()
+    page.select_option("#language", language)
+    answer(page, golden[0])
+    expected = [names_of(one.classes, language) for one in Predictor.load(with_sets)(golden[0]).prediction_sets]
+    assert possible_types(page) == expected
+    assert page.locator(".sets p.print-only").first.is_hidden()
+    page.emulate_media(media="print")
+    for line, threshold, coverage in zip(
+        page.locator(".sets p.print-only").all(), ("20.0", "8.0"), ("87.7", "99.7"), strict=True
+    ):
+        assert line.is_visible()
+        text = line.inner_text().replace(",", ".")
+        assert threshold in text
+        assert coverage in text
+    assert not page.locator(".capture, .keep, nav, .shots").filter(visible=True).count()
+    for paper in ("A4", "Letter"):
+        assert len(re.findall(rb"/Type /Page\b", page.pdf(format=paper))) == 1
+
+
+def test_history_keeps_the_lists_of_types(open_app, with_sets, folder, golden):
+    page, predictor = open_app(), Predictor.load(with_sets)
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    save_two_visits(page, golden)
+    shown = [one.locator(".types li").all_inner_texts() for one in page.locator(".pair figure").all()]
+    assert shown == [names_of(predictor(file).prediction_sets[1].classes) for file in golden[:2]]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as a file").click()
+    exported = folder / "history-sets.json"
+    download.value.save_as(exported)
+    content = json.loads(exported.read_text(encoding="utf-8"))
+    assert [visit["sets"] for visit in content["visits"]] == [
+        [one.to_dict() for one in predictor(file).prediction_sets] for file in golden[:2]
+    ]
+    content["visits"][0]["sets"] = [{"classes": "MEL"}]
+    exported.write_text(json.dumps(content), encoding="utf-8")
+    page.set_input_files("#import", str(exported))
+    page.locator(".status.alarm", has_text="no history that the app has exported").wait_for()
+
+
+def test_provenance_is_shown(open_app, bundle):
+    import hashlib
+
+    page = open_app()
+    page.get_by_role("link", name="About").click()
+    page.get_by_text(hashlib.sha256(bundle.read_bytes()).hexdigest()).wait_for(timeout=10_000)
+    text = page.locator("main").inner_text()
+    assert "CC0-1.0" in text
+    assert "Not a medical device" in text
+
+
+@pytest.mark.parametrize(("language", "notice"), [("pt", "Não é um dispositivo médico"), ("zh", "这不是医疗器械")])
+def test_other_languages_reach_the_advice(open_app, bundle, golden, language, notice):
+    page = open_app()
+    page.select_option("#language", language)
+    answer(page, golden[0])
+    assert notice in page.locator("body").inner_text()
+    assert page.locator("#answer").inner_text() == Predictor.load(bundle)(golden[0], language=language).advice.title
+    assert page.evaluate("document.documentElement.lang").startswith(language)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)], ids=["phone", "desktop"])
+def test_pages_have_no_accessibility_violations(open_app, golden, with_sets, scheme, width, height):
+    page = open_app(viewport={"width": width, "height": height}, color_scheme=scheme)
+
+    def check() -> None:
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    check()
+    use_bundle(page, with_sets)
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, golden[0])
+    assert page.locator(".sets").is_visible()
+    page.get_by_role("button", name="Show what spoke for it").click()
+    check()
+    for link in ("History", "About"):
+        page.get_by_role("link", name=link).click()
+        page.wait_for_timeout(200)
+        check()
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_narrow_screens_need_no_scrolling_sideways(open_app, with_sets, golden, language):
+    page = open_app(viewport={"width": 320, "height": 640})
+    use_bundle(page, with_sets)
+    ready(page)
+    page.select_option("#language", language)
+    page.locator("nav a").first.click()
+    answer(page, golden[0])
+    for link in page.locator("nav a").all():
+        link.click()
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        past = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 320.5).length"
+        assert page.evaluate(past) == 0
+
+
+def test_page_weighs_under_20_megabytes(url, bundle):
+    folder = find_web_app()
+    assert folder is not None
+    plain = [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".gz"]
+    total = sum(file.stat().st_size for file in plain) + bundle.stat().st_size
+    assert total < 20e6
+    wasm = next(file for file in plain if file.suffix == ".wasm")
+    packed = httpx.get(f"{url}/assets/{wasm.name}", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-type"] == "application/wasm"
+    assert packed.content == wasm.read_bytes()

@@ -1,0 +1,116 @@
+"""Small bundles written by hand with ``onnx.helper``: what the deploy tests feed to the predictor, without torch.
+
+The graph is Resize -> mean colour -> linear -> softmax: a network whose answer can be computed on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from hierattn.bundle.bundle import Bundle
+from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.image_spec import ImageSpec
+from hierattn.taxonomy import CODES, TRIAGE_GROUP
+
+WEIGHTS = np.random.default_rng(7).normal(0, 6, (3, len(CODES))).astype(np.float32)
+GROUP = tuple(code for code in CODES if code in TRIAGE_GROUP)
+CALIBRATED = TriageSettings(
+    group=GROUP, threshold=0.3, wished_sensitivity=0.95, sensitivity=0.93, interval=(0.88, 0.97), images=250
+)
+BUNDLE = Bundle(
+    model="hierattn_xs",
+    parameters=24,
+    classes=CODES,
+    image_spec=ImageSpec(size=64, crop="surround"),
+    temperature=1.5,
+    triage=CALIBRATED,
+    training_data={"source": "synthetic", "licence": "CC0-1.0"},
+    metrics={"top1": {"value": 0.5, "interval": [0.4, 0.6]}},
+    provenance={"hierattn": "0.1.0", "commit": "abc"},
+    heatmap="the answer again, on 2 x 2 cells",
+)
+USUAL_COLOUR = np.array([0.75, 0.6, 0.55], np.float32)
+"""Of skin; with ``novelty`` in the bundle the graph gives ten times a photograph's mean distance from it."""
+NOVEL = replace(BUNDLE, novelty={"threshold": 2.0, "method": "distance of the mean colour", "turned_away": 0.0})
+UNCALIBRATED = replace(BUNDLE, temperature=1.0, triage=TriageSettings(group=GROUP))
+
+
+def expected_probabilities(image: np.ndarray, temperature: float = BUNDLE.temperature) -> np.ndarray:
+    """What the graph gives for a uint8 image of its own size, in float64."""
+    logits = (image.reshape(-1, 3).mean(axis=0) / 255) @ WEIGHTS.astype(np.float64) / temperature
+    raised = np.exp(logits - logits.max())
+    return raised / raised.sum()
+
+
+def small_graph(bundle: Bundle = BUNDLE) -> onnx.ModelProto:
+    """The graph, without metadata."""
+    size, classes = bundle.image_spec.size, len(bundle.classes)
+    nodes = [
+        helper.make_node(
+            "Resize", ["image", "", "", "sizes"], ["resized"], mode="linear", antialias=1, exclude_outside=1,
+            coordinate_transformation_mode="half_pixel", axes=[1, 2],
+        ),
+        helper.make_node("Cast", ["resized"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["values", "full"], ["unit"]),
+        helper.make_node("ReduceMean", ["unit", "places"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weights"], ["logits"]),
+        helper.make_node("Div", ["logits", "temperature"], ["calibrated"]),
+        helper.make_node("Softmax", ["calibrated"], ["probabilities"], axis=1),
+        helper.make_node("MatMul", ["probabilities", "group"], ["risk"]),
+        helper.make_node("Reshape", ["calibrated", "cells"], ["cell"]),
+        helper.make_node("Tile", ["cell", "repeats"], ["heatmap"]),
+    ]  # fmt: skip
+    outputs = []
+    if bundle.novelty:
+        nodes += [
+            helper.make_node("Sub", ["colour", "usual"], ["apart"]),
+            helper.make_node("Abs", ["apart"], ["far"]),
+            helper.make_node("ReduceMean", ["far", "channels"], ["distance"], keepdims=0),
+            helper.make_node("Mul", ["distance", "ten"], ["novelty"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N"]))
+    group = np.array([float(code in bundle.triage.group) for code in bundle.classes], np.float32)
+    constants: dict[str, np.ndarray] = {
+        "sizes": np.array([size, size], np.int64),
+        "full": np.array(255, np.float32),
+        "places": np.array([1, 2], np.int64),
+        "weights": WEIGHTS[:, :classes],
+        "temperature": np.array(bundle.temperature, np.float32),
+        "group": group,
+        "cells": np.array([-1, classes, 1, 1], np.int64),
+        "repeats": np.array([1, 1, 2, 2], np.int64),
+    }
+    if bundle.novelty:
+        channels, ten = np.array([1], np.int64), np.array(10, np.float32)
+        constants |= {"usual": USUAL_COLOUR, "channels": channels, "ten": ten}
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
+            helper.make_tensor_value_info("risk", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, ["N", classes, 2, 2]),
+            *outputs,
+        ],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def write_model(path: Path, model: onnx.ModelProto, metadata: Mapping[str, str]) -> Path:
+    """Write ``model`` with ``metadata``."""
+    helper.set_model_props(model, dict(metadata))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_small_bundle(path: Path, bundle: Bundle = BUNDLE) -> Path:
+    """Write a whole small bundle."""
+    return write_model(path, small_graph(bundle), bundle.to_metadata())

@@ -1,0 +1,330 @@
+"""What is written is there whole or as it was before, and nothing of the user's is replaced."""
+
+import json
+import multiprocessing
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hierattn import files
+from hierattn.errors import DataError, UsageError
+from hierattn.files import CONTENTS, FolderKind, atomic_file, check_replaceable, lock, whole_folder, write_table
+
+KIND = FolderKind("a test result", "result.json", older=("figures/*.svg", "table.csv"))
+
+
+def make(out: Path, text: str = "{}", **options: object) -> None:
+    with whole_folder(out, KIND, **options) as place:
+        (place.folder / "figures").mkdir(exist_ok=True)
+        (place.folder / "figures" / "curve.svg").write_text(text)
+        (place.folder / "result.json").write_text(text)
+
+
+def fail(out: Path, error: type[BaseException], **options: object) -> None:
+    with whole_folder(out, KIND, **options) as place:
+        (place.folder / "first").write_text("1")
+        place.journal.write(b"first\n")
+        raise error
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# --- one file ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_whose_writing_fails_is_as_it_was(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("before")
+
+    def rows():
+        yield (1, 2)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_table(path, ("a", "b"), rows())
+    assert tree(tmp_path) == {"table.csv": "before"}
+
+
+def test_a_file_follows_the_umask_even_where_the_writer_made_it_private(tmp_path):
+    with atomic_file(tmp_path / "weights") as part:
+        part.touch(mode=0o600)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "weights").stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "far" / "table.csv")
+    write_table(tmp_path / "link.csv", ("a", "b"), [(1, 2)])
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "far" / "table.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_a_name_that_is_not_utf8_comes_back_from_a_table(tmp_path):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    write_table(tmp_path / "t.csv", ("image",), [(name,)])
+    assert (tmp_path / "t.csv").read_bytes() == b"image\ncaf\xe9.jpg\n"
+
+
+def test_json_without_a_number_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "x.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+# --- locks -------------------------------------------------------------------------------------------------------
+
+
+def _hold(path: Path, ready: object, go: object) -> None:
+    with lock(path, "it is being made"):
+        ready.set()
+        go.wait(30)
+
+
+def test_a_second_process_is_told_which_one_holds_the_lock(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "lock", ready, go))
+    other.start()
+    try:
+        assert ready.wait(60)
+        with (
+            pytest.raises(UsageError, match=f"it is being made by process {other.pid} on "),
+            lock(tmp_path / "lock", "it is being made"),
+        ):
+            pass
+    finally:
+        go.set()
+        other.join(30)
+    with lock(tmp_path / "lock", "free again"):
+        assert (tmp_path / "lock").exists()
+    assert not (tmp_path / "lock").exists()
+
+
+def test_the_lock_of_a_killed_process_does_not_bind(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from hierattn.files import lock\n"
+        "with lock(Path(sys.argv[1]), 'busy'): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "lock"], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        other.kill()
+    with lock(tmp_path / "lock", "busy"):
+        pass
+
+
+# --- whole folders -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_replaced_whole_and_lists_what_it_holds(tmp_path):
+    make(tmp_path / "out", "1")
+    make(tmp_path / "out", "22")
+    made = tree(tmp_path / "out")
+    assert json.loads(made.pop(CONTENTS)) == {
+        "kind": "a test result",
+        "files": {"figures/curve.svg": 2, "result.json": 2},
+    }
+    assert made == {"figures/curve.svg": "22", "result.json": "22"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("added", ["note.txt", "figures/mine.svg", "deep/er/photo.jpg", ".hidden"])
+def test_a_folder_to_which_somebody_added_a_file_is_not_touched(tmp_path, added):
+    out = tmp_path / "out"
+    make(out)
+    (out / added).parent.mkdir(parents=True, exist_ok=True)
+    (out / added).write_text("mine")
+    before = tree(out)
+    with pytest.raises(UsageError, match=f"holds {added}, .*nothing in it is touched"):
+        make(out, "2")
+    assert tree(out) == before
+
+
+def test_a_file_that_somebody_changed_is_not_replaced(tmp_path):
+    make(tmp_path / "out")
+    (tmp_path / "out" / "result.json").write_text("{}  my correction")
+    with pytest.raises(UsageError, match=r"holds result\.json"):
+        make(tmp_path / "out")
+
+
+def test_a_file_that_became_a_link_is_not_replaced(tmp_path):
+    make(tmp_path / "out")
+    (tmp_path / "elsewhere").write_text("{}")
+    (tmp_path / "out" / "result.json").unlink()
+    (tmp_path / "out" / "result.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"holds result\.json"):
+        make(tmp_path / "out")
+    assert (tmp_path / "elsewhere").read_text() == "{}"
+
+
+def test_a_note_added_while_the_folder_was_made_is_kept(tmp_path):
+    make(tmp_path / "out")
+
+    def make_slowly():
+        with whole_folder(tmp_path / "out", KIND) as place:
+            (place.folder / "result.json").write_text("new")
+            (tmp_path / "out" / "note").write_text("mine")
+
+    with pytest.raises(UsageError, match="holds note"):
+        make_slowly()
+    assert (tmp_path / "out" / "note").read_text() == "mine"
+    assert (tmp_path / "out" / "result.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("desktop", [".DS_Store", "Thumbs.db", "figures/desktop.ini"])
+def test_what_a_desktop_leaves_by_itself_does_not_count(tmp_path, desktop):
+    make(tmp_path / "out")
+    (tmp_path / "out" / desktop).touch()
+    make(tmp_path / "out", "2")
+    assert (tmp_path / "out" / "result.json").read_text() == "2"
+
+
+def test_a_folder_of_an_older_version_is_known_by_its_names(tmp_path):
+    out = tmp_path / "out"
+    (out / "figures").mkdir(parents=True)
+    for name in ("result.json", "table.csv", "figures/roc.svg"):
+        (out / name).write_text("old")
+    make(out, "new")
+    assert "table.csv" not in tree(out)
+    (out / CONTENTS).unlink()
+    (out / "photo.jpg").touch()
+    with pytest.raises(UsageError, match=r"holds photo\.jpg"):
+        make(out)
+
+
+def test_a_folder_without_our_mark_is_not_ours(tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.svg").touch()
+    with pytest.raises(UsageError, match=r"figures/mine\.svg"):
+        check_replaceable(tmp_path, KIND)
+
+
+def test_a_result_of_another_kind_is_not_replaced(tmp_path):
+    make(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"not part of a model"):
+        check_replaceable(tmp_path / "out", FolderKind("a model", "model.json"))
+
+
+def test_an_output_that_is_or_holds_an_input_is_refused(tmp_path):
+    make(tmp_path / "out")
+    for path in (tmp_path / "out", tmp_path / "out" / "figures"):
+        with pytest.raises(UsageError, match="is to be read"):
+            check_replaceable(tmp_path / "out", KIND, inputs=[path])
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    with pytest.raises(RuntimeError):
+        fail(tmp_path / "out", RuntimeError)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_before_the_work(tmp_path):
+    with (
+        pytest.raises(DataError, match=r"no space for .*1e\+09 GB"),
+        whole_folder(tmp_path / "out", KIND, expected_bytes=10**18),
+    ):
+        raise AssertionError("must not be begun")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_stopped_goes_on_where_it_was(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        fail(out, KeyboardInterrupt, resumable=True)
+    assert not out.exists()
+    with whole_folder(out, KIND, resumable=True) as place:
+        place.journal.seek(0)
+        assert place.journal.read() == b"first\n"
+        (place.folder / "result.json").write_text("2")
+    made = tree(out)
+    made.pop(CONTENTS)
+    assert made == {"first": "1", "result.json": "2"}
+
+
+def test_work_that_cannot_go_on_begins_empty(tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / ".out.part").mkdir()
+    (tmp_path / ".out.part" / "rubbish").touch()
+    make(out)
+    assert "rubbish" not in tree(out)
+
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from hierattn.files import FolderKind, whole_folder
+out, inside = Path(sys.argv[1]), sys.argv[2] == "inside"
+if inside: os.chdir(out)
+kind = FolderKind("a test result", "result.json", older=("figures/*.svg", "table.csv"))
+with whole_folder(out, kind) as place:
+    (place.folder / "figures").mkdir()
+    for number in range(40):
+        (place.folder / "figures" / f"{number}.svg").write_text("new")
+    (place.folder / "result.json").write_text("new")
+    print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["beside", "inside"])
+@pytest.mark.parametrize("delay", [0.0, 0.0003, 0.001, 0.003, 0.01])
+def test_killed_while_it_replaces_a_folder_it_ends_with_the_old_or_the_new(tmp_path, where, delay):
+    out = tmp_path / "out"
+    make(out, "old")
+    command = [sys.executable, "-c", KILLED, str(out), where]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        child.kill()
+    if (out / "result.json").exists():  # whole for a reader at any moment
+        words = set(tree(out / "figures").values())
+        assert words == {(out / "result.json").read_text()}
+    again = subprocess.run(command, check=True, capture_output=True)
+    assert again.stdout == b"ready\n"
+    made = tree(out)
+    made.pop(CONTENTS)
+    assert len(made) == 41
+    assert set(made.values()) == {"new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_working_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    make(Path())
+    make(Path(), "2")
+    assert tmp_path.stat().st_ino == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CONTENTS, "figures", "result.json"]
+    assert (tmp_path / "result.json").read_text() == "2"
+
+
+def test_two_at_once_one_makes_it_and_the_other_says_so(tmp_path):
+    with whole_folder(tmp_path / "out", KIND) as place:
+        (place.folder / "result.json").touch()
+        code = "from tests.test_files import make; from pathlib import Path; import sys; make(Path(sys.argv[1]))"
+        environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+        root = Path(__file__).resolve().parents[1]
+        other = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / "out"], cwd=root, env=environment, capture_output=True, text=True
+        )
+        assert f"is being made by process {os.getpid()} on " in other.stderr
+    assert (tmp_path / "out" / "result.json").exists()
+
+
+# --- paths -------------------------------------------------------------------------------------------------------
+
+
+def test_relative_paths_lead_back(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    told = files.relative_path(str(tmp_path / "x" / "photo.jpg"), tmp_path / "a" / "b")
+    assert told == "../../x/photo.jpg"
+    assert files.relative_path("ISIC_0000001", tmp_path) == "ISIC_0000001"

@@ -1,0 +1,361 @@
+"""From judged runs to the bundles that come with the package: lineage, precision, parity, card, licence, checksums.
+
+``tools/release/publish_release.py`` is the command. A bundle is made in each precision of :data:`PRECISIONS`, and the
+smallest one that loses nothing worth a byte is released: its loss is measured on the inner fold, so that the untouched
+fold stays what no choice was made on, and is then reported on the untouched fold as well. All files appear together or
+not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from hierattn import metrics
+from hierattn.deploy.export.onnx import Export, wrap_run
+from hierattn.deploy.export.own_images import OwnImages, open_own_images
+from hierattn.deploy.export.precisions import answers, export_reduced
+from hierattn.deploy.export.wrapped import Wrapped
+from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS, Domain
+from hierattn.errors import BundleError, ParityError, UsageError
+from hierattn.evaluation.pages.model_card import read_report
+from tools.release.lineage import Stage, licence_of, lineage, plain_values
+from tools.release.release_card import licence_text, release_card
+
+PRECISIONS = ("int8-weights", "float16")
+"""Tried in this order, the smaller first. ``int8``, whose layers compute in whole numbers too, is larger and rounds
+more: it is for speed, and a released file is for fidelity in few bytes."""
+
+MOST_LOSS = 0.005
+"""Of balanced accuracy, and of sensitivity at the stored threshold, on the inner fold: half a point. One dangerous
+photograph may go all the same: the threshold is one's own risk, and any rounding may put that on the other side."""
+
+SHIFT = "shift/shift.md"
+"""What 'hierattn shift' leaves in a run folder."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A judged run that is to be released.
+
+    Attributes
+    ----------
+    domain
+        What kind of photograph it is for.
+    run
+        Its folder.
+    report
+        ``report.json`` of its untouched fold.
+    shift_text
+        What 'hierattn shift' found, Markdown without its title; empty where it was not asked.
+    stages
+        Every run behind its weights, itself last.
+    """
+
+    domain: Domain
+    run: Path
+    report: Mapping[str, Any]
+    shift_text: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def licence(self) -> str:
+        """What the weights inherit."""
+        return licence_of(self.stages)
+
+
+def examine(domain: Domain, run: Path) -> Candidate:
+    """Read a run that is to be released, and refuse one that could not stand up to its card.
+
+    Raises
+    ------
+    UsageError
+        Where it was not judged on an untouched fold, has no calibrated threshold, or rendered lesions made it.
+    """
+    report = read_report(run)
+    protocol = report["protocol"]["name"]
+    if protocol != "honest":
+        raise UsageError(f"{run} was judged by the protocol {protocol!r}: wanted the honest one, on an untouched fold")
+    if report.get("triage", {}).get("risk_threshold") is None:
+        raise UsageError(f"{run} has no risk threshold: wanted a calibration; run 'hierattn evaluate {run}' again")
+    shift = run / SHIFT
+    text = shift.read_text(encoding="utf-8").partition("\n")[2].strip() if shift.is_file() else ""
+    return Candidate(domain, run, report, text, lineage(run))
+
+
+def release(
+    candidates: Mapping[Domain, Candidate],
+    folder: Path,
+    *,
+    data: Mapping[Domain, Path] | None = None,
+    command: str = "",
+    say: Say = print,
+) -> dict[str, Any]:
+    """Make and write the released files of each candidate; what ``folder`` holds of other domains stays.
+
+    Parameters
+    ----------
+    candidates
+        By domain.
+    folder
+        :func:`hierattn.deploy.predict.released.released_folder`, or another for a trial.
+    data
+        Where the prepared sets are now, if they have moved.
+    command
+        The command that is doing this, for the record.
+    say
+        Hears what is being done.
+
+    Returns
+    -------
+    dict
+        What ``release.json`` holds: ``models`` by domain.
+
+    Raises
+    ------
+    UsageError, DataError, BundleError, ParityError
+        Where a run cannot be exported, or no precision is small and faithful enough. Nothing is written then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    work = folder / ".release"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        models = _former(folder)
+        for domain, candidate in candidates.items():
+            export, tried = _best_export(candidate, (data or {}).get(domain), work, say)
+            models[domain] = _describe(candidate, export, tried)
+            (work / f"{domain}.md").write_text(release_card(candidate, models[domain]), encoding="utf-8")
+        record = {"made_by": command, "models": {name: models[name] for name in sorted(models)}}
+        (work / RELEASE).write_text(_json(record), encoding="utf-8")
+        (work / LICENCE).write_text(licence_text(models), encoding="utf-8")
+        _move_all(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return record
+
+
+def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[str, Any]:
+    """Write the cards of bundles that are released already again, and the checksums; the bundles stay as they are.
+
+    Parameters
+    ----------
+    candidates
+        The runs behind them, by domain.
+    folder
+        Where the bundles lie.
+
+    Returns
+    -------
+    dict
+        What ``release.json`` holds: the models by domain.
+
+    Raises
+    ------
+    UsageError
+        Where a bundle was made from another run, or its run was judged otherwise since. Nothing is written then.
+    """
+    models = _former(folder)
+    texts = {}
+    for domain, candidate in candidates.items():
+        model = models.get(domain, {"run": "no run", "figures": {}})
+        if model["run"] != candidate.run.resolve().name:
+            raise UsageError(f"{domain} was released from {model['run']}, not from {candidate.run}: release it anew")
+        if any(candidate.report.get(name) != figure for name, figure in model["figures"].items()):
+            raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
+        texts[f"{domain}.md"] = release_card(candidate, model)
+    for name, text in texts.items():
+        _replace_text(folder / name, text)
+    _write_sums(folder)
+    return models
+
+
+def _former(folder: Path) -> dict[str, Any]:
+    path = folder / RELEASE
+    return dict(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.is_file() else {}
+
+
+def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) -> tuple[Export, list[dict[str, Any]]]:
+    """The smallest export that keeps to :data:`MOST_LOSS`, as ``work/<domain>.onnx``, and what was tried."""
+    own = open_own_images(candidate.run, data)
+    wrapped = _with_lineage(wrap_run(candidate.run, own=own), candidate)
+    exact = _torch_probabilities(wrapped, own)
+    tried: list[dict[str, Any]] = []
+    for precision in PRECISIONS:
+        out = work / f"{candidate.domain}.onnx"
+        say(f"{candidate.domain}: exporting in {precision}")
+        try:
+            export = export_reduced(wrapped, out, precision, own)
+        except ParityError as error:
+            tried.append({"precision": precision, "refused": str(error).split(";")[0]})
+            say(f"{candidate.domain}: {precision} refused: {error}")
+            continue
+        cost = _inner_loss(wrapped, exact, out, own)
+        row = {"precision": precision, "bytes": export.size, "inner_fold": cost}
+        tried.append(row)
+        say(
+            f"{candidate.domain}: {precision}, {export.size:,} bytes; on the inner fold balanced accuracy "
+            f"{cost['balanced_accuracy']:.4f}, in float32 {cost['balanced_accuracy_float32']:.4f}; "
+            f"{cost['agreement']:.2%} keep their answer"
+        )
+        if not (reason := refusal(export.size, cost)):
+            return export, tried
+        row["refused"] = reason
+        out.unlink()
+    reasons = "; ".join(f"{row['precision']}: {row['refused']}" for row in tried)
+    raise BundleError(f"no precision of {candidate.run} can be released ({reasons}): wanted one of at most "
+                      f"{MAX_RELEASED_BYTES:,} bytes that loses at most {MOST_LOSS:g}")  # fmt: skip
+
+
+def refusal(size: int, cost: Mapping[str, Any]) -> str:
+    """Why an export of ``size`` bytes with this loss on the inner fold is not released; empty where it may be.
+
+    >>> refusal(1_300_000, {"lost_balanced_accuracy": -0.002, "lost_sensitivity": 0.0, "positives": 90})
+    ''
+    """
+    if size > MAX_RELEASED_BYTES:
+        return f"{size:,} bytes are more than {MAX_RELEASED_BYTES:,}"
+    allowed = {"balanced_accuracy": MOST_LOSS, "sensitivity": max(MOST_LOSS, 1.5 / max(cost["positives"], 1))}
+    wrong = [
+        f"{100 * cost[f'lost_{name}']:.2f} points of {name.replace('_', ' ')} (at most {100 * most:.2f})"
+        for name, most in allowed.items()
+        if not cost[f"lost_{name}"] <= most
+    ]
+    return f"on the inner fold it loses {' and '.join(wrong)}" if wrong else ""
+
+
+def _inner_loss(wrapped: Wrapped, exact: Any, path: Path, own: OwnImages) -> dict[str, Any]:
+    """What a precision costs on the whole inner fold, against PyTorch's own answers there, ``exact``."""
+    rows = own.validation
+    labels = own.labels[rows]
+    found = answers(onnx.load(path), own, rows).probabilities.astype(float)
+    group = [code in wrapped.bundle.triage.group for code in wrapped.checkpoint.classes]
+    positive = [group[label] for label in labels]
+    threshold = wrapped.bundle.triage.threshold
+    caught = [
+        float((values[positive][:, group].sum(axis=1) >= threshold).mean()) if any(positive) else float("nan")
+        for values in (exact, found)
+    ]
+    balanced = [metrics.balanced_accuracy(labels, values) for values in (exact, found)]
+    return {
+        "images": len(rows),
+        "positives": sum(positive),
+        "agreement": float((exact.argmax(axis=1) == found.argmax(axis=1)).mean()),
+        "balanced_accuracy": balanced[1],
+        "balanced_accuracy_float32": balanced[0],
+        "lost_balanced_accuracy": balanced[0] - balanced[1],
+        "sensitivity": caught[1],
+        "sensitivity_float32": caught[0],
+        "lost_sensitivity": caught[0] - caught[1],
+    }
+
+
+def _torch_probabilities(wrapped: Wrapped, own: OwnImages) -> Any:
+    """The wrapper's calibrated probabilities on the inner fold, by PyTorch, float64 (images, classes)."""
+    import numpy as np
+    import torch
+
+    with torch.inference_mode():
+        batches = own.batches(own.validation, 64)
+        parts = [wrapped.network(torch.from_numpy(batch))[0].numpy() for batch in batches]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
+    """The same, whose description tells every run behind the weights and their inherited licence."""
+    bundle = wrapped.bundle
+    told = {
+        **bundle.training_data,
+        "licence": candidate.licence,
+        "all_sources": [
+            {key: getattr(stage, key) for key in ("source", "licence", "training_images", "citation")}
+            for stage in candidate.stages
+        ],
+    }
+    provenance = {
+        **bundle.provenance,
+        "released_as": candidate.domain,
+        "commands": [stage.command for stage in candidate.stages],
+        "commits": [stage.commit for stage in candidate.stages],
+    }
+    return replace(
+        wrapped,
+        bundle=replace(
+            bundle,
+            training_data=told,
+            provenance=plain_values(provenance),
+            recipe=plain_values(dict(bundle.recipe)),
+            intended_use=f"{bundle.intended_use} Non-commercial use only ({candidate.licence})."
+            if "NC" in candidate.licence
+            else bundle.intended_use,
+        ),
+    )
+
+
+def _describe(candidate: Candidate, export: Export, tried: list[dict[str, Any]]) -> dict[str, Any]:
+    """A model's part of ``release.json``: figures copied from files, nothing typed in."""
+    report, bundle = candidate.report, export.bundle
+    content = export.path.read_bytes()
+    headline = ("balanced_accuracy", "top1", "macro_auc", "melanoma_auc", "malignant_auc", "melanoma_sensitivity")
+    return {
+        "file": export.path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "model": bundle.model,
+        "parameters": bundle.parameters,
+        "classes": list(bundle.classes),
+        "size": bundle.image_spec.size,
+        "licence": candidate.licence,
+        "run": candidate.run.resolve().name,
+        "precision": dict(bundle.precision),
+        "tried": tried,
+        "parity": str(export.parity),
+        "novelty": dict(bundle.novelty),
+        "judged_on": {
+            "source": report["provenance"]["judged_on"]["source"],
+            "images": report["images"],
+            "groups": report["groups"],
+            "folds": report["folds"],
+            "manifest_sha256": report["provenance"]["judged_on"]["manifest_sha256"],
+        },
+        "figures": {name: report[name] for name in headline if name in report},
+        "triage": {"threshold": report["triage"]["risk_threshold"], "test": report["triage"]["test"]},
+        "stages": [stage.to_dict() for stage in candidate.stages],
+    }
+
+
+def _move_all(work: Path, folder: Path) -> None:
+    """Give the new files their names, the list of checksums last: until then a changed bundle is refused."""
+    for path in sorted(work.iterdir()):
+        path.replace(folder / path.name)
+    _write_sums(folder)
+
+
+def _write_sums(folder: Path) -> None:
+    """``SHA256SUMS`` of all released files in ``folder``."""
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".onnx", ".md", ".json") and path.is_file()
+    ]
+    _replace_text(folder / SUMS, "".join(lines))
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write ``text`` whole or not at all."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
