@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
 from packaging.requirements import Requirement
 from packaging.version import Version
 from typer.testing import CliRunner
@@ -206,7 +207,7 @@ def brought_by(extra: str) -> set[str]:
 distributions = cache(metadata.packages_distributions)
 
 
-@pytest.mark.parametrize("command", sorted(doctor._command_names()))
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))
 def test_a_command_imports_what_its_extra_brings_and_its_extra_brings_what_it_imports(command):
     callback = {c.name: c.callback for c in app.registered_commands}.get(command)
     modules = [callback.__module__] if callback else ["hierattn.cli.benchmark.command"]

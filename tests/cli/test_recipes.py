@@ -5,10 +5,10 @@ import tomllib
 import pytest
 from typer.testing import CliRunner
 
+from hierattn import create_model
 from hierattn.cli.main import app
 from hierattn.cli.recipes import built_in_recipes, find_recipe, recipe_folder
 from hierattn.errors import UsageError
-from hierattn.models import create_model
 from hierattn.training.recipe import Recipe
 
 

@@ -310,7 +310,7 @@ def test_figure_of_the_leak_finds_memory_where_images_repeat_and_none_where_they
 def test_figure_of_the_network_has_the_sizes_of_table_3():
     from network import shapes
 
-    from hierattn.models import create_model
+    from hierattn import create_model
 
     found = shapes(create_model("hierattn_xs").eval(), 256)
     assert [found[f"stages.{index}.cth"] for index in range(3)] == [(48, 32, 32), (64, 16, 16), (80, 8, 8)]

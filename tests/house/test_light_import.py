@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from small_bundles import write_small_bundle
 
+import hierattn
 from hierattn.data.rendered.rendered_set import render_lesion
 
 HEAVY = ("torch", "torchvision", "timm", "cv2", "sklearn", "pandas", "matplotlib", "onnx", "lightning", "scipy")
@@ -32,6 +34,21 @@ def test_import_loads_nothing_heavy(module):
 
 def test_importing_the_predictor_does_not_start_onnxruntime():
     in_fresh_process("import hierattn.deploy.predict.predictor; " + LOADED.format(heavy=("onnxruntime",)))
+
+
+def test_the_three_doors_open_when_they_are_used_and_only_what_they_need_is_loaded():
+    in_fresh_process("from hierattn import Predictor; Predictor.load; " + LOADED.format(heavy=HEAVY))
+    in_fresh_process(
+        "import hierattn; assert callable(hierattn.create_model); assert 'hierattn_xs' in hierattn.list_models()"
+    )
+    with pytest.raises(AttributeError, match="no attribute 'create_modle'"):
+        hierattn.create_modle  # noqa: B018
+
+
+def test_type_checkers_are_told_of_the_same_doors():
+    stub = ast.parse(Path(hierattn.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imported = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(hierattn.__all__)
 
 
 def test_predicting_loads_nothing_heavy(tmp_path: Path):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from hierattn import create_model, list_models
 from hierattn.errors import UsageError
-from hierattn.models import create_model, list_models
 from hierattn.models.registry import SPECS, model_input_size, model_options, model_spec
 
 NAMES = [

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hierattn import create_model
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.image_spec import ImageSpec
-from hierattn.models import create_model
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.taxonomy import CODES
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.files import cores
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,6 +51,7 @@ _MODULES = {
 
 
 def run(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Say what is installed, on what it runs, and which command still needs what.
@@ -63,7 +66,8 @@ def run(
 
         hierattn doctor --json
     """
-    found = examine()
+    root = context.find_root().command
+    found = examine(sorted(getattr(root, "commands", {})))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -74,8 +78,13 @@ def run(
         raise typer.Exit(1)
 
 
-def examine() -> dict[str, Any]:
+def examine(commands: Iterable[str]) -> dict[str, Any]:
     """Everything that ``hierattn doctor`` shows, as plain values.
+
+    Parameters
+    ----------
+    commands
+        The names of the commands to report on.
 
     Returns
     -------
@@ -101,7 +110,7 @@ def examine() -> dict[str, Any]:
         "released_models": _released_models(),
         "web_app": _has_web_app(),
         "extras": extras,
-        "commands": {name: _examine_command(name, extras) for name in _command_names()},
+        "commands": {name: _examine_command(name, extras) for name in commands},
     }
 
 
@@ -176,12 +185,6 @@ def _install(extra: str) -> str:
     return f"pip install --upgrade '{what}'" if extra == BASE else f"pip install '{what}'"
 
 
-def _command_names() -> list[str]:
-    from hierattn.cli.main import app
-
-    return sorted(getattr(typer.main.get_command(app), "commands", {}))
-
-
 def _examine_command(name: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     needs = EXTRA_OF_COMMAND.get(name, "train")
     options = [{"for": what, **_readiness(extra, extras)} for what, extra in OPTIONS_OF_COMMAND.get(name, ())]
@@ -218,8 +221,7 @@ def _has_web_app() -> bool | None:
 
 def _examine_device() -> dict[str, Any]:
     """Cores, threads and graphics card, as training would see them; the card is null without torch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    device: dict[str, Any] = {"cores": cores, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"), "torch": None}
+    device: dict[str, Any] = {"cores": cores(), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"), "torch": None}
     if find_spec("torch"):
         device["torch"] = _examine_torch()
     return device

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from hierattn import create_model
 from hierattn.deploy.export.exportable import (
     CalibratedNetwork,
     Exportable,
@@ -17,7 +18,6 @@ from hierattn.deploy.export.exportable import (
 )
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
-from hierattn.models import create_model
 from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
 from hierattn.taxonomy import CODES, TRIAGE_GROUP
 

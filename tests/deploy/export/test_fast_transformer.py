@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from hierattn import create_model
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.fast_transformer import FastTransformer, fold_norm, with_fast_transformers
 from hierattn.image_spec import ImageSpec
-from hierattn.models import create_model
 from hierattn.models.cth import CTH
 
 SIZE = 64

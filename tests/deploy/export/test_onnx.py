@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hierattn import create_model
 from hierattn.bundle.bundle import read_bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.export import parity
@@ -25,7 +26,6 @@ from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import CheckpointError, ParityError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration, OperatingPoint, calibrate, write_calibration
 from hierattn.image_spec import ImageSpec
-from hierattn.models import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.taxonomy import CODES
 

@@ -52,7 +52,7 @@ def test_a_model_is_left_as_it_was_and_may_be_frozen():
 
 
 def test_hierattn_is_read_at_its_last_cth_block():
-    from hierattn.models import create_model
+    from hierattn import create_model
 
     torch.manual_seed(0)
     model = create_model("hierattn_xs", num_classes=3)
