@@ -13,11 +13,17 @@ from matplotlib.patches import FancyBboxPatch
 DOES = {
     "cli": "one thin file a command",
     "serve": "web service; without torch",
-    "deploy": "bundle, export; the predictor without torch",
+    "benchmarks": "both sides in one run, as ratios",
+    "deploy": "export; the predictor, without torch",
     "evaluation": "reads checkpoints; figures and report",
-    "training": "recipe, loop, run folder",
-    "data": "raw set to prepared set",
+    "training": "recipe, loop, augmentation",
     "models": "the paper's parts, and its peers",
+    "data": "from a published set to a prepared set; without torch",
+    "preprocessing": "one photograph: crop, cleaning, quality",
+    "bundle": "the exported file's format",
+    "run_folder": "the run folder's format",
+    "files": "every write, whole or not at all",
+    "progress": "how far long work is",
     "errors": "one line each: came, wanted, do",
 }
 
@@ -45,7 +51,7 @@ def draw(pyproject: Path) -> Figure:
                 boxstyle="round,pad=0.02", facecolor="white", edgecolor=ACCENT if row else INK, lw=1.6,
             )  # fmt: skip
             axis.add_patch(box)
-            text = name if len(names) > 2 else f"{name}: {DOES[name]}" if len(names) == 1 else f"{name}\n{DOES[name]}"
+            text = name if name not in DOES else f"{name}: {DOES[name]}" if len(names) == 1 else f"{name}\n{DOES[name]}"
             axis.text(
                 0.1 + (column + 0.5) * width - 0.1, -row - 0.45, text,
                 ha="center", va="center", fontsize=9 if len(names) == 1 else 7.5, color=INK,

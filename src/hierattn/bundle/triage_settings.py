@@ -1,4 +1,4 @@
-"""What a bundle knows of its own triage (§5): the referral group, the threshold, and what was measured of it."""
+"""What a bundle knows of its own triage: the referral group, the threshold, and what was measured of it."""
 
 from __future__ import annotations
 

@@ -174,10 +174,10 @@ AUTHORS = Layout(
     ),
 )
 
-LAYOUTS: tuple[Layout, ...] = (TIMM_MOBILEVIT, CVNETS_MOBILEVIT, AUTHORS)
+FOREIGN_LAYOUTS: tuple[Layout, ...] = (TIMM_MOBILEVIT, CVNETS_MOBILEVIT, AUTHORS)
 
 
 def recognise(names: Iterable[str]) -> Layout | None:
     """The foreign layout that ``names`` follow; None for ours and for anything unknown."""
     known = set(names)
-    return next((layout for layout in LAYOUTS if layout.mark in known), None)
+    return next((layout for layout in FOREIGN_LAYOUTS if layout.mark in known), None)
