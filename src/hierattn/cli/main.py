@@ -54,9 +54,9 @@ def _version(show: bool) -> None:
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Train, judge honestly and carry onto a phone a skin-lesion classifier (HierAttn).
+    """Train, honestly evaluate and ship a small skin-lesion classifier (HierAttn).
 
-    Data flow one way, through files: prepare → train → evaluate → export → predict. Start with: hierattn demo
+    Each step reads files and writes files: prepare → train → evaluate → export → predict. Start with: hierattn demo
 
     Not a medical device.
     """
