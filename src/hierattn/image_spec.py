@@ -17,6 +17,9 @@ from hierattn.errors import UsageError
 CropRule = Literal["surround", "paper", "none"]
 ColourConstancy = Literal["none", "shades_of_grey", "grey_world", "max_rgb"]
 
+MIN_SIZE, MAX_SIZE = 32, 2048
+"""Of a network's image, in pixels a side."""
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -57,8 +60,10 @@ class ImageSpec:
     hair_removal: bool = False
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size > 2048:
-            raise UsageError(f"image size {self.size}: wanted 32 to 2048 pixels; set image_size accordingly")
+        if not MIN_SIZE <= self.size <= MAX_SIZE:
+            raise UsageError(
+                f"image size {self.size}: wanted {MIN_SIZE} to {MAX_SIZE} pixels; set image_size accordingly"
+            )
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise UsageError(f"mean and std of {len(self.mean)} and {len(self.std)} values: wanted {self.channels}")
         if self.crop not in get_args(CropRule):

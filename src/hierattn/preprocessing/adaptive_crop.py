@@ -21,14 +21,17 @@ from PIL import Image
 from hierattn.errors import UsageError
 from hierattn.image_spec import CropRule
 
-_WORK_SIDE = 256
-_DARKEST_THRESHOLD = 50.0  # §3.2.1: "an adaptive threshold ranging from 50 to 255"
-_MIN_AREA, _MAX_AREA = 0.01, 0.9  # §3.2.1, of the image's area
-_MAX_BOX_ASPECT = 1.8
-_CORNER = 0.04  # a corner patch's side, of the image's shorter side
-_MIN_CONTRAST = 40.0  # grey levels between the corners and the field: a photograph dark all over has no surround
-_MIN_SOLIDITY = 0.95  # a disc, also one cut off by the frame, is convex
-_MIN_BOX_FILL = 0.7  # a disc fills pi/4 = 0.785 of its box, one cut off by the frame more
+WORK_SIDE = 256  # longest side of the copy on which everything is measured, in pixels
+DARKEST_THRESHOLD = 50.0  # §3.2.1: "an adaptive threshold ranging from 50 to 255"
+THRESHOLD_RISE = 0.25  # of the way from the corners' grey to the field's
+MIN_AREA, MAX_AREA = 0.01, 0.9  # §3.2.1, of the image's area
+MAX_BOX_ASPECT = 1.8
+CORNER, MIN_CORNER = 0.04, 2  # a corner patch's side, of the image's shorter side; and the least, in pixels
+FIELD_PERCENTILE = 90  # of the grey levels: the field's, because a dark lesion may fill it
+MIN_CONTRAST = 40.0  # grey levels between the corners and the field: a photograph dark all over has no surround
+GAP, MIN_GAP = 0.03, 3  # what is closed in the mask (hairs), of the image's shorter side; and the least, in pixels
+MIN_SOLIDITY = 0.95  # a disc, also one cut off by the frame, is convex
+MIN_BOX_FILL = 0.7  # a disc fills pi/4 = 0.785 of its box, one cut off by the frame more
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def find_surround(image: np.ndarray) -> Box | None:
     corners, field = _corners_and_field(grey)
     if not _is_surrounded(corners, field):
         return None
-    threshold = max(_DARKEST_THRESHOLD, corners + (field - corners) / 4)
+    threshold = max(DARKEST_THRESHOLD, corners + THRESHOLD_RISE * (field - corners))
     contour = _largest_contour(grey, threshold)
     if contour is None or not _paper_accepts(contour, grey.shape) or not _is_disc(contour, grey, threshold):
         return None
@@ -124,7 +127,7 @@ def find_brightest_region(image: np.ndarray) -> Box | None:
 
     grey = _small_grey(image)
     otsu, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    contour = _largest_contour(grey, max(_DARKEST_THRESHOLD, otsu))
+    contour = _largest_contour(grey, max(DARKEST_THRESHOLD, otsu))
     if contour is None or not _paper_accepts(contour, grey.shape):
         return None
     return _scaled_box(contour, grey.shape, image.shape)
@@ -137,7 +140,7 @@ def _small_grey(image: np.ndarray) -> np.ndarray:
     hairs average out.
     """
     small = Image.fromarray(np.ascontiguousarray(image))
-    scale = _WORK_SIDE / max(small.size)
+    scale = WORK_SIDE / max(small.size)
     if scale < 1:
         width, height = small.size
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -146,14 +149,14 @@ def _small_grey(image: np.ndarray) -> np.ndarray:
 
 
 def _is_surrounded(corners: float, field: float) -> bool:
-    return corners < _DARKEST_THRESHOLD and field - corners >= _MIN_CONTRAST
+    return corners < DARKEST_THRESHOLD and field - corners >= MIN_CONTRAST
 
 
 def _corners_and_field(grey: np.ndarray) -> tuple[float, float]:
     """The grey level of the brightest corner, and of the field (the 90th percentile: a dark lesion may fill it)."""
-    side = max(2, round(_CORNER * min(grey.shape)))
+    side = max(MIN_CORNER, round(CORNER * min(grey.shape)))
     patches = (grey[:side, :side], grey[:side, -side:], grey[-side:, :side], grey[-side:, -side:])
-    return max(float(np.median(patch)) for patch in patches), float(np.percentile(grey, 90))
+    return max(float(np.median(patch)) for patch in patches), float(np.percentile(grey, FIELD_PERCENTILE))
 
 
 def _largest_contour(grey: np.ndarray, threshold: float) -> Any:
@@ -161,7 +164,7 @@ def _largest_contour(grey: np.ndarray, threshold: float) -> Any:
     import cv2
 
     mask: np.ndarray = (grey > threshold).astype(np.uint8)
-    side = max(3, round(0.03 * min(grey.shape)) | 1)
+    side = max(MIN_GAP, round(GAP * min(grey.shape)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -174,7 +177,7 @@ def _paper_accepts(contour: Any, shape: tuple[int, ...]) -> bool:
 
     _, _, width, height = cv2.boundingRect(contour)
     fraction = cv2.contourArea(contour) / (shape[0] * shape[1])
-    return _MIN_AREA <= fraction <= _MAX_AREA and max(width, height) <= _MAX_BOX_ASPECT * min(width, height)
+    return MIN_AREA <= fraction <= MAX_AREA and max(width, height) <= MAX_BOX_ASPECT * min(width, height)
 
 
 def _is_disc(contour: Any, grey: np.ndarray, threshold: float) -> bool:
@@ -188,7 +191,7 @@ def _is_disc(contour: Any, grey: np.ndarray, threshold: float) -> bool:
     left, top, width, height = cv2.boundingRect(contour)
     hull = cv2.contourArea(cv2.convexHull(contour))
     corners, _ = _corners_and_field(grey[top : top + height, left : left + width])
-    return area >= _MIN_SOLIDITY * hull and area >= _MIN_BOX_FILL * width * height and corners <= threshold
+    return area >= MIN_SOLIDITY * hull and area >= MIN_BOX_FILL * width * height and corners <= threshold
 
 
 def _scaled_box(contour: Any, small: tuple[int, ...], full: tuple[int, ...]) -> Box | None:

@@ -13,7 +13,8 @@ LARGEST_SIDE = 1024
 STRONGEST = 0.6
 """Opacity where the evidence is largest."""
 
-_FOR, _AGAINST = (214.0, 39.0, 40.0), (31.0, 119.0, 180.0)
+FOR, AGAINST = (214, 39, 40), (31, 119, 180)
+"""RGB of the evidence for a class, and of that against it."""
 
 
 def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
@@ -38,7 +39,7 @@ def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BILINEAR)
     values = Image.fromarray(np.asarray(heatmap, np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
     evidence = np.asarray(values, np.float32) / max(float(np.abs(heatmap).max()), 1e-12)
-    colour = np.where(evidence[:, :, None] > 0, np.asarray(_FOR, np.float32), np.asarray(_AGAINST, np.float32))
+    colour = np.where(evidence[:, :, None] > 0, np.asarray(FOR, np.float32), np.asarray(AGAINST, np.float32))
     opacity = STRONGEST * np.minimum(np.abs(evidence), 1)[:, :, None]
     mixed = np.asarray(picture, np.float32) * (1 - opacity) + colour * opacity
     return Image.fromarray(np.round(mixed).astype(np.uint8))

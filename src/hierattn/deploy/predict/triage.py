@@ -38,6 +38,12 @@ LEVELS: tuple[str, ...] = get_args(Level)
 HALF = 0.5
 """§5's "more than 50 % possibility"."""
 
+UNFIT_LEVEL: Level = "retake"
+RISK_LEVELS: tuple[Level, Level, Level] = ("watch", "have_checked", "see_soon")
+"""Rule "risk": the level by how many of its two limits, the bundle's threshold and :data:`HALF`, the risk reaches."""
+UNCALIBRATED_LEVELS: tuple[Level, Level] = ("have_checked", "see_soon")
+"""The same where the bundle has no threshold, and :data:`HALF` is the one limit."""
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -113,17 +119,15 @@ def decide(
     if rule not in RULES:
         raise UsageError(f"triage rule {rule!r}: wanted one of {', '.join(RULES)}")
     if not quality.ok:
-        return Verdict("retake", "unfit")
+        return Verdict(UNFIT_LEVEL, "unfit")
     if rule == "paper":
         highest = max((value for code, value in probabilities.items() if code in settings.group), default=0.0)
         return Verdict("see_soon" if highest > HALF else "watch", "paper_above" if highest > HALF else "paper_below")
     if settings.threshold is None:
-        level: Level = "see_soon" if risk >= HALF else "have_checked"
-        return Verdict(level, "uncalibrated", {"risk": risk})
+        return Verdict(UNCALIBRATED_LEVELS[risk >= HALF], "uncalibrated", {"risk": risk})
     numbers = {"risk": risk, "threshold": settings.threshold}
     above = (risk >= settings.threshold) + (risk >= HALF)
-    levels: tuple[Level, Level, Level] = ("watch", "have_checked", "see_soon")
-    return Verdict(levels[above], "risk_above" if risk >= settings.threshold else "risk_below", numbers)
+    return Verdict(RISK_LEVELS[above], "risk_above" if risk >= settings.threshold else "risk_below", numbers)
 
 
 def advise(
