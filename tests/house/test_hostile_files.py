@@ -21,7 +21,7 @@ from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import MAX_MEMORY
 from hierattn.errors import BundleError
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1] / "support"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is bounded on Linux only")

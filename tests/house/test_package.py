@@ -231,7 +231,7 @@ def test_released_models_are_in_the_wheel_with_all_that_lies_beside_them_and_are
     wanted = {path.name for path in released_folder().iterdir() if path.is_file()}
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
-    place = "hierattn/deploy/released/"
+    place = "hierattn/deploy/predict/released/"
     assert {name.removeprefix(place) for name in sizes if name.startswith(place)} == wanted
     assert all(sizes[place + name] <= MAX_RELEASED_BYTES for name in wanted)
     assert wheel.stat().st_size < 20_000_000  # what is downloaded, the web app's runtime included
