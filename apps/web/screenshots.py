@@ -27,6 +27,7 @@ from PIL import Image
 from playwright import sync_api as playwright
 
 from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.advice_texts import TEXTS
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1100, "height": 900}, "device_scale_factor": 1}
@@ -116,23 +117,22 @@ def answer(stage: Stage, scheme: str) -> Image.Image:
 
 
 def lists_and_map(stage: Stage, scheme: str) -> Image.Image:
-    """The types that stay possible, and the heat map."""
+    """The types to consider, and the heat map."""
     page = stage.open(scheme, PHONE)
     stage.answer(page, "soon")
-    page.get_by_role("button", name="Show what spoke for it").tap()
+    page.get_by_role("button", name="Show the heat map").tap()
     page.wait_for_timeout(400)
     return shot(page, ".sets", ".heat")
 
 
 def unlike(stage: Stage) -> Image.Image:
-    """A rendered lesion that the dermoscopy network turns away."""
+    """A rendered lesion that the dermoscopy network rejects."""
     page = stage.open("dark", PHONE)
     page.locator('input[name="model"][value="dermoscopy"]').check()
     page.locator(".status", has_text="Ready").wait_for()
     page.wait_for_timeout(500)
     stage.answer(page, "unlike")
-    wanted = "The photo is unlike those that this model learnt from"
-    if wanted not in page.locator(".steps").inner_text():
+    if TEXTS["en"]["problem.unlike"] not in page.locator(".steps").inner_text():
         raise SystemExit("the dermoscopy network takes this rendered lesion: choose another for the picture")
     return shot(page, ".answer .verdict", ".answer .limits", above=30, below=6)
 
@@ -154,7 +154,7 @@ def history(stage: Stage) -> Image.Image:
         page.clock.set_fixed_time(when)
         stage.answer(page, name)
         page.locator("#spot").fill("left shoulder")
-        page.get_by_role("button", name="Save in the history").tap()
+        page.get_by_role("button", name="Save to history").tap()
         page.get_by_text("Saved on this device.").wait_for()
         page.get_by_role("button", name="Start again").tap()
     page.get_by_role("link", name="History").tap()

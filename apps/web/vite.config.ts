@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
+import facts from "./src/facts.json" with { type: "json" };
 
 const OUT = "dist";
 const PACKED = /\.(wasm|mjs|js|css|html|svg|webmanifest)$/;
@@ -18,7 +19,8 @@ function offline(): Plugin {
       for (const file of files) digest.update(file).update(readFileSync(join(OUT, file)));
       const worker = readFileSync("src/sw.js", "utf8")
         .replace("__VERSION__", digest.digest("hex").slice(0, 16))
-        .replace("__FILES__", JSON.stringify(["./", ...files.filter((file) => file !== "index.html")]));
+        .replace("__FILES__", JSON.stringify(["./", ...files.filter((file) => file !== "index.html")]))
+        .replace("__SERVICE__", JSON.stringify(facts.service));
       writeFileSync(join(OUT, "sw.js"), worker);
       for (const file of listed(OUT).filter((file) => PACKED.test(file))) {
         writeFileSync(join(OUT, `${file}.gz`), gzipSync(readFileSync(join(OUT, file)), { level: 9 }));

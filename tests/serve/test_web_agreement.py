@@ -27,7 +27,6 @@ from hierattn.errors import BundleError
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import crop, find_crop
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
-from hierattn.serve.web_facts import web_facts
 from hierattn.taxonomy import CODES
 
 WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
@@ -232,10 +231,3 @@ def test_metadata_are_read_without_a_library(ask, tmp_path):
     path = write_small_bundle(tmp_path / "small.onnx")
     (metadata,) = ask([{"onnx": str(path)}])
     assert metadata == BUNDLE.to_metadata()
-
-
-def test_texts_and_limits_come_from_python():
-    written = json.loads((WEB / "src" / "facts.json").read_text(encoding="utf-8"))
-    assert written == json.loads(json.dumps(web_facts())), (
-        "apps/web/src/facts.json is old: run python -m hierattn.serve.web_facts apps/web/src/facts.json"
-    )

@@ -163,7 +163,7 @@ def test_heat_map_is_drawn_and_taken_away(open_app, golden):
     answer(page, golden[0])
     canvas = page.locator(".overlay canvas")
     assert canvas.is_hidden()
-    button = page.get_by_role("button", name="Show what spoke for it")
+    button = page.get_by_role("button", name="Show the heat map")
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
     painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
@@ -190,7 +190,7 @@ def test_camera_shows_a_guide_and_takes_a_photo(open_app):
     page = open_app()
     page.get_by_role("button", name="Take a photo").click()
     page.locator(".guide").wait_for()
-    page.get_by_role("button", name="Take it").click()
+    page.get_by_role("button", name="Take photo").click()
     page.locator("#answer").wait_for(timeout=60_000)
 
 
@@ -199,7 +199,7 @@ def save_two_visits(page, golden):
     for file in golden[:2]:
         answer(page, file)
         page.locator("#spot").fill("left shoulder")
-        page.get_by_role("button", name="Save in the history").click()
+        page.get_by_role("button", name="Save to history").click()
         page.get_by_text("Saved on this device.").wait_for()
         page.get_by_role("button", name="Start again").click()
     page.get_by_role("link", name="History").click()
@@ -212,14 +212,14 @@ def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):
     save_two_visits(page, golden)
     assert page.locator(".pair figure").count() == 2
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export as a file").click()
+        page.get_by_role("button", name="Export to a file").click()
     exported = folder / "history.json"
     download.value.save_as(exported)
     visits = json.loads(exported.read_text())["visits"]
     assert [visit["spot"] for visit in visits] == ["left shoulder"] * 2
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete everything").click()
-    page.get_by_text("Nothing is kept yet.").wait_for()
+    page.get_by_text("Nothing saved yet.").wait_for()
     page.set_input_files("#import", str(exported))
     page.locator(".visits li").nth(1).wait_for()
 
@@ -251,10 +251,10 @@ def test_app_can_be_installed(url):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("text.jpg", b"no picture", "no photo that the browser can read"),
+        ("text.jpg", b"no picture", "cannot read this file as a photo"),
         ("iphone.heic", b"\0\0\0\x18ftypheic" + bytes(40), "cannot read HEIC"),
         ("tiny.png", "4x4", "only a few pixels"),
-        ("strip.png", "2000x20", "much longer than wide"),
+        ("strip.png", "2000x20", "too long and narrow"),
     ],
 )
 def test_bad_photos_get_one_clear_line(open_app, folder, name, content, said):
@@ -270,7 +270,7 @@ def test_bad_photos_get_one_clear_line(open_app, folder, name, content, said):
     assert page.locator("#answer").count() == 0
 
 
-def test_unfit_photo_is_turned_away_without_percentages(open_app, folder):
+def test_unfit_photo_is_rejected_without_percentages(open_app, folder):
     page = open_app()
     answer(page, write(folder / "grey.png", np.full((300, 300, 3), 128, np.uint8)))
     assert "cannot be judged" in page.locator("#answer").inner_text()
@@ -282,7 +282,7 @@ def test_foreign_model_is_refused_and_another_bundle_is_used(open_app, folder, g
     page.get_by_role("link", name="About").click()
     (folder / "foreign.onnx").write_bytes(b"\x08\x09foreign")
     page.set_input_files("#own-model", str(folder / "foreign.onnx"))
-    page.locator(".status.alarm", has_text="no model that the app can read").wait_for()
+    page.locator(".status.alarm", has_text="cannot read this file as a model").wait_for()
     page.set_input_files("#own-model", str(write_small_bundle(folder / "other.onnx", UNCALIBRATED)))
     ready(page)
     page.get_by_role("link", name="Photo").click()
@@ -307,14 +307,14 @@ def test_bundle_that_wants_cleaned_photos_is_refused_and_the_one_before_stays(op
     for number, cleaning in enumerate(({"hair_removal": True}, {"colour_constancy": "shades_of_grey"})):
         wanting = replace(BUNDLE, image_spec=replace(BUNDLE.image_spec, **cleaning))
         use_bundle(page, write_small_bundle(folder / f"cleaning{number}.onnx", wanting))
-        page.locator(".status.alarm", has_text="wants its photos cleaned").wait_for()
+        page.locator(".status.alarm", has_text="needs hair or the colour of the light removed").wait_for()
         page.get_by_role("link", name="Photo").click()
         answer(page, golden[0])
         assert len(shares(page)) == 9
         page.get_by_role("button", name="Start again").click()
 
 
-def test_photo_unlike_all_that_the_model_trained_on_is_turned_away_as_in_python(open_app, folder, golden):
+def test_photo_unlike_all_that_the_model_trained_on_is_rejected_as_in_python(open_app, folder, golden):
     path = write_small_bundle(folder / "novel.onnx", NOVEL)
     noise = np.random.default_rng(0).integers(-60, 60, (300, 300, 1))
     orange = np.clip(np.array([235, 90, 20]) + noise, 0, 255).astype(np.uint8)
@@ -337,7 +337,7 @@ def test_photo_unlike_all_that_the_model_trained_on_is_turned_away_as_in_python(
     assert probabilities == pytest.approx(sorted(predictor(usual).probabilities.values(), reverse=True), abs=1e-3)
 
 
-def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, bundle, folder, golden):
+def test_of_several_bundles_the_phones_is_used_until_another_is_chosen(browser, bundle, folder, golden):
     phone = write_small_bundle(folder / "phone.onnx", replace(BUNDLE, temperature=9.0))
     with served(bundle, folder / "log2", "--also", f"phone={phone}") as (_, address):
         context = browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
@@ -346,16 +346,16 @@ def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, b
         ready(page)
         answer(page, golden[0])
 
-        def judged_by(path: Path) -> bool:
+        def predicted_by(path: Path) -> bool:
             expected = sorted(Predictor.load(path)(golden[0]).probabilities.values(), reverse=True)
             return bool(shares(page)[:-1] == pytest.approx(expected, abs=1e-3))
 
-        assert judged_by(phone)
-        assert "With a phone or camera" in page.locator(".judged").inner_text()
+        assert predicted_by(phone)
+        assert "With a phone or camera" in page.locator(".model-used").inner_text()
         assert violations(page) == []
         page.locator('input[name="model"][value="model"]').check()
         ready(page)
-        assert judged_by(bundle)
+        assert predicted_by(bundle)
         assert page.locator('input[name="model"][value="model"]').is_checked()
         page.evaluate("navigator.serviceWorker.ready.then(() => true)")
         page.evaluate(ALL_KEPT)
@@ -365,10 +365,10 @@ def test_of_several_bundles_the_phones_judges_until_another_is_chosen(browser, b
         page.reload()
         ready(page)
         answer(page, golden[0])
-        assert judged_by(bundle)
+        assert predicted_by(bundle)
         page.locator('input[name="model"][value="phone"]').check()
         ready(page)
-        assert judged_by(phone)
+        assert predicted_by(phone)
         context.close()
 
 
@@ -477,7 +477,7 @@ def test_history_keeps_the_lists_of_types(open_app, with_sets, folder, golden):
     shown = [one.locator(".types li").all_inner_texts() for one in page.locator(".pair figure").all()]
     assert shown == [names_of(predictor(file).prediction_sets[1].classes) for file in golden[:2]]
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export as a file").click()
+        page.get_by_role("button", name="Export to a file").click()
     exported = folder / "history-sets.json"
     download.value.save_as(exported)
     content = json.loads(exported.read_text(encoding="utf-8"))
@@ -487,7 +487,7 @@ def test_history_keeps_the_lists_of_types(open_app, with_sets, folder, golden):
     content["visits"][0]["sets"] = [{"classes": "MEL"}]
     exported.write_text(json.dumps(content), encoding="utf-8")
     page.set_input_files("#import", str(exported))
-    page.locator(".status.alarm", has_text="no history that the app has exported").wait_for()
+    page.locator(".status.alarm", has_text="not a history exported by the app").wait_for()
 
 
 def test_provenance_is_shown(open_app, bundle):
@@ -526,7 +526,7 @@ def test_pages_have_no_accessibility_violations(open_app, golden, with_sets, sch
     page.get_by_role("link", name="Photo").click()
     answer(page, golden[0])
     assert page.locator(".sets").is_visible()
-    page.get_by_role("button", name="Show what spoke for it").click()
+    page.get_by_role("button", name="Show the heat map").click()
     check()
     for link in ("History", "About"):
         page.get_by_role("link", name=link).click()

@@ -1,11 +1,12 @@
 /** The page: language, navigation, one view at a time. */
 import { App } from "./app";
 import { h } from "./dom";
+import facts from "./facts.json";
 import "./style.css";
-import { currentLanguage, type Language, LANGUAGES, setLanguage, t, type TextKey } from "./texts";
-import { aboutView } from "./view-about";
-import { historyView } from "./view-history";
-import { listenToPaste, photoView } from "./view-photo";
+import { currentLanguage, type Language, LANGUAGES, setLanguage, t, type TextKey } from "./texts/texts";
+import { aboutView } from "./views/about";
+import { historyView } from "./views/history";
+import { listenToPaste, photoView } from "./views/photo";
 
 const PAGES = ["photo", "history", "about"] as const;
 type Page = (typeof PAGES)[number];
@@ -22,8 +23,8 @@ const app = new App(draw, (text, alarm) => {
 });
 
 function page(): Page {
-  const wished = location.hash.slice(1);
-  return PAGES.find((one) => one === wished) ?? "photo";
+  const asked = location.hash.slice(1);
+  return PAGES.find((name) => name === asked) ?? "photo";
 }
 
 async function draw(): Promise<void> {
@@ -44,14 +45,14 @@ function drawHeader(): void {
   const language = h("select", { id: "language", "aria-label": t("language"), onchange: () => {
     setLanguage(language.value as Language);
     draw().then(() => document.getElementById("language")?.focus());
-  } }, ...Object.entries(LANGUAGES).map(([code, name]) =>
-    h("option", { value: code, lang: code, selected: code === currentLanguage() }, name)));
+  } }, ...LANGUAGES.map((code) =>
+    h("option", { value: code, lang: code, selected: code === currentLanguage() }, facts.languages[code].name)));
   header.replaceChildren(
     h("h1", {}, t("app.title")),
     language,
     h("p", { class: "notice" }, t("app.notice")),
-    h("nav", { "aria-label": t("nav.label") }, ...PAGES.map((one) =>
-      h("a", { href: `#${one}`, ...(one === page() ? { "aria-current": "page" } : {}) }, t(`nav.${one}` as TextKey)))),
+    h("nav", { "aria-label": t("nav.label") }, ...PAGES.map((name) =>
+      h("a", { href: `#${name}`, ...(name === page() ? { "aria-current": "page" } : {}) }, t(`nav.${name}` as TextKey)))),
   );
 }
 

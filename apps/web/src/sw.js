@@ -1,11 +1,13 @@
-// The service worker: the app and the model without a network. The build fills in the version and the list of files.
-const APP = "hierattn-app-__VERSION__";
-const MODEL = "hierattn-model";
+// The service worker: the app and the models without a network. The build fills in the version, the files and the names.
+const APP_CACHE = "hierattn-app-__VERSION__";
+const MODEL_CACHE = "hierattn-model";
 const FILES = __FILES__;
+const { MODEL, MODELS, MODEL_NAME } = __SERVICE__;
+const NEWEST = new RegExp(`/(${MODELS}|${MODEL}|model-${MODEL_NAME}\\.onnx)$`);
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
-    caches.open(APP).then((cache) => cache.addAll(FILES.map((file) => new Request(file, { cache: "no-cache" })))),
+    caches.open(APP_CACHE).then((cache) => cache.addAll(FILES.map((file) => new Request(file, { cache: "no-cache" })))),
   );
   self.skipWaiting();
 });
@@ -13,11 +15,11 @@ self.addEventListener("install", (event) => {
 self.addEventListener("activate", (event) => {
   const clean = async () => {
     for (const name of await caches.keys()) {
-      if (name.startsWith("hierattn-app-") && name !== APP) await caches.delete(name);
+      if (name.startsWith("hierattn-app-") && name !== APP_CACHE) await caches.delete(name);
     }
-    const kept = await caches.open(MODEL);
-    for (const file of ["models.json", ...(await models())]) {
-      if (!(await kept.match(file))) await kept.add(file).catch(() => undefined);
+    const cache = await caches.open(MODEL_CACHE);
+    for (const file of [MODELS, ...(await models())]) {
+      if (!(await cache.match(file))) await cache.add(file).catch(() => undefined);
     }
     await self.clients.claim();
   };
@@ -27,28 +29,27 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin) return;
-  if (/\/(models\.json|model(-[a-z0-9-]+)?\.onnx)$/.test(url.pathname)) event.respondWith(freshest(event.request));
-  else event.respondWith(kept(event.request));
+  event.respondWith(NEWEST.test(url.pathname) ? fromNetworkFirst(event.request) : fromCacheFirst(event.request));
 });
 
 /** The models that lie beside the app; one where no list does. */
 async function models() {
   try {
-    return (await (await fetch("models.json")).json()).map(({ file }) => file);
+    return (await (await fetch(MODELS)).json()).map(({ file }) => file);
   } catch {
-    return ["model.onnx"];
+    return [MODEL];
   }
 }
 
-/** What is kept; the network for everything else. */
-async function kept(request) {
-  const found = await (await caches.open(APP)).match(request, { ignoreSearch: request.mode === "navigate" });
-  return found ?? fetch(request);
+/** The app's own files from the cache; everything else from the network. */
+async function fromCacheFirst(request) {
+  const stored = await (await caches.open(APP_CACHE)).match(request, { ignoreSearch: request.mode === "navigate" });
+  return stored ?? fetch(request);
 }
 
-/** The network's, which may be newer; what is kept where there is none. */
-async function freshest(request) {
-  const cache = await caches.open(MODEL);
+/** The network's, which may be newer; the cache's where there is none. */
+async function fromNetworkFirst(request) {
+  const cache = await caches.open(MODEL_CACHE);
   try {
     const answer = await fetch(request);
     if (answer.ok) await cache.put(request.url, answer.clone());

@@ -1,12 +1,14 @@
-/** Reads raw pictures named on standard input, one JSON object a line, and says what the app makes of each. */
+/** Reads questions from standard input, one JSON object a line, and answers as the app does. */
 import { readFileSync } from "node:fs";
-import { type CropRule, findCrop } from "../src/adaptive-crop";
-import { readMetadata } from "../src/onnx-metadata";
-import { judgePhoto } from "../src/photo-quality";
-import { cut } from "../src/pixels";
-import { predictionSets, readRules } from "../src/prediction-set";
-import { BILINEAR, BOX, resize } from "../src/resample";
-import { combine, decide, ofHundred, percent } from "../src/triage";
+import { readSetRules } from "../src/model/bundle";
+import { readMetadata } from "../src/model/onnx-metadata";
+import { predictionSets } from "../src/model/prediction-set";
+import { combine, decide } from "../src/model/triage";
+import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
+import { judgePhoto } from "../src/photo/photo-quality";
+import { cut } from "../src/photo/pixels";
+import { BILINEAR, BOX, resize } from "../src/photo/resample";
+import { ofHundred, percent } from "../src/texts/shares";
 
 interface Picture { raw: string; width: number; height: number; size: number; rule: CropRule }
 
@@ -17,7 +19,7 @@ function answer(line: any): unknown {
   if ("risks" in line) return line.risks.map((risk: number) => decide(risk, line.triage, { ok: line.ok }));
   if ("answers" in line) return combine(line.answers, line.triage);
   if ("lesions" in line) {
-    const rules = readRules(line.rules);
+    const rules = readSetRules(line.rules);
     return line.lesions.map((photos: number[][]) => predictionSets(line.codes, photos, rules).map((set) => set.classes));
   }
   if ("check_rules" in line) return isRead(line.check_rules);
@@ -26,7 +28,7 @@ function answer(line: any): unknown {
 
 function isRead(rules: unknown): boolean {
   try {
-    readRules(rules);
+    readSetRules(rules);
     return true;
   } catch {
     return false;

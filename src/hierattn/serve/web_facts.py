@@ -1,48 +1,68 @@
-"""What the web app shares with Python, as one JSON: the advice's texts, the classes and the limits of photo quality.
+"""What the web app takes from Python, as one JSON: texts, classes, and every limit and rule that both sides follow.
 
 The app's copy, ``apps/web/src/facts.json``, is written by ``python -m hierattn.serve.web_facts FILE`` and compared by a
-test, so that a text or a limit is changed here and nowhere else.
+test, so that a text or a limit is changed here and nowhere else. Constants keep the names of their Python owners.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args
 
-from hierattn.bundle.bundle import FORMAT_VERSION, MAX_BYTES
+from hierattn import image_spec
+from hierattn.bundle import bundle
+from hierattn.deploy.predict import answer_check, heatmap_picture, photo_input, predictor, triage
 from hierattn.deploy.predict.advice_texts import TEXTS
-from hierattn.preprocessing import photo_quality
+from hierattn.files import write_json
+from hierattn.image_spec import CropRule
+from hierattn.preprocessing import adaptive_crop, photo_quality, photograph
+from hierattn.serve import settings, web_app
 from hierattn.taxonomy import BY_CODE, CLASS_COLOURS
 
-LIMITS = (
-    "WORK_SIDE", "MIN_SIDE", "MIN_SHARPNESS", "MIN_SPREAD", "DARKEST", "BRIGHTEST", "MAX_GLARE", "GLARE_LEVEL",
-    "MIN_WARMTH", "MAX_BLUENESS", "MIN_PIGMENT", "PIGMENT_SIDE", "PIGMENT_BLACK",
+LANGUAGES = {"en": ("English", "en"), "pt": ("Português", "pt-BR"), "zh": ("中文", "zh-Hans")}
+"""For each language of the advice: its own name, and its tag in HTML."""
+
+_CROP = (
+    "WORK_SIDE", "DARKEST_THRESHOLD", "THRESHOLD_RISE", "MIN_AREA", "MAX_AREA", "MAX_BOX_ASPECT", "CORNER",
+    "MIN_CORNER", "FIELD_PERCENTILE", "MIN_CONTRAST", "GAP", "MIN_GAP", "MIN_SOLIDITY", "MIN_BOX_FILL",
 )  # fmt: skip
-"""Names in :mod:`hierattn.preprocessing.photo_quality`."""
+_QUALITY = (
+    "WORK_SIDE", "MIN_SIDE", "MIN_SHARPNESS", "MIN_SPREAD", "DARKEST", "BRIGHTEST", "MAX_GLARE", "GLARE_LEVEL",
+    "MIN_WARMTH", "MAX_BLUENESS", "MIN_PIGMENT", "PIGMENT_SIDE", "PIGMENT_BLACK", "PROBLEMS", "UNLIKE",
+)  # fmt: skip
 
 
 def web_facts() -> dict[str, Any]:
     """The JSON's content."""
     return {
         "source": "written by python -m hierattn.serve.web_facts; change the Python, not this file",
-        "bundle": {"format_version": FORMAT_VERSION, "max_bytes": MAX_BYTES},
-        "quality": {name: getattr(photo_quality, name) for name in LIMITS} | {"PROBLEMS": photo_quality.PROBLEMS},
-        "classes": {
-            code: {"colour": CLASS_COLOURS[code], "malignancy": lesion.malignancy} for code, lesion in BY_CODE.items()
-        },
+        "bundle": _constants(
+            bundle, "FORMAT_VERSION", "MAX_BYTES", "PREFIX", "INPUT", "PROBABILITIES", "RISK", "HEATMAP", "NOVELTY"
+        ),
+        "image": _constants(image_spec, "MIN_SIZE", "MAX_SIZE") | {"CROP_RULES": get_args(CropRule)},
+        "photo": _constants(photograph, "MIN_SIDE", "MAX_ASPECT", "MAX_BYTES") | _constants(photo_input, "MAX_PIXELS"),
+        "crop": _constants(adaptive_crop, *_CROP),
+        "quality": _constants(photo_quality, *_QUALITY),
+        "prediction": _constants(predictor, "MAX_THREADS") | _constants(answer_check, "SLACK"),
+        "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")
+        | {"URGENCY": {level: place for place, level in enumerate(reversed(triage.LEVELS))}},
+        "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST"),
+        "service": _constants(web_app, "MODEL", "MODELS") | {"MODEL_NAME": settings.MODEL_NAME.pattern},
+        "colours": {code: CLASS_COLOURS[code] for code in BY_CODE},
+        "languages": {code: {"name": name, "tag": tag} for code, (name, tag) in LANGUAGES.items()},
         "texts": TEXTS,
     }
 
 
+def _constants(owner: ModuleType, *names: str) -> dict[str, Any]:
+    return {name: getattr(owner, name) for name in names}
+
+
 def main() -> None:
     """Write the file named on the command line."""
-    out = Path(sys.argv[1])
-    temporary = out.with_name(out.name + ".part")
-    temporary.write_text(json.dumps(web_facts(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, out)
+    write_json(Path(sys.argv[1]), web_facts(), indent=1)
 
 
 if __name__ == "__main__":

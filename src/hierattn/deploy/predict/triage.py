@@ -34,6 +34,7 @@ Rule = Literal["risk", "paper"]
 Level = Literal["see_soon", "have_checked", "watch", "retake"]
 RULES: tuple[str, ...] = get_args(Rule)
 LEVELS: tuple[str, ...] = get_args(Level)
+"""The most urgent first."""
 
 HALF = 0.5
 """§5's "more than 50 % possibility"."""

@@ -1,6 +1,6 @@
 /** The camera with a circle to put the spot in. */
-import { h } from "./dom";
-import { t } from "./texts";
+import { h } from "../dom";
+import { t } from "../texts/texts";
 
 /** A photograph; null where it was cancelled. Rejects where there is no camera. */
 export async function openCamera(): Promise<Blob | null> {

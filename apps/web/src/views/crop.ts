@@ -1,7 +1,7 @@
 /** Cropping by hand: a square frame to drag, to move by the arrow keys and to size by a slider. */
-import { h } from "./dom";
-import type { Box } from "./pixels";
-import { t } from "./texts";
+import { h } from "../dom";
+import type { Box } from "../photo/pixels";
+import { t } from "../texts/texts";
 
 const SMALLEST = 0.15; // of the shorter side
 const STEP = 0.02;

@@ -1,10 +1,10 @@
 /** What the app is and is not, and where its model comes from. */
-import type { App } from "./app";
-import type { Bundle } from "./bundle";
-import { fileButton, h } from "./dom";
-import { advice, currentLocale, decimal, t, type TextKey, unbroken } from "./texts";
-import { percent } from "./triage";
-import { limits, rendered } from "./view-answer";
+import type { App } from "../app";
+import { fileButton, h } from "../dom";
+import type { Bundle } from "../model/bundle";
+import { percent } from "../texts/shares";
+import { advice, currentLocale, decimal, t, type TextKey, unbroken } from "../texts/texts";
+import { limits } from "./answer";
 
 const FIGURES = ["top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity"];
 
@@ -23,30 +23,30 @@ export function aboutView(app: App): HTMLElement {
 }
 
 function modelView(bundle: Bundle): HTMLElement {
-  const { trainingData: data, provenance } = bundle;
-  const count = (n: unknown) => Number(n).toLocaleString(currentLocale());
-  const images = data["images"] ? ` (${t("about.images", { n: count(data["images"]) })})` : "";
-  const rows: [TextKey, unknown][] = [
+  const { trainingData: data } = bundle;
+  const count = (n: number) => n.toLocaleString(currentLocale());
+  const images = data.images ? ` (${t("about.images", { n: count(data.images) })})` : "";
+  const rows: [TextKey, string][] = [
     ["about.name", `${bundle.model.name}, ${t("about.parameters", { n: count(bundle.model.parameters) })}`],
-    ["about.data", `${data["source"] || "?"}${images}`],
-    ["about.licence", data["licence"] || "?"],
-    ["about.commit", provenance["commit"] || "?"],
+    ["about.data", `${data.source}${images}`],
+    ["about.licence", data.licence],
+    ["about.commit", bundle.commit],
     ["about.size", `${bundle.imageSpec.size} × ${bundle.imageSpec.size}`],
     ["about.digest", bundle.sha256 || "?"],
     ["about.use", bundle.intendedUse],
   ];
   return h("section", {},
     h("h3", {}, t("about.model")),
-    rendered(bundle) && h("p", { class: "warning" }, t("about.rendered")),
-    h("dl", {}, ...rows.flatMap(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))])),
+    data.rendered && h("p", { class: "warning" }, t("about.rendered")),
+    h("dl", {}, ...rows.flatMap(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)])),
     figures(bundle.metrics),
   );
 }
 
 /** A row for each figure that came with the bundle. */
-function figures(metrics: Record<string, any>): HTMLElement {
-  const rows = FIGURES.filter((name) => metrics[name]?.value !== undefined).map((name) => {
-    const { value, interval } = metrics[name];
+function figures(metrics: Bundle["metrics"]): HTMLElement {
+  const rows = FIGURES.filter((name) => name in metrics).map((name) => {
+    const { value, interval } = metrics[name]!;
     const show = (share: number) => (name.endsWith("auc") ? decimal(share, 3) : percent(share));
     const range = interval ? unbroken(`${show(interval[0])} – ${show(interval[1])}`) : "";
     return h("tr", {}, h("th", { scope: "row" }, t(`metric.${name}` as TextKey)), h("td", {}, unbroken(show(value))), h("td", {}, range));

@@ -1,12 +1,12 @@
 /** The page on which photographs come in, and the list of those of the present spot. */
-import type { App, Shot } from "./app";
-import { AppError } from "./app-error";
-import { fileButton, h, lateImage } from "./dom";
-import { t } from "./texts";
-import { answerView } from "./view-answer";
-import { openCamera } from "./view-camera";
-import { openCrop } from "./view-crop";
-import { modelChoice } from "./view-model";
+import type { App, Shot } from "../app";
+import { AppError } from "../app-error";
+import { fileButton, h, lateImage } from "../dom";
+import { t } from "../texts/texts";
+import { answerView } from "./answer";
+import { openCamera } from "./camera";
+import { openCrop } from "./crop";
+import { modelChoice } from "./model-choice";
 
 export function photoView(app: App): HTMLElement {
   if (!app.combined) return h("div", {}, captureArea(app));

@@ -1,10 +1,10 @@
 /** The history: each spot with its photographs in time, two of them side by side. */
-import type { App } from "./app";
-import { download, fileButton, h } from "./dom";
-import { allVisits, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "./history";
-import { advice, currentLocale, t, unbroken } from "./texts";
-import { percent } from "./triage";
-import { typeList } from "./view-sets";
+import type { App } from "../app";
+import { download, fileButton, h } from "../dom";
+import { allVisits, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "../history-store";
+import { percent } from "../texts/shares";
+import { advice, currentLocale, t, unbroken } from "../texts/texts";
+import { typeList } from "./prediction-sets";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -27,7 +27,7 @@ export async function historyView(app: App, redraw: () => void): Promise<HTMLEle
     h("div", { class: "buttons" },
       visits.length > 0 && h("button", { class: "button", onclick: guarded(async () => download(await exportVisits(), "hierattn-history.json")) }, t("history.export")),
       fileButton(t("history.import"), { accept: "application/json,.json", id: "import" }, (files) => guarded(() => importVisits(files[0]!))()),
-      visits.length > 0 && h("button", { class: "button danger", onclick: () => confirm(t("history.sure")) && guarded(deleteAll)() }, t("history.deleteall")),
+      visits.length > 0 && h("button", { class: "button danger", onclick: () => confirm(t("history.confirm")) && guarded(deleteAll)() }, t("history.deleteall")),
     ),
   );
   new MutationObserver((_, observer) => {
@@ -79,7 +79,7 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
   ];
 }
 
-/** The widest of the sets that were kept with it. */
+/** The widest of the sets that were saved with it. */
 function possible({ sets }: Visit): HTMLElement[] {
   const widest = [...(sets ?? [])].sort((a, b) => b.wished - a.wished)[0];
   return widest && widest.classes.length > 0 ? [h("p", {}, `${t("sets.heading")}:`), typeList(widest.classes)] : [];

@@ -1,13 +1,15 @@
-/** The types that stay possible: prediction sets, each with how often such a set held the right type. */
-import type { Bundle } from "./bundle";
-import { h } from "./dom";
-import { type PredictionSet, predictionSets, type SetRule } from "./prediction-set";
-import { advice, decimal, t, unbroken } from "./texts";
-import { CLASS_FACTS, type Combined, ofHundred, percent } from "./triage";
+/** The types to consider: prediction sets, each with how often such a set held the right type. */
+import type { Bundle } from "../model/bundle";
+import { h } from "../dom";
+import facts from "../facts.json";
+import { type PredictionSet, predictionSets, type SetRule } from "../model/prediction-set";
+import { ofHundred, percent } from "../texts/shares";
+import { advice, decimal, t, unbroken } from "../texts/texts";
+import type { Combined } from "../model/triage";
 
 /** The sets of an answer; none where the bundle has no rules. */
 export function setsOf({ classes, setRules }: Bundle, answer: Combined): PredictionSet[] {
-  return predictionSets(classes.map(({ code }) => code), answer.each, setRules);
+  return predictionSets(classes, answer.each, setRules);
 }
 
 /** Null where the bundle has no rules. */
@@ -27,9 +29,9 @@ export function setsView(bundle: Bundle, answer: Combined): HTMLElement | null {
   );
 }
 
-function members({ classes }: PredictionSet, known: number): HTMLElement {
+function members({ classes }: PredictionSet, all: number): HTMLElement {
   if (classes.length === 0) return h("p", {}, t("sets.none"));
-  if (classes.length === known) return h("p", {}, t("sets.all"));
+  if (classes.length === all) return h("p", {}, t("sets.all"));
   return typeList(classes);
 }
 
@@ -37,25 +39,34 @@ function members({ classes }: PredictionSet, known: number): HTMLElement {
 export function typeList(codes: string[]): HTMLElement {
   return h("ul", { class: "types" }, ...codes.map((code) => {
     const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
-    swatch.style.background = CLASS_FACTS[code]?.colour ?? "";
+    swatch.style.background = colourOf(code);
     return h("li", {}, swatch, advice(`class.${code}`) || code);
   }));
 }
 
-function measured({ wished, coverage, interval }: SetRule): (Node | string)[] {
-  if (coverage === null) return [t("sets.unmeasured", { wished: ofHundred(wished) })];
-  const said = h("strong", {}, t("sets.measured", { coverage: ofHundred(coverage) }));
-  if (interval === null) return [said];
-  const [low, high] = interval.map(ofHundred) as [number, number];
-  return [said, h("small", {}, t("sets.interval", { low, high }))];
+/** A class's colour in every picture of the project. */
+export function colourOf(code: string): string {
+  return (facts.colours as Record<string, string>)[code] ?? "";
 }
 
-/** The same in the terms of the trade. */
-function forDoctors({ wished, threshold, coverage, interval, meanSize }: SetRule): string {
+function measured({ target, coverage, interval }: SetRule): (Node | string)[] {
+  if (coverage === null) return [t("sets.unmeasured", { target: ofHundred(target) })];
+  const share = h("strong", {}, t("sets.measured", { coverage: ofHundred(coverage) }));
+  if (interval === null) return [share];
+  const [low, high] = interval.map(ofHundred) as [number, number];
+  return [share, h("small", {}, t("sets.interval", { low, high }))];
+}
+
+/** The same in the terms of statistics. */
+function forDoctors({ target, threshold, coverage, interval, meanSize }: SetRule): string {
   const exact = (share: number) => `${decimal(100 * share, 1)} %`;
-  const parts = [t("sets.doctor", { wished: percent(wished), threshold: exact(threshold) })];
-  if (coverage === null) parts.push(t("sets.doctor.unmeasured"));
-  else parts.push(t("sets.doctor.measured", { coverage: exact(coverage) }) + (interval ? ` (${interval.map(exact).join(" – ")})` : ""));
+  const range = interval ? ` (${interval.map(exact).join(" – ")})` : "";
+  const parts = [
+    t("sets.doctor", { target: percent(target), threshold: exact(threshold) }),
+    coverage === null
+      ? t("sets.doctor.unmeasured")
+      : t("sets.doctor.measured", { coverage: exact(coverage) }) + range,
+  ];
   if (meanSize !== null) parts.push(t("sets.doctor.size", { size: decimal(meanSize, 1) }));
   return unbroken(parts.join("; "));
 }

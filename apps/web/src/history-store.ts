@@ -1,6 +1,6 @@
 /** The local history: photographs and answers in the browser's own database, on this device and nowhere else. */
 import { AppError } from "./app-error";
-import type { Level } from "./triage";
+import type { Level } from "./model/triage";
 
 export interface Visit {
   id: string;
@@ -13,15 +13,17 @@ export interface Visit {
   probabilities: Record<string, number>;
   risk: number;
   level: Level;
-  /** The classes that could not be excluded, at each wished coverage; not in older entries. */
-  sets?: KeptSet[];
+  /** The classes that could not be excluded, by each rule of the bundle; not in older entries. */
+  sets?: SavedSet[];
   model: string;
   sha256: string;
 }
 
-export interface KeptSet {
+/** As in the JSON of `hierattn predict`. */
+export interface SavedSet {
   /** Codes, the most probable first. */
   classes: string[];
+  /** The target coverage. */
   wished: number;
   /** As measured; null where it was not. */
   coverage: number | null;
@@ -61,9 +63,9 @@ export async function allVisits(): Promise<Visit[]> {
   return visits.sort((a, b) => a.date.localeCompare(b.date));
 }
 
-export async function keepVisit(visit: Visit): Promise<void> {
+export async function saveVisit(visit: Visit): Promise<void> {
   await run("readwrite", (store) => store.put(visit));
-  await navigator.storage?.persist?.().catch(() => false); // a browser may clear what it was not asked to keep
+  await navigator.storage?.persist?.().catch(() => false); // else the browser may clear it
 }
 
 export function deleteVisit(id: string): Promise<unknown> {
@@ -89,8 +91,8 @@ export async function importVisits(file: Blob): Promise<number> {
     if (hierattn_history !== EXPORT_VERSION) throw new Error();
     for (const visit of visits) {
       if (typeof visit.id !== "string" || Number.isNaN(Date.parse(visit.date))) throw new Error();
-      if (visit.sets !== undefined && !visit.sets.every(isKeptSet)) throw new Error();
-      await keepVisit({ ...visit, picture: fromDataUrl(visit.picture) });
+      if (visit.sets !== undefined && !visit.sets.every(isSavedSet)) throw new Error();
+      await saveVisit({ ...visit, picture: fromDataUrl(visit.picture) });
     }
     return visits.length;
   } catch {
@@ -98,8 +100,9 @@ export async function importVisits(file: Blob): Promise<number> {
   }
 }
 
-function isKeptSet(set: any): set is KeptSet {
-  return Array.isArray(set.classes) && set.classes.every((code: unknown) => typeof code === "string") && typeof set.wished === "number";
+function isSavedSet(set: any): set is SavedSet {
+  const codes = Array.isArray(set.classes) && set.classes.every((code: unknown) => typeof code === "string");
+  return codes && typeof set.wished === "number";
 }
 
 function toDataUrl(blob: Blob): Promise<string> {

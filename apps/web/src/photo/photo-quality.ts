@@ -1,13 +1,12 @@
 /** Is the photograph fit to be judged? The checks of `hierattn.preprocessing.photo_quality`, with its limits. */
-import facts from "./facts.json";
+import facts from "../facts.json";
 import { type Pixels, quantile, toGrey } from "./pixels";
 import { BILINEAR, reducedSize, resize } from "./resample";
 
-export type Problem = string;
-
 export interface Quality {
   ok: boolean;
-  problems: Problem[];
+  /** Keys of texts, `problem.<name>`. */
+  problems: string[];
   values: Record<string, number>;
 }
 
@@ -18,7 +17,7 @@ export function judgePhoto(photo: Pixels, cropped: boolean): Quality {
   const values = { ...measurePhoto(photo), cropped: cropped ? 1 : 0 };
   const colour = values.warmth < LIMIT.MIN_WARMTH || values.blueness > LIMIT.MAX_BLUENESS;
   const even = !colour && values.pigment < LIMIT.MIN_PIGMENT;
-  const found: Record<string, boolean> = {
+  const present: Record<string, boolean> = {
     small: Math.min(values.width, values.height) < LIMIT.MIN_SIDE,
     blurred: values.sharpness < LIMIT.MIN_SHARPNESS,
     flat: values.spread < LIMIT.MIN_SPREAD || even,
@@ -27,11 +26,18 @@ export function judgePhoto(photo: Pixels, cropped: boolean): Quality {
     glare: values.glare > LIMIT.MAX_GLARE,
     colour,
   };
-  const problems = LIMIT.PROBLEMS.filter((name) => found[name]);
+  const problems = LIMIT.PROBLEMS.filter((name) => present[name]);
   return { ok: problems.length === 0, problems, values };
 }
 
-export function measurePhoto(photo: Pixels) {
+/** Where the bundle's network itself finds that the photo is unlike all that it was trained on: Python's `with_novelty`. */
+export function withNovelty(quality: Quality, novelty: number, threshold: number): Quality {
+  const values = { ...quality.values, novelty };
+  if (novelty < threshold) return { ...quality, values };
+  return { ok: false, problems: [...quality.problems, LIMIT.UNLIKE], values };
+}
+
+function measurePhoto(photo: Pixels) {
   const [width, height] = reducedSize(photo.width, photo.height, LIMIT.WORK_SIDE);
   const small = resize(photo, width, height, BILINEAR);
   const grey = toGrey(small);

@@ -1,25 +1,26 @@
 /** From a file to an upright picture, by the browser's own decoders: JPEG, PNG, WebP, and HEIC where the device knows it. */
-import { AppError } from "./app-error";
+import { AppError } from "../app-error";
+import facts from "../facts.json";
 
-const MAX_PIXELS = 100_000_000;
-const MIN_SIDE = 8;
-const MAX_ASPECT = 20;
-const MAX_BYTES = 512 * 1024 * 1024;
+const LIMIT = facts.photo;
 
 /** @throws AppError where the file cannot be used. */
 export async function readPhoto(file: Blob): Promise<ImageBitmap> {
-  if (file.size > MAX_BYTES) throw new AppError("huge");
+  if (file.size > LIMIT.MAX_BYTES) throw new AppError("huge");
   const bitmap = await decode(file);
-  const fault = faultOf(bitmap);
-  if (fault === null) return bitmap;
-  bitmap.close();
-  throw fault;
+  try {
+    checkSize(bitmap);
+  } catch (error) {
+    bitmap.close();
+    throw error;
+  }
+  return bitmap;
 }
 
-function faultOf({ width, height }: ImageBitmap): AppError | null {
-  if (width * height > MAX_PIXELS) return new AppError("huge");
-  if (Math.min(width, height) < MIN_SIDE) return new AppError("tiny");
-  return Math.max(width, height) > MAX_ASPECT * Math.min(width, height) ? new AppError("strip") : null;
+function checkSize({ width, height }: ImageBitmap): void {
+  if (width * height > LIMIT.MAX_PIXELS) throw new AppError("huge");
+  if (Math.min(width, height) < LIMIT.MIN_SIDE) throw new AppError("tiny");
+  if (Math.max(width, height) > LIMIT.MAX_ASPECT * Math.min(width, height)) throw new AppError("strip");
 }
 
 /** Upright by its EXIF; colour profiles are not applied, as in training. */

@@ -1,16 +1,15 @@
 /** The answer: what to do next first, then the percentages, the heat map and the limits; all of it prints on a page. */
-import type { App } from "./app";
-import type { Bundle, Triage } from "./bundle";
-import { h, lateImage } from "./dom";
+import type { App } from "../app";
+import { h, lateImage } from "../dom";
+import facts from "../facts.json";
+import type { Bundle, Triage } from "../model/bundle";
+import type { Combined } from "../model/triage";
+import { percent } from "../texts/shares";
+import { advice, currentLocale, t, unbroken } from "../texts/texts";
 import { drawHeatmap } from "./heatmap";
-import { advice, currentLocale, t, unbroken } from "./texts";
-import { CLASS_FACTS, type Combined, percent } from "./triage";
-import { keepView } from "./view-keep";
-import { nameOf } from "./view-model";
-import { setsView } from "./view-sets";
-
-/** Of the drawn heat map, in pixels. */
-const MAP_SIDE = 1024;
+import { nameOf } from "./model-choice";
+import { colourOf, setsView } from "./prediction-sets";
+import { saveView } from "./save";
 
 export function answerView(app: App, answer: Combined): HTMLElement {
   const bundle = app.bundle!;
@@ -20,29 +19,24 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     { class: `answer ${answer.verdict.level}`, "aria-labelledby": "answer" },
     printHead(app),
     h("h2", { id: "answer", tabindex: -1, class: "verdict" }, advice(`level.${answer.verdict.level}.title`)),
-    rendered(bundle) && h("p", { class: "warning" }, t("about.rendered")),
-    app.offer && app.offers.length > 1 && h("p", { class: "hint judged" }, `${t("model.legend")} ${nameOf(app.offer)}`),
+    bundle.trainingData.rendered && h("p", { class: "warning" }, t("about.rendered")),
+    app.current && app.served.length > 1 && h("p", { class: "hint model-used" }, `${t("model.legend")} ${nameOf(app.current)}`),
     h("p", { class: "why" }, why(answer)),
     answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
     answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit })),
     h("h3", {}, t("answer.next")),
     h("ul", { class: "steps" }, ...steps(answer).map((step) => h("li", {}, step))),
     fit ? table(bundle, answer) : h("p", {}, t("answer.unfit")),
-    answer.quality.problems.includes("unlike") && app.offers.length > 1 && h("p", {}, t("model.unlike")),
+    answer.quality.problems.includes(facts.quality.UNLIKE) && app.served.length > 1 && h("p", {}, t("model.unlike")),
     answer.quality.values["cropped"] === 1 && h("p", { class: "hint" }, advice("note.cropped")),
     fit && setsView(bundle, answer),
     fit && heatmapView(app, answer),
     h("h3", {}, t("answer.limits")),
     h("ul", { class: "limits" }, ...limits(bundle.triage).map((line) => h("li", {}, line))),
-    fit && keepView(app, answer),
+    fit && saveView(app, answer),
     h("button", { class: "button", onclick: () => print() }, t("print")),
     h("p", { class: "print-only" }, `${bundle.model.name}; SHA-256 ${bundle.sha256}`),
   );
-}
-
-/** Whether the model learnt from drawn pictures: then its answers show how the app works, and nothing else. */
-export function rendered(bundle: Bundle): boolean {
-  return /synthetic|rendered/i.test(`${bundle.trainingData["source"]} ${bundle.trainingData["licence"]}`);
 }
 
 function why({ verdict }: Combined): string {
@@ -52,8 +46,8 @@ function why({ verdict }: Combined): string {
 
 function steps({ verdict, quality }: Combined): string[] {
   const problems = verdict.level === "retake" ? quality.problems : [];
-  const said = problems.map((name) => advice(`problem.${name}`));
-  return [...said, ...advice(`level.${verdict.level}.next`).split("\n")];
+  const remedies = problems.map((name) => advice(`problem.${name}`));
+  return [...remedies, ...advice(`level.${verdict.level}.next`).split("\n")];
 }
 
 /** The lines of Python's `_limits`. */
@@ -70,7 +64,7 @@ export function limits(triage: Triage): string[] {
 
 function table({ classes, triage }: Bundle, answer: Combined): HTMLElement {
   const ordered = classes
-    .map(({ code }, k) => ({ code, share: answer.probabilities[k]! }))
+    .map((code, k) => ({ code, share: answer.probabilities[k]! }))
     .sort((a, b) => b.share - a.share);
   const threshold = triage.threshold;
   return h("table", {},
@@ -79,7 +73,7 @@ function table({ classes, triage }: Bundle, answer: Combined): HTMLElement {
       h("th", { scope: "col" }, advice("heading.class")),
       h("th", { scope: "col" }, advice("heading.probability")))),
     h("tbody", {},
-      ...ordered.map(({ code, share }) => row(advice(`class.${code}`), share, CLASS_FACTS[code]?.colour ?? "", null)),
+      ...ordered.map(({ code, share }) => row(advice(`class.${code}`), share, colourOf(code), null)),
       row(advice("heading.risk"), answer.risk, "", threshold)),
   );
 }
@@ -102,22 +96,22 @@ function row(name: string, share: number, colour: string, mark: number | null): 
 
 /** The last photograph that is fit, with the evidence for one class over it. */
 function heatmapView(app: App, answer: Combined): HTMLElement | null {
-  const shot = app.shots.filter((one) => one.judgement.quality.ok && one.judgement.heatmap).at(-1);
+  const shot = app.shots.filter(({ diagnosis }) => diagnosis.quality.ok && diagnosis.heatmap).at(-1);
   if (!shot) return null;
   const { classes } = app.bundle!;
   const first = answer.probabilities.indexOf(Math.max(...answer.probabilities));
   const canvas = h("canvas", { hidden: true, "aria-hidden": "true" });
-  const { left, top, right, bottom } = shot.judgement.part;
+  const { left, top, right, bottom } = shot.diagnosis.part;
   const size = { width: right - left, height: bottom - top }; // keeps the place until the picture is there
   const image = lateImage(shot.picture, { alt: t("photo.number", { n: app.shots.indexOf(shot) + 1 }), ...size });
   const choice = h("select", { id: "heat-class", onchange: () => draw() },
-    ...classes.map(({ code }, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
+    ...classes.map((code, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
   const legend = h("div", { class: "legend", hidden: true },
     h("label", { for: "heat-class" }, t("heat.class")), choice, h("p", { class: "hint" }, t("heat.legend")));
   const draw = () => {
-    const scale = MAP_SIDE / Math.max(size.width, size.height);
+    const scale = facts.heatmap.LARGEST_SIDE / Math.max(size.width, size.height);
     [canvas.width, canvas.height] = [Math.ceil(size.width * scale), Math.ceil(size.height * scale)];
-    drawHeatmap(canvas, shot.judgement.heatmap!, Number(choice.value));
+    drawHeatmap(canvas, shot.diagnosis.heatmap!, Number(choice.value));
   };
   const button = h("button", { class: "button", "aria-pressed": "false", onclick: () => {
     canvas.hidden = legend.hidden = !canvas.hidden;

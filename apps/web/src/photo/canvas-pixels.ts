@@ -1,5 +1,5 @@
 /** Between the browser's pictures and plain pixels. */
-import { AppError } from "./app-error";
+import { AppError } from "../app-error";
 import { type Pixels, withoutAlpha } from "./pixels";
 
 /** @throws AppError where the device has no room for it. */

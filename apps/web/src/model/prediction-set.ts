@@ -1,9 +1,9 @@
-/** The classes that cannot be excluded, as `hierattn.bundle.prediction_set` has them; and for several photographs. */
+/** The classes that cannot be excluded, by the rule of `hierattn.bundle.prediction_set`; and for several photographs. */
 
 /** One threshold of a bundle: see docs/bundle.md. */
 export interface SetRule {
   /** The share of lesions whose set should hold the truth. */
-  wished: number;
+  target: number;
   /** The calibrated probability from which a class belongs to the set. */
   threshold: number;
   /** The share that it reached on photographs never seen, with its 95 % interval; null where that was not measured. */
@@ -40,25 +40,4 @@ export function predictionSets(codes: string[], photos: number[][], rules: SetRu
 
 function sum(values: number[]): number {
   return values.reduce((a, b) => a + b, 0);
-}
-
-/** A bundle's own rules, checked. @throws Error for impossible values. */
-export function readRules(values: unknown): SetRule[] {
-  return ((values ?? []) as Record<string, unknown>[]).map((rule) => ({
-    wished: share(rule["wished"]),
-    threshold: share(rule["threshold"]),
-    coverage: rule["coverage"] == null ? null : share(rule["coverage"]),
-    interval: rule["interval"] == null ? null : pair(rule["interval"]),
-    meanSize: rule["mean_size"] == null ? null : Number(rule["mean_size"]),
-  }));
-}
-
-function pair(values: unknown): [number, number] {
-  const [low, high] = values as unknown[];
-  return [share(low), share(high)];
-}
-
-function share(value: unknown): number {
-  if (typeof value !== "number" || !(value >= 0 && value <= 1)) throw new Error(`${value} is no share`);
-  return value;
 }

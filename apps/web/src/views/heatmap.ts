@@ -1,10 +1,10 @@
 /** Lay the evidence for a class over the photograph: red speaks for it, blue against it. */
-import type { Heatmap } from "./judge";
+import facts from "../facts.json";
+import type { Heatmap } from "../model/predictor";
 
-const STRONGEST = 0.6;
-const FOR = [214, 39, 40], AGAINST = [31, 119, 180];
+const { STRONGEST, FOR, AGAINST } = facts.heatmap;
 
-/** Draw on a canvas of the judged part's shape, which shows through. */
+/** Draw on a canvas of the shape of the part that the network saw, which shows through. */
 export function drawHeatmap(canvas: HTMLCanvasElement, heatmap: Heatmap, index: number): void {
   const { rows, columns, data } = heatmap;
   const cells = data.subarray(index * rows * columns, (index + 1) * rows * columns);

@@ -1,0 +1,141 @@
+/** What a bundle says of itself, checked: the one place that knows its keys, as `hierattn.bundle.bundle` is in Python. */
+import { AppError } from "../app-error";
+import facts from "../facts.json";
+import type { CropRule } from "../photo/adaptive-crop";
+import { readMetadata } from "./onnx-metadata";
+import type { SetRule } from "./prediction-set";
+
+export interface Triage {
+  group: string[];
+  threshold: number | null;
+  sensitivity: number | null;
+  interval: [number, number] | null;
+  images: number;
+}
+
+export interface Bundle {
+  model: { name: string; parameters: number };
+  /** Codes, in the order of the probabilities. */
+  classes: string[];
+  imageSpec: { size: number; crop: CropRule };
+  triage: Triage;
+  setRules: SetRule[];
+  noveltyThreshold: number | null;
+  trainingData: { source: string; licence: string; images: number; rendered: boolean };
+  metrics: Record<string, Metric>;
+  commit: string;
+  intendedUse: string;
+  /** Of the file; empty where the browser computes none. */
+  sha256: string;
+}
+
+export interface Metric {
+  value: number;
+  interval: [number, number] | null;
+}
+
+type Values = Record<string, any>;
+
+/** @throws AppError where the file is no bundle that this app can read. */
+export async function readBundle(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
+  if (file.length > facts.bundle.MAX_BYTES) throw new AppError("bundle");
+  try {
+    return checked(currentFormat(parse(readMetadata(file))), await sha256(file));
+  } catch (error) {
+    throw error instanceof AppError ? error : new AppError("bundle");
+  }
+}
+
+function parse(metadata: Map<string, string>): Values {
+  const { PREFIX } = facts.bundle;
+  const ours = [...metadata].filter(([key]) => key.startsWith(PREFIX));
+  return Object.fromEntries(ours.map(([key, text]) => [key.slice(PREFIX.length), JSON.parse(text)]));
+}
+
+/** The values under the keys of the newest format. @throws AppError for a format that is newer still. */
+function currentFormat(values: Values): Values {
+  const version = values["format_version"];
+  if (!(version >= 1)) throw new AppError("bundle");
+  if (version > facts.bundle.FORMAT_VERSION) throw new AppError("newer");
+  return values;
+}
+
+function checked(values: Values, digest: string): Bundle {
+  const classes: string[] = values["classes"].map(({ code }: Values) => code);
+  if (classes.length < 2 || !classes.every((code) => code in facts.colours)) throw new Error("unknown classes");
+  const data = values["training_data"] ?? {};
+  return {
+    model: values["model"],
+    classes,
+    imageSpec: readImageSpec(values["image_spec"]),
+    triage: readTriage(values["triage"]),
+    setRules: readSetRules(values["prediction_sets"]),
+    noveltyThreshold: values["novelty"]?.threshold ?? null,
+    trainingData: {
+      source: data.source || "?",
+      licence: data.licence || "?",
+      images: data.images ?? 0,
+      rendered: /synthetic|rendered/i.test(`${data.source} ${data.licence}`),
+    },
+    metrics: readMetrics(values["metrics"]),
+    commit: values["provenance"]?.commit || "?",
+    intendedUse: String(values["intended_use"] ?? ""),
+    sha256: digest,
+  };
+}
+
+function readImageSpec({ size, crop, hair_removal: hair, colour_constancy: colour }: Values): Bundle["imageSpec"] {
+  if (hair || (colour ?? "none") !== "none") throw new AppError("cleaning"); // done in Python alone
+  const { MIN_SIZE, MAX_SIZE, CROP_RULES } = facts.image;
+  if (!(size >= MIN_SIZE && size <= MAX_SIZE)) throw new Error(`image size ${size}`);
+  if (!CROP_RULES.includes(crop)) throw new Error(`crop rule ${crop}`);
+  return { size, crop };
+}
+
+function readTriage({ group, threshold, sensitivity, interval, images }: Values): Triage {
+  return {
+    group: [...group],
+    threshold: optional(threshold, share),
+    sensitivity: optional(sensitivity, share),
+    interval: optional(interval, pair),
+    images: images ?? 0,
+  };
+}
+
+/** @throws Error for impossible values. */
+export function readSetRules(values: unknown): SetRule[] {
+  return ((values ?? []) as Values[]).map((rule) => ({
+    target: share(rule["target"] ?? rule["wished"]),
+    threshold: share(rule["threshold"]),
+    coverage: optional(rule["coverage"], share),
+    interval: optional(rule["interval"], pair),
+    meanSize: optional(rule["mean_size"], Number),
+  }));
+}
+
+function readMetrics(values: Record<string, Values>): Bundle["metrics"] {
+  const measured = Object.entries(values ?? {}).filter(([, metric]) => typeof metric?.["value"] === "number");
+  return Object.fromEntries(
+    measured.map(([name, { value, interval }]) => [name, { value, interval: interval ?? null } as Metric]),
+  );
+}
+
+function optional<T>(value: unknown, read: (value: unknown) => T): T | null {
+  return value == null ? null : read(value);
+}
+
+function pair(values: unknown): [number, number] {
+  const [low, high] = values as unknown[];
+  return [share(low), share(high)];
+}
+
+function share(value: unknown): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1)) throw new Error(`${value} is no share`);
+  return value;
+}
+
+async function sha256(file: Uint8Array<ArrayBuffer>): Promise<string> {
+  if (!globalThis.crypto?.subtle) return ""; // only in secure contexts: https, or localhost
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", file));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
