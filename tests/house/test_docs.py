@@ -54,7 +54,7 @@ SMALL = {
     "prepare": ["--size", "32"],
 }
 
-sys.path.insert(0, str(ROOT / "docs" / "figures"))
+sys.path[:0] = [str(ROOT / "docs" / "figures"), str(ROOT / "docs" / "reference")]
 
 
 def blocks_of(page: Path, *languages: str) -> Iterator[tuple[str, str]]:
@@ -409,3 +409,18 @@ def test_reference_has_every_command_and_the_public_doors(site):
         assert f"hierattn-{name}" in reference["commands.html"]
     assert "hierattn.deploy.predict.predictor.Predictor" in reference["deploy.html"]
     assert "hierattn.models.registry.create_model" in reference["models.html"]
+
+
+def test_reference_has_every_public_module_once_and_commands_by_their_names():
+    from module_pages import with_modules
+
+    pages = [with_modules(path.read_text(encoding="utf-8")) for path in ROOT.glob("docs/reference/*.md")]
+    shown = re.findall(r"^::: ([\w.]+)$", "\n".join(pages), flags=re.M)
+    source = ROOT / "src"
+    modules = {
+        ".".join(path.relative_to(source).with_suffix("").parts)
+        for path in (source / "hierattn").rglob("*.py")
+        if not path.name.startswith("_") and path.relative_to(source).parts[1] != "cli"
+    }
+    packages = [name for name in shown if (source.joinpath(*name.split(".")) / "__init__.py").is_file()]
+    assert sorted(shown) == sorted(modules | set(packages))
