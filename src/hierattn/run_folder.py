@@ -4,16 +4,24 @@
 ``recipe.toml``       the resolved recipe
 ``manifest.sha256``   of the prepared set that it was trained on
 ``trained_on.csv``    which photographs the weights have seen
-``environment.json``  versions, machine, commit, command line
+``transfer.txt``      which tensor came from which of the starting weights
+``environment.json``  this folder's format version; versions of packages, machine, commit, command line
 ``log.csv``           one row an epoch, :data:`LOG_COLUMNS`
 ``events/``           TensorBoard's
 ``last.ckpt``         the state to resume from; ``previous.ckpt``, the one before, should the last be damaged
 ``best.safetensors``  the weights of the best epoch: what every later stage reads
 ``starts.jsonl``      when, where and at which step the run was started or resumed
 ``finished.json``     written at its end
+``worker.log``        what a fold's own process printed (cross-validation)
 ``evaluation/``       what ``hierattn evaluate`` made of it
 ``shift/``            what ``hierattn shift`` made of it
 ===================== =========================================================================================
+
+A cross-validation leaves one such folder a fold, ``fold-0``, ``fold-1``, ..., and ``summary.csv`` beside them
+(:class:`FoldsFolder`).
+
+Version 1 called ``trained_on.csv`` ``learnt_from.csv``, wrote no version, and spelt the recipe keys of
+:data:`RENAMED_KEYS` in their former way. It is still read and resumed.
 """
 
 from __future__ import annotations
@@ -22,16 +30,26 @@ import csv
 import json
 import os
 import platform
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from hierattn.errors import CheckpointError, UsageError
+from hierattn.errors import CheckpointError, RecipeError, UsageError
 from hierattn.files import lock, write_json, write_text
+
+FORMAT_VERSION = 2
+"""Of the run folder, in its ``environment.json``. Readers must reject higher versions."""
+
+RENAMED_KEYS: Mapping[str, str] = MappingProxyType(
+    {"optimiser.post_hoc_adjustment": "optimiser.post_hoc_logit_adjustment"}
+)
+"""Recipe keys of earlier versions -> what they are called today, with the same meaning."""
 
 LOG_COLUMNS: tuple[str, ...] = (
     "epoch",
@@ -46,6 +64,30 @@ LOG_COLUMNS: tuple[str, ...] = (
     "images_per_second",
     "seconds",
 )
+
+
+def current_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, as nested plain values, with every key under today's name.
+
+    Raises
+    ------
+    RecipeError
+        Where a key stands there under both names.
+
+    >>> current_keys({"seed": 3, "optimiser": {"post_hoc_adjustment": 0.25}})
+    {'seed': 3, 'optimiser': {'post_hoc_logit_adjustment': 0.25}}
+    """
+    values = dict(recipe)
+    for former, present in RENAMED_KEYS.items():
+        table, _, old = former.partition(".")
+        new = present.partition(".")[2]
+        keys = values.get(table)
+        if not isinstance(keys, Mapping) or old not in keys:
+            continue
+        if new in keys:
+            raise RecipeError(f"recipe keys {former} and {present} are one key: leave {former}, its former name, out")
+        values[table] = {new if key == old else key: value for key, value in keys.items()}
+    return values
 
 
 @dataclass(frozen=True)
@@ -94,8 +136,13 @@ class RunFolder:
         return self.path / "trained_on.csv"
 
     @property
+    def transfer(self) -> Path:
+        """Which tensor came from which of the starting weights, and which stayed fresh."""
+        return self.path / "transfer.txt"
+
+    @property
     def environment(self) -> Path:
-        """What the run was made with."""
+        """What the run was made with, and the folder's format version."""
         return self.path / "environment.json"
 
     @property
@@ -110,8 +157,13 @@ class RunFolder:
 
     @property
     def finished(self) -> Path:
-        """There once the run has come to its end."""
+        """There once the run has ended."""
         return self.path / "finished.json"
+
+    @property
+    def worker_log(self) -> Path:
+        """What the process that trained it as a fold has printed."""
+        return self.path / "worker.log"
 
     @property
     def evaluation(self) -> Path:
@@ -156,7 +208,21 @@ class RunFolder:
             raise UsageError(f"{self.path} already holds a run: continue it with --resume or choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.manifest, manifest_sha256 + "\n")
-        write_json(self.environment, environment)
+        write_json(self.environment, {"format_version": FORMAT_VERSION, **environment})
+
+    def check_version(self) -> None:
+        """Refuse a folder of a newer format; every reader asks.
+
+        Raises
+        ------
+        CheckpointError
+            Where it is newer than this version reads.
+        """
+        version = self.read_environment().get("format_version", 1)
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{self.path} has format {version}, this hierattn reads {FORMAT_VERSION}; update hierattn"
+            )
 
     def check_same_run(self, former: Mapping[str, Any], recipe: Mapping[str, Any], manifest_sha256: str) -> None:
         """Refuse to resume a run with another recipe or other data: its result would belong to neither.
@@ -186,8 +252,9 @@ class RunFolder:
         Raises
         ------
         CheckpointError
-            Where it is missing or empty.
+            Where it is missing or empty, or the folder's format is newer.
         """
+        self.check_version()
         words = self.manifest.read_text(encoding="utf-8").split() if self.manifest.is_file() else []
         if not words:
             raise CheckpointError(
@@ -196,22 +263,25 @@ class RunFolder:
         return words[0]
 
     def read_recipe(self) -> dict[str, Any]:
-        """The resolved recipe as nested plain values.
+        """The resolved recipe as nested plain values, under today's keys.
 
         Raises
         ------
         UsageError
             Where there is none, or it is damaged.
+        CheckpointError
+            Where the folder's format is newer.
         """
+        self.check_version()
         if not self.recipe.is_file():
             raise UsageError(f"{self.path} holds no {self.recipe.name}: wanted a run folder of 'hierattn train'")
         try:
-            return tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+            return current_keys(tomllib.loads(self.recipe.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise UsageError(f"{self.recipe} is damaged ({error}): copy the run again") from None
 
     def read_environment(self) -> dict[str, Any]:
-        """What the run was made with; empty where nobody wrote it down."""
+        """What the run was made with; empty where it was not recorded."""
         try:
             values = json.loads(self.environment.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -222,9 +292,10 @@ class RunFolder:
         """Write ``trained_on.csv``: the first eight bytes of each photograph's SHA-256, and what it was used for."""
         rows = [f"{digest:016x},{use}" for digest, use in uses]
         write_text(self.trained_on, "\n".join(["sha256,use", *rows]) + "\n")
+        (self.path / "learnt_from.csv").unlink(missing_ok=True)  # what version 1 called it
 
     def record_start(self, epoch: int, step: int, environment: Mapping[str, Any]) -> None:
-        """Add a line to ``starts.jsonl``: a resumed run may go on elsewhere, with other versions."""
+        """Add a line to ``starts.jsonl``: a run may be resumed elsewhere, with other versions."""
         line = {"at": _now(), "epoch": epoch, "step": step, "process": os.getpid(), "host": platform.node()}
         with self.starts.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, **environment}) + "\n")
@@ -240,7 +311,7 @@ class RunFolder:
         return starts
 
     def record_end(self, epochs: int, best_epoch: int, best: float) -> None:
-        """Say that the run has come to its end."""
+        """Record that the run has ended."""
         write_json(self.finished, {"at": _now(), "epochs": epochs, "best_epoch": best_epoch, "best": best})
 
     def start_log(self, epoch: int) -> None:
@@ -262,6 +333,44 @@ class RunFolder:
             reader = csv.DictReader(file)
             whole = [row for row in reader if all(row.get(column) for column in reader.fieldnames or ())]
         return [{column: row.get(column, "nan") for column in LOG_COLUMNS} for row in whole]
+
+
+@dataclass(frozen=True)
+class FoldsFolder:
+    """What a cross-validation leaves: a run folder a fold, and a summary.
+
+    >>> FoldsFolder(Path("runs/xs")).run(3).path.name
+    'fold-3'
+    """
+
+    path: Path
+
+    def run(self, fold: int) -> RunFolder:
+        """The run that holds ``fold`` out."""
+        return RunFolder(self.path / f"fold-{fold}")
+
+    def runs(self) -> dict[int, RunFolder]:
+        """Fold -> its run folder, for those that are there, in their order."""
+        names = [re.fullmatch(r"fold-(\d+)", path.name) for path in self.path.glob("fold-*") if path.is_dir()]
+        return {fold: self.run(fold) for fold in sorted(int(name[1]) for name in names if name)}
+
+    @property
+    def summary(self) -> Path:
+        """One row a fold: how it stands."""
+        return self.path / "summary.csv"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the folder to this process.
+
+        Raises
+        ------
+        UsageError
+            Where another process trains folds in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with lock(self.path / ".lock", f"{self.path} is being cross-validated"):
+            yield
 
 
 def _now() -> str:

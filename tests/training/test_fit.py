@@ -242,7 +242,7 @@ def test_what_is_saved_leans_to_rare_classes_and_what_is_trained_does_not(recipe
     values = recipe.to_dict()
     values["optimiser"]["epochs"] = 1
     fit(Recipe.from_dict(values), tmp_path / "plain", device="cpu")
-    values["optimiser"]["post_hoc_adjustment"] = 0.5
+    values["optimiser"]["post_hoc_logit_adjustment"] = 0.5
     fit(Recipe.from_dict(values), tmp_path / "leaning", device="cpu")
     plain, leaning = (load_checkpoint(tmp_path / run / "best.safetensors") for run in ("plain", "leaning"))
     prepared = PackedSet.open(Path(recipe.data.prepared))
@@ -302,7 +302,7 @@ def test_weights_of_another_preparation_of_the_same_photographs_are_refused(reci
 
     for table, key in (("transfer", "checkpoint"), ("distillation", "teacher")):
         with pytest.raises(
-            LeakError, match=r"learnt from \d+ of the \d+ photographs that this run holds out to test \("
+            LeakError, match=r"was trained on \d+ of the \d+ photographs that this run holds out to test \("
         ):
             fit(started_from("other", table, key), tmp_path / table, device="cpu")
     fit(started_from("smaller", "transfer", "checkpoint"), tmp_path / "honest", device="cpu")  # the same folds

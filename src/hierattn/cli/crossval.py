@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from hierattn.cli.run_options import Folds, FoldThreads, Jobs, Overrides, Prepar
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.training.cross_validation.cross_validate import CrossValidation, FoldOutcome
+    from hierattn.training.cross_validation.cross_validate import CrossValidation, Engine, FoldOutcome
 
 
 def run(
@@ -32,14 +32,14 @@ def run(
     threads: FoldThreads = 0,
     save_every: SaveEvery = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print how every fold stands as JSON, and nothing else.")
+        bool, typer.Option("--json", help="Print the state of every fold as JSON, and nothing else.")
     ] = False,
 ) -> None:
     """Train a recipe once for every fold, in parallel, and leave a run folder a fold.
 
-    The same command again skips what is finished and continues what is not: after Ctrl-C, a crash, or a worker that the
-    system killed. OUT/summary.csv says how each fold stands, with the figures of the inner split that chose its epoch;
-    they flatter. What a fold is worth, 'hierattn evaluate OUT/fold-K' finds on the images that it never saw.
+    The same command again skips finished folds and resumes the others: after Ctrl-C, a crash, or a worker that the
+    system killed. OUT/summary.csv says how each fold stands, with the figures of the inner split that selected its
+    epoch; they are optimistic. 'hierattn evaluate OUT/fold-K' measures each fold on its held-out outer fold.
 
         hierattn crossval quicktest --data out/demo/prepared --jobs 2 --threads 1
 
@@ -47,22 +47,20 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.training.cross_validation.cross_validate import cross_validate
+    from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
 
-    chosen = load_recipe(recipe, overrides, data)
+    options = CrossValidationOptions(
+        folds=parse_folds(folds),
+        jobs=jobs,
+        engine=cast("Engine", engine),
+        device=device,
+        threads=threads,
+        save_every=save_every,
+    )
+    resolved = load_recipe(recipe, overrides, data)
     console = Console(stderr=as_json)
-    with FoldBars(console, chosen.optimiser.epochs) as bars:
-        result = cross_validate(
-            chosen,
-            out or Path("runs") / chosen.name,
-            folds=parse_folds(folds),
-            jobs=jobs,
-            engine=_engine(engine),
-            device=device,
-            threads=threads,
-            listener=bars,
-            save_every=save_every,
-        )
+    with FoldBars(console, resolved.optimiser.epochs) as bars:
+        result = cross_validate(resolved, out or Path("runs") / resolved.name, options, listener=bars)
     _print_json(result) if as_json else _print(console, result)
     if not result.complete:
         raise typer.Exit(1)
@@ -83,23 +81,13 @@ def parse_folds(text: str) -> list[int] | None:
 
     if text.strip() == "all":
         return None
-    found: list[int] = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(first + last) > 6:
             raise UsageError(f"--folds {text!r}: wanted all, a range such as 0-9, or a list such as 0,2,5")
-        found += range(int(first), int(last if dash else first) + 1)
-    return found
-
-
-def _engine(name: str) -> Literal["local", "ray"]:
-    from hierattn.errors import UsageError
-
-    if name == "local":
-        return "local"
-    if name == "ray":
-        return "ray"
-    raise UsageError(f"--engine {name!r}: wanted local or ray")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return numbers
 
 
 class FoldBars:
@@ -143,7 +131,9 @@ class FoldBars:
 def _print(console: Console, result: CrossValidation) -> None:
     from rich.table import Table
 
-    table = Table(header_style="bold", title="Inner split, which chose the epoch: these figures flatter")
+    from hierattn.run_folder import FoldsFolder
+
+    table = Table(header_style="bold", title="Inner split, which selected the epoch: these figures are optimistic")
     for heading in ("fold", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
         table.add_column(heading, justify="left" if heading == "status" else "right")
     for fold in result.folds:
@@ -155,9 +145,11 @@ def _print(console: Console, result: CrossValidation) -> None:
     table.add_row("mean ± sd", "", "", *(f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in means))
     console.print(table)
     if result.complete:
-        console.print(f"{result.folder / 'summary.csv'}\nNext: hierattn evaluate {result.folds[0].run}", soft_wrap=True)
+        console.print(
+            f"{FoldsFolder(result.folder).summary}\nNext: hierattn evaluate {result.folds[0].run}", soft_wrap=True
+        )
     else:
-        console.print("Not all folds are finished. Continue: the same command again", soft_wrap=True)
+        console.print("Not all folds are finished. To resume: the same command again", soft_wrap=True)
 
 
 _SHOWN = ("validation_top1", "validation_balanced_accuracy", "validation_macro_auc")

@@ -47,12 +47,11 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
     """
     from hierattn.cli.crossval import FoldBars
     from hierattn.errors import TrainingError
-    from hierattn.training.cross_validation.cross_validate import cross_validate
+    from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
 
+    training = CrossValidationOptions(how.folds, how.jobs, device=how.device, threads=how.threads)
     with FoldBars(console, recipe.optimiser.epochs) as bars:
-        result = cross_validate(
-            recipe, out, folds=how.folds, jobs=how.jobs, device=how.device, threads=how.threads, listener=bars
-        )
+        result = cross_validate(recipe, out, training, listener=bars)
     if not result.complete:
         unfinished = ", ".join(str(fold.fold) for fold in result.folds if fold.status != "finished")
         raise TrainingError(f"{out}: folds {unfinished} are not finished; the same command continues them")

@@ -20,23 +20,23 @@ def run(
     overrides: Overrides = None,
     data: Prepared = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder. [default: runs/<name>]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out where it stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     device: Device = "auto",
     save_every: SaveEvery = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train two batches of everything, say time and memory, leave nothing.")
+        bool, typer.Option("--dry-run", help="Train two batches, print expected time and memory, write nothing.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print it as JSON, and nothing else.")
     ] = False,
 ) -> None:
-    """Train a model as a recipe says, and leave a run folder.
+    """Train a model from a recipe, and write a run folder.
 
-    The run folder holds the resolved recipe, a log with a row an epoch, TensorBoard events, the state to resume from
-    and best.safetensors: the weights of the epoch that was best on the inner split. The outer fold is not looked at.
+    The run folder holds the resolved recipe, a log with one row an epoch, TensorBoard events, the state to resume from
+    and the weights of the epoch that was best on the inner split. The outer fold is not used.
 
-    Ctrl-C keeps what was learnt; --resume goes on at the same step and ends with the same bits.
+    Ctrl-C saves the state; --resume continues at the same step and ends with the same bits.
 
         hierattn train quicktest --data out/demo
 
@@ -49,15 +49,15 @@ def run(
     import torch
     from rich.console import Console
 
-    chosen = load_recipe(recipe, overrides, data)
+    resolved = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
-    folder = out or Path("runs") / chosen.name
+    folder = out or Path("runs") / resolved.name
     console = Console(stderr=as_json)
     if dry_run:
-        _dry_run(console, chosen, folder, device, as_json)
+        _dry_run(console, resolved, folder, device, as_json)
     else:
-        _train(console, chosen, folder, resume, device, save_every)
+        _train(console, resolved, folder, resume, device, save_every)
 
 
 def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device: str, save_every: int) -> None:
@@ -71,7 +71,7 @@ def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device:
     if os.environ.get("RANK", "0") != "0":  # one of torchrun's processes; the first speaks for all
         return
     if result.interrupted:
-        console.print(f"Stopped in epoch {result.epochs + 1}. Continue: the same command with --resume", soft_wrap=True)
+        console.print(f"Stopped in epoch {result.epochs + 1}. Resume: the same command with --resume", soft_wrap=True)
         raise typer.Exit(1)
     console.print(
         f"Best epoch {result.best_epoch + 1} of {result.epochs}: validation {recipe.choose_by.replace('_', ' ')} "
@@ -86,21 +86,21 @@ def _dry_run(console: Console, recipe: Recipe, folder: Path, device: str, as_jso
 
     from hierattn.training.dry_run import dry_run
 
-    with console.status("two batches of everything ..."):
-        found = dry_run(recipe, folder, device=device)
+    with console.status("training and validating two batches ..."):
+        trial = dry_run(recipe, folder, device=device)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2))
+        typer.echo(json.dumps(trial.to_dict(), indent=2))
         return
     epochs = recipe.optimiser.epochs
     console.print(
-        f"{recipe.model.name}, {found.parameters:,} parameters, on {found.device}: it works.\n"
-        f"{found.images_per_second:.0f} images/s training, {found.validation_images_per_second:.0f} validating; "
-        f"{100 * found.waiting_share:.0f} % of a step is waiting for data\n"
-        f"{found.memory_bytes / 1e9:.2f} GB of memory with batches of {recipe.optimiser.batch_size}; "
-        f"{3 * found.state_bytes / 1e6:.0f} MB of disk, {found.free_bytes / 1e9:.1f} GB are free\n"
-        f"{found.training_images} images to learn from, {found.steps} steps an epoch, "
-        f"{found.validation_images} images to choose the epoch\n"
-        f"Expected: {timedelta(seconds=round(found.seconds_per_epoch))} an epoch, "
-        f"[bold]{timedelta(seconds=round(found.seconds))}[/] for {epochs} epochs (measured on one batch: rough)",
+        f"{recipe.model.name}, {trial.parameters:,} parameters, on {trial.device}: it works.\n"
+        f"{trial.images_per_second:.0f} images/s training, {trial.validation_images_per_second:.0f} validating; "
+        f"{100 * trial.waiting_share:.0f} % of a step is waiting for data\n"
+        f"{trial.memory_bytes / 1e9:.2f} GB of memory with batches of {recipe.optimiser.batch_size}; "
+        f"{3 * trial.state_bytes / 1e6:.0f} MB of disk, {trial.free_bytes / 1e9:.1f} GB are free\n"
+        f"{trial.training_images} images to train on, {trial.steps} steps an epoch, "
+        f"{trial.validation_images} images to select the epoch\n"
+        f"Expected: {timedelta(seconds=round(trial.seconds_per_epoch))} an epoch, "
+        f"[bold]{timedelta(seconds=round(trial.seconds))}[/] for {epochs} epochs (measured on one batch: rough)",
         soft_wrap=True,
     )

@@ -1,9 +1,8 @@
-"""A dry run: two batches of everything, thrown away, to learn whether a recipe works here and how long it takes."""
+"""A dry run: two batches of everything, thrown away, to see whether a recipe works here and how long it takes."""
 
 from __future__ import annotations
 
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from hierattn.errors import UsageError
+from hierattn.files import free_bytes
 from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric
@@ -95,7 +95,7 @@ def dry_run(recipe: Recipe, out: Path, *, device: str = "auto") -> DryRun:
     fabric = create_fabric(device, recipe)
     if fabric.world_size > 1:
         raise UsageError("a dry run takes one process: start it without torchrun")
-    if RunFolder(out).recipe.exists():
+    if RunFolder(out).exists():
         raise UsageError(f"{out} already holds a run: a dry run asks what a new one would take")
     with tempfile.TemporaryDirectory(prefix="hierattn-dry-run-") as name:
         folder = RunFolder(Path(name))
@@ -121,7 +121,7 @@ def dry_run(recipe: Recipe, out: Path, *, device: str = "auto") -> DryRun:
         waiting_share=waiting,
         memory_bytes=_peak_memory(fabric.device),
         state_bytes=state_bytes,
-        free_bytes=shutil.disk_usage(_existing(out)).free,
+        free_bytes=free_bytes(out),
         seconds_per_epoch=epoch,
         seconds=epoch * recipe.optimiser.epochs,
     )
@@ -145,11 +145,9 @@ def _time_training(run: Run) -> tuple[float, float]:
 def _time_validation(run: Run) -> float:
     """Seconds an image, over two batches, the first to warm up."""
     rows = run.inner[: 2 * BATCH]
-    for chosen in (rows[:BATCH], rows):
+    for part in (rows[:BATCH], rows):
         began = time.perf_counter()
-        validate(
-            run.fabric, run.plain_model, run.images, chosen, run.inner_labels[: len(chosen)], run.packed.image_spec
-        )
+        validate(run.fabric, run.plain_model, run.images, part, run.inner_labels[: len(part)], run.packed.image_spec)
     return (time.perf_counter() - began) / len(rows)
 
 
@@ -171,11 +169,3 @@ def _peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
-    path = path.resolve()
-    while not path.exists():
-        path = path.parent
-    return path

@@ -25,7 +25,7 @@ def epoch_order(
     sampling
         ``natural`` draws from all images alike, ``balanced`` gives each class that occurs the same number of draws,
         ``square-root`` as many as the square root of its images says (Mahajan et al., ECCV 2018), each to within one.
-        None shows an image a second time before it has shown every other of its pool once.
+        No image is shown twice before every other of its pool was shown once.
     draws
         Length of the epoch; 0 means as many as there are images.
 
@@ -42,11 +42,11 @@ def epoch_order(
     shares = np.floor(count * weights / weights.sum()).astype(np.int64)
     # The remainder goes to classes drawn anew each epoch, so that none is favoured in the long run.
     shares[generator.permutation(len(classes))[: count - shares.sum()]] += 1
-    chosen = [
+    positions = [
         _cycle(np.flatnonzero(labels == label), int(share), generator)
         for label, share in zip(classes, shares, strict=True)
     ]
-    return generator.permutation(np.concatenate(chosen))
+    return generator.permutation(np.concatenate(positions))
 
 
 def _cycle(pool: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -12,16 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hierattn.training.augmentation.to_device import send
-
 Batch = tuple[Tensor, Tensor]
 AHEAD = 3
 """Batches that a stream reads ahead of the device."""
 
 
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """Copy a CPU tensor to ``device``; a GPU is not waited for, because the copy starts from pinned memory."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
 @dataclass(frozen=True)
 class TrainingImages:
-    """The images to learn from.
+    """The images to train on.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""One training run from a recipe: opens the run folder, runs the epochs of ``loop.py``, and keeps the folder true."""
+"""One training run from a recipe: opens the run folder, runs the epochs of ``loop.py``, and records them there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hierattn.training.validation import figure_of
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a run ended: ``best_epoch`` counts from 0; ``best`` is the validation figure that chose it."""
+    """How a run ended: ``best_epoch`` counts from 0; ``best`` is the validation figure that selected it."""
 
     run: Path
     epochs: int
@@ -58,19 +58,19 @@ def fit(
     out
         The run folder; it must not hold a run yet, unless ``resume``.
     resume
-        Continue the run in ``out``, with the same recipe and data, at the step at which it stopped. The result is,
+        Resume the run in ``out``, with the same recipe and data, at the step at which it stopped. The result is,
         bit for bit on one machine's CPU, that of a run that was never stopped.
     device
         ``auto``, ``cpu`` or ``cuda``. Under ``torchrun`` all its processes train the one run.
     listener
-        Hears of steps and epochs; :class:`~hierattn.training.progress.Bar` shows them.
+        Is told of steps and epochs; :class:`~hierattn.training.progress.Bar` shows them.
     save_every
         Write the state also every so many steps within an epoch; 0 is only at an epoch's end and when stopped.
 
     Returns
     -------
     FitResult
-        ``interrupted`` where Ctrl-C or SIGTERM ended the run early; what was learnt is in ``last.ckpt``.
+        ``interrupted`` where Ctrl-C or SIGTERM ended the run early; its state is saved.
 
     Raises
     ------
@@ -142,8 +142,8 @@ def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
         if not full and "No space left" not in str(error) and "(os error 28)" not in str(error):
             raise
         raise TrainingError(
-            f"the disk of {folder.path} is full: free some space and continue with --resume; the last whole state is "
-            "kept"
+            f"the disk of {folder.path} is full: free some space and continue with --resume; the last whole "
+            "state is there"
         ) from None
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

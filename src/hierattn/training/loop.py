@@ -113,24 +113,16 @@ def prepare_images(learner: Learner, pixels: Tensor, epoch: int, step: int) -> t
     Augmentation is drawn for the whole batch, whatever the number of processes; mixing pairs images of one process.
     """
     recipe, fabric = learner.recipe, learner.fabric
-    ranges = augmentation.AugmentationRanges.from_mapping(vars(recipe.augmentation))
     generator = seeds.torch_generator(recipe.seed, "augmentation", epoch, step)
-    changes = augmentation.draw(recipe.optimiser.batch_size, ranges, generator)
+    changes = augmentation.draw(recipe.optimiser.batch_size, recipe.augmentation, generator)
     if fabric.world_size > 1:
         changes = changes.part(my_share(fabric, recipe.optimiser.batch_size))
     images = augmentation.apply(to_unit(pixels, learner.spec.size), changes)
     if images.device.type == "cuda":
         images = images.contiguous(memory_format=torch.channels_last)
-    rules = recipe.mixing
-    if not (rules.mixup or rules.cutmix):
+    if not (recipe.mixing.mixup or recipe.mixing.cutmix):
         return images, None
-    mix = draw_mix(
-        len(images),
-        mixup=rules.mixup,
-        cutmix=rules.cutmix,
-        probability=rules.probability,
-        generator=seeds.numpy_generator(recipe.seed, "mixing", epoch, step),
-    )
+    mix = draw_mix(len(images), recipe.mixing, seeds.numpy_generator(recipe.seed, "mixing", epoch, step))
     return apply_mix(images, mix), mix
 
 

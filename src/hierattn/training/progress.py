@@ -1,4 +1,4 @@
-"""What a person sees while training: images per second, time left, and a line an epoch."""
+"""What a person sees while training: images per second, time left, and one line an epoch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Listener(Protocol):
-    """Hears of every step and epoch. Must not change anything."""
+    """Is told of every step and epoch. Must not change anything."""
 
     def start(self, steps: int, done: int) -> None:
-        """The run has ``steps`` optimiser steps, of which ``done`` lie behind it."""
+        """The run has ``steps`` optimiser steps, of which ``done`` are done."""
 
     def step(self, epoch: int, loss: float | None, images_per_second: float) -> None:
         """One step is done; the loss is given only where it was read anyway."""
@@ -29,7 +29,7 @@ class Listener(Protocol):
 
 
 class Silent:
-    """Hears and says nothing."""
+    """Does nothing."""
 
     def start(self, steps: int, done: int) -> None:
         """Nothing."""

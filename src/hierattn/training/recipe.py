@@ -1,25 +1,31 @@
 """The recipe: everything that decides a training run, as frozen records (§4.1.1).
 
 A recipe file opens with a comment that states the expected result, time and command. An unknown key, a wrong type or
-a value out of range is an error that names the key. ``recipe_file.py`` reads the files.
+a value out of range is an error that names the key. ``recipe_file.py`` reads the files; the records of the tables
+``[augmentation]`` and ``[mixing]`` stand in ``augmentation/ranges.py``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from hierattn.errors import RecipeError
+from hierattn.files import write_text
+from hierattn.run_folder import current_keys
+from hierattn.training.augmentation.ranges import AugmentationRanges, MixingRanges
 from hierattn.training.epoch_order import Sampling
-from hierattn.training.recipe_file import build_record, read_recipe_values
+from hierattn.training.recipe_file import Limits, build_record, check_limits, read_recipe_values
+
+Count = Annotated[int, Limits("0 or more", least=0)]
+LearningRate = Annotated[float, Limits("above 0, at most 1", above=0, most=1)]
 
 
 @dataclass(frozen=True)
 class DataRecipe:
-    """What is learnt from.
+    """The training images.
 
     Attributes
     ----------
@@ -37,14 +43,14 @@ class DataRecipe:
     """
 
     prepared: str = ""
-    fold: int = 0
+    fold: Count = 0
     sampling: Sampling = "balanced"
-    epoch_images: int = 0
+    epoch_images: Annotated[int, Limits("0 (all) or more", least=0)] = 0
 
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """What learns. ``name`` as in ``hierattn models``; ``options`` are fields of its configuration."""
+    """The network that is trained. ``name`` as in ``hierattn models``; ``options`` are fields of its configuration."""
 
     name: str = "hierattn_xs"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -69,91 +75,33 @@ class TransferRecipe:
     """
 
     checkpoint: str = ""
-    frozen_epochs: int = 0
+    frozen_epochs: Count = 0
     classifier: bool = False
 
 
 @dataclass(frozen=True)
-class AugmentationRecipe:
-    """Random changes of every training image, drawn anew each time (§4.1.1: rotation and horizontal flip).
-
-    Attributes
-    ----------
-    rotation
-        Largest angle in degrees, either way.
-    horizontal_flip, vertical_flip
-        Probability.
-    scale
-        Largest relative change of size, either way: 0.2 draws from 1/1.2 to 1.2.
-    translation
-        Largest shift as a share of the side, either way.
-    brightness, contrast, saturation
-        Largest relative change, either way.
-    colour_cast
-        Largest relative change of each channel by itself: other lamps, other cameras.
-    blur, downscale, jpeg, hair, dark_corners
-        Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, a
-        dermatoscope's black surround. How strong each may be stands in ``data/photo_defects.py``.
-    """
-
-    rotation: float = 10.0
-    horizontal_flip: float = 0.5
-    vertical_flip: float = 0.0
-    scale: float = 0.0
-    translation: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    colour_cast: float = 0.0
-    blur: float = 0.0
-    downscale: float = 0.0
-    jpeg: float = 0.0
-    hair: float = 0.0
-    dark_corners: float = 0.0
-
-
-@dataclass(frozen=True)
-class MixingRecipe:
-    """Two images and their labels in one. Off in the paper; where both are set, each step draws one of them.
-
-    Attributes
-    ----------
-    mixup
-        Both parameters of the Beta distribution from which the share is drawn (Zhang et al. 2018); 0 is none.
-    cutmix
-        The same for a pasted rectangle (Yun et al. 2019).
-    probability
-        Share of the steps that mix at all.
-    """
-
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    probability: float = 1.0
-
-
-@dataclass(frozen=True)
 class DistillationRecipe:
-    """Learning from trained networks as well: their probabilities, and their features. Without ``teacher``, from none.
+    """Knowledge distillation from trained networks: their probabilities and their features. Off without ``teacher``.
 
     Attributes
     ----------
     teacher
-        A checkpoint of ours with the same classes, or a HierAttn bundle (``.onnx``), which must not have learnt from
-        this run's held-out folds; or a list of them, whose probabilities are averaged. ``{fold}`` in it is replaced by
-        the number of the fold. A folded MobileNetV2's ``.npz`` has no classifier: only its features are learnt from.
+        A checkpoint of ours with the same classes, or a HierAttn bundle (``.onnx``), which must not have been trained
+        on this run's held-out folds; or a list of them, whose probabilities are averaged. ``{fold}`` in it is replaced
+        by the number of the fold. A folded MobileNetV2's ``.npz`` has no classifier: only its features are used.
     weight
         Share of the loss that is the teachers' probabilities', 0 to 1 (Hinton et al. 2015).
     temperature
         Softens both sides.
     features
-        Weight of a further loss, 0 for none: the mean squared error between what the teachers' last linear layers
-        read, standardised, and a linear map, learnt along, of what the student's reads (Romero et al. 2015).
+        Weight of a further loss, 0 for none: the mean squared error between the inputs of the teachers' last linear
+        layers, standardised, and a linear map of the student's, trained along with it (Romero et al. 2015).
     """
 
     teacher: tuple[str, ...] = ()
-    weight: float = 0.5
-    temperature: float = 2.0
-    features: float = 0.0
+    weight: Annotated[float, Limits("0 to 1", least=0, most=1)] = 0.5
+    temperature: Annotated[float, Limits("above 0, at most 100", above=0, most=100)] = 2.0
+    features: Annotated[float, Limits("0 (none) to 100", least=0, most=100)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -177,34 +125,36 @@ class OptimiserRecipe:
     label_smoothing
         Share of the target spread over all classes.
     logit_adjustment
-        Times the logarithm of a class's share of the training images, added to its logit in the loss (Menon et al.
-        2021): what is learnt is then as good for rare classes as for common ones. For ``data.sampling = "natural"``.
-    post_hoc_adjustment
-        Times the same logarithm, taken from the class's logit wherever the network is validated or saved, by way of its
-        classifier's bias; training does not see it (Menon et al. 2021, §4.2). It leans to rare classes: balanced
-        accuracy may rise, and top-1 and calibration before a fitted one fall. With any ``data.sampling``; choose it on
-        inner folds. Weights that are trained on with their classifier, or teach, have it.
+        Strength of the logit-adjusted loss (Menon et al. 2021): so many times the logarithm of a class's share of the
+        training images is added to its logit in the loss, so that rare and common classes count alike. For
+        ``data.sampling = "natural"``.
+    post_hoc_logit_adjustment
+        Strength of post-hoc logit adjustment (Menon et al. 2021, §4.2): so many times the same logarithm is subtracted
+        from the class's logit wherever the network is validated or saved, through its classifier's bias; training does
+        not see it. Rare classes are predicted more often: balanced accuracy may rise; top-1 accuracy, and calibration
+        until a temperature is fitted, may fall. With any ``data.sampling``; choose it on inner folds. It stays in the
+        weights where they are a start with their classifier, or a teacher.
     averaging
-        Decay of an exponential moving average of the weights, which is then what is validated and kept; 0 is none.
+        Decay of an exponential moving average of the weights, which is then validated and saved; 0 is none.
     gradient_clip
         Largest norm of the gradient; 0 is none.
     early_stopping
         Epochs without a better validation figure after which training ends; 0 (the paper): never.
     """
 
-    epochs: int = 500
-    batch_size: int = 64
-    learning_rate: float = 0.002
-    final_learning_rate: float = 0.0002
-    warmup_epochs: float = 15.0
-    weight_decay: float = 0.01
+    epochs: Annotated[int, Limits("1 or more", least=1)] = 500
+    batch_size: Annotated[int, Limits("2 or more: batch normalisation needs two images", least=2)] = 64
+    learning_rate: LearningRate = 0.002
+    final_learning_rate: LearningRate = 0.0002
+    warmup_epochs: Annotated[float, Limits("0 or more", least=0)] = 15.0
+    weight_decay: Annotated[float, Limits("0 or more", least=0)] = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
-    label_smoothing: float = 0.0
-    logit_adjustment: float = 0.0
-    post_hoc_adjustment: float = 0.0
-    averaging: float = 0.0
-    gradient_clip: float = 0.0
-    early_stopping: int = 0
+    label_smoothing: Annotated[float, Limits("0 to below 1", least=0, below=1)] = 0.0
+    logit_adjustment: Annotated[float, Limits("0 (none) to 3", least=0, most=3)] = 0.0
+    post_hoc_logit_adjustment: Annotated[float, Limits("-3 to 3, 0 for none", least=-3, most=3)] = 0.0
+    averaging: Annotated[float, Limits("0 (none) to below 1", least=0, below=1)] = 0.0
+    gradient_clip: Annotated[float, Limits("0 (none) or more", least=0)] = 0.0
+    early_stopping: Annotated[int, Limits("0 (never) or more", least=0)] = 0
 
 
 @dataclass(frozen=True)
@@ -222,28 +172,25 @@ class Recipe:
     compile
         ``no``, ``default`` (``torch.compile``) or ``cuda-graphs`` (``torch.compile`` with recorded CUDA graphs).
     choose_by
-        The validation figure whose best epoch is kept: the largest, or the smallest ``balanced_loss`` (cross-entropy,
-        each class counting alike), which is less of a lottery than the others where classes are rare.
+        The validation figure that selects the epoch to save: the largest, or the smallest ``balanced_loss``
+        (cross-entropy averaged over classes), which is less noisy than the others where classes are rare.
     """
 
     name: str = "run"
-    seed: int = 0
+    seed: Annotated[int, Limits("0 to 2147483647", least=0, below=2**31)] = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: Literal["no", "default", "cuda-graphs"] = "no"
     choose_by: Literal["balanced_accuracy", "macro_auc", "top1", "balanced_loss"] = "balanced_accuracy"
     data: DataRecipe = field(default_factory=DataRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     transfer: TransferRecipe = field(default_factory=TransferRecipe)
-    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
-    mixing: MixingRecipe = field(default_factory=MixingRecipe)
+    augmentation: AugmentationRanges = field(default_factory=AugmentationRanges)
+    mixing: MixingRanges = field(default_factory=MixingRanges)
     distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
 
     def __post_init__(self) -> None:
-        for key, accepted, wanted in _RULES:
-            value = _get(self, key)
-            if not accepted(value):
-                raise RecipeError(f"recipe key {key} is {value!r}: wanted {wanted}")
+        check_limits(self)
         if self.transfer.frozen_epochs and not self.transfer.checkpoint:
             raise RecipeError("recipe key transfer.frozen_epochs is set without transfer.checkpoint: set both or none")
         if self.transfer.frozen_epochs >= self.optimiser.epochs and self.transfer.frozen_epochs:
@@ -253,8 +200,8 @@ class Recipe:
             )
         if self.distillation.features and self.compile != "no":
             raise RecipeError(
-                f"recipe key distillation.features is set with compile {self.compile!r}: set compile='no'; what a "
-                "compiled network's last layer reads is not at hand"
+                f"recipe key distillation.features is set with compile {self.compile!r}: set compile='no'; the "
+                "input of a compiled network's last layer cannot be read"
             )
         if self.optimiser.logit_adjustment and self.data.sampling != "natural":
             raise RecipeError(
@@ -272,14 +219,14 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Build a recipe from nested plain values; what is absent keeps its default.
+        """Build a recipe from nested plain values; what is absent keeps its default, former keys are understood.
 
         Raises
         ------
         RecipeError
             For an unknown key, a wrong type or a value out of range; the message names the key.
         """
-        recipe: Recipe = build_record(cls, values)
+        recipe: Recipe = build_record(cls, current_keys(values))
         return recipe
 
     @classmethod
@@ -288,15 +235,13 @@ class Recipe:
         return cls.from_dict(read_recipe_values(path, overrides))
 
     def save(self, path: Path) -> None:
-        """Write the resolved recipe, under a temporary name first."""
+        """Write the resolved recipe, whole or not at all."""
         import tomli_w
 
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(tomli_w.dumps(self.to_dict()).encode())
-        os.replace(temporary, path)
+        write_text(path, tomli_w.dumps(self.to_dict()))
 
     def with_prepared(self, prepared: Path) -> Recipe:
-        """The same recipe, learning from another prepared folder."""
+        """The same recipe with another prepared folder."""
         return replace(self, data=replace(self.data, prepared=str(prepared)))
 
     def with_fold(self, fold: int) -> Recipe:
@@ -311,54 +256,3 @@ class Recipe:
             transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
             distillation=replace(self.distillation, teacher=tuple(map(named, self.distillation.teacher))),
         )
-
-
-def _share(value: float) -> bool:
-    return 0 <= value <= 1
-
-
-_RULES: tuple[tuple[str, Any, str], ...] = (
-    ("seed", lambda value: 0 <= value < 2**31, "0 to 2147483647"),
-    ("data.fold", lambda value: value >= 0, "0 or more"),
-    ("data.epoch_images", lambda value: value >= 0, "0 (all) or more"),
-    ("transfer.frozen_epochs", lambda value: value >= 0, "0 or more"),
-    ("augmentation.rotation", lambda value: 0 <= value <= 180, "0 to 180 degrees"),
-    ("augmentation.horizontal_flip", _share, "a probability, 0 to 1"),
-    ("augmentation.vertical_flip", _share, "a probability, 0 to 1"),
-    ("augmentation.scale", _share, "0 to 1"),
-    ("augmentation.translation", _share, "0 to 1"),
-    ("augmentation.brightness", _share, "0 to 1"),
-    ("augmentation.contrast", _share, "0 to 1"),
-    ("augmentation.saturation", _share, "0 to 1"),
-    ("augmentation.colour_cast", _share, "0 to 1"),
-    ("augmentation.blur", _share, "a probability, 0 to 1"),
-    ("augmentation.downscale", _share, "a probability, 0 to 1"),
-    ("augmentation.jpeg", _share, "a probability, 0 to 1"),
-    ("augmentation.hair", _share, "a probability, 0 to 1"),
-    ("augmentation.dark_corners", _share, "a probability, 0 to 1"),
-    ("mixing.mixup", lambda value: 0 <= value <= 10, "0 (none) to 10"),
-    ("mixing.cutmix", lambda value: 0 <= value <= 10, "0 (none) to 10"),
-    ("mixing.probability", _share, "a probability, 0 to 1"),
-    ("distillation.weight", _share, "0 to 1"),
-    ("distillation.temperature", lambda value: 0 < value <= 100, "above 0, at most 100"),
-    ("distillation.features", lambda value: 0 <= value <= 100, "0 (none) to 100"),
-    ("optimiser.epochs", lambda value: value >= 1, "1 or more"),
-    ("optimiser.batch_size", lambda value: value >= 2, "2 or more: batch normalisation needs two images"),
-    ("optimiser.learning_rate", lambda value: 0 < value <= 1, "above 0, at most 1"),
-    ("optimiser.final_learning_rate", lambda value: 0 < value <= 1, "above 0, at most 1"),
-    ("optimiser.warmup_epochs", lambda value: value >= 0, "0 or more"),
-    ("optimiser.weight_decay", lambda value: value >= 0, "0 or more"),
-    ("optimiser.label_smoothing", lambda value: 0 <= value < 1, "0 to below 1"),
-    ("optimiser.logit_adjustment", lambda value: 0 <= value <= 3, "0 (none) to 3"),
-    ("optimiser.post_hoc_adjustment", lambda value: -3 <= value <= 3, "-3 to 3, 0 for none"),
-    ("optimiser.early_stopping", lambda value: value >= 0, "0 (never) or more"),
-    ("optimiser.averaging", lambda value: 0 <= value < 1, "0 (none) to below 1"),
-    ("optimiser.gradient_clip", lambda value: value >= 0, "0 (none) or more"),
-)
-
-
-def _get(recipe: Recipe, key: str) -> Any:
-    value: Any = recipe
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value

@@ -1,4 +1,4 @@
-"""Reading recipe files: strict TOML, a ``base`` to inherit from, ``key=value`` overrides.
+"""Reading recipe files: strict TOML, a ``base`` to inherit from, ``key=value`` overrides; types and limits checked.
 
 A file may begin with ``base = "../isic2019/hierattn_s.toml"``, a path from the file's own folder: it then holds only
 what differs. Tables are merged key by key; ``name`` is never inherited. The run folder keeps the resolved recipe.
@@ -10,14 +10,75 @@ from __future__ import annotations
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from math import inf
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hierattn.errors import RecipeError
+from hierattn.run_folder import current_keys
 
 LONGEST_CHAIN = 5
 LARGEST_FILE = 1024**2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The range of a record's field, beside its type: ``epochs: Annotated[int, Limits("1 or more", least=1)]``.
+
+    Attributes
+    ----------
+    wanted
+        The range in words, for the error message.
+    least, most
+        The ends of the range, which belong to it.
+    above, below
+        The same, where they do not.
+    """
+
+    wanted: str
+    least: float = -inf
+    most: float = inf
+    above: float = -inf
+    below: float = inf
+
+    def accept(self, value: float) -> bool:
+        """Whether ``value`` lies within.
+
+        >>> Limits("0 to below 1", least=0, below=1).accept(1)
+        False
+        """
+        return self.least <= value <= self.most and self.above < value < self.below
+
+
+Probability = Annotated[float, Limits("a probability, 0 to 1", least=0, most=1)]
+
+
+def _limits(kind: type[Any]) -> dict[str, Limits]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        name: limits
+        for name, hint in hints.items()
+        for limits in getattr(hint, "__metadata__", ())
+        if isinstance(limits, Limits)
+    }
+
+
+def check_limits(record: Any, prefix: str = "") -> None:
+    """Check every field of a record, and of the records in it, against its limits.
+
+    Raises
+    ------
+    RecipeError
+        For the first value out of range; the message names the key, beginning with ``prefix``.
+    """
+    limits = _limits(type(record))
+    for entry in fields(record):
+        value, key = getattr(record, entry.name), f"{prefix}{entry.name}"
+        if is_dataclass(value):
+            check_limits(value, f"{key}.")
+        elif entry.name in limits and not limits[entry.name].accept(value):
+            raise RecipeError(f"recipe key {key} is {value!r}: wanted {limits[entry.name].wanted}")
 
 
 def read_recipe_values(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -56,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST_FILE:
         raise RecipeError(f"{path} has {path.stat().st_size} bytes: wanted a recipe, which has a few hundred")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return current_keys(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from None
 

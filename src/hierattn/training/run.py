@@ -35,7 +35,7 @@ from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import commit, save_state
 from hierattn.training.teaching.feature_matching import FeatureMatching
-from hierattn.training.teaching.held_out import HeldOut, seen_in
+from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.starting_weights import transfer_into
 from hierattn.training.teaching.teachers import Teachers
 from hierattn.training.validation import standing, validate
@@ -51,7 +51,7 @@ class Run:
     Raises
     ------
     LeakError, DataError, UsageError, CheckpointError
-        Where the folds leak, a class cannot be learnt, or the recipe's sizes, weights or teacher do not fit.
+        Where the folds leak, a class has no training image, or the recipe's sizes, weights or teacher do not fit.
     """
 
     def __init__(self, recipe: Recipe, folder: RunFolder, data: PackedSet, fabric: Fabric, listener: Listener) -> None:
@@ -63,7 +63,8 @@ class Run:
         self.classes = tuple(code for code in CODES if code in present)
         labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
         self.images = _resident(data.images, fabric)
-        self.held_out = HeldOut(data, recipe.data.fold, parts)
+        held_out = HeldOut(data, recipe.data.fold, parts)
+        self.admission = Admission(self.classes, data.image_spec, held_out, listener.note)
         self.trained_on = seen_in(data, parts)
         self.training = TrainingImages(self.images, parts.train, labels[parts.train])
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
@@ -89,15 +90,15 @@ class Run:
         model = synchronise_batch_norm(model.to(memory_format=torch.channels_last), fabric)
         self.plain_model = model
         teachers = self._teachers()
-        learning = model
+        trained = model
         self.projection: nn.Module | None = None
         if teachers is not None and recipe.distillation.features:
-            learning = FeatureMatching(model, teachers.width)
-            self.projection = learning.projection
-        optimiser = create_optimiser(learning, rules, fused=fabric.device.type == "cuda")
-        stepped, self.optimiser = fabric.setup(_compiled(learning, recipe.compile), optimiser)
+            trained = FeatureMatching(model, teachers.width)
+            self.projection = trained.projection
+        optimiser = create_optimiser(trained, rules, fused=fabric.device.type == "cuda")
+        stepped, self.optimiser = fabric.setup(_compiled(trained, recipe.compile), optimiser)
         self.average = WeightAverage(model, rules.averaging) if rules.averaging else None
-        self.post_hoc = self._log_prior(rules.post_hoc_adjustment)
+        self.post_hoc = self._log_prior(rules.post_hoc_logit_adjustment)
         self.learner = Learner(
             fabric=fabric,
             model=stepped,
@@ -122,20 +123,17 @@ class Run:
     def _transfer(self, model: nn.Module) -> frozenset[str]:
         if not self.recipe.transfer.checkpoint:
             return frozenset()
-        report, before = transfer_into(
+        report, trained_on = transfer_into(
             model,
             Path(self.recipe.transfer.checkpoint),
-            held_out=self.held_out,
-            classes=self.classes,
+            self.admission,
             images=self._first_images(4 * self.recipe.optimiser.batch_size),
-            spec=self.packed.image_spec,
-            warn=self.listener.note,
             classifier=self.recipe.transfer.classifier,
         )
-        self.trained_on = self.trained_on.joined(before)
+        self.trained_on = self.trained_on.joined(trained_on)
         if self.fabric.is_global_zero:
-            report.save(self.folder.path / "transfer.txt")
-        self.listener.note(f"{report.summary()}; the list is in transfer.txt")
+            report.save(self.folder.transfer)
+        self.listener.note(f"{report.summary()}; the list is in {self.folder.transfer.name}")
         return frozenset(report.transferred)
 
     def _first_images(self, count: int) -> np.ndarray:
@@ -150,12 +148,9 @@ class Run:
         some = torch.from_numpy(np.ascontiguousarray(self._first_images(STANDARDISED_OVER)))
         teachers = Teachers(
             [Path(path) for path in rules.teacher],
-            classes=self.classes,
-            spec=self.packed.image_spec,
-            held_out=self.held_out,
+            self.admission,
             images=to_unit(some, self.packed.image_spec.size),
             with_features=bool(rules.features),
-            warn=self.listener.note,
             device=self.fabric.device,
         )
         self.trained_on = self.trained_on.joined(teachers.trained_on)
@@ -198,7 +193,7 @@ class Run:
         return bool(patience) and progress.best_epoch >= 0 and progress.epoch - 1 - progress.best_epoch >= patience
 
     def finish_epoch(self) -> None:
-        """Validate, log, keep the best, and step to the next epoch."""
+        """Validate, log, save the weights if they are the best so far, and step to the next epoch."""
         with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
             scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
             row = epoch_row(self.progress, self.recipe, scores)

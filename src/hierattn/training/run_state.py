@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import hierattn
-from hierattn.errors import CheckpointError
+from hierattn.errors import CheckpointError, UsageError
 from hierattn.files import atomic_file
 from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
@@ -42,6 +42,10 @@ def check_same_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> N
     UsageError
         Where they differ, or there is nothing to resume.
     """
+    if not folder.recipe.is_file():
+        raise UsageError(
+            f"nothing to resume in {folder.path}: it holds no {folder.recipe.name}; train without --resume"
+        )
     former = Recipe.from_dict(folder.read_recipe())
     folder.check_same_run(former.to_dict(), recipe.to_dict(), manifest_sha256)
 
@@ -51,6 +55,8 @@ def save_state(folder: RunFolder, state: Mapping[str, Any]) -> None:
     with atomic_file(folder.last) as part:
         with part.open("wb") as file:
             torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before the state that it follows gives up its name
         if folder.last.exists():
             os.replace(folder.last, folder.previous)
 

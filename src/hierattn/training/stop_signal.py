@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM as a wish to stop between two steps."""
+"""Ctrl-C and a scheduler's SIGTERM as requests to stop between two steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def stop_requested(note: Callable[[str], None]) -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C stops at once. Only the main thread hears signals."""
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C stops at once. Only the main thread gets signals."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -21,7 +21,7 @@ def stop_requested(note: Callable[[str], None]) -> Iterator[threading.Event]:
         if event.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         event.set()
-        note("stopping after this step, keeping what was learnt (Ctrl-C again: at once)")
+        note("stopping after this step; the state is saved (Ctrl-C again: stop at once)")
 
     former = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""Scoring the inner split, which chooses the epoch: over all processes, on the device where the images are there."""
+"""Validation on the inner split, which selects the epoch: over all processes; on the device if the images are there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 from hierattn.image_spec import ImageSpec
 from hierattn.metrics import balanced_accuracy, balanced_negative_log_likelihood, macro_auc, top1_accuracy
 from hierattn.models.inference import normalise, predict_logits, to_unit
-from hierattn.training.augmentation.to_device import send
+from hierattn.training.feed import send
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -48,7 +48,7 @@ def validate(
 
 
 def standing(scores: Mapping[str, float | str], choose_by: str) -> float:
-    """How good an epoch is by the figure that chooses: the figure, or a loss with its sign turned; more is better."""
+    """How good an epoch is by the figure that selects it: the figure, or minus a loss; more is better."""
     return _SIGN[choose_by] * float(scores[f"validation_{choose_by}"])
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from hierattn.training.augmentation.augmentation import AugmentationRanges, Draw, apply, draw
+from hierattn.training.augmentation.augmentation import Draw, apply, draw
+from hierattn.training.augmentation.ranges import AugmentationRanges
 
 NOTHING = AugmentationRanges(rotation=0, horizontal_flip=0)
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hierattn.training.augmentation.mixing import Mix, apply_mix, draw_mix
+from hierattn.training.augmentation.ranges import MixingRanges
 
 
 def photographs(batch=6, size=16):
@@ -19,7 +20,7 @@ def test_mixup_is_the_weighted_mean_of_the_two_images():
 @pytest.mark.parametrize("seed", range(20))
 def test_cutmix_pastes_a_rectangle_whose_area_is_the_partners_share(seed):
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 200, 200)
-    mix = draw_mix(4, mixup=0, cutmix=1.0, probability=1, generator=np.random.default_rng(seed))
+    mix = draw_mix(4, MixingRanges(cutmix=1), np.random.default_rng(seed))
     mixed = apply_mix(images, mix)
     for i in range(4):
         own = mixed[i, 0] == i
@@ -35,7 +36,7 @@ def test_cutmix_pastes_a_rectangle_whose_area_is_the_partners_share(seed):
 def test_the_share_follows_the_beta_distribution_and_the_probability():
     shares = np.array(
         [
-            draw_mix(2, mixup=0.4, cutmix=0, probability=0.5, generator=np.random.default_rng(seed)).share
+            draw_mix(2, MixingRanges(mixup=0.4, probability=0.5), np.random.default_rng(seed)).share
             for seed in range(4000)
         ]
     )
@@ -47,16 +48,15 @@ def test_the_share_follows_the_beta_distribution_and_the_probability():
 
 def test_where_both_are_set_each_is_drawn_and_the_same_generator_draws_the_same():
     kinds = [
-        draw_mix(2, mixup=1, cutmix=1, probability=1, generator=np.random.default_rng(seed)).box is None
-        for seed in range(400)
+        draw_mix(2, MixingRanges(mixup=1, cutmix=1), np.random.default_rng(seed)).box is None for seed in range(400)
     ]
     assert 0.4 < np.mean(kinds) < 0.6
-    one, other = (draw_mix(8, mixup=1, cutmix=1, probability=1, generator=np.random.default_rng(3)) for _ in range(2))
+    one, other = (draw_mix(8, MixingRanges(mixup=1, cutmix=1), np.random.default_rng(3)) for _ in range(2))
     assert (one.share, one.box) == (other.share, other.box)
     assert torch.equal(one.partner, other.partner)
 
 
 def test_a_step_that_does_not_mix_leaves_the_bits():
     images = photographs()
-    mix = draw_mix(6, mixup=1, cutmix=1, probability=0, generator=np.random.default_rng(0))
+    mix = draw_mix(6, MixingRanges(mixup=1, cutmix=1, probability=0), np.random.default_rng(0))
     assert apply_mix(images, mix) is images

@@ -9,8 +9,9 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
 from hierattn.training.augmentation import photo_defects
-from hierattn.training.augmentation.augmentation import AugmentationRanges, apply, draw
+from hierattn.training.augmentation.augmentation import apply, draw
 from hierattn.training.augmentation.photo_defects import draw_defects
+from hierattn.training.augmentation.ranges import AugmentationRanges
 
 
 def generator(seed=0):
@@ -23,8 +24,7 @@ def smooth(batch=3, size=64):
 
 
 def drawn(batch=4, seed=0, **probabilities):
-    zero = dict.fromkeys(("blur", "downscale", "jpeg", "hair", "dark_corners"), 0.0)
-    return draw_defects(batch, **{**zero, **probabilities}, generator=generator(seed))
+    return draw_defects(batch, AugmentationRanges(**probabilities), generator(seed))
 
 
 @pytest.mark.parametrize(("quality", "size"), [(30, 64), (50, 64), (75, 60), (90, 50)])

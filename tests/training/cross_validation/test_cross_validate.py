@@ -17,7 +17,7 @@ from hierattn.cli.main import app
 from hierattn.errors import UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import RunFolder
-from hierattn.training.cross_validation.cross_validate import SilentFolds, cross_validate
+from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, SilentFolds, cross_validate
 from hierattn.training.fit import fit
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import load_state
@@ -33,6 +33,10 @@ def recipe(prepared):
             "optimiser": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1},
         }
     )
+
+
+def on_cpu(folds, **options):
+    return CrossValidationOptions(folds, device="cpu", threads=1, **options)
 
 
 class Killer(SilentFolds):
@@ -79,7 +83,7 @@ def test_every_fold_leaves_a_run_folder_and_a_row_and_a_rerun_trains_nothing(rec
     told = CliRunner().invoke(app, [*words, "--jobs", "2", "--threads", "1", "--json"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["complete"]
-    result = cross_validate(recipe, tmp_path / "cv", folds=[0, 2], jobs=2, device="cpu", threads=1)
+    result = cross_validate(recipe, tmp_path / "cv", on_cpu([0, 2], jobs=2))
     assert [fold.run.name for fold in result.folds] == ["fold-0", "fold-2"]
     for fold in result.folds:
         assert load_checkpoint(fold.run / "best.safetensors").recipe["data"]["fold"] == fold.fold
@@ -96,15 +100,13 @@ def test_every_fold_leaves_a_run_folder_and_a_row_and_a_rerun_trains_nothing(rec
     figures = torch.tensor([float(row["validation_top1"]) for row in rows], dtype=torch.float64)
     assert (mean, deviation) == (pytest.approx(float(figures.mean()), 1e-5), pytest.approx(float(figures.std()), 1e-5))
     with pytest.raises(UsageError, match="seed"):
-        cross_validate(replace(recipe, seed=9), tmp_path / "cv", folds=[0], device="cpu", threads=1)
+        cross_validate(replace(recipe, seed=9), tmp_path / "cv", on_cpu([0]))
 
 
 def test_a_killed_process_is_replaced_loses_nothing_and_runs_nothing_twice(recipe, tmp_path):
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, epochs=6))
     killer = Killer(fold=1)
-    result = cross_validate(
-        recipe, tmp_path / "cv", folds=[0, 1], jobs=2, device="cpu", threads=1, listener=killer, save_every=1
-    )
+    result = cross_validate(recipe, tmp_path / "cv", on_cpu([0, 1], jobs=2, save_every=1), listener=killer)
     assert killer.killed
     assert any("fold 1" in text and "SIGKILL" in text for text in killer.said)
     assert_nothing_lost_and_nothing_twice(result, 1, uninterrupted(recipe, 1, tmp_path / "alone"))
@@ -116,17 +118,15 @@ def test_a_killed_ray_worker_is_replaced_loses_nothing_and_runs_nothing_twice(re
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, epochs=6))
     killer = Killer(fold=1)
-    result = cross_validate(
-        recipe, tmp_path / "cv", folds=[0, 1], jobs=2, engine="ray", device="cpu", threads=1, listener=killer,
-        save_every=1,
-    )  # fmt: skip
+    options = on_cpu([0, 1], jobs=2, save_every=1, engine="ray")
+    result = cross_validate(recipe, tmp_path / "cv", options, listener=killer)
     assert killer.killed
     assert_nothing_lost_and_nothing_twice(result, 1, uninterrupted(recipe, 1, tmp_path / "alone"))
 
 
 def test_a_fold_that_cannot_be_trained_is_told(recipe, tmp_path):
     recipe = replace(recipe, transfer=replace(recipe.transfer, checkpoint=str(tmp_path / "fold-{fold}.safetensors")))
-    result = cross_validate(recipe, tmp_path / "cv", folds=[1], device="cpu", threads=1)
+    result = cross_validate(recipe, tmp_path / "cv", on_cpu([1]))
     assert [fold.status for fold in result.folds] == ["failed"]
     assert "fold-1.safetensors" in result.folds[0].error
 
@@ -144,7 +144,7 @@ def test_a_request_to_stop_leaves_folds_that_go_on(recipe, tmp_path):
 
     assert threading.current_thread() is threading.main_thread()
     began = time.monotonic()
-    result = cross_validate(recipe, tmp_path / "cv", folds=[0], device="cpu", threads=1, listener=StopSoon())
+    result = cross_validate(recipe, tmp_path / "cv", on_cpu([0]), listener=StopSoon())
     assert time.monotonic() - began < 60
     assert not result.complete
     assert result.folds[0].status == "interrupted"
@@ -155,7 +155,7 @@ def test_a_request_to_stop_leaves_folds_that_go_on(recipe, tmp_path):
 def test_what_cannot_begin_is_refused_before_anything_starts(recipe, tmp_path):
     for change in ({"jobs": 0}, {"engine": "slurm"}, {"folds": [7]}, {"folds": []}):
         with pytest.raises(UsageError):
-            cross_validate(recipe, tmp_path / "cv", device="cpu", **change)
+            cross_validate(recipe, tmp_path / "cv", CrossValidationOptions(device="cpu", **change))
     assert not (tmp_path / "cv").exists()
 
 

@@ -21,7 +21,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
-from hierattn.training.teaching.held_out import HeldOut, seen_in
+from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.starting_weights import transfer_into
 
 PATH = Path("weights.safetensors")
@@ -74,7 +74,7 @@ def test_other_folds_of_the_same_photographs_are_refused_with_their_true_number(
     outer = {one.records[row].sha256 for row in mine.test}
     met = outer & {other.records[row].sha256 for row in theirs.train}
     assert met  # else this test would show nothing
-    with pytest.raises(LeakError, match=f"learnt from {len(met)} of the {len(outer)} photographs .* to test .ISIC_"):
+    with pytest.raises(LeakError, match=f"was trained on {len(met)} of the {len(outer)} photographs .* to test .ISIC_"):
         held_out(one).refuse_seen_by(trained_on(other), PATH, never)
 
 
@@ -97,9 +97,9 @@ def test_another_fold_of_the_very_set_is_named(one: PackedSet) -> None:
 @pytest.mark.parametrize(
     ("use", "part", "told"),
     [
-        ("trained", "test", "learnt from 1 of the .* holds out to test"),
+        ("trained", "test", "was trained on 1 of the .* holds out to test"),
         ("chosen", "test", "chose its epoch by 1 of the .* holds out to test"),
-        ("trained", "validation", "learnt from 1 of the .* chooses its epoch by"),
+        ("trained", "validation", "was trained on 1 of the .* chooses its epoch by"),
     ],
 )
 def test_one_photograph_is_enough(one: PackedSet, use: str, part: str, told: str) -> None:
@@ -125,7 +125,7 @@ def test_a_balanced_set_is_the_same_photographs(one: PackedSet, tmp_path: Path) 
 
 
 def test_weights_without_a_record_are_judged_by_the_set_they_name(one: PackedSet, other: PackedSet) -> None:
-    with pytest.raises(LeakError, match=r"learnt from .* holds out to test"):
+    with pytest.raises(LeakError, match=r"was trained on .* holds out to test"):
         held_out(one).refuse_seen_by(trained_on(other, recorded=False), PATH, never)
     assert held_out(one).refuse_seen_by(trained_on(one, recorded=False), PATH, never).whole
 
@@ -137,7 +137,7 @@ def test_weights_without_a_record_nor_their_set_are_told(one: PackedSet, other: 
     told: list[str] = []
     assert not held_out(one).refuse_seen_by(old, PATH, told.append).whole
     assert len(told) == 1
-    assert "does not say which photographs it learnt from" in told[0]
+    assert "does not say which photographs it was trained on" in told[0]
 
 
 def test_what_came_before_an_old_checkpoint_is_not_claimed_to_be_known(one: PackedSet) -> None:
@@ -163,9 +163,6 @@ def test_our_own_mobilevit_is_not_taken_for_a_foreign_one(one: PackedSet, other:
         transfer_into(
             target,
             tmp_path / "ours.safetensors",
-            held_out=held_out(one),
-            classes=("MEL", "NV"),
+            Admission(("MEL", "NV"), ImageSpec(size=32), held_out(one), never),
             images=images,
-            spec=ImageSpec(size=32),
-            warn=never,
         )

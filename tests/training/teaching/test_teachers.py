@@ -19,7 +19,7 @@ from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.training.teaching.feature_matching import FeatureMatching, LastLayerInput, feature_loss
-from hierattn.training.teaching.held_out import HeldOut, trained_on
+from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.teachers import Teachers, fold_norms
 
 CLASSES = ("MEL", "NV")
@@ -42,7 +42,7 @@ def weights(packed: PackedSet, tmp_path_factory: pytest.TempPathFactory) -> list
         model = create_model("hierattn_xs", 2)
         path = folder / f"{seed}.safetensors"
         checkpoint = Checkpoint("hierattn_xs", classes, packed.image_spec, model.state_dict())
-        checkpoint = replace(checkpoint, trained_on=trained_on(packed, split(packed.records, 0)))
+        checkpoint = replace(checkpoint, trained_on=seen_in(packed, split(packed.records, 0)))
         save_checkpoint(path, checkpoint)
         paths.append(path)
         if not seed:
@@ -53,12 +53,9 @@ def weights(packed: PackedSet, tmp_path_factory: pytest.TempPathFactory) -> list
 def teachers(packed: PackedSet, paths: list[Path], *, features: bool = False, fold: int = 0) -> Teachers:
     return Teachers(
         paths,
-        classes=CLASSES,
-        spec=packed.image_spec,
-        held_out=HeldOut(packed, fold, split(packed.records, fold)),
+        Admission(CLASSES, packed.image_spec, HeldOut(packed, fold, split(packed.records, fold)), lambda text: None),
         images=images(packed),
         with_features=features,
-        warn=lambda text: None,
         device=torch.device("cpu"),
     )
 
@@ -104,7 +101,7 @@ def test_features_are_standardised_over_the_images_given(packed: PackedSet, weig
 
 
 def test_every_teacher_is_asked_what_it_has_seen(packed: PackedSet, weights: list[Path], tmp_path: Path) -> None:
-    seen = trained_on(packed, split(packed.records, 2))
+    seen = seen_in(packed, split(packed.records, 2))
     torch.manual_seed(2)
     state = create_model("hierattn_xs", 2).state_dict()
     path = tmp_path / "seen.safetensors"
@@ -112,7 +109,7 @@ def test_every_teacher_is_asked_what_it_has_seen(packed: PackedSet, weights: lis
     with pytest.raises(LeakError):
         teachers(packed, [weights[0], path])
     known = teachers(packed, weights[:2]).trained_on
-    wanted = trained_on(packed, split(packed.records, 0))
+    wanted = seen_in(packed, split(packed.records, 0))
     assert isinstance(known, TrainedOn)
     assert known.trained.tolist() == wanted.trained.tolist()
 

@@ -9,9 +9,7 @@ for the rounding of weights that are stored in few bits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hierattn.errors import CheckpointError, UsageError, require
+from hierattn.bundle.bundle import Bundle, read_bundle
+from hierattn.errors import BundleError, CheckpointError, UsageError, require
 from hierattn.image_spec import ImageSpec
 from hierattn.models.conv import ConvNormAct
 from hierattn.models.hierattn import HierAttn
@@ -27,12 +26,10 @@ from hierattn.models.registry import create_model
 from hierattn.models.transformer import TransformerLayer
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.models.weights.folded_norms import follow_inputs, set_folded
+from hierattn.run_folder import current_keys
 
 if TYPE_CHECKING:
     import onnx
-
-LARGEST_FILE = 64 * 1024**2
-"""Bytes of the largest bundle that is read; HierAttn_m's takes 22 MB."""
 
 PIXEL = 255.0
 """Largest value of a byte: the exported stem reads bytes, the network the unit interval."""
@@ -56,32 +53,32 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
     Raises
     ------
     CheckpointError
-        Where the file is missing, too large, damaged, or not such a bundle.
+        Where the file is missing, too large, damaged, of a newer format, or not such a bundle.
     """
     require("onnx", "train")
-    model = _read(path)
-    with _what_it_says(path):
-        known = _known(model)
-        provenance = _provenance(known)
-        recipe = dict(known.get("recipe", {}))
-        spec = ImageSpec.from_dict(known["image_spec"])
-        name, classes = str(known["model"]["name"]), tuple(str(one["code"]) for one in known["classes"])
+    content, bundle = _read(path)
+    model = _parsed(path, content)
+    name, provenance = bundle.model, _provenance(path, bundle)
+    try:
         options = dict(provenance.get("options", {}))
-        network = create_model(name, num_classes=len(classes), **options).eval()
+        network = create_model(name, num_classes=len(bundle.classes), **options).eval()
+        recipe = current_keys(bundle.recipe)
+    except (TypeError, ValueError, UsageError) as error:
+        raise _senseless(path, error) from None
     if not isinstance(network, HierAttn) or network.config.attention not in ("sc", "none"):
         raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
     try:
         with torch.no_grad():
-            _unfold(network, _folded_layers(model), spec)
+            _unfold(network, _folded_layers(model), bundle.image_spec)
             if images is not None:
-                follow_inputs(network, images(spec))
+                follow_inputs(network, images(bundle.image_spec))
     except (ValueError, StopIteration, RuntimeError) as error:
         reason = str(error) or "it has too few layers"
         raise CheckpointError(f"{path} does not hold {name} as this version exports it: {reason}") from None
     return Checkpoint(
         model=name,
-        classes=classes,
-        image_spec=spec,
+        classes=bundle.classes,
+        image_spec=bundle.image_spec,
         state_dict=network.state_dict(),
         options=options,
         recipe=recipe,
@@ -95,56 +92,46 @@ def bundle_provenance(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        Where the file is missing, too large, damaged, or not such a bundle.
+        Where the file is missing, too large, damaged, of a newer format, or not such a bundle.
     """
-    require("onnx", "train")
-    model = _read(path)
-    with _what_it_says(path):
-        return _provenance(_known(model))
+    return _provenance(path, _read(path)[1])
 
 
-@contextmanager
-def _what_it_says(path: Path) -> Iterator[None]:
-    """For the time of the block what a bundle says of itself is believed; where it makes no sense, one line says so."""
+def _read(path: Path) -> tuple[bytes, Bundle]:
     try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
-        raise CheckpointError(
-            f"{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'"
-        ) from None
+        return read_bundle(path)
+    except BundleError as error:
+        raise CheckpointError(str(error)) from None
 
 
-def _known(model: onnx.ModelProto) -> dict[str, Any]:
-    """Everything that a bundle says of itself."""
-    return {entry.key.removeprefix("hierattn."): json.loads(entry.value) for entry in model.metadata_props}
-
-
-def _provenance(known: Mapping[str, Any]) -> dict[str, Any]:
-    """How the weights were made, and of what photographs, under the names that a checkpoint uses."""
-    told = known.get("training_data", {})
-    sources = [dict(one) for one in told.get("all_sources", ())]
-    return {
-        **known.get("provenance", {}),
-        "source": str(told.get("source", "")),
-        "licence": str(told.get("licence", "")),
-        "citation": str(told.get("citation", "")),
-        "training_images": int(told.get("images") or 0),
-        "all_sources": sources,
-    }
-
-
-def _read(path: Path) -> onnx.ModelProto:
+def _parsed(path: Path, content: bytes) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
-    if not path.is_file():
-        raise CheckpointError(f"no bundle at {path}: wanted an .onnx file from 'hierattn export'")
-    if path.stat().st_size > LARGEST_FILE:
-        raise CheckpointError(f"{path} has {path.stat().st_size:,} bytes: wanted a bundle of at most {LARGEST_FILE:,}")
     try:
-        return onnx.load_from_string(path.read_bytes())
+        return onnx.load_from_string(content)
     except DecodeError as error:
         raise CheckpointError(f"{path} is not a whole .onnx file ({error}); copy it again") from None
+
+
+def _provenance(path: Path, bundle: Bundle) -> dict[str, Any]:
+    """How the weights were made, and from which photographs, under the names that a checkpoint uses."""
+    data = bundle.training_data
+    try:
+        return {
+            **bundle.provenance,
+            "source": str(data.get("source", "")),
+            "licence": str(data.get("licence", "")),
+            "citation": str(data.get("citation", "")),
+            "training_images": int(data.get("images") or 0),
+            "all_sources": [dict(source) for source in data.get("all_sources", ())],
+        }
+    except (TypeError, ValueError) as error:
+        raise _senseless(path, error) from None
+
+
+def _senseless(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} does not say what it is ({error}): wanted a bundle of 'hierattn export'")
 
 
 def _folded_layers(model: onnx.ModelProto) -> dict[str, Iterator[Folded]]:

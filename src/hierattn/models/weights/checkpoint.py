@@ -2,13 +2,12 @@
 
 Tensors lie under their ``state_dict`` names; the rest is JSON in the file's metadata under ``hierattn``, and the
 photographs that the weights have seen (trained_on.py) under ``hierattn.trained_on``. Reading one never executes
-anything.
+anything. Version 1 kept the photographs under another key, and its recipe may have former keys; it is still read.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +19,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hierattn.errors import CheckpointError
+from hierattn.errors import CheckpointError, RecipeError
+from hierattn.files import atomic_file
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.trained_on import TrainedOn, from_text
+from hierattn.run_folder import current_keys
 
-FORMAT_VERSION = 1
-_TRAINED_ON = "hierattn.learnt_from"
+FORMAT_VERSION = 2
+_DESCRIPTION = "hierattn"
+_TRAINED_ON = {1: "hierattn.learnt_from", 2: "hierattn.trained_on"}
+"""Format version -> the metadata key of the photographs."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``path`` (``*.safetensors``), under a temporary name first."""
+    """Write ``checkpoint`` to ``path`` (``*.safetensors``), whole or not at all."""
     described = {
         "format_version": FORMAT_VERSION,
         "model": checkpoint.model,
@@ -108,12 +111,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "provenance": checkpoint.provenance,
     }
     tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in checkpoint.state_dict.items()}
-    temporary = path.with_name(path.name + ".part")
-    metadata = {"hierattn": json.dumps(described)}
+    metadata = {_DESCRIPTION: json.dumps(described)}
     if checkpoint.trained_on is not None:
-        metadata[_TRAINED_ON] = checkpoint.trained_on.to_text()
-    save_file(tensors, temporary, metadata=metadata)
-    os.replace(temporary, path)
+        metadata[_TRAINED_ON[FORMAT_VERSION]] = checkpoint.trained_on.to_text()
+    with atomic_file(path) as part:
+        save_file(tensors, part, metadata=metadata)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -145,30 +147,31 @@ def is_described(path: Path) -> bool:
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return "hierattn" in (file.metadata() or {})
+            return _DESCRIPTION in (file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file ({error}); train or copy it again") from None
 
 
 def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
-    if "hierattn" not in metadata:
+    if _DESCRIPTION not in metadata:
         raise CheckpointError(f"{path} holds weights without our description; import them through models.transfer")
     try:
-        described = json.loads(metadata["hierattn"])
+        described = json.loads(metadata[_DESCRIPTION])
         version = int(described["format_version"])
         if version > FORMAT_VERSION:
             raise CheckpointError(f"{path} has format {version}, this hierattn reads {FORMAT_VERSION}; update hierattn")
+        trained_on = metadata.get(_TRAINED_ON[version])
         return Checkpoint(
             model=str(described["model"]),
             options=dict(described["options"]),
             classes=tuple(str(code) for code in described["classes"]),
             image_spec=ImageSpec.from_dict(described["image_spec"]),
             state_dict=tensors,
-            recipe=dict(described["recipe"]),
+            recipe=current_keys(described["recipe"]),
             provenance=dict(described["provenance"]),
-            trained_on=from_text(metadata[_TRAINED_ON]) if _TRAINED_ON in metadata else None,
+            trained_on=None if trained_on is None else from_text(trained_on),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecipeError) as error:
         raise CheckpointError(f"{path} has a damaged description ({error}); train or copy it again") from None
 
 

@@ -6,7 +6,6 @@ everything but the classifier. From the published code: everything.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.files import write_text
 from hierattn.models.hierattn import HierAttn
 from hierattn.models.weights.authors_checkpoint import import_authors_checkpoint
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, load_checkpoint
@@ -86,10 +86,8 @@ class TransferReport:
         return "\n".join(lines) + "\n"
 
     def save(self, path: Path) -> None:
-        """Write :meth:`to_text` to ``path``, under a temporary name first."""
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(self.to_text(), encoding="utf-8")
-        os.replace(temporary, path)
+        """Write :meth:`to_text` to ``path``, whole or not at all."""
+        write_text(path, self.to_text())
 
 
 def load_source(path: Path) -> Checkpoint | dict[str, Tensor]:
@@ -129,7 +127,7 @@ def transfer_weights(
     model
         One of the registry's, with fresh weights; changed in place.
     source
-        A checkpoint of ours, or names and tensors from elsewhere: timm's MobileViT, the original MobileViT
+        A checkpoint of ours, or names and tensors from other sources: timm's MobileViT, the original MobileViT
         (ml-cvnets), the published HierAttn code, or a state of the same network, e.g. torchvision's MobileNetV2.
     channel_order
         What the source's stem expects. ``"auto"``: BGR for the original MobileViT, RGB for all others.

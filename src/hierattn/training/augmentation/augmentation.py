@@ -1,13 +1,13 @@
-"""Training augmentation (§4.1.1): draw the parameters, then apply them; batched, on the device.
+"""Training augmentation (§4.1.1): drawing parameters and applying them; batched, on the device.
 
 The paper rotates within 10 degrees and flips horizontally. The other changes are off unless a recipe asks for them.
-All are small and keep a lesion's class. Defects of photographs are in ``photo_defects.py``, mixing in ``mixing.py``.
+All are small and keep a lesion's class. How far each may go stands in ``ranges.py``; defects of photographs are in
+``photo_defects.py``, mixing in ``mixing.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,53 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from hierattn.training.augmentation.photo_defects import Defects, apply_to_picture, apply_to_skin, draw_defects
-from hierattn.training.augmentation.to_device import send
+from hierattn.training.augmentation.ranges import AugmentationRanges
+from hierattn.training.feed import send
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as every grey conversion of the package
-
-
-@dataclass(frozen=True)
-class AugmentationRanges:
-    """How far each change may go. All ranges are symmetric about "no change".
-
-    Attributes
-    ----------
-    rotation
-        Degrees, 0 to 180.
-    horizontal_flip, vertical_flip
-        Probabilities.
-    scale, translation
-        Largest relative change of size, and shift as a share of the side.
-    brightness, contrast, saturation, colour_cast
-        Largest relative change.
-    blur, downscale, jpeg, hair, dark_corners
-        Probabilities of defects.
-    """
-
-    rotation: float = 10.0
-    horizontal_flip: float = 0.5
-    vertical_flip: float = 0.0
-    scale: float = 0.0
-    translation: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    colour_cast: float = 0.0
-    blur: float = 0.0
-    downscale: float = 0.0
-    jpeg: float = 0.0
-    hair: float = 0.0
-    dark_corners: float = 0.0
-
-    @property
-    def has_defects(self) -> bool:
-        """Whether any defect can occur."""
-        return bool(self.blur or self.downscale or self.jpeg or self.hair or self.dark_corners)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, float]) -> AugmentationRanges:
-        """From plain values, a recipe's table for instance."""
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -121,17 +78,7 @@ def draw(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> 
         gain=(1 + uniform(ranges.brightness, 1)) * (1 + uniform(ranges.colour_cast, 3)),
         contrast=1 + uniform(ranges.contrast),
         saturation=1 + uniform(ranges.saturation),
-        defects=draw_defects(
-            batch,
-            blur=ranges.blur,
-            downscale=ranges.downscale,
-            jpeg=ranges.jpeg,
-            hair=ranges.hair,
-            dark_corners=ranges.dark_corners,
-            generator=generator,
-        )
-        if ranges.has_defects
-        else None,
+        defects=draw_defects(batch, ranges, generator) if ranges.has_defects else None,
     )
 
 

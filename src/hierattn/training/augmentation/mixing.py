@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hierattn.training.augmentation.to_device import send
+from hierattn.training.augmentation.ranges import MixingRanges
+from hierattn.training.feed import send
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,15 @@ class Mix:
     box: tuple[float, float, float, float] | None = None
 
 
-def draw_mix(batch: int, *, mixup: float, cutmix: float, probability: float, generator: np.random.Generator) -> Mix:
-    """Draw a mix for ``batch`` images; with ``share`` 1 where this step does not mix.
+def draw_mix(batch: int, ranges: MixingRanges, generator: np.random.Generator) -> Mix:
+    """Draw a mix for ``batch`` images, from ``generator`` alone; with ``share`` 1 where this step does not mix.
 
-    Parameters
-    ----------
-    mixup, cutmix
-        Both parameters of the Beta distribution of the share; 0 is none. Where both are set, each is drawn in half of
-        the mixing steps.
-    probability
-        Share of the steps that mix.
-    generator
-        The only source of the draw.
+    Where mixup and CutMix are both set, each is drawn in half of the mixing steps.
     """
+    mixup, cutmix = ranges.mixup, ranges.cutmix
     partner = torch.from_numpy(generator.permutation(batch))
     mixes, pastes = generator.random(2)
-    if mixes >= probability or not (mixup or cutmix):
+    if mixes >= ranges.probability or not (mixup or cutmix):
         return Mix(partner, 1.0)
     if mixup and (not cutmix or pastes < 0.5):
         return Mix(partner, float(generator.beta(mixup, mixup)))

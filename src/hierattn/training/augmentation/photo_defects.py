@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hierattn.training.augmentation.to_device import send
+from hierattn.training.augmentation.ranges import AugmentationRanges
+from hierattn.training.feed import send
 
 BLUR = (0.002, 0.01)
 """Standard deviation of the blur, as a share of the side."""
@@ -77,16 +78,7 @@ class Defects:
         return Defects(**{name: value if name == "shrink_to" else value[rows] for name, value in values.items()})
 
 
-def draw_defects(
-    batch: int,
-    *,
-    blur: float,
-    downscale: float,
-    jpeg: float,
-    hair: float,
-    dark_corners: float,
-    generator: torch.Generator,
-) -> Defects:
+def draw_defects(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> Defects:
     """Draw the defects of ``batch`` images, each with its probability, from ``generator`` alone."""
 
     def between(low: float, high: float, *shape: int) -> Tensor:
@@ -99,13 +91,13 @@ def draw_defects(
     ends[:, :, 1] = (ends[:, :, 0] + ends[:, :, 2]) / 2 + between(-0.25, 0.25, HAIRS, 2)
     circle = torch.cat([between(-0.08, 0.08, 2), between(*RADIUS, 1)], dim=1)
     return Defects(
-        blur=between(*BLUR) * chance(blur),
-        shrink=chance(downscale),
+        blur=between(*BLUR) * chance(ranges.blur),
+        shrink=chance(ranges.downscale),
         shrink_to=SHRINK[0] + (SHRINK[1] - SHRINK[0]) * torch.rand(1, generator=generator),
-        quality=between(*QUALITY) * chance(jpeg),
+        quality=between(*QUALITY) * chance(ranges.jpeg),
         hairs=ends,
-        hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(hair, 1),
-        circle=circle * chance(dark_corners)[:, None],
+        hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(ranges.hair, 1),
+        circle=circle * chance(ranges.dark_corners)[:, None],
     )
 
 

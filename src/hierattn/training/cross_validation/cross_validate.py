@@ -1,26 +1,23 @@
 """Cross-validation (§4.1.1: 10-fold): the same recipe with each fold held out once, in parallel.
 
-Leaves ``OUT/fold-K`` run folders and ``OUT/summary.csv``. What is finished is skipped when it is started again, what
-is not goes on where it stopped, and a worker that is killed loses nothing and repeats nothing that was saved.
+Leaves a folder of run folders and a summary (:class:`hierattn.run_folder.FoldsFolder`). Started again, it skips
+finished folds and resumes the others; a worker that is killed loses nothing and repeats nothing that was saved.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from hierattn.data.balance.protocol import check_fold_of_balanced_set
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
-from hierattn.files import write_text
-from hierattn.run_folder import RunFolder
+from hierattn.files import cores, write_table
+from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.training.cross_validation.fold_cluster import train_on_ray
 from hierattn.training.cross_validation.fold_processes import train_in_processes
 from hierattn.training.cross_validation.fold_task import Ended, FoldTask
@@ -29,6 +26,7 @@ from hierattn.training.run_state import check_same_run
 from hierattn.training.stop_signal import stop_requested
 from hierattn.training.validation import standing
 
+Engine = Literal["local", "ray"]
 Status = Literal["waiting", "training", "finished", "interrupted", "failed"]
 FIGURES = ("validation_loss", "validation_top1", "validation_balanced_accuracy", "validation_macro_auc")
 COLUMNS = ("fold", "status", "run", "epochs", "best_epoch", *FIGURES, "seconds", "starts", "error")
@@ -45,9 +43,9 @@ class FoldOutcome:
     status
         ``finished``, ``interrupted`` (asked to stop), ``failed``, or not yet any of them.
     epochs, best_epoch
-        Epochs that the log holds, and the chosen one, from 0; -1 before the first.
+        Epochs that the log holds, and the best one, from 0; -1 before the first.
     figures
-        The log's validation figures of that epoch: of the inner split, which chose it. Not a test result.
+        The log's validation figures of that epoch, on the inner split, which selected it. Not a test result.
     seconds
         Of training, validation not counted.
     starts
@@ -88,7 +86,7 @@ class CrossValidation:
 
 
 class FoldListener(Protocol):
-    """Hears how the folds stand. Must not change anything."""
+    """Is told how the folds stand. Must not change anything."""
 
     def look(self, folds: Sequence[FoldOutcome]) -> None:
         """About twice a second."""
@@ -98,7 +96,7 @@ class FoldListener(Protocol):
 
 
 class SilentFolds:
-    """Hears and says nothing."""
+    """Does nothing."""
 
     def look(self, folds: Sequence[FoldOutcome]) -> None:
         """Nothing."""
@@ -107,28 +105,14 @@ class SilentFolds:
         """Nothing."""
 
 
-def cross_validate(
-    recipe: Recipe,
-    out: Path,
-    *,
-    folds: Sequence[int] | None = None,
-    jobs: int = 1,
-    engine: Literal["local", "ray"] = "local",
-    device: str = "auto",
-    threads: int = 0,
-    listener: FoldListener | None = None,
-    save_every: int = 0,
-) -> CrossValidation:
-    """Train ``recipe`` with each of ``folds`` held out, ``jobs`` at a time, into ``out/fold-K``.
+@dataclass(frozen=True)
+class CrossValidationOptions:
+    """How the folds are trained; the recipe says what.
 
-    Parameters
+    Attributes
     ----------
-    recipe
-        With ``data.prepared``; its own fold is not read.
-    out
-        May hold earlier folds of the same recipe: finished ones are skipped, others continued.
     folds
-        None: all that the prepared set has.
+        Which to hold out; None: all that the prepared set has.
     jobs
         Folds at a time.
     engine
@@ -137,10 +121,48 @@ def cross_validate(
         ``auto``, ``cpu`` or ``cuda``.
     threads
         CPU threads a fold; 0 shares the cores among the jobs.
-    listener
-        Hears how the folds stand.
     save_every
-        Steps between states within an epoch, which a killed worker starts from; 0: at an epoch's end only.
+        Steps between states within an epoch, from which a killed worker resumes; 0: at an epoch's end only.
+
+    Raises
+    ------
+    UsageError
+        For less than one job, or an unknown engine.
+    """
+
+    folds: Sequence[int] | None = None
+    jobs: int = 1
+    engine: Engine = "local"
+    device: str = "auto"
+    threads: int = 0
+    save_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"{self.jobs} jobs: wanted 1 or more")
+        if self.engine not in get_args(Engine):
+            raise UsageError(f"engine {self.engine!r}: wanted {' or '.join(get_args(Engine))}")
+
+
+def cross_validate(
+    recipe: Recipe,
+    out: Path,
+    options: CrossValidationOptions | None = None,
+    *,
+    listener: FoldListener | None = None,
+) -> CrossValidation:
+    """Train ``recipe`` with each fold held out once, several at a time, into ``out/fold-K``.
+
+    Parameters
+    ----------
+    recipe
+        With ``data.prepared``; its own fold is not read.
+    out
+        May hold earlier folds of the same recipe: finished ones are skipped, others resumed.
+    options
+        Which folds, and how they are trained; None: all, one after another.
+    listener
+        Is told how the folds stand.
 
     Returns
     -------
@@ -150,32 +172,35 @@ def cross_validate(
     Raises
     ------
     UsageError, DataError, LeakError
-        Where the recipe, the set, a fold or what is in ``out`` does not allow to begin. Nothing was started then.
+        Where the recipe, the set, a fold or what is in ``out`` does not allow to begin, or another process trains folds
+        there. Nothing was started then.
     """
-    if jobs < 1:
-        raise UsageError(f"{jobs} jobs: wanted 1 or more")
-    if engine not in ("local", "ray"):
-        raise UsageError(f"engine {engine!r}: wanted local or ray")
-    listener = listener or SilentFolds()
-    # Absolute: a cluster's workers have another working directory.
-    recipe, out = recipe.with_prepared(_prepared_folder(recipe)), out.resolve()
+    options, listener = options or CrossValidationOptions(), listener or SilentFolds()
+    folder = FoldsFolder(out.resolve())  # absolute: a cluster's workers have another working directory
+    tasks = _tasks(recipe, folder, options)
+    with folder.lock(), stop_requested(listener.note) as stop:
+        progress = _Standing(folder, tasks, listener)
+        todo = [task for task in tasks if not RunFolder(task.out).finished.exists()]
+        if len(todo) < len(tasks):
+            listener.note(f"{len(tasks) - len(todo)} of {len(tasks)} folds are finished already and are skipped")
+        train = train_on_ray if options.engine == "ray" else train_in_processes
+        if todo:
+            train(todo, options.jobs, progress.ended, progress.look, listener.note, stop)
+        progress.write()
+    return CrossValidation(folder.path, tuple(progress.outcomes()))
+
+
+def _tasks(recipe: Recipe, folder: FoldsFolder, options: CrossValidationOptions) -> list[FoldTask]:
+    """A task a fold, each checked, so that nothing is started that could not begin."""
+    recipe = recipe.with_prepared(_prepared_folder(recipe))
+    threads = options.threads or max(cores() // options.jobs, 1)
     tasks = [
-        FoldTask(recipe.with_fold(fold), out / f"fold-{fold}", device, _threads(threads, jobs), save_every)
-        for fold in _chosen_folds(recipe, folds)
+        FoldTask(recipe.with_fold(fold), folder.run(fold).path, options.device, threads, options.save_every)
+        for fold in _chosen_folds(recipe, options.folds)
     ]
     for task in tasks:
         _check(task)
-    progress = _Standing(out, tasks, listener)
-    todo = [task for task in tasks if not RunFolder(task.out).finished.exists()]
-    if len(todo) < len(tasks):
-        listener.note(f"{len(tasks) - len(todo)} of {len(tasks)} folds are finished already and are skipped")
-    train = train_on_ray if engine == "ray" else train_in_processes
-    out.mkdir(parents=True, exist_ok=True)
-    with stop_requested(listener.note) as stop:
-        if todo:
-            train(todo, jobs, progress.ended, progress.look, listener.note, stop)
-    progress.write()
-    return CrossValidation(out, tuple(progress.outcomes()))
+    return tasks
 
 
 def _prepared_folder(recipe: Recipe) -> Path:
@@ -204,15 +229,11 @@ def _check(task: FoldTask) -> None:
         check_same_run(RunFolder(task.out), task.recipe, packed.manifest_sha256)
 
 
-def _threads(threads: int, jobs: int) -> int:
-    return threads or max((os.cpu_count() or 1) // jobs, 1)
-
-
 class _Standing:
     """How the folds stand, read from their folders, so that it is the same for every engine."""
 
-    def __init__(self, out: Path, tasks: Sequence[FoldTask], listener: FoldListener) -> None:
-        self.out, self.tasks, self.listener = out, tasks, listener
+    def __init__(self, folder: FoldsFolder, tasks: Sequence[FoldTask], listener: FoldListener) -> None:
+        self.folder, self.tasks, self.listener = folder, tasks, listener
         self.endings: dict[int, tuple[Ended, str]] = {}
 
     def ended(self, task: FoldTask, how: Ended, error: str) -> None:
@@ -228,24 +249,22 @@ class _Standing:
 
     def outcomes(self) -> list[FoldOutcome]:
         """A record a fold."""
-        found = []
+        outcomes = []
         for task in self.tasks:
             how, error = self.endings.get(task.fold, ("finished", ""))
             fold = read_fold(task.recipe, task.out)
-            found.append(fold if how == "finished" else replace(fold, status=how, error=error))
-        return found
+            outcomes.append(fold if how == "finished" else replace(fold, status=how, error=error))
+        return outcomes
 
     def write(self) -> None:
-        """Write ``summary.csv``."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for fold in self.outcomes():
-            row = {column: getattr(fold, column) for column in COLUMNS if column not in FIGURES}
-            figures = {name: f"{value:.6g}" for name, value in fold.figures.items()}
-            writer.writerow({**row, **figures, "run": fold.run.name, "seconds": f"{fold.seconds:.1f}"})
-        write_text(self.out / "summary.csv", text.getvalue())
+        """Write the summary."""
+        write_table(self.folder.summary, COLUMNS, [_row(fold) for fold in self.outcomes()])
+
+
+def _row(fold: FoldOutcome) -> list[object]:
+    figures = [f"{fold.figures[name]:.6g}" if fold.figures else "" for name in FIGURES]
+    standing = [fold.fold, fold.status, fold.run.name, fold.epochs, fold.best_epoch]
+    return [*standing, *figures, f"{fold.seconds:.1f}", fold.starts, fold.error]
 
 
 def read_fold(recipe: Recipe, run: Path) -> FoldOutcome:

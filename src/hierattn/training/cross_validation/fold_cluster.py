@@ -29,7 +29,7 @@ def train_on_ray(
     """As :func:`hierattn.training.cross_validation.fold_processes.train_in_processes`, on Ray.
 
     Uses the Ray that is connected already, else the cluster that ``RAY_ADDRESS`` names, else one of its own with
-    ``jobs`` workers. A fold whose worker or node dies is taken up again where it stood, twice at most.
+    ``jobs`` workers. A fold whose worker or node dies is resumed from its last state, twice at most.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def train_on_ray(
                 running[_remote(ray, task).remote(task)] = task
             if stop.is_set():
                 for future in running:
-                    ray.cancel(future, force=False)  # an interrupt, which a run hears as Ctrl-C
+                    ray.cancel(future, force=False)  # an interrupt, which a run takes as Ctrl-C
             done, _ = ray.wait(list(running), timeout=LOOK_EVERY)
             look()
             for future in done:

@@ -1,4 +1,4 @@
-"""Folds in parallel processes on one machine. A worker that is killed is replaced; its fold goes on where it stood."""
+"""Folds in parallel processes on one machine. A worker that is killed is replaced; its fold resumes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.errors import HierAttnError
+from hierattn.run_folder import RunFolder
 from hierattn.training.cross_validation.fold_task import MOST_RESTARTS, Ended, EndHeard, FoldTask, train_fold
 
 LOOK_EVERY = 0.5
@@ -48,7 +49,7 @@ def train_in_processes(
     jobs
         Processes at a time.
     ended, look, note
-        Hear of a fold's end; are called about twice a second; hear of a killed worker.
+        Called at a fold's end; about twice a second; and with a line about a killed worker.
     stop
         Once set, the workers are asked to stop, which they do after saving their state; no other is started.
     """
@@ -75,7 +76,7 @@ def train_in_processes(
                     ended(worker.task, "interrupted", "")
                 elif restarts.get(fold, 0) < MOST_RESTARTS:
                     restarts[fold] = restarts.get(fold, 0) + 1
-                    note(f"fold {fold}: its worker ended by {_cause(worker)}; it goes on from its last state")
+                    note(f"fold {fold}: its worker ended by {_cause(worker)}; it resumes from its last state")
                     waiting.appendleft(worker.task)
                 else:
                     ended(worker.task, "failed", f"its workers ended {MOST_RESTARTS + 1} times, by {_cause(worker)}")
@@ -108,7 +109,7 @@ def _cause(worker: _Worker) -> str:
     code = worker.process.exitcode or 0
     if code == -signal.SIGKILL:
         return "SIGKILL (by the system, if memory ran out: use fewer --jobs)"
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}, see worker.log in its folder"
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}, see {RunFolder(worker.task.out).worker_log}"
 
 
 def _work(task: FoldTask, slot: int, answers: Any) -> None:
@@ -117,7 +118,7 @@ def _work(task: FoldTask, slot: int, answers: Any) -> None:
     _stop_with_parent()
     _use_one_gpu(slot)
     task.out.mkdir(parents=True, exist_ok=True)
-    log = os.open(task.out / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(RunFolder(task.out).worker_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
@@ -127,7 +128,7 @@ def _work(task: FoldTask, slot: int, answers: Any) -> None:
 
 
 def _stop_with_parent() -> None:
-    """Ask ourselves to stop once the parent is gone, however it went: nobody would wait for us."""
+    """Ask ourselves to stop once the parent is gone, however it ended: nobody waits for us then."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
 
 MOST_RESTARTS = 2
-"""Times that a fold is taken up again after its worker was killed."""
+"""Times that a fold is resumed after its worker was killed."""
 
 Ended = Literal["finished", "interrupted", "failed"]
 EndHeard = Callable[["FoldTask", Ended, str], None]
-"""Hears of a fold's end, with the error's line where it failed."""
+"""Called at a fold's end, with the error's line where it failed."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FoldTask:
     recipe
         With its fold and prepared set.
     out
-        The run folder; a run that is there is continued.
+        The run folder; a run that is there is resumed.
     device
         ``auto``, ``cpu`` or ``cuda``.
     threads
@@ -49,7 +50,7 @@ class FoldTask:
 
 
 def train_fold(task: FoldTask) -> Ended:
-    """Train a fold in this process, from where it stands.
+    """Train a fold in this process, from its last state.
 
     Raises
     ------
@@ -59,7 +60,6 @@ def train_fold(task: FoldTask) -> Ended:
     os.environ.setdefault("OMP_NUM_THREADS", str(task.threads))
     import torch
 
-    from hierattn.run_folder import RunFolder
     from hierattn.training.fit import fit
 
     torch.set_num_threads(task.threads)

@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: the smoothed model is what is validated and kept."""
+"""Exponential moving average of the weights: the averaged model is validated and saved."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class WeightAverage:
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         torch._foreach_lerp_(self._averages, self._values, 1 - decay)
-        for kept, value in self._counts:
-            kept.copy_(value)
+        for average, value in self._counts:
+            average.copy_(value)
 
     def state_dict(self) -> dict[str, Tensor | int | dict[str, Tensor]]:
         """What a resumed run needs."""

@@ -1,4 +1,4 @@
-"""Post-hoc logit adjustment (Menon et al., ICLR 2021): a trained network is made to lean to rare classes."""
+"""Post-hoc logit adjustment (Menon et al., ICLR 2021): rare classes are predicted more often, without training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hierattn.models.classifier import classifier_of
 
 @contextmanager
 def adjusted_classifier(model: nn.Module, log_prior: Tensor | None) -> Iterator[None]:
-    """For the time of the block take ``log_prior`` (classes,) from the logits of ``model``, in its classifier's bias.
+    """For the time of the block subtract ``log_prior`` (classes,) from the logits of ``model``, in its last bias.
 
     What is saved within the block has the adjustment in its weights, so that whatever reads them, the report, the
-    bundle and the web app, answers alike. After it the bias has its former bits. None changes nothing.
+    bundle and the web app, gives the same answer. After it the bias has its former bits. None changes nothing.
 
     Parameters
     ----------

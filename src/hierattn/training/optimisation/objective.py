@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hierattn.training.augmentation.mixing import Mix
-from hierattn.training.augmentation.to_device import send
+from hierattn.training.feed import send
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Learning a teacher's features: a linear map, learnt along, from what the student's last layer reads to theirs.
+"""Matching the teachers' features: a linear map from the input of the student's last layer to that of theirs.
 
-FitNets (Romero et al., ICLR 2015), at the last layer. A teacher that began with ImageNet's weights says by its features
-more of an image than by the probabilities of eight classes.
+FitNets (Romero et al., ICLR 2015), at the last layer. The features of a teacher that started from ImageNet weights say
+more about an image than its probabilities of eight classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hierattn.models.classifier import classifier_of
 
 
 class LastLayerInput:
-    """Remembers what the last linear layer of a network read in its latest pass.
+    """Keeps the input of a network's last linear layer from its latest pass.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LastLayerInput:
         self._read = inputs[0]
 
     def taken(self) -> Tensor:
-        """What was read, (batch, width) float32; once, so that no graph outlives its step."""
+        """The input, (batch, width) float32; given once, so that no graph outlives its step."""
         assert self._read is not None, "the network has not run since"
         read, self._read = self._read.float(), None
         return read
@@ -41,12 +41,12 @@ class LastLayerInput:
 class FeatureMatching(nn.Module):
     """A student and the linear map from its features to its teachers'.
 
-    (batch, 3, H, W) -> logits (batch, classes) and the teachers' features as the student tells them, (batch, width)
+    (batch, 3, H, W) -> logits (batch, classes) and the student's prediction of the teachers' features, (batch, width)
 
     Parameters
     ----------
     student
-        The network that learns.
+        The network that is trained.
     width
         Of the teachers' features.
     """
@@ -58,12 +58,12 @@ class FeatureMatching(nn.Module):
         self.projection = nn.Linear(self._last.width, width)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and the features that the student tells."""
+        """Logits, and the predicted features."""
         logits = self.student(images)
         return logits, self.projection(self._last.taken())
 
 
-def feature_loss(told: Tensor, features: Tensor) -> Tensor:
+def feature_loss(predicted: Tensor, features: Tensor) -> Tensor:
     """The mean squared error of (batch, width) against the teachers' standardised features: 1 is knowing nothing."""
-    loss: Tensor = functional.mse_loss(told.float(), features.to(torch.float32))
+    loss: Tensor = functional.mse_loss(predicted.float(), features.to(torch.float32))
     return loss

@@ -1,4 +1,4 @@
-"""The proof that weights which a run starts from, or is taught by, have not seen the photographs that it holds out.
+"""The proof that starting weights and teachers have not seen the photographs that a run holds out.
 
 It is about photographs, not about folders: the same ones prepared at another size, with other folds, copied or
 balanced, are found by the digests of their files (trained_on.py). A near-duplicate needs no rule of its own: in one
@@ -16,6 +16,7 @@ import numpy as np
 from hierattn.data.prepared_set.folds import Split, split
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import HierAttnError, LeakError
+from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.models.weights.trained_on import Digests, TrainedOn, digests_of, weights_named
 
@@ -24,7 +25,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a run must not have met before: the photographs of its outer and its inner fold.
+    """The photographs of a run's outer and inner folds, which weights that it takes in must not have seen.
 
     Attributes
     ----------
@@ -48,8 +49,8 @@ class HeldOut:
         and the calibration. Weights that chose their own epoch by the same inner fold are taken: they did what this
         run does.
 
-        Where the file does not say what it has seen, the set that it names is asked, if it is there unchanged; else
-        ``warn`` hears that only the folds of this very set could be compared.
+        Where the file does not say what it has seen, the set that it names is read, if it is there unchanged; else
+        ``warn`` is called: only the folds of this very set could be compared.
 
         Raises
         ------
@@ -60,15 +61,15 @@ class HeldOut:
         seen = checkpoint.trained_on or _from_its_set(checkpoint)
         if seen is None:
             warn(
-                f"{path} does not say which photographs it learnt from, and its set is not at hand: that it has seen "
-                "none of this run's held-out ones is proven for this prepared set only"
+                f"{path} does not say which photographs it was trained on, and its set is not at hand: that it has "
+                "seen none of this run's held-out ones is proven for this prepared set only"
             )
             return TrainedOn(whole=False)
         if not seen.whole:
-            warn(f"{path} does not name all photographs that it learnt from: the proof covers those that it names")
-        self._refuse(seen.trained, self.parts.test, path, "learnt from", "holds out to test")
+            warn(f"{path} does not name all photographs that it was trained on: the proof covers those that it names")
+        self._refuse(seen.trained, self.parts.test, path, "was trained on", "holds out to test")
         self._refuse(seen.chosen, self.parts.test, path, "chose its epoch by", "holds out to test")
-        self._refuse(seen.trained, self.parts.validation, path, "learnt from", "chooses its epoch by")
+        self._refuse(seen.trained, self.parts.validation, path, "was trained on", "chooses its epoch by")
         return seen
 
     def _refuse_other_fold(self, checkpoint: Checkpoint, path: Path) -> None:
@@ -76,22 +77,44 @@ class HeldOut:
         fold = checkpoint.recipe.get("data", {}).get("fold")
         if checkpoint.provenance.get("manifest_sha256") == self.packed.manifest_sha256 and fold != self.fold:
             raise LeakError(
-                f"{path} learnt from this set with fold {fold} held out, so it has seen fold {self.fold}: wanted "
+                f"{path} was trained on this set with fold {fold} held out, so it has seen fold {self.fold}: wanted "
                 "weights of the same fold, e.g. a path with {fold} in it, or of another set"
             )
 
     def _refuse(self, seen: Digests, rows: np.ndarray, path: Path, did: str, held: str) -> None:
         records = [self.packed.records[row] for row in rows]
-        known = set(seen.tolist())
-        met = [record for record in records if record.sha256 and int(record.sha256[:16], 16) in known]
-        if met:
-            names = ", ".join(PurePosixPath(record.image).name for record in met[:_SHOWN])
-            more = f" and {len(met) - _SHOWN} more" if len(met) > _SHOWN else ""
+        digests = set(seen.tolist())
+        shared = [record for record in records if record.sha256 and int(record.sha256[:16], 16) in digests]
+        if shared:
+            names = ", ".join(PurePosixPath(record.image).name for record in shared[:_SHOWN])
+            more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
             raise LeakError(
-                f"{path} {did} {len(met)} of the {len(records)} photographs that this run {held} ({names}{more}): "
+                f"{path} {did} {len(shared)} of the {len(records)} photographs that this run {held} ({names}{more}): "
                 "wanted weights that have not seen them, of the same folds (prepare with the --splits of their set) "
                 "or of another set"
             )
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What a run asks of weights from outside before it takes them in, as a start or as a teacher.
+
+    Attributes
+    ----------
+    classes
+        Of the run, in its order.
+    spec
+        How its network sees images.
+    held_out
+        What the weights must not have seen.
+    warn
+        Called with what could not be proven.
+    """
+
+    classes: tuple[str, ...]
+    spec: ImageSpec
+    held_out: HeldOut
+    warn: Callable[[str], None]
 
 
 def seen_in(packed: PackedSet, parts: Split) -> TrainedOn:
@@ -111,9 +134,9 @@ def _from_its_set(checkpoint: Checkpoint) -> TrainedOn | None:
         packed = PackedSet.open(Path(prepared))
         if packed.manifest_sha256 != checkpoint.provenance.get("manifest_sha256"):
             return None
-        found = seen_in(packed, split(packed.records, fold))
+        seen = seen_in(packed, split(packed.records, fold))
     except (HierAttnError, OSError):
         return None
     before = [path for paths in weights_named(checkpoint.recipe) for path in paths]
     ours = any(path.endswith((".safetensors", ".onnx")) for path in before)  # others are foreign weights, ImageNet's
-    return TrainedOn(found.trained, found.chosen, found.whole and not ours)
+    return TrainedOn(seen.trained, seen.chosen, seen.whole and not ours)

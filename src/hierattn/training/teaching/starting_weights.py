@@ -1,8 +1,7 @@
-"""Weights that a run starts from; held_out.py proves that they have not seen its held-out folds."""
+"""Starting weights (§4.1.1); held_out.py proves that they have not seen the held-out folds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +16,13 @@ from hierattn.models.weights.checkpoint import Checkpoint, is_described, load_ch
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.models.weights.transfer import TransferReport, load_source, transfer_weights
-from hierattn.training.teaching.held_out import HeldOut
+from hierattn.training.teaching.held_out import Admission
 
-Warn = Callable[[str], None]
-"""Hears what could not be proven."""
-
-FOREIGN = (
-    "{path} holds weights of others: whether they have seen this run's held-out photographs, only their authors know"
-)
+FOREIGN = "{path} holds foreign weights: only their authors know whether they have seen this run's held-out photographs"
 
 
 def transfer_into(
-    model: nn.Module,
-    path: Path,
-    *,
-    held_out: HeldOut,
-    classes: tuple[str, ...],
-    images: np.ndarray,
-    spec: ImageSpec,
-    warn: Warn,
-    classifier: bool = False,
+    model: nn.Module, path: Path, admission: Admission, *, images: np.ndarray, classifier: bool = False
 ) -> tuple[TransferReport, TrainedOn]:
     """Copy what agrees in role and shape from ``path`` into ``model`` (§4.1.1).
 
@@ -44,16 +30,10 @@ def transfer_into(
     ----------
     path
         A checkpoint or bundle of ours, foreign weights, or MobileNetV2's ``.npz`` with folded batch normalisations.
-    held_out
-        Of the run: a checkpoint of ours that has seen it is refused.
-    classes
-        Of the run.
+    admission
+        Of the run: a checkpoint of ours that has seen what it holds out is refused.
     images
         Some training images, uint8, (batch, h, w, 3): a folded network's statistics are taken from them.
-    spec
-        How ``model`` will see them.
-    warn
-        Hears what could not be proven: of foreign weights nobody can tell.
     classifier
         Whether the classifier is taken over too, from weights of ours that know the same classes.
 
@@ -81,21 +61,24 @@ def transfer_into(
         return normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images)), wanted.size), wanted)
 
     if path.suffix == ".npz":
-        warn(FOREIGN.format(path=path))
-        _refuse_classifier(path, classifier, (), classes)
-        return transfer_weights(model, load_folded_mobilenet_v2(path, seen_as(spec)).state_dict()), TrainedOn()
+        admission.warn(FOREIGN.format(path=path))
+        if classifier:
+            _refuse_other_classes(path, (), admission.classes)
+        folded = load_folded_mobilenet_v2(path, seen_as(admission.spec))
+        return transfer_weights(model, folded.state_dict()), TrainedOn()
     source = load_bundle(path, seen_as) if path.suffix == ".onnx" else load_source(path)
     ours = source if isinstance(source, Checkpoint) else _ours(path)
-    _refuse_classifier(path, classifier, ours.classes if ours else (), classes)
+    if classifier:
+        _refuse_other_classes(path, ours.classes if ours else (), admission.classes)
     if ours is None:
-        warn(FOREIGN.format(path=path))
+        admission.warn(FOREIGN.format(path=path))
         return transfer_weights(model, source), TrainedOn()
-    learnt = held_out.refuse_seen_by(ours, path, warn)
-    return transfer_weights(model, source, classifier=classifier), learnt
+    trained_on = admission.held_out.refuse_seen_by(ours, path, admission.warn)
+    return transfer_weights(model, source, classifier=classifier), trained_on
 
 
-def _refuse_classifier(path: Path, wished: bool, known: tuple[str, ...], classes: tuple[str, ...]) -> None:
-    if wished and known != classes:
+def _refuse_other_classes(path: Path, known: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    if known != classes:
         knows = ", ".join(known) or "classes that it does not name"
         raise UsageError(
             f"transfer.classifier asks for the classifier of {path}, which knows {knows}: wanted {', '.join(classes)}, "

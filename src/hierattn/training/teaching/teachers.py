@@ -1,6 +1,6 @@
-"""Trained networks that a run learns from: their averaged probabilities (Hinton et al. 2015) and their features.
+"""The teachers of knowledge distillation: their averaged probabilities (Hinton et al. 2015) and their features.
 
-They never change, so that each is made quick once: batch normalisations folded into the convolutions, channels last.
+They never change, so each is made fast once: batch normalisations folded into the convolutions, channels last.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.training.teaching.feature_matching import LastLayerInput
-from hierattn.training.teaching.held_out import HeldOut
-from hierattn.training.teaching.starting_weights import FOREIGN, Warn, load_ours
+from hierattn.training.teaching.held_out import Admission
+from hierattn.training.teaching.starting_weights import FOREIGN, load_ours
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What teachers say of a batch.
+    """The targets that teachers give for a batch.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Lesson:
         (batch, classes) in the run's order: the logarithm of the mean of their probabilities, or the one teacher's own
         logits; None where no teacher has a classifier.
     features
-        (batch, width): what their last layers read, one teacher's beside the other's, standardised; None where the
+        (batch, width): the inputs of their last layers, concatenated over teachers, standardised; None where the
         recipe asks for none.
     """
 
@@ -50,16 +50,12 @@ class Teachers:
     ----------
     paths
         Checkpoints or bundles of ours with the classes of the run, in any order, or a folded MobileNetV2's ``.npz``.
-    classes, spec
-        Of the run.
-    held_out
+    admission
         Of the run.
     images
         Some training images, float (batch, 3, h, w) in [0, 1]: over them features are standardised.
     with_features
         Whether their features are asked for.
-    warn
-        Hears what could not be proven.
     device
         Where the images lie.
 
@@ -82,26 +78,25 @@ class Teachers:
     def __init__(
         self,
         paths: Sequence[Path],
+        admission: Admission,
         *,
-        classes: tuple[str, ...],
-        spec: ImageSpec,
-        held_out: HeldOut,
         images: Tensor,
         with_features: bool,
-        warn: Warn,
         device: torch.device,
     ) -> None:
+        classes, spec = admission.classes, admission.spec
         self.trained_on = TrainedOn()
         self._teachers: list[_Teacher] = []
         for path in paths:
             if path.suffix == ".npz":
                 if not with_features:
-                    raise UsageError(f"{path} has no classifier to learn from: set distillation.features too")
-                warn(FOREIGN.format(path=path))
+                    raise UsageError(f"{path} has no classifier to distil from: set distillation.features too")
+                admission.warn(FOREIGN.format(path=path))
                 teacher = _Teacher(load_folded_mobilenet_v2(path), spec, None)
             else:
                 checkpoint = load_ours(path)
-                self.trained_on = self.trained_on.joined(held_out.refuse_seen_by(checkpoint, path, warn))
+                trained_on = admission.held_out.refuse_seen_by(checkpoint, path, admission.warn)
+                self.trained_on = self.trained_on.joined(trained_on)
                 _check(checkpoint, path, classes, spec)
                 order = torch.tensor([checkpoint.classes.index(code) for code in classes], device=device)
                 teacher = _Teacher(checkpoint.build(), checkpoint.image_spec, order)
@@ -118,11 +113,11 @@ class Teachers:
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> Lesson:
-        """What they say of ``images``, (batch, 3, h, w) in [0, 1]."""
+        """Their targets for ``images``, (batch, 3, h, w) in [0, 1]."""
         if images.device.type == "cpu":
             images = images.contiguous(memory_format=torch.channels_last)
-        said = [(teacher, teacher.model(normalise(images, teacher.spec))) for teacher in self._teachers]
-        logits = [answer.float()[:, teacher.order] for teacher, answer in said if teacher.order is not None]
+        answers = [(teacher, teacher.model(normalise(images, teacher.spec))) for teacher in self._teachers]
+        logits = [answer.float()[:, teacher.order] for teacher, answer in answers if teacher.order is not None]
         features = None
         if self._with_features:
             read = torch.cat([teacher.last.taken() for teacher in self._teachers], dim=1)
