@@ -385,8 +385,8 @@ def with_sets(folder: Path) -> Path:
     return write_small_bundle(folder / "sets.onnx", SETS)
 
 
-def possible_types(page: Any) -> list[list[str]]:
-    """The names in each list of types that stay possible."""
+def listed_types(page: Any) -> list[list[str]]:
+    """The names in each list of types to consider."""
     rows = page.locator(".sets tbody tr").all()
     return [row.locator(".types li").all_inner_texts() for row in rows]
 
@@ -395,7 +395,7 @@ def names_of(codes: Any, language: str = "en") -> list[str]:
     return [TEXTS[language][f"class.{code}"] for code in codes]
 
 
-def test_types_that_stay_possible_are_pythons_and_say_what_was_measured(open_app, with_sets, golden):
+def test_types_to_consider_are_pythons_and_say_what_was_measured(open_app, with_sets, golden):
     page, predictor = open_app(), Predictor.load(with_sets)
     use_bundle(page, with_sets)
     ready(page)
@@ -407,13 +407,13 @@ def test_types_that_stay_possible_are_pythons_and_say_what_was_measured(open_app
         if mine.advice.level == "retake":
             assert page.locator(".sets").count() == 0
         elif file.suffix == ".png":
-            assert possible_types(page) == [names_of(one.classes) for one in mine.prediction_sets]
+            assert listed_types(page) == [names_of(one.classes) for one in mine.prediction_sets]
             answered += 1
         page.get_by_role("button", name="Start again").click()
     assert answered >= 3
     answer(page, golden[0], golden[1])
     several = [predictor(file) for file in golden[:2]]
-    for number, shown in enumerate(possible_types(page)):
+    for number, shown in enumerate(listed_types(page)):
         union = {name for one in several for name in names_of(one.prediction_sets[number].classes)}
         assert set(shown) == union
     said = page.locator(".sets").inner_text()
@@ -434,7 +434,7 @@ def test_empty_and_full_lists_of_types_say_so(open_app, folder, golden):
     assert "not measured" in empty
     assert "Every type" in full
     assert "95 of 100" in full
-    assert possible_types(page) == [[], []]
+    assert listed_types(page) == [[], []]
 
 
 def test_bundle_without_prediction_sets_shows_no_list(open_app, golden):
@@ -453,7 +453,7 @@ def test_summary_for_a_doctor_is_one_page_with_the_sets_thresholds(open_app, wit
     page.select_option("#language", language)
     answer(page, golden[0])
     expected = [names_of(one.classes, language) for one in Predictor.load(with_sets)(golden[0]).prediction_sets]
-    assert possible_types(page) == expected
+    assert listed_types(page) == expected
     assert page.locator(".sets p.print-only").first.is_hidden()
     page.emulate_media(media="print")
     for line, threshold, coverage in zip(

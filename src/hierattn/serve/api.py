@@ -52,8 +52,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _MEANINGS = {
-    400: "The request is broken, or the client left.",
-    401: "An API key is wanted.",
+    400: "The request is malformed, or the client disconnected.",
+    401: "An API key is required.",
     408: "The body took too long to arrive.",
     413: "Too many bytes or too many photographs.",
     415: "Not multipart/form-data, or not an image format that can be read.",
@@ -109,7 +109,7 @@ class Service:
 
 
 ModelQuery = Annotated[
-    str | None, Query(description="The bundle's name, of /v1/models; the first of them if none.", max_length=32)
+    str | None, Query(description="A bundle's name from /v1/models; by default the first.", max_length=32)
 ]
 
 
@@ -128,7 +128,7 @@ def api_router(service: Service) -> APIRouter:
 
     @router.post(
         "/predictions",
-        summary="Answer for one or several photographs",
+        summary="Predict one or more photographs",
         response_model=Predictions,
         responses=problems(400, 408, 413, 415, 422, 429, 503, *keyed),
         openapi_extra={"requestBody": _FORM},
@@ -136,13 +136,13 @@ def api_router(service: Service) -> APIRouter:
     async def predict(
         request: Request,
         model: ModelQuery = None,
-        heatmap: Annotated[bool, Query(description="Whether to add the evidence by place.")] = False,
-        language: Annotated[Literal["en", "pt", "zh"], Query(description="Of the advice.")] = "en",
-        rule: Annotated[Literal["risk", "paper"], Query(description="Of the advice; see docs/bundle.md.")] = "risk",
+        heatmap: Annotated[bool, Query(description="Add the heat map: evidence by place.")] = False,
+        language: Annotated[Literal["en", "pt", "zh"], Query(description="Language of the advice.")] = "en",
+        rule: Annotated[Literal["risk", "paper"], Query(description="Triage rule; see docs/bundle.md.")] = "risk",
     ) -> dict[str, Any]:
-        """Each photograph is answered by itself. If one cannot be used, none is answered, and `image` names it.
+        """Each photograph gets its own answer. If one cannot be used, none is answered, and `image` says which it was.
 
-        Nothing of a photograph is kept. Not a medical device.
+        Photographs are not stored. Not a medical device.
         """
         name, served = service.model(model)
         if heatmap and not served.predictor.has_heatmap:
@@ -164,22 +164,22 @@ def api_router(service: Service) -> APIRouter:
 
     @router.get(
         "/model",
-        summary="What the bundle says of itself",
+        summary="Describe a bundle",
         response_model=Model,
         responses=problems(422, 429, *keyed),
     )
     async def describe(model: ModelQuery = None) -> dict[str, Any]:
-        """Classes, calibration, licence, data, figures and provenance: the bundle's metadata."""
+        """Classes, calibration, licence, training data, metrics and provenance: the bundle's metadata."""
         return descriptions[service.model(model)[0]]
 
     @router.get(
         "/models",
-        summary="Which bundles are served",
+        summary="List the served bundles",
         response_model=Models,
         responses=problems(429, *keyed),
     )
     async def models() -> dict[str, Any]:
-        """Each with what `/v1/model` says of it; the first answers where a request names none."""
+        """Each as `/v1/model` describes it; the first is the default."""
         return {"models": list(descriptions.values())}
 
     return router

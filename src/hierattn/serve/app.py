@@ -32,8 +32,8 @@ from hierattn.serve.web_app import WebApp, find_web_app
 from hierattn.serve.work import WorkerPool
 
 DESCRIPTION = (
-    "A skin-lesion classifier: calibrated probabilities and plain advice for photographs. Nothing of a photograph is "
-    "kept, on disk or in logs. Not a medical device: it can be wrong about a melanoma."
+    "A skin-lesion classifier: calibrated probabilities and plain advice for photographs. Photographs are never "
+    "stored, on disk or in logs. Not a medical device: it can miss a melanoma."
 )
 
 
@@ -135,13 +135,13 @@ def _as_refusal(error: Exception) -> Refusal:
 def _add_operations(app: FastAPI, service: Service) -> None:
     """Health, metrics and the page about the interface."""
 
-    @app.get("/healthz", summary="Whether the process lives", response_model=State)
+    @app.get("/healthz", summary="Liveness: the process runs", response_model=State)
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get(
         "/readyz",
-        summary="Whether it can answer now",
+        summary="Readiness: it can answer now",
         response_model=State,
         responses={503: {"description": "A worker thread has ended, or the service is stopping.", "model": State}},
     )
@@ -152,7 +152,7 @@ def _add_operations(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/metrics",
-        summary="Counts and times for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=PlainTextResponse,
         responses=problems(401) if service.keys.required else {},
     )

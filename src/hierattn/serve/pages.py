@@ -1,4 +1,4 @@
-"""Two pages written by the service itself: the interface's description from its OpenAPI, and a hint without the app.
+"""Two pages that the service writes itself: the API's description from its OpenAPI schema, and a hint without the app.
 
 FastAPI's own page loads its scripts from a content delivery network; this one needs no script at all.
 """
@@ -27,7 +27,7 @@ def api_page(schema: dict[str, Any]) -> str:
     example = "curl -F images=@photo.jpg 'http://127.0.0.1:8000/v1/predictions?language=en'"
     return _page(
         info["title"],
-        f"<p>{escape(info['description'])}</p><p>Version {escape(info['version'])}. The same for programs: "
+        f"<p>{escape(info['description'])}</p><p>Version {escape(info['version'])}. For programs: "
         f"<a href='openapi.json'>openapi.json</a>.</p><pre>{escape(example)}</pre>{''.join(sections)}",
     )
 
@@ -36,8 +36,8 @@ def hint_page() -> str:
     """What stands at ``/`` where the web app was not built."""
     return _page(
         "hierattn",
-        "<p>The service runs. The web app is not in this installation: from a clone, <code>make web</code> builds it."
-        "</p><p><a href='docs'>The interface for programs</a></p>",
+        "<p>The service is running. This installation has no web app: in a clone, <code>make web</code> builds it."
+        "</p><p><a href='docs'>API documentation</a></p>",
     )
 
 
@@ -47,7 +47,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     ]
     answers = [(status, "", answer["description"]) for status, answer in operation["responses"].items()]
     body = operation.get("requestBody")
-    form = "<p>Body: <code>multipart/form-data</code>, field <code>images</code>, one or several files.</p>"
+    form = "<p>Body: <code>multipart/form-data</code>, field <code>images</code>, one or more files.</p>"
     return (
         f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p><strong>{escape(operation['summary'])}."
         f"</strong> {escape(operation.get('description', ''))}</p>{form if body else ''}"

@@ -48,7 +48,7 @@ export const chinese: Record<TextKey, string> = {
   "sets.heading": "需要考虑的类型",
   "sets.why": "表中的第一个类型并不总是正确的，因此模型还会列出需要考虑的类型。用它从未见过的照片做的测试，统计了这类名单包含正确类型的次数。",
   "sets.list": "该部位的名单",
-  "sets.share": "这类名单包含正确类型",
+  "sets.share": "名单包含正确类型",
   "sets.measured": "100 张测试照片中有 {coverage} 张",
   "sets.interval": "95 % 区间：{low}\u00a0至\u00a0{high}",
   "sets.unmeasured": "未测量；目标是 100 张照片中有 {target} 张",

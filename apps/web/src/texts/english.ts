@@ -46,7 +46,7 @@ export const english = {
   "sets.heading": "Types to consider",
   "sets.why": "The top type in the table is not always right, so the model also lists the types to consider. A test on photos it had never seen counted how often such a list contained the right type.",
   "sets.list": "List for this spot",
-  "sets.share": "Such a list contained the right type",
+  "sets.share": "The right type was listed for",
   "sets.measured": "{coverage} of 100 test photos",
   "sets.interval": "95 % interval: {low}\u00a0to\u00a0{high}",
   "sets.unmeasured": "not measured; the target was {target} of 100 photos",

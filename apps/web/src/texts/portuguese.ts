@@ -48,7 +48,7 @@ export const portuguese: Record<TextKey, string> = {
   "sets.heading": "Tipos a considerar",
   "sets.why": "O primeiro tipo da tabela nem sempre é o certo. Por isso o modelo também lista os tipos a considerar. Um teste com fotos que ele nunca tinha visto contou quantas vezes uma lista assim continha o tipo certo.",
   "sets.list": "Lista para esta lesão",
-  "sets.share": "Uma lista assim continha o tipo certo",
+  "sets.share": "O tipo certo estava na lista em",
   "sets.measured": "{coverage} de 100 fotos do teste",
   "sets.interval": "intervalo de 95 %: {low}\u00a0a\u00a0{high}",
   "sets.unmeasured": "não medido; a meta eram {target} de 100 fotos",
