@@ -1,7 +1,7 @@
 """Changed ExecuTorch programs by the thousand, each in a child process: what happens to the one who loads them.
 
     hierattn export RUN model.pte
-    python benchmarks/hostile_programs.py model.pte --files 2000 --out hostile-programs.json
+    python -m benchmarks.hostile_programs model.pte --files 2000 --out hostile-programs.json
 
 Bytes are flipped, cut, doubled and spliced, in the program's tables or anywhere, and the checksum is made anew, as
 somebody would who means harm: ExecuTorch sees every file. This only counts what happened; docs/bundle.md tells. That

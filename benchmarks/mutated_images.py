@@ -1,6 +1,6 @@
 """Mutated images through the service's endpoint, in process: no 500, no crash, no hang, no growth of memory.
 
-    python benchmarks/mutated_images.py --count 100000 --out mutated-images.json
+    python -m benchmarks.mutated_images --count 100000 --out mutated-images.json
 
 The images are small, so that decoding and refusing them is what is exercised; the bundle is the tests' small one. Every
 image follows from the seed and its number. Leaves with 1 where something was answered as it must not be.

@@ -1,6 +1,6 @@
 """Recall and false joins of near-duplicate detection, with or without a network's eyes:
 
-python benchmarks/near_duplicates.py rendered|FOLDER [--count 120] [--embedding WEIGHTS]
+python -m benchmarks.near_duplicates rendered|FOLDER [--count 120] [--embedding WEIGHTS]
 
 Every second photograph is counted by itself: what is chosen on one half (how many neighbours, say) is judged on the
 other.

@@ -1,7 +1,7 @@
 """Which pictures does a bundle turn away? The quality check and the novelty together, on lesions and on other things.
 
-    python benchmarks/novelty.py runs/quicktest
-    python benchmarks/novelty.py runs/isic --data prepared/isic --figure roc.svg --json novelty.json
+    python -m benchmarks.novelty runs/quicktest
+    python -m benchmarks.novelty runs/isic --data prepared/isic --figure roc.svg --json novelty.json
 
 The novelty is fitted on the run's training images and its threshold set on the inner fold, as ``hierattn export``
 does; the untouched fold's lesions are judged. The other pictures (``other_pictures.py``) set nothing. A prepared image
@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from benchmarks.other_pictures import BARE_SKIN, NOT_SKIN
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
-from other_pictures import BARE_SKIN, NOT_SKIN
 
 from hierattn import metrics
 from hierattn.deploy.export.novelty import MOST_IMAGES, Novelty, describe_threshold, fit_layer, measure, read_features

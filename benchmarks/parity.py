@@ -3,7 +3,7 @@
     hierattn export runs/ham model.onnx
     hierattn export runs/ham small.onnx --precision int8
     hierattn export runs/ham model.pte
-    python benchmarks/parity.py runs/ham model.onnx small.onnx model.pte --photographs ISIC_2019_Training_Input
+    python -m benchmarks.parity runs/ham model.onnx small.onnx model.pte --photographs ISIC_2019_Training_Input
 
 "exact" are images of the network's own size, from the untouched fold of the run's prepared set. "photographs" are files
 of a folder as they are, through the graph's own resize on one side (the caller's in a .pte) and Pillow's on the other.

@@ -1,6 +1,6 @@
 """Do the released models notice photographs that were taken the other way, and is the hint that follows right?
 
-    python benchmarks/released_domains.py ISIC_2019/ISIC_2019_Training_Input PAD_UFES_20/images
+    python -m benchmarks.released_domains ISIC_2019/ISIC_2019_Training_Input PAD_UFES_20/images
 
 Of each set, photographs of the fold that neither model learnt from (results/*/splits.csv, fold 0) go to both released
 models. Printed: the share that each turns away as unlike what it learnt from, and how often 'hierattn predict' then

@@ -1,6 +1,6 @@
 """The service under load on loopback, as a real process: throughput and latency, shedding, recovery, SIGTERM.
 
-    python benchmarks/service_load.py model.onnx --seconds 120 --out service-load.json
+    python -m benchmarks.service_load model.onnx --seconds 120 --out service-load.json
 
 Rounds of 1, 8 and 64 clients, each of which asks again as soon as it has its answer; then requests at twice the
 measured capacity, answered or not; then one client again; then SIGTERM in the middle of the load of 8 clients.
@@ -30,8 +30,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from docs_table import put_between_marks
 from PIL import Image
+from tools.marked_text import write_between_marks
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.docs:
-        put_between_marks(arguments.docs, "service_load.py", as_table(report))
+        write_between_marks(arguments.docs, "python -m benchmarks.service_load", as_table(report))
     sys.exit(1 if report["broken_promises"] else 0)
 
 

@@ -1,6 +1,6 @@
 """The web app in Chromium: weight and time of the first visit, time from a chosen photograph to the answer.
 
-    python benchmarks/web_page.py model.onnx --docs docs/web-app.md
+    python -m benchmarks.web_page model.onnx --docs docs/web-app.md
 
 Needs Chromium and the built app (``make web``). Each time is the median of several with the smallest and the largest;
 the first visit and the first photograph are measured in a fresh profile each time, the answer inside the page. With
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import json
 import os
 import shutil
 import statistics
@@ -22,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from docs_table import put_between_marks
+from benchmarks.service_load import model_line, served
 from PIL import Image
 from playwright import sync_api as playwright
-from service_load import model_line, served
+from tools.marked_text import write_between_marks
 
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.files import cores, write_json
 
 SIZES = ((1024, 768), (4000, 3000))
 MB = 1e6
@@ -62,9 +62,9 @@ def main() -> None:
     table = as_table(report)
     print(table)
     if arguments.out:
-        write_json(arguments.out, report)
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.docs:
-        put_between_marks(arguments.docs, "web_page.py", table)
+        write_between_marks(arguments.docs, "python -m benchmarks.web_page", table)
 
 
 def measure(model: Path, repeats: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def measure(model: Path, repeats: int) -> dict[str, Any]:
         about = page.evaluate("fetch('model.onnx').then(r => r.arrayBuffer()).then(b => b.byteLength)")
         version = browser.version
     return {
-        "model": model_line(model), "model_bytes": about, "browser": f"Chromium {version}", "cores": cores(),
+        "model": model_line(model), "model_bytes": about, "browser": f"Chromium {version}", "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 1), "repeats": repeats,
         "first_visit_ms": [visit["ms"] for visit in visits], "bytes": visits[-1]["bytes"],
         "first_answer_ms": [visit["answer_ms"] for visit in visits], "answer_ms": answers,

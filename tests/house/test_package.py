@@ -30,7 +30,7 @@ from hierattn.data.rendered.rendered_set import render_lesion, render_set
 from hierattn.deploy.predict.released import DOMAINS, MAX_RELEASED_BYTES, is_released, released_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("src", "recipes", "docs", "tests", "results", "reproduce", "benchmarks")
+SOURCES = ("src", "recipes", "docs", "tests", "tools", "results", "reproduce", "benchmarks")
 FILES = (
     "pyproject.toml",
     "README.md",
@@ -240,12 +240,10 @@ def test_released_models_are_in_the_wheel_with_all_that_lies_beside_them_and_are
 def test_sdist_has_what_its_tests_and_its_pages_need(built):
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    mapped = re.findall(
-        r"`((?:src|tests|recipes|results|docs|reproduce)/[^` ]+)`", (ROOT / "docs/paper-map.md").read_text()
-    )
+    mapped = re.findall(r"`((?:src|tests|recipes|docs|reproduce)/[^` ]+)`", (ROOT / "docs/paper-map.md").read_text())
     assert set(mapped) <= names
-    assert {*FILES, "tests/conftest.py", "recipes/quicktest.toml", "docs/paper-map.md", "results/README.md"} <= names
-    assert not [name for name in names if name.startswith(("out/", "runs/", ".venv"))]
+    assert {*FILES, "tests/conftest.py", "recipes/quicktest.toml", "docs/paper-map.md", "tools/__init__.py"} <= names
+    assert not [name for name in names if name.startswith(("out/", "runs/", ".venv", "results/"))]
 
 
 def test_version_is_the_same_everywhere(wheel):

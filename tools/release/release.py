@@ -1,8 +1,8 @@
-"""From judged runs to the bundles that come with the package: lineage, precision, parity, card, licence, checksums.
+"""From evaluated runs to the bundles that come with the package: lineage, precision, parity, card, licence, checksums.
 
-``tools/release/publish_release.py`` is the command. A bundle is made in each precision of :data:`PRECISIONS`, and the
-smallest one that loses nothing worth a byte is released: its loss is measured on the inner fold, so that the untouched
-fold stays what no choice was made on, and is then reported on the untouched fold as well. All files appear together or
+``python -m tools.release.publish_release`` is the command. A bundle is made in each precision of :data:`PRECISIONS`,
+and the smallest one that loses nothing worth a byte is released: its loss is measured on the inner fold, so that no
+choice is made on the held-out outer fold, and is then reported on the outer fold as well. All files appear together or
 not at all.
 """
 
@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from hierattn.deploy.export.precisions import answers, export_reduced
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS, Domain
 from hierattn.errors import BundleError, ParityError, UsageError
-from hierattn.evaluation.pages.model_card import read_report
-from tools.release.lineage import Stage, licence_of, lineage, plain_values
+from hierattn.files import write_json, write_text
+from tools.machine_paths import plain_values
+from tools.release.candidate import Candidate
 from tools.release.release_card import licence_text, release_card
 
 PRECISIONS = ("int8-weights", "float16")
@@ -37,59 +38,7 @@ MOST_LOSS = 0.005
 """Of balanced accuracy, and of sensitivity at the stored threshold, on the inner fold: half a point. One dangerous
 photograph may go all the same: the threshold is one's own risk, and any rounding may put that on the other side."""
 
-SHIFT = "shift/shift.md"
-"""What 'hierattn shift' leaves in a run folder."""
-
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A judged run that is to be released.
-
-    Attributes
-    ----------
-    domain
-        What kind of photograph it is for.
-    run
-        Its folder.
-    report
-        ``report.json`` of its untouched fold.
-    shift_text
-        What 'hierattn shift' found, Markdown without its title; empty where it was not asked.
-    stages
-        Every run behind its weights, itself last.
-    """
-
-    domain: Domain
-    run: Path
-    report: Mapping[str, Any]
-    shift_text: str
-    stages: tuple[Stage, ...]
-
-    @property
-    def licence(self) -> str:
-        """What the weights inherit."""
-        return licence_of(self.stages)
-
-
-def examine(domain: Domain, run: Path) -> Candidate:
-    """Read a run that is to be released, and refuse one that could not stand up to its card.
-
-    Raises
-    ------
-    UsageError
-        Where it was not judged on an untouched fold, has no calibrated threshold, or rendered lesions made it.
-    """
-    report = read_report(run)
-    protocol = report["protocol"]["name"]
-    if protocol != "honest":
-        raise UsageError(f"{run} was judged by the protocol {protocol!r}: wanted the honest one, on an untouched fold")
-    if report.get("triage", {}).get("risk_threshold") is None:
-        raise UsageError(f"{run} has no risk threshold: wanted a calibration; run 'hierattn evaluate {run}' again")
-    shift = run / SHIFT
-    text = shift.read_text(encoding="utf-8").partition("\n")[2].strip() if shift.is_file() else ""
-    return Candidate(domain, run, report, text, lineage(run))
 
 
 def release(
@@ -134,10 +83,10 @@ def release(
         for domain, candidate in candidates.items():
             export, tried = _best_export(candidate, (data or {}).get(domain), work, say)
             models[domain] = _describe(candidate, export, tried)
-            (work / f"{domain}.md").write_text(release_card(candidate, models[domain]), encoding="utf-8")
+            write_text(work / f"{domain}.md", release_card(candidate, models[domain]))
         record = {"made_by": command, "models": {name: models[name] for name in sorted(models)}}
-        (work / RELEASE).write_text(_json(record), encoding="utf-8")
-        (work / LICENCE).write_text(licence_text(models), encoding="utf-8")
+        write_json(work / RELEASE, record, indent=1)
+        write_text(work / LICENCE, licence_text(models))
         _move_all(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -162,19 +111,19 @@ def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[
     Raises
     ------
     UsageError
-        Where a bundle was made from another run, or its run was judged otherwise since. Nothing is written then.
+        Where a bundle was made from another run, or its run was evaluated differently since. Nothing is written then.
     """
     models = _former(folder)
     texts = {}
     for domain, candidate in candidates.items():
         model = models.get(domain, {"run": "no run", "figures": {}})
-        if model["run"] != candidate.run.resolve().name:
+        if model["run"] != candidate.name:
             raise UsageError(f"{domain} was released from {model['run']}, not from {candidate.run}: release it anew")
         if any(candidate.report.get(name) != figure for name, figure in model["figures"].items()):
             raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
         texts[f"{domain}.md"] = release_card(candidate, model)
     for name, text in texts.items():
-        _replace_text(folder / name, text)
+        write_text(folder / name, text)
     _write_sums(folder)
     return models
 
@@ -237,19 +186,19 @@ def _inner_loss(wrapped: Wrapped, exact: Any, path: Path, own: OwnImages) -> dic
     """What a precision costs on the whole inner fold, against PyTorch's own answers there, ``exact``."""
     rows = own.validation
     labels = own.labels[rows]
-    found = answers(onnx.load(path), own, rows).probabilities.astype(float)
+    rounded = answers(onnx.load(path), own, rows).probabilities.astype(float)
     group = [code in wrapped.bundle.triage.group for code in wrapped.checkpoint.classes]
     positive = [group[label] for label in labels]
     threshold = wrapped.bundle.triage.threshold
     caught = [
         float((values[positive][:, group].sum(axis=1) >= threshold).mean()) if any(positive) else float("nan")
-        for values in (exact, found)
+        for values in (exact, rounded)
     ]
-    balanced = [metrics.balanced_accuracy(labels, values) for values in (exact, found)]
+    balanced = [metrics.balanced_accuracy(labels, values) for values in (exact, rounded)]
     return {
         "images": len(rows),
         "positives": sum(positive),
-        "agreement": float((exact.argmax(axis=1) == found.argmax(axis=1)).mean()),
+        "agreement": float((exact.argmax(axis=1) == rounded.argmax(axis=1)).mean()),
         "balanced_accuracy": balanced[1],
         "balanced_accuracy_float32": balanced[0],
         "lost_balanced_accuracy": balanced[0] - balanced[1],
@@ -271,9 +220,9 @@ def _torch_probabilities(wrapped: Wrapped, own: OwnImages) -> Any:
 
 
 def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
-    """The same, whose description tells every run behind the weights and their inherited licence."""
+    """The same, whose description names every run behind the weights and their inherited licence."""
     bundle = wrapped.bundle
-    told = {
+    training_data = {
         **bundle.training_data,
         "licence": candidate.licence,
         "all_sources": [
@@ -291,7 +240,7 @@ def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
         wrapped,
         bundle=replace(
             bundle,
-            training_data=told,
+            training_data=training_data,
             provenance=plain_values(provenance),
             recipe=plain_values(dict(bundle.recipe)),
             intended_use=f"{bundle.intended_use} Non-commercial use only ({candidate.licence})."
@@ -315,7 +264,7 @@ def _describe(candidate: Candidate, export: Export, tried: list[dict[str, Any]])
         "classes": list(bundle.classes),
         "size": bundle.image_spec.size,
         "licence": candidate.licence,
-        "run": candidate.run.resolve().name,
+        "run": candidate.name,
         "precision": dict(bundle.precision),
         "tried": tried,
         "parity": str(export.parity),
@@ -347,15 +296,4 @@ def _write_sums(folder: Path) -> None:
         for path in sorted(folder.iterdir())
         if path.suffix in (".onnx", ".md", ".json") and path.is_file()
     ]
-    _replace_text(folder / SUMS, "".join(lines))
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Write ``text`` whole or not at all."""
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(folder / SUMS, "".join(lines))

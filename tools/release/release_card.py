@@ -8,14 +8,12 @@ be used for. Every figure comes from a file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hierattn.evaluation.pages.html_report import percent
 from hierattn.evaluation.pages.model_card import model_card
-
-if TYPE_CHECKING:
-    from tools.release.lineage import Stage
-    from tools.release.release import Candidate
+from tools.release.candidate import Candidate
+from tools.release.lineage import Stage
 
 TAKEN = {
     "dermoscopy": "photographs taken through a dermatoscope",
@@ -27,14 +25,14 @@ NOT_FOR = (
     "Not for screening people, for insurance, or for choosing who is seen first, without a study on the very people, "
     "cameras and lesions that it would meet.",
     "Not for children, mucosa, nails, scalp hair, tattoos, wounds or rashes: none of them is in its data.",
-    "Not for skin that its data hold little of. The tables below say which skin types, ages and body sites were told "
-    "apart, and where the data say nothing, nothing is known.",
-    "Not for any but {taken}. On others it can be no better than chance, and turns only a part of them away: see the "
+    "Not for skin that its data hold little of. The tables below say which skin types, ages and body sites were "
+    "measured; of those that they lack, nothing is known.",
+    "Not for any but {taken}. On others it can be no better than chance, and rejects only a part of them: see the "
     "change of source below.",
 )
 UNKNOWN_SHIFT = (
-    "Not measured: 'hierattn shift RUN --data OTHER' does. Take it for granted that the figures above fall on "
-    "photographs from elsewhere."
+    "Not measured: 'hierattn shift RUN --data OTHER' does. Expect the figures above to fall on photographs from other "
+    "sources."
 )
 
 
@@ -63,11 +61,11 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
         "of it from the data on.",
         _commands(candidate.stages),
         _stages(candidate.stages),
-        f"Learnt from photographs under: {candidate.licence}. A model inherits the conditions of what its weights have "
-        "seen, and so of every run above.",
+        f"Trained on photographs under: {candidate.licence}. A model inherits the conditions of all photographs that "
+        "its weights have seen, and so of every run above.",
         "## Under a change of source",
         candidate.shift_text or UNKNOWN_SHIFT,
-        f"## The run {model['run']}, on the fold that it never saw",
+        f"## The run {model['run']}, on its held-out outer fold",
         body.replace("\n## ", "\n### ").replace("\n### By", "\n#### By"),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
@@ -76,8 +74,8 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
 def licence_sentence(licence: str) -> str:
     """What a licence means for a user, in one sentence."""
     if "NC" in licence:
-        return f"Non-commercial use only: it learnt from photographs under {licence}."
-    return f"It learnt from photographs under {licence}."
+        return f"Non-commercial use only: it was trained on photographs under {licence}."
+    return f"It was trained on photographs under {licence}."
 
 
 def _file(model: Mapping[str, Any]) -> str:
@@ -86,16 +84,19 @@ def _file(model: Mapping[str, Any]) -> str:
         f"- `{model['file']}`, {model['bytes']:,} bytes, SHA-256 `{model['sha256']}`.",
         f"- {model['model']}, {model['parameters']:,} parameters, {model['size']} x {model['size']} pixels, classes "
         f"{', '.join(model['classes'])}.",
-        f"- Stored as {cost['name']}: on the {cost['images']:,} untouched images balanced accuracy is "
+        f"- Stored as {cost['name']}: on the {cost['images']:,} images of the outer fold balanced accuracy is "
         f"{percent(cost['balanced_accuracy'])}, in float32 {percent(cost['balanced_accuracy_float32'])}, and "
         f"{percent(cost['agreement'])} keep their answer.",
         f"- Compared with PyTorch: {model['parity']}.",
     ]
     refused = [row for row in model["tried"] if "refused" in row]
     lines += [f"- {row['precision']} was tried and not taken: {row['refused']}." for row in refused]
-    away = model["novelty"].get("turned_away")
-    if away is not None:
-        lines.append(f"- Of the untouched lesions, {percent(away)} are turned away as unlike the training photographs.")
+    novelty = model["novelty"]
+    rejected = novelty.get("rejected", novelty.get("turned_away"))  # the name in earlier releases
+    if rejected is not None:
+        lines.append(
+            f"- Of the outer fold's images, {percent(rejected)} are rejected as unlike the training photographs."
+        )
     return "\n".join(lines)
 
 
@@ -110,11 +111,11 @@ def _stages(stages: Sequence[Stage]) -> str:
         f"{stage.source or 'unknown'} | {stage.licence or 'unknown'} | {_before(stage)} |"
         for stage in stages
     ]
-    told = ", ".join(dict.fromkeys(stage.told_by for stage in stages if stage.told_by))
-    if told:
+    bundles = ", ".join(dict.fromkeys(stage.told_by for stage in stages if stage.told_by))
+    if bundles:
         lines.append(
-            f"\nThe runs told by {told} are those behind that bundle: its weights, rounded as it stores them, were "
-            "read back."
+            f"\nThe runs recorded in {bundles} are those behind that bundle: its weights, rounded as it stores them, "
+            "were read back."
         )
     return "\n".join(lines)
 
@@ -122,13 +123,13 @@ def _stages(stages: Sequence[Stage]) -> str:
 def _before(stage: Stage) -> str:
     """What a run began with, and its teachers."""
     if stage.told_by:
-        return f"told by {stage.told_by} | –"
+        return f"recorded in {stage.told_by} | –"
     return f"{stage.began_with or 'random weights'} | {stage.taught_by or '–'}"
 
 
 def licence_text(models: Mapping[str, Mapping[str, Any]]) -> str:
     """``LICENCE.md`` of all released bundles."""
-    rows = ["| bundle | licence | learnt from | its licence |", "|---|---|---|---|"]
+    rows = ["| bundle | licence | trained on | its licence |", "|---|---|---|---|"]
     citations: dict[str, None] = {}
     for name, model in sorted(models.items()):
         seen = dict.fromkeys((stage["source"], stage["licence"]) for stage in model["stages"])
@@ -139,8 +140,8 @@ def licence_text(models: Mapping[str, Mapping[str, Any]]) -> str:
             "# Licence of the released models",
             "",
             "The code of this package is under Apache-2.0. **The bundles in this folder are not.** Their weights were "
-            "learnt from photographs, and keep the conditions of all of them, of those too that only the weights they "
-            "began with had seen. CC BY-NC 4.0 (https://creativecommons.org/licenses/by-nc/4.0/) allows sharing and "
+            "trained on photographs and keep the conditions of all of them, those included that only their starting "
+            "weights had seen. CC BY-NC 4.0 (https://creativecommons.org/licenses/by-nc/4.0/) allows sharing and "
             "changing with attribution, and no commercial use.",
             "",
             *rows,

@@ -1,16 +1,17 @@
-"""Comparisons and ablations under results/: predictions by model, and all that follows from them. See publish.py.
+"""Comparisons and ablations under results/: what follows from their predictions. See publish.py.
 
-A published comparison is made again from the predictions that are published with it, with all their digits, and not
-copied: tables, figures and ``comparison.json`` are what those predictions give. ``contestants.json`` holds what else
-the figures need: per model and fold its protocol, model, commit and command.
+A published comparison is not copied but made again, so that ``comparison.json`` is what the published predictions give.
+``entrants.json`` holds what else the figures need: per model its protocol, network, commit and command, and where its
+predictions are: ``comparison-x/sc-honest`` is the table ``sc-honest`` of the folder ``comparison-x`` of the same set. A
+run that is published already, alone or in another comparison, has its predictions there alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,34 @@ from hierattn.evaluation.comparison.page import draw_comparison
 from hierattn.evaluation.comparison.paper_numbers import ABLATIONS, TABLE_1, PaperRow
 from hierattn.evaluation.comparison.tables import csv_table, markdown_table, pairs_table
 from hierattn.evaluation.pages.figures import save_figures
-from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
-from hierattn.evaluation.whole_folder import whole_folder
-from tools.release.lineage import plain_values
+from hierattn.evaluation.predictions import Predictions
+from hierattn.files import write_json, write_text
+from hierattn.run_folder import RunFolder
+from tools.machine_paths import plain_values
+from tools.results.prediction_tables import PREDICTIONS, read_tables, rounded, same, write_tables
+from tools.results.published import COMPARISON, ENTRANTS, new_folder
 
-COMPARISON, CONTESTANTS = "comparison.json", "contestants.json"
 CLOSE = 1e-9
 """How far a figure may be from the source's: another machine's sums may end in other bits."""
+
+
+@dataclass(frozen=True)
+class PublishedComparison:
+    """A published comparison, read.
+
+    Attributes
+    ----------
+    figures
+        ``comparison.json``: ``comparisons``, one a protocol, and the ``gaps`` between two protocols.
+    sides
+        The entrants of each of its comparisons, in the order of their rows.
+    ablation
+        Whether they are variants of one model.
+    """
+
+    figures: Mapping[str, Any]
+    sides: Sequence[Sequence[Contestant]]
+    ablation: bool
 
 
 def publish_comparison(source: Path, folder: Path, runs: Mapping[str, Sequence[Path]]) -> None:
@@ -41,112 +63,133 @@ def publish_comparison(source: Path, folder: Path, runs: Mapping[str, Sequence[P
     runs
         Name -> its run folders, or folders of folds, as the comparison was given them; with both protocols, both.
     """
-    if folder.exists():
-        raise SystemExit(f"{folder} exists: wanted a new folder; remove it, or choose another name")
-    found = json.loads((source / COMPARISON).read_text(encoding="utf-8"))
-    ablation = any((source / "figures").glob("variants*.svg"))
-    with whole_folder(folder) as parts:
-        (parts / "predictions").mkdir()
-        sides = []
-        for comparison in found["comparisons"]:
-            contestants = [_contestant(row["name"], runs, comparison) for row in comparison["rows"]]
-            names = _public_names(contestants[0].predictions)
-            public = [_public(contestant, names) for contestant in contestants]
-            for contestant in public:
-                write_predictions(parts / "predictions" / _file_of(contestant), contestant.predictions)
-            sides.append(public)
-        (parts / CONTESTANTS).write_text(_described(sides, found, runs, ablation), encoding="utf-8")
-        again = recomputed(parts)
-        _hold_together(found, again, source)
-        for name, text in texts_of(again).items():
-            (parts / name).write_text(text, encoding="utf-8")
-        _draw(parts, again, sides, ablation)
+    original = json.loads((source / COMPARISON).read_text(encoding="utf-8"))
+    with new_folder(folder):
+        sides = [_public_side(comparison, runs) for comparison in original["comparisons"]]
+        places = _write_predictions(folder, [entrant for side in sides for entrant in side])
+        first = original["comparisons"][0]
+        described = {
+            "title": first["title"],
+            "resamples": first["bootstrap"]["resamples"],
+            "seed": first["bootstrap"]["seed"],
+            "ablation": any((source / "figures").glob("variants*.svg")),
+            "sides": [
+                _describe(side, comparison, runs, places)
+                for side, comparison in zip(sides, original["comparisons"], strict=True)
+            ],
+        }
+        again = _compared(described, sides)
+        _check_same_runs(original, again, source)
+        write_json(folder / COMPARISON, again, indent=0)
+        write_json(folder / ENTRANTS, described, indent=0)  # last: what has it is whole
 
 
-def redraw(folder: Path) -> None:
-    """Write the texts and figures of a published comparison again, from its figures and predictions, in today's form.
-
-    ``comparison.json`` and the predictions stay as they are.
-    """
-    kept = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
-    described = json.loads((folder / CONTESTANTS).read_text(encoding="utf-8"))
-    sides = [[_read(folder, one, side["protocol"]) for one in side["contestants"]] for side in described["sides"]]
-    for name, text in texts_of(kept).items():
-        if name != COMPARISON:
-            (folder / name).write_text(text, encoding="utf-8")
-    _draw(folder, kept, sides, described["ablation"])
-
-
-def _draw(folder: Path, found: Mapping[str, Any], sides: Sequence[Sequence[Contestant]], ablation: bool) -> None:
-    for comparison, side in zip(found["comparisons"], sides, strict=True):
-        mark = _mark(found, comparison)
-        drawn = draw_comparison(comparison, side, ablation)
-        save_figures(folder / "figures", {f"{name}{mark}": figure for name, figure in drawn.items()}, pixels=False)
+def read_comparison(folder: Path) -> PublishedComparison:
+    """Read a published comparison."""
+    described, sides = _read_entrants(folder)
+    figures = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
+    return PublishedComparison(figures, sides, described["ablation"])
 
 
 def recomputed(folder: Path) -> dict[str, Any]:
     """``comparison.json`` of a published comparison, computed from its predictions."""
-    described = json.loads((folder / CONTESTANTS).read_text(encoding="utf-8"))
+    return _compared(*_read_entrants(folder))
+
+
+def draw_published(folder: Path, out: Path) -> None:
+    """Write the tables and figures of a published comparison to the folder ``out``, as the commands do."""
+    published = read_comparison(folder)
+    comparisons = published.figures["comparisons"]
+    for comparison, side in zip(comparisons, published.sides, strict=True):
+        mark = "" if comparison is comparisons[0] else f"-{comparison['protocol']}"
+        write_text(out / f"comparison{mark}.csv", csv_table(comparison))
+        write_text(out / f"pairs{mark}.csv", pairs_table(comparison))
+        drawn = draw_comparison(comparison, side, published.ablation)
+        save_figures(out / "figures", {f"{name}{mark}": figure for name, figure in drawn.items()}, pixels=False)
+    tables = "\n".join(markdown_table(comparison) for comparison in comparisons)
+    gaps = "".join(f"- {gap['sentence']}\n" for gap in published.figures["gaps"])
+    write_text(out / "comparison.md", tables + (f"\n{gaps}" if gaps else ""))
+
+
+def _compared(described: Mapping[str, Any], sides: Sequence[Sequence[Contestant]]) -> dict[str, Any]:
     comparisons = []
-    for side in described["sides"]:
-        contestants = [_read(folder, one, side["protocol"]) for one in side["contestants"]]
+    for entrants, side in zip(sides, described["sides"], strict=True):
         paper = {
-            one["name"]: row
-            for one in side["contestants"]
-            if one["paper"] and (row := _paper_row(**one["paper"])) is not None
+            entrant["name"]: row
+            for entrant in side["entrants"]
+            if entrant["paper"] and (row := _paper_row(**entrant["paper"])) is not None
         }
-        comparisons.append(
-            compare(
-                contestants,
-                paper=paper,
-                title=described["title"],
-                resamples=described["resamples"],
-                seed=described["seed"],
-            )
-        )
+        bootstrap = {key: described[key] for key in ("resamples", "seed")}
+        comparisons.append(compare(list(entrants), paper=paper, title=described["title"], **bootstrap))
     gaps = protocol_gaps(comparisons[0], comparisons[1]) if len(comparisons) == 2 else []
     return {"comparisons": comparisons, "gaps": gaps}
 
 
-def texts_of(found: Mapping[str, Any]) -> dict[str, str]:
-    """The text files of a published comparison by name."""
-    texts = {COMPARISON: json.dumps(found, indent=1, allow_nan=False) + "\n"}
-    for comparison in found["comparisons"]:
-        mark = _mark(found, comparison)
-        texts[f"comparison{mark}.csv"] = csv_table(comparison)
-        texts[f"pairs{mark}.csv"] = pairs_table(comparison)
-    tables = "\n".join(markdown_table(comparison) for comparison in found["comparisons"])
-    gaps = "".join(f"- {gap['sentence']}\n" for gap in found["gaps"])
-    texts["comparison.md"] = tables + (f"\n{gaps}" if gaps else "")
-    return texts
+def _read_entrants(folder: Path) -> tuple[dict[str, Any], list[list[Contestant]]]:
+    """``entrants.json``, and the entrants of each side with their predictions."""
+    described = json.loads((folder / ENTRANTS).read_text(encoding="utf-8"))
+    tables: dict[str, dict[str, Predictions]] = {}
+
+    def read(entrant: Mapping[str, Any], protocol: str) -> Contestant:
+        place, _, table = entrant["predictions"].partition("/")
+        if place not in tables:
+            path = (folder if place == folder.name else folder.parent / place) / PREDICTIONS
+            tables[place] = read_tables(path)
+        reports = {int(fold): report for fold, report in entrant["reports"].items()}
+        return Contestant(entrant["name"], protocol, tables[place][table], reports)
+
+    return described, [[read(entrant, side["protocol"]) for entrant in side["entrants"]] for side in described["sides"]]
 
 
-def published_comparisons(results: Path) -> Iterator[Path]:
-    """The folder of every published comparison, by path."""
-    for path in sorted(results.rglob(CONTESTANTS)):
-        yield path.parent
+def _write_predictions(folder: Path, entrants: Sequence[Contestant]) -> dict[tuple[str, str], str]:
+    """Write the predictions that are not published yet; (name, protocol) -> where each entrant's are."""
+    published = {
+        f"{path.parent.name}/{name}": table
+        for path in sorted(folder.parent.glob(f"*/{PREDICTIONS}"))
+        for name, table in read_tables(path).items()
+    }
+    places, fresh = {}, {}
+    for entrant in entrants:
+        place = next((where for where, table in published.items() if same(table, entrant.predictions)), None)
+        if place is None:
+            fresh[f"{entrant.name}-{entrant.protocol}"] = entrant.predictions
+            place = f"{folder.name}/{entrant.name}-{entrant.protocol}"
+        places[entrant.name, entrant.protocol] = place
+    if fresh:
+        write_tables(folder / PREDICTIONS, fresh)
+    return places
 
 
-def _mark(found: Mapping[str, Any], comparison: Mapping[str, Any]) -> str:
-    return "" if comparison is found["comparisons"][0] else f"-{comparison['protocol']}"
+def _public_side(comparison: Mapping[str, Any], runs: Mapping[str, Sequence[Path]]) -> list[Contestant]:
+    """The entrants of one comparison, each image by its public name and probabilities as they are published."""
+    entrants = [_entrant(row["name"], runs, comparison) for row in comparison["rows"]]
+    names = _public_names(entrants[0].predictions)
+    return [
+        replace(
+            entrant,
+            predictions=rounded(replace(entrant.predictions, images=names)),
+            reports={fold: _cut(report) for fold, report in entrant.reports.items()},
+        )
+        for entrant in entrants
+    ]
 
 
-def _contestant(name: str, runs: Mapping[str, Sequence[Path]], comparison: Mapping[str, Any]) -> Contestant:
-    """The contestant of one row, from the run among those of its name that was judged by the comparison's protocol."""
+def _entrant(name: str, runs: Mapping[str, Sequence[Path]], comparison: Mapping[str, Any]) -> Contestant:
+    """The entrant of one row, from the run among those of its name that was evaluated by the comparison's protocol."""
     if name not in runs:
         raise SystemExit(f"no run is given for {name}: wanted {name}=RUN, as the comparison was made with")
     for folder in runs[name]:
-        chosen = [run for run in run_folders(folder) if _protocol_of(run)["fold"] in comparison["folds"]]
-        if not chosen:
+        of_folds = [run for run in run_folders(folder) if _protocol_of(run)["fold"] in comparison["folds"]]
+        if not of_folds:
             continue
-        contestant = read_contestant(name, chosen)
-        if contestant.protocol == comparison["protocol"]:
-            return contestant
+        entrant = read_contestant(name, of_folds)
+        if entrant.protocol == comparison["protocol"]:
+            return entrant
     raise SystemExit(f"{name}: no run of the {comparison['protocol']} protocol with folds {comparison['folds']}")
 
 
 def _protocol_of(run: Path) -> dict[str, Any]:
-    report = json.loads((run / "evaluation" / "report.json").read_text(encoding="utf-8"))
+    report = json.loads((RunFolder(run).evaluation / "report.json").read_text(encoding="utf-8"))
     protocol: dict[str, Any] = report["protocol"]
     return protocol
 
@@ -163,22 +206,10 @@ def _public_names(predictions: Predictions) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _public(contestant: Contestant, names: tuple[str, ...]) -> Contestant:
-    """The same under public names, with reports cut to what the figures need.
-
-    Probabilities keep every digit: a hardly trained network may differ in the tenth alone, and its AUC hangs on that.
-    """
-    return replace(
-        contestant,
-        predictions=replace(contestant.predictions, images=names),
-        reports={fold: _cut(report) for fold, report in contestant.reports.items()},
-    )
-
-
 def _cut(report: Mapping[str, Any]) -> dict[str, Any]:
     """What :func:`~hierattn.evaluation.comparison.comparison.compare` reads of a report, without a machine's paths."""
     made = report["provenance"]
-    kept = {
+    provenance = {
         "model": made["model"],
         "options": made.get("options", {}),
         "parameters": made["parameters"],
@@ -188,63 +219,44 @@ def _cut(report: Mapping[str, Any]) -> dict[str, Any]:
         "judged_on": {key: made["judged_on"].get(key, "") for key in ("source", "licence", "citation")},
     }
     protocol = {"name": report["protocol"]["name"], "fold": report["protocol"]["fold"]}
-    cut: dict[str, Any] = plain_values({"protocol": protocol, "class_order": report["class_order"], "provenance": kept})
+    cut: dict[str, Any] = plain_values(
+        {"protocol": protocol, "class_order": report["class_order"], "provenance": provenance}
+    )
     return cut
 
 
-def _file_of(contestant: Contestant) -> str:
-    return f"{contestant.name}-{contestant.protocol}.csv"
-
-
-def _described(
-    sides: Sequence[Sequence[Contestant]],
-    found: Mapping[str, Any],
+def _describe(
+    side: Sequence[Contestant],
+    comparison: Mapping[str, Any],
     runs: Mapping[str, Sequence[Path]],
-    ablation: bool,
-) -> str:
-    first = found["comparisons"][0]
-    values = {
-        "title": first["title"],
-        "resamples": first["bootstrap"]["resamples"],
-        "seed": first["bootstrap"]["seed"],
-        "ablation": ablation,
-        "sides": [
+    places: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:
+    """One comparison's part of ``entrants.json``."""
+    return {
+        "protocol": comparison["protocol"],
+        "entrants": [
             {
-                "protocol": comparison["protocol"],
-                "contestants": [
-                    {
-                        "name": contestant.name,
-                        "paper": None
-                        if row["paper"] is None
-                        else {key: row["paper"][key] for key in ("where", "title")},
-                        "reports": {str(fold): report for fold, report in contestant.reports.items()},
-                        "commands": _commands(runs[contestant.name], comparison),
-                    }
-                    for contestant, row in zip(side, comparison["rows"], strict=True)
-                ],
+                "name": entrant.name,
+                "predictions": places[entrant.name, entrant.protocol],
+                "paper": row["paper"] and {key: row["paper"][key] for key in ("where", "title")},
+                "reports": {str(fold): report for fold, report in entrant.reports.items()},
+                "commands": _commands(runs[entrant.name], comparison),
             }
-            for side, comparison in zip(sides, found["comparisons"], strict=True)
+            for entrant, row in zip(side, comparison["rows"], strict=True)
         ],
     }
-    return json.dumps(values, indent=1, allow_nan=False) + "\n"
 
 
 def _commands(folders: Sequence[Path], comparison: Mapping[str, Any]) -> list[str]:
     """What made the runs of this comparison, once each, without a machine's paths."""
-    paths = [
-        run / "environment.json"
+    environments = [
+        RunFolder(run).read_environment()
         for folder in folders
         for run in run_folders(folder)
         if _protocol_of(run)["fold"] in comparison["folds"] and _protocol_of(run)["name"] == comparison["protocol"]
     ]
-    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
-    return [str(plain_values(one)) for one in dict.fromkeys(str(json.loads(text)["command"]) for text in texts)]
-
-
-def _read(folder: Path, described: Mapping[str, Any], protocol: str) -> Contestant:
-    reports = {int(fold): report for fold, report in described["reports"].items()}
-    table = folder / "predictions" / f"{described['name']}-{protocol}.csv"
-    return Contestant(described["name"], protocol, read_predictions(table), reports)
+    commands = dict.fromkeys(str(environment["command"]) for environment in environments if environment)
+    return [str(plain_values(command)) for command in commands]
 
 
 def _paper_row(where: str, title: str) -> PaperRow | None:
@@ -252,10 +264,10 @@ def _paper_row(where: str, title: str) -> PaperRow | None:
     return next((row for row in rows if (row.where, row.title) == (where, title)), None)
 
 
-def _hold_together(found: Mapping[str, Any], again: Mapping[str, Any], source: Path) -> None:
+def _check_same_runs(original: Mapping[str, Any], again: Mapping[str, Any], source: Path) -> None:
     """Refuse runs that are not those of the comparison: their figures would be others'."""
-    for one, other in zip(found["comparisons"], again["comparisons"], strict=True):
-        for row, made in zip(one["rows"], other["rows"], strict=True):
+    for comparison, other in zip(original["comparisons"], again["comparisons"], strict=True):
+        for row, made in zip(comparison["rows"], other["rows"], strict=True):
             for figure in ("balanced_accuracy", "top1", "macro_auc", "malignant_auc"):
                 values = row[figure]["value"], made[figure]["value"]
                 if None not in values and abs(values[0] - values[1]) > CLOSE:

@@ -4,7 +4,7 @@
     python -m tools.results.datasheet out/pad128 docs/datasheets/pad-ufes-20.md
 
 The counts stand between two marks in the page; what is written around them is for people to write. Ids, photographs and
-patients are not in them, and a count under five is not told.
+patients are not in them, and a count under five is not given.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record, read_manifest
+from hierattn.errors import HierAttnError
 from hierattn.taxonomy import BY_CODE
+from tools.marked_text import write_between_marks
 
-BEGIN, END = "<!-- made by tools/results/datasheet.py: begin -->", "<!-- made by tools/results/datasheet.py: end -->"
+COMMAND = "python -m tools.results.datasheet"
 FEWEST = 5
-"""Smaller counts are told as "under 5": with other columns they could point at a person."""
+"""Smaller counts are given as "under 5": with other columns they could point at a person."""
 
 UNKNOWN = "not recorded"
 
@@ -37,8 +39,9 @@ def counts(records: Sequence[Record]) -> str:
         "|---|---:|---:|",
     ]
     for code in sorted({record.label for record in originals}):
-        chosen = [record for record in originals if record.label == code]
-        lines.append(f"| {code} {BY_CODE[code].name} | {len(chosen):,} | {len({one.group for one in chosen}):,} |")
+        of_class = [record for record in originals if record.label == code]
+        groups = len({record.group for record in of_class})
+        lines.append(f"| {code} {BY_CODE[code].name} | {len(of_class):,} | {groups:,} |")
     attributes: tuple[tuple[str, Callable[[Record], str]], ...] = (
         ("sex", lambda record: record.sex),
         ("age", lambda record: _age(record.age)),
@@ -47,7 +50,12 @@ def counts(records: Sequence[Record]) -> str:
         ("pixels as stored", lambda record: f"{record.width} x {record.height}"),
     )
     for title, read in attributes:
-        lines += ["", f"| {title} | images |", "|---|---:|", *_rows(Counter(read(one) or UNKNOWN for one in originals))]
+        lines += [
+            "",
+            f"| {title} | images |",
+            "|---|---:|",
+            *_rows(Counter(read(record) or UNKNOWN for record in originals)),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -56,16 +64,16 @@ def _persons(records: Sequence[Record]) -> str:
     return f"{len(patients):,} patients, " if patients else "patients not recorded, "
 
 
-def _rows(found: Counter[str]) -> list[str]:
+def _rows(counter: Counter[str]) -> list[str]:
     """By count, what is not recorded last; the small ones in one row."""
-    known = [(name, count) for name, count in found.most_common() if name != UNKNOWN]
-    rows = [f"| {name} | {count:,} |" for name, count in known[:12] if count >= FEWEST]
-    left = sum(count for _, count in known[len(rows) :])
-    names = len(known) - len(rows)
+    recorded = [(name, count) for name, count in counter.most_common() if name != UNKNOWN]
+    rows = [f"| {name} | {count:,} |" for name, count in recorded[:12] if count >= FEWEST]
+    left = sum(count for _, count in recorded[len(rows) :])
+    names = len(recorded) - len(rows)
     if names:
         rows.append(f"| {names} others together | {left if left >= FEWEST else f'under {FEWEST}'} |")
-    if found[UNKNOWN]:
-        rows.append(f"| {UNKNOWN} | {found[UNKNOWN]:,} |")
+    if counter[UNKNOWN]:
+        rows.append(f"| {UNKNOWN} | {counter[UNKNOWN]:,} |")
     return rows
 
 
@@ -77,25 +85,17 @@ def _age(text: str) -> str:
     return "80 and over" if low == 80 else f"{low} to {low + 19}"
 
 
-def write_counts(page: Path, text: str) -> None:
-    """Put the counts between their marks."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} has no marks for the counts: wanted {BEGIN} and {END}")
-    temporary = page.with_name(page.name + ".part")
-    temporary.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
-    temporary.replace(page)
-
-
 def main(words: list[str]) -> None:
     """The command line, as this file's first lines show it."""
     match words:
         case [prepared, page]:
-            write_counts(Path(page), counts(read_manifest(Path(prepared) / "manifest.csv")))
+            write_between_marks(Path(page), COMMAND, counts(read_manifest(Path(prepared) / "manifest.csv")))
         case _:
             raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except HierAttnError as error:
+        raise SystemExit(f"datasheet: {error}") from None

@@ -4,78 +4,80 @@
     python -m tools.results.publish compare out/table1 results/isic2019-ham/comparison-table1 xs=runs/xs v2=runs/v2
     python -m tools.results.publish splits out/ham128 results/isic2019-ham/splits.csv
     python -m tools.results.publish table            # write the tables and README's headline and picture again
-    python -m tools.results.publish redraw           # draw every figure and write every table again
     python -m tools.results.publish check            # compute every figure from the predictions; fail where one differs
+    python -m tools.results.publish draw results/isic2019-ham/hierattn_xs_128px out/drawn   # its figures and tables
 
-``add`` takes a judged run. ``compare`` takes the folder of 'hierattn compare' or 'hierattn ablate' and the runs that it
-was made of, by the names that it gave them: NAME=RUN, NAME=FOLDER_OF_FOLDS, a name twice where both protocols were
-compared; or --runs FOLDER for all folders in it by their own names.
+``add`` takes an evaluated run. ``compare`` takes the folder of 'hierattn compare' or 'hierattn ablate' and the runs
+that it was made of, by the names that it gave them: NAME=RUN, NAME=FOLDER_OF_FOLDS, a name twice where both protocols
+were compared; or --runs FOLDER for all folders in it by their own names.
 
-What is published holds no photograph and no path: images go by their file's stem, figures are drawings.
+What is published holds no photograph and no path: images go by their file's stem.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import shutil
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from hierattn.evaluation.comparison.tables import footnotes, markdown_table
-from hierattn.evaluation.measures.calibration import read_calibration
+from hierattn.errors import HierAttnError
 from hierattn.evaluation.pages.figures import draw_figures, save_figures
-from hierattn.evaluation.predictions import read_predictions
-from hierattn.evaluation.report import report_from_predictions
-from tools.release.lineage import plain_values, without_machine_paths
-from tools.results.comparisons import publish_comparison, published_comparisons, recomputed, redraw, texts_of
-from tools.results.headline import FIGURES, PICTURE, sets_of, write_headline, write_pictures
-
-RESULTS = Path(__file__).resolve().parents[2] / "results"
-TABLES = ("predictions.csv", "predictions_validation.csv")
-HEADLINE = {
-    "balanced accuracy": "balanced_accuracy",
-    "top-1": "top1",
-    "macro AUC": "macro_auc",
-    "melanoma AUC": "melanoma_auc",
-}
-BEGIN, END = "<!-- made by tools/results/publish.py: begin -->", "<!-- made by tools/results/publish.py: end -->"
+from hierattn.evaluation.predictions import Predictions, read_predictions
+from hierattn.files import write_json, write_table, write_text
+from hierattn.run_folder import RunFolder
+from tools.machine_paths import plain_values, without_machine_paths
+from tools.results.accuracy_size import write_pictures
+from tools.results.comparisons import draw_published, publish_comparison, recomputed
+from tools.results.headline import write_headline
+from tools.results.page import write_page
+from tools.results.prediction_tables import PREDICTIONS, rounded, write_tables
+from tools.results.published import (
+    COMPARISON,
+    ENTRANTS,
+    ENVIRONMENT,
+    INNER,
+    OUTER,
+    RECIPE,
+    REPORT,
+    RESULTS,
+    PublishedRun,
+    equal,
+    new_folder,
+    published_comparisons,
+    published_runs,
+)
 
 
 def add(run: Path, folder: Path) -> None:
-    """Copy what a reader needs of the evaluated ``run`` into ``folder``, which must not exist yet."""
-    if folder.exists():
-        raise SystemExit(f"{folder} exists: wanted a new folder; remove it, or choose another name")
-    evaluated = run / "evaluation"
-    temporary = folder.with_name(folder.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "figures").mkdir(parents=True)
-    shutil.copy(run / "log.csv", temporary / "log.csv")
-    recipe = without_machine_paths((run / "recipe.toml").read_text(encoding="utf-8"))
-    (temporary / "recipe.toml").write_text(recipe, encoding="utf-8")
-    for path in (run / "environment.json", evaluated / "report.json", evaluated / "calibration.json"):
-        values = plain_values(json.loads(path.read_text(encoding="utf-8")))
-        (temporary / path.name).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for name in TABLES:
-        _copy_by_stem(evaluated / name, temporary / name)
-    for figure in sorted((evaluated / "figures").glob("*.svg")):
-        shutil.copy(figure, temporary / "figures" / figure.name)
-    temporary.rename(folder)
+    """Publish the evaluated ``run`` as ``folder``, which must not exist yet.
+
+    Raises
+    ------
+    SystemExit
+        Where the folder exists, or its predictions do not give the figures of its report.
+    """
+    trained = RunFolder(run)
+    evaluation = trained.evaluation
+    with new_folder(folder):
+        write_text(folder / RECIPE, without_machine_paths(trained.recipe.read_text(encoding="utf-8")))
+        write_json(folder / ENVIRONMENT, plain_values(trained.read_environment()))
+        tables = {OUTER: evaluation / "predictions.csv", INNER: evaluation / "predictions_validation.csv"}
+        write_tables(folder / PREDICTIONS, {name: public_predictions(path) for name, path in tables.items()})
+        report = plain_values(json.loads((evaluation / "report.json").read_text(encoding="utf-8")))
+        write_json(folder / REPORT, report, indent=0)  # last: what has it is whole
+        if wrong := PublishedRun(folder).differences():
+            raise SystemExit(f"{run}: its predictions do not give {', '.join(wrong)}: evaluate it again")
 
 
-def _copy_by_stem(source: Path, target: Path) -> None:
-    """A table of predictions with each image's stem for its path, and its probabilities to seven digits."""
-    with source.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    stems = [Path(row["image"]).stem for row in rows]
+def public_predictions(table: Path) -> Predictions:
+    """A table of predictions with each image's stem for its path, and probabilities as they are published."""
+    predictions = read_predictions(table)
+    stems = tuple(Path(image).stem for image in predictions.images)
     if len(set(stems)) < len(stems):
-        raise SystemExit(f"{source}: two images share a file name; wanted every name once")
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "image": stem} for row, stem in zip(rows, stems, strict=True))
+        raise SystemExit(f"{table}: two images share a file name; wanted every name once")
+    return rounded(replace(predictions, images=stems))
 
 
 def add_splits(prepared: Path, file: Path) -> None:
@@ -86,136 +88,46 @@ def add_splits(prepared: Path, file: Path) -> None:
         rows = list(csv.DictReader(source))
     if not rows or any(Path(row["image"]).stem != row["image"] for row in rows):
         raise SystemExit(f"{prepared / 'splits.csv'} is empty or has paths in it: wanted an id an image")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as target:
-        writer = csv.DictWriter(target, ("image", "group", "fold"), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def published() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every run published alone with its report, by path."""
-    for path in sorted(RESULTS.glob("*/*/report.json")):
-        yield path.parent, json.loads(path.read_text(encoding="utf-8"))
-
-
-def table() -> str:
-    """The table of all published results, in Markdown."""
-    lines = [
-        f"| result | images (groups) | {' | '.join(HEADLINE)} | sensitivity at the threshold | commit |",
-        "|---|---|" + "---|" * (len(HEADLINE) + 2),
-    ]
-    commands = []
-    for folder, report in published():
-        name = folder.relative_to(RESULTS).as_posix()
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        figures = [_with_interval(report[key]["value"], report[key]["interval"]) for key in HEADLINE.values()]
-        tested = report["triage"]["test"]
-        cells = [
-            f"[{name}]({name})",
-            f"{report['images']} ({report['groups']})",
-            *figures,
-            _with_interval(tested["sensitivity"], tested["interval"]),
-            f"`{environment['commit']}`",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-        _, _, words = environment["command"].partition(" ")  # the first names the program's file
-        commands.append(f"hierattn {words}\n")
-    return "\n".join(lines) + "\n\n```sh\n" + "".join(commands) + "```\n" + _pictures() + comparison_tables()
-
-
-def _pictures() -> str:
-    """The pictures of accuracy against size, each under its set's name."""
-    return "".join(f"\n![{PICTURE}: {name}]({FIGURES}/accuracy-size-{name}.svg)\n" for name in sets_of(RESULTS))
-
-
-def comparison_tables() -> str:
-    """The tables of all published comparisons, each under its title; what is true of all of them is said once."""
-    found = [
-        (folder.relative_to(RESULTS).as_posix(), comparison)
-        for folder in published_comparisons(RESULTS)
-        for comparison in json.loads((folder / "comparison.json").read_text(encoding="utf-8"))["comparisons"]
-    ]
-    if not found:
-        return ""
-    notes = [footnotes(comparison) for _, comparison in found]
-    shared = [note for note in notes[0] if all(note in others for others in notes)]
-    texts = ["\n## Side by side\n", *(f"\n- {note}" for note in shared), "\n"]
-    for name, comparison in found:
-        _, _, body = markdown_table(comparison).partition("\n")
-        for note in shared:
-            body = body.replace(f"{note}\n", "")
-        protocol = "" if comparison["protocol"] == "honest" else ", by the paper's protocol"
-        texts.append(f"\n### {comparison['title']}{protocol}: [{name}]({name})\n{body}")
-    return "".join(texts)
-
-
-def _with_interval(value: float | None, interval: list[float] | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" + ("" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})")
-
-
-def write_table() -> None:
-    """Put the table between its marks in results/README.md."""
-    readme = RESULTS / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    temporary = readme.with_suffix(".part")
-    temporary.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{after}", encoding="utf-8")
-    temporary.replace(readme)
+    columns = ("image", "group", "fold")
+    write_table(file, columns, ([row[column] for column in columns] for row in rows))
 
 
 def write_all() -> None:
     """The tables of results/README.md, README.md's headline between its marks, and the pictures."""
-    write_table()
     write_pictures(RESULTS)
-    if not write_headline(RESULTS, RESULTS.parent / "README.md"):
-        print("README.md has no marks for the headline: nothing written there")
+    write_page(RESULTS)
+    write_headline(RESULTS, RESULTS.parent / "README.md")
 
 
-def redraw_run(folder: Path, report: dict[str, Any]) -> None:
-    """Draw the figures of a run published alone again, from its predictions, calibration and learning curve."""
-    epoch = report["provenance"].get("epoch")
+def draw(folder: Path, out: Path) -> None:
+    """Draw what is published in ``folder`` to the folder ``out``: a run's figures, or a comparison's and its tables."""
+    if (folder / ENTRANTS).is_file():
+        draw_published(folder, out)
+        return
+    run = PublishedRun(folder)
+    epoch = run.report["provenance"].get("epoch")
     figures = draw_figures(
-        read_predictions(folder / TABLES[0]),
-        read_calibration(folder / "calibration.json"),
-        report["learning_curve"],
+        run.tables[OUTER],
+        run.calibration(),
+        run.report["learning_curve"],
         epoch if isinstance(epoch, int) else None,
     )
-    save_figures(folder / "figures", figures, pixels=False)
+    save_figures(out, figures, pixels=False)
+
+
+def differences() -> dict[str, list[str]]:
+    """Folder -> the published figures that its predictions do not give; empty where all is well."""
+    wrong = {run.name: run.differences() for run in published_runs()}
+    for folder in published_comparisons():
+        wrong[f"{folder.parent.name}/{folder.name}"] = comparison_differences(folder)
+    return {name: figures for name, figures in wrong.items() if figures}
 
 
 def comparison_differences(folder: Path) -> list[str]:
-    """The files of a published comparison that its predictions do not give again."""
-    again = recomputed(folder)
-    kept = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
-    wrong = [] if _equal(kept, json.loads(json.dumps(again))) else ["comparison.json"]
-    texts = texts_of(kept)
-    return wrong + [name for name in texts if (folder / name).read_text(encoding="utf-8") != texts[name]]
-
-
-def differences(folder: Path, report: dict[str, Any]) -> list[str]:
-    """The figures of ``report`` that its predictions do not give again, by name."""
-    resampled = report["bootstrap"]
-    again = report_from_predictions(
-        read_predictions(folder / TABLES[0]),
-        read_calibration(folder / "calibration.json"),
-        resamples=resampled["resamples"],
-        seed=resampled["seed"],
-    )
-    return [name for name in again if name in report and not _equal(report[name], again[name])]
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equal plain values, numbers to one part in 10^9: another machine's sums may end in other bits."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(_equal(one[key], other[key]) for key in one.keys() & other.keys())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= 1e-9 * max(1.0, abs(one))
-    return bool(one == other)
+    """``comparison.json`` where the predictions of a published comparison do not give it."""
+    published = json.loads((folder / COMPARISON).read_text(encoding="utf-8"))
+    again = json.loads(json.dumps(recomputed(folder)))
+    return [] if equal(published, again) else [COMPARISON]
 
 
 def runs_by_name(words: list[str]) -> dict[str, list[Path]]:
@@ -230,10 +142,10 @@ def runs_by_name(words: list[str]) -> dict[str, list[Path]]:
             if not parts or any(not between for _, between, _ in parts):
                 raise SystemExit(__doc__)
             named = [(name, Path(path)) for name, _, path in parts]
-    found: dict[str, list[Path]] = {}
+    runs: dict[str, list[Path]] = {}
     for name, path in named:
-        found.setdefault(name, []).append(path)
-    return found
+        runs.setdefault(name, []).append(path)
+    return runs
 
 
 def main(words: list[str]) -> None:
@@ -249,22 +161,17 @@ def main(words: list[str]) -> None:
             add_splits(Path(prepared), Path(file))
         case ["table"]:
             write_all()
-        case ["redraw"]:
-            for comparison in published_comparisons(RESULTS):
-                redraw(comparison)
-            for published_run, report in published():
-                redraw_run(published_run, report)
-            write_all()
+        case ["draw", folder, out]:
+            draw(Path(folder), Path(out))
         case ["check"]:
-            wrong = {str(place): names for place, report in published() if (names := differences(place, report))}
-            for comparison in published_comparisons(RESULTS):
-                if names := comparison_differences(comparison):
-                    wrong[str(comparison)] = names
-            if wrong:
+            if wrong := differences():
                 raise SystemExit(f"figures that the predictions do not give: {wrong}")
         case _:
             raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except HierAttnError as error:
+        raise SystemExit(f"publish: {error}") from None

@@ -17,6 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from small_bundles import BUNDLE, small_graph, write_model
 from tests.conftest import SHARED
+from tools.release.publish_release import table
+from tools.results.published import OUTER, PublishedRun
 from typer.testing import CliRunner
 
 from hierattn.bundle.bundle import read_bundle
@@ -36,8 +38,7 @@ from hierattn.deploy.predict.released import (
     released_folder,
 )
 from hierattn.errors import BundleError, UsageError
-from hierattn.evaluation.measures.calibration import calibrate, read_calibration
-from hierattn.evaluation.predictions import read_predictions
+from hierattn.evaluation.measures.calibration import calibrate
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = [domain for domain in DOMAINS if is_released(domain)]
@@ -218,7 +219,7 @@ def test_the_demo_ends_with_the_released_model_and_what_it_misses(folder, photo,
 # What this tree ships.
 
 needs_bundles = pytest.mark.skipif(
-    not SHIPPED, reason="no bundle is released in this tree: tools/release/publish_release.py makes them"
+    not SHIPPED, reason="no bundle is released in this tree: python -m tools.release.publish_release makes them"
 )
 
 
@@ -297,12 +298,7 @@ def test_its_card_has_the_commands_the_checksum_the_licence_and_the_published_fi
 
 @needs_bundles
 def test_the_page_about_them_shows_what_the_record_says():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("release_script", ROOT / "results" / "publish_release.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.table(record()["models"]) in (ROOT / "docs" / "released-models.md").read_text(encoding="utf-8")
+    assert table(record()["models"]) in (ROOT / "docs" / "released-models.md").read_text(encoding="utf-8")
 
 
 @needs_bundles
@@ -310,7 +306,7 @@ def test_the_page_about_them_shows_what_the_record_says():
 def test_the_photographs_it_was_judged_on_are_of_the_published_outer_fold(domain):
     model = record()["models"][domain]
     run = published_run(model)
-    predictions = read_predictions(run / "predictions.csv")
+    predictions = PublishedRun(run).tables[OUTER]
     with (run.parent / "splits.csv").open(encoding="utf-8") as file:
         folds = {line.split(",")[0]: int(line.rsplit(",", 1)[1]) for line in list(file)[1:]}
     assert {folds[image] for image in predictions.images} == set(model["judged_on"]["folds"])
@@ -327,9 +323,8 @@ def test_on_the_real_photographs_it_answers_as_published(domain, images):
     photographs = SHARED / "data" / images
     if not photographs.is_dir():
         pytest.skip(f"no photographs at {photographs}")
-    run = published_run(record()["models"][domain])
-    predictions = read_predictions(run / "predictions.csv")
-    fitted = read_calibration(run / "calibration.json")
+    run = PublishedRun(published_run(record()["models"][domain]))
+    predictions, fitted = run.tables[OUTER], run.calibration()
     calibrated = calibrate(predictions.probabilities, fitted.temperature, fitted.class_bias)
     predictor = Predictor.released(domain, threads=1)
     rows = np.random.default_rng(0).choice(len(predictions), 40, replace=False)

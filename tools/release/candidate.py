@@ -1,0 +1,71 @@
+"""An evaluated run that is to be released, with all that its card says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hierattn.deploy.predict.released import Domain
+from hierattn.errors import UsageError
+from hierattn.evaluation.pages.model_card import read_report
+from hierattn.run_folder import RunFolder
+from tools.release.lineage import Stage, licence_of, lineage
+
+SHIFT = "shift.md"
+"""What 'hierattn shift' leaves in a run's ``shift`` folder, for people."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An evaluated run that is to be released.
+
+    Attributes
+    ----------
+    domain
+        What kind of photograph it is for.
+    run
+        Its folder.
+    report
+        ``report.json`` of its outer fold.
+    shift_text
+        What 'hierattn shift' measured, Markdown without its title; empty where it was not asked.
+    stages
+        Every run behind its weights, itself last.
+    """
+
+    domain: Domain
+    run: Path
+    report: Mapping[str, Any]
+    shift_text: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its run."""
+        return self.run.resolve().name
+
+    @property
+    def licence(self) -> str:
+        """What the weights inherit."""
+        return licence_of(self.stages)
+
+
+def examine(domain: Domain, run: Path) -> Candidate:
+    """Read a run that is to be released, and refuse one that could not stand up to its card.
+
+    Raises
+    ------
+    UsageError
+        Where it was not evaluated on a held-out outer fold, has no calibrated threshold, or rendered lesions made it.
+    """
+    report = read_report(run)
+    protocol = report["protocol"]["name"]
+    if protocol != "honest":
+        raise UsageError(f"{run} was evaluated by the protocol {protocol!r}: wanted the honest one, on an outer fold")
+    if report.get("triage", {}).get("risk_threshold") is None:
+        raise UsageError(f"{run} has no risk threshold: wanted a calibration; run 'hierattn evaluate {run}' again")
+    shift = RunFolder(run).shift / SHIFT
+    text = shift.read_text(encoding="utf-8").partition("\n")[2].strip() if shift.is_file() else ""
+    return Candidate(domain, run, report, text, lineage(run))

@@ -1,0 +1,74 @@
+"""The tables of results/README.md: every run that is published alone, the pictures, and every comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hierattn.evaluation.comparison.tables import footnotes, markdown_table
+from tools.figure_text import figure, sensitivity
+from tools.marked_text import write_between_marks
+from tools.results.accuracy_size import FIGURES, PICTURE, sets_of
+from tools.results.published import COMPARISON, RESULTS, PublishedRun, published_comparisons, published_runs
+
+COMMAND = "python -m tools.results.publish table"
+HEADLINE = {
+    "balanced accuracy": "balanced_accuracy",
+    "top-1": "top1",
+    "macro AUC": "macro_auc",
+    "melanoma AUC": "melanoma_auc",
+}
+"""Column -> key of the report."""
+
+
+def write_page(results: Path = RESULTS) -> None:
+    """Put the tables between their marks in results/README.md."""
+    write_between_marks(results / "README.md", COMMAND, tables(results))
+
+
+def tables(results: Path = RESULTS) -> str:
+    """The tables of all published results, in Markdown."""
+    runs = list(published_runs(results))
+    lines = [
+        f"| result | images (groups) | {' | '.join(HEADLINE)} | sensitivity at the threshold | commit |",
+        "|---|---|" + "---|" * (len(HEADLINE) + 2),
+        *map(_row, runs),
+    ]
+    # The first word of a command names the program's file.
+    commands = ["hierattn " + run.environment["command"].partition(" ")[2] for run in runs]
+    pictures = [f"![{PICTURE}: {name}]({FIGURES}/accuracy-size-{name}.svg)\n" for name in sets_of(results)]
+    parts = ["\n".join(lines) + "\n", "```sh\n" + "\n".join(commands) + "\n```\n", *pictures]
+    return "\n".join(parts) + comparison_tables(results)
+
+
+def _row(run: PublishedRun) -> str:
+    report = run.report
+    cells = [
+        f"[{run.name}]({run.name})",
+        f"{report['images']} ({report['groups']})",
+        *(figure(report[key]) for key in HEADLINE.values()),
+        sensitivity(report["triage"]["test"]),
+        f"`{run.environment['commit']}`",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def comparison_tables(results: Path = RESULTS) -> str:
+    """The tables of all published comparisons, each under its title; what is true of all of them is said once."""
+    named = [
+        (folder.relative_to(results).as_posix(), comparison)
+        for folder in published_comparisons(results)
+        for comparison in json.loads((folder / COMPARISON).read_text(encoding="utf-8"))["comparisons"]
+    ]
+    if not named:
+        return ""
+    notes = [footnotes(comparison) for _, comparison in named]
+    shared = [note for note in notes[0] if all(note in others for others in notes)]
+    texts = ["\n## Side by side\n", *(f"\n- {note}" for note in shared), "\n"]
+    for name, comparison in named:
+        _, _, body = markdown_table(comparison).partition("\n")
+        for note in shared:
+            body = body.replace(f"{note}\n", "")
+        protocol = "" if comparison["protocol"] == "honest" else ", by the paper's protocol"
+        texts.append(f"\n### {comparison['title']}{protocol}: [{name}]({name})\n{body}")
+    return "".join(texts)
