@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +18,7 @@ from PIL import Image
 
 pytest.importorskip("uvicorn")
 
+from service_process import served
 from small_bundles import write_small_bundle
 
 from hierattn.data.rendered.rendered_set import render_lesion
@@ -38,36 +35,6 @@ def photo() -> bytes:
     large = Image.fromarray(render_lesion("NV", np.random.default_rng(0), 128).image).resize((1200, 1200))
     large.save(file, "JPEG")  # large, so that a request takes a while
     return file.getvalue()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def served(bundle: Path, log: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = free_port()
-    command = [sys.executable, "-m", "hierattn", "serve", "--model", str(bundle), "--port", str(port), *options]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stderr=file, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"{url}/readyz", timeout=1).status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        assert process.poll() is None, log.read_text()
-        yield process, url
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def test_stopped_in_the_middle_of_load_it_loses_nothing_that_it_took(bundle, photo, tmp_path):

@@ -24,8 +24,8 @@ pytest.importorskip("playwright")
 pytest.importorskip("uvicorn")
 
 from playwright import sync_api as playwright
+from service_process import served
 from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
-from tests.serve.test_process import served
 
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.data.rendered.rendered_set import render_lesion
