@@ -1,7 +1,7 @@
-# The service with the web app: docs/service.md. Build from a clone:
+# The service with the web app (docs/service.md). In a clone:
 #   docker build -t hierattn .
 #   docker run --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 hierattn
-# With a bundle of your own in place of the released ones: add
+# To serve a bundle of your own instead of the released ones, add
 #   -v "$PWD/model.onnx:/model.onnx:ro" -e HIERATTN_MODEL=/model.onnx
 FROM node:22-slim AS web
 WORKDIR /app

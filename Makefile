@@ -1,36 +1,36 @@
 # Two commands for a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
-# Each sets up .venv first (once; again only when pyproject.toml or constraints.txt change) and then does its job.
+# Each first sets up .venv (once, and again when pyproject.toml or constraints.txt change).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
-# Compiled modules are kept, but made only for what is imported: compiling all of torch at its installation takes longer.
+# Python keeps compiled modules, but compiles only what is imported: compiling all of torch at installation takes longer.
 unexport PYTHONDONTWRITEBYTECODE
-# One thread a process: threads that wait for one another cost more than they bring on two cores.
+# One thread per process: on two cores, threads that wait for one another cost more than they gain.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup demo test check format lint types imports unit web docs figures clean lock
 .DEFAULT_GOAL := help
 
-help: ## This list.
+help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} came, 3.11 or newer is wanted: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} came, 3.11 or newer is wanted: run make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time takes some minutes (torch is large) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
-setup: $(STAMP) ## Make .venv with all that development needs.
+setup: $(STAMP) ## Create .venv with everything that development needs.
 
-demo: $(STAMP) ## Render lesions, prepare, train, evaluate, export, predict: under 5 minutes after the set-up.
+demo: $(STAMP) ## Render lesions, prepare, train, evaluate, export and predict, in under 5 minutes after the set-up.
 	env -u OMP_NUM_THREADS $(BIN)/hierattn demo --out out/demo --overwrite
 
-test: check unit ## Lint, types, import contract and all tests.
+test: check unit ## Run lint, types, import contracts and every test.
 
-check: lint types imports ## Lint, types and import contract.
+check: lint types imports ## Run lint, types and import contracts.
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -42,10 +42,10 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-unit: $(STAMP) ## The tests alone; PYTEST_ARGS="-k folds" chooses.
+unit: $(STAMP) ## Run the tests alone; select some with PYTEST_ARGS="tests/data/near_duplicates" or "-k folds".
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-format: $(STAMP) ## Format and fix what can be fixed.
+format: $(STAMP) ## Format the code and fix what can be fixed automatically.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -55,15 +55,15 @@ web: $(STAMP) ## Build the web app into the package; needs Node 20 or newer and 
 	cd apps/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	rm -rf src/hierattn/serve/static && cp -r apps/web/dist src/hierattn/serve/static
 
-docs: $(STAMP) ## Build the pages into site/; a warning is an error.
+docs: $(STAMP) ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open site/index.html"
 
-figures: $(STAMP) ## Draw the figures of the pages again, from what 'make demo' left.
+figures: $(STAMP) ## Redraw the figures of the documentation from the output of 'make demo'.
 	$(BIN)/python docs/figures/draw_all.py --demo out/demo
 
-lock: $(STAMP) ## Write constraints.txt from what is installed.
+lock: $(STAMP) ## Write constraints.txt from the installed versions.
 	$(BIN)/python -m pip freeze --disable-pip-version-check --exclude-editable --exclude hierattn > constraints.txt
 
-clean: ## Remove what the targets made; data and runs under out/ and runs/ too.
+clean: ## Remove everything that the targets created, data and runs under out/ and runs/ included.
 	rm -rf $(VENV) out runs build dist .pytest_cache .mypy_cache .ruff_cache site

@@ -239,3 +239,10 @@ def test_what_an_option_needs_is_said_beside_the_command(monkeypatch):
     shown = " ".join(ask().split())
     assert "Optional, for" in shown
     assert "hierattn[mobile]" in shown
+
+
+def test_a_narrow_terminal_still_shows_every_name_and_version_whole():
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "40"})
+    assert "…" not in result.output
+    for name, package in json.loads(ask("--json"))["extras"]["base"]["packages"].items():
+        assert re.search(rf"{name} +{re.escape(package['version'])}", result.output)

@@ -1,4 +1,4 @@
-"""``hierattn doctor``: what is installed, on what it runs, and what each command still needs."""
+"""``hierattn doctor``: what is installed, what it runs on, and what each command still needs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "hierattn"
 BASE = "base"
-# The extra that a command needs. A command that is not named here counts as one of 'train': it may be said to need too
-# much, never too little.
+# The extra that a command needs. A command that is not listed here counts as one of 'train', so that doctor may ask for
+# too much, never for too little.
 EXTRA_OF_COMMAND: Mapping[str, str] = {
     "doctor": BASE,
     "fetch": BASE,
@@ -30,7 +30,7 @@ EXTRA_OF_COMMAND: Mapping[str, str] = {
     "render": BASE,
     "serve": "serve",
 }
-# What a command does only where one more extra is there: (what asks for it, the extra).
+# What a command does only with one more extra: (what needs it, the extra).
 OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "balance": (("--engine ray", "cluster"),),
     "benchmark": (("inference with ExecuTorch", "mobile"),),
@@ -39,7 +39,9 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "predict": (("DICOM files, --dicom-sr", "dicom"),),
     "prepare": (("--embedding", "train"),),
 }
-# These are for development, and no command of ours needs them.
+# A terminal of fewer columns gets a table without the required versions.
+_WIDE = 56
+# Extras for development, which no command needs.
 NOT_FOR_USERS = ("dev", "docs")
 _REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?:\[[^]]*\])?(?P<wanted>[^;]*)(?:;.*extra == ['\"](?P<extra>\w+)['\"])?")
 _MODULES = {
@@ -54,13 +56,13 @@ def run(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Say what is installed, on what it runs, and which command still needs what.
+    """List what is installed, what it runs on, and what each command still needs.
 
-    Every package with its version and whether it is new enough; the threads and the graphics card that training would
-    use; and for every command whether it can run, or the line that installs what it lacks. Nothing is downloaded and
-    nothing is sent anywhere.
+    Shows every package with its version, in red if it is missing or too old; the threads and the graphics card that
+    training would use; and for every command whether it can run, or else the line that installs what is missing.
+    Nothing is downloaded or sent anywhere.
 
-    Exit code 1 where a package of the light install itself is missing or too old.
+    The exit code is 1 if a package of the light install is missing or too old.
 
         hierattn doctor
 
@@ -84,13 +86,13 @@ def examine(commands: Iterable[str]) -> dict[str, Any]:
     Parameters
     ----------
     commands
-        The names of the commands to report on.
+        Names of the commands to report on.
 
     Returns
     -------
     dict
         ``hierattn, python, system, device, released_models, web_app, extras, commands``. ``web_app`` says whether the
-        built app is there, null where the service cannot run. ``extras`` maps ``base`` and every extra to
+        built app is there; it is null where the service cannot run. ``extras`` maps ``base`` and every extra to
         ``{"complete", "install", "packages"}``; ``commands`` every command to ``{"needs", "ready", "install",
         "options"}``, ``install`` being null where nothing is missing, and ``options`` a list of
         ``{"for", "needs", "ready", "install"}`` for what needs one more extra.
@@ -133,7 +135,7 @@ def missing_line(module: str | None) -> str | None:
     top = (module or "").partition(".")[0]
     for extra, wanted in requirements_by_extra(metadata.requires(DISTRIBUTION) or ()).items():
         if extra not in NOT_FOR_USERS and top in {_module_of(name) for name in wanted}:
-            return f"{top} is not installed, and this command needs it: {_install(extra)}; hierattn doctor shows all"
+            return f"{top} is not installed, and this command needs it: {_install(extra)}; hierattn doctor lists all"
     return None
 
 
@@ -170,7 +172,7 @@ def _examine_package(name: str, wanted: str) -> dict[str, Any]:
     try:
         version: str | None = metadata.version(name)
     except metadata.PackageNotFoundError:
-        # OpenCV comes as one of several distributions that bring the same module: any of them will do.
+        # Several distributions bring OpenCV's module; any of them will do.
         version = "unknown" if find_spec(_module_of(name)) else None
     usable = version is not None and (version == "unknown" or is_enough(version, wanted))
     return {"version": version, "wanted": wanted, "usable": usable}
@@ -230,7 +232,7 @@ def _examine_device() -> dict[str, Any]:
 def _examine_torch() -> dict[str, Any]:
     try:
         import torch
-    except (ImportError, OSError) as error:  # installed and broken: a library of the system is missing, for instance
+    except (ImportError, OSError) as error:  # installed but broken: for instance, a system library is missing
         return {"error": str(error).splitlines()[0] if str(error) else type(error).__name__}
     cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {"device": "cuda" if cards else "cpu", "cuda": cards, "threads": torch.get_num_threads()}
@@ -238,12 +240,14 @@ def _examine_torch() -> dict[str, Any]:
 
 def _show(console: Console, found: Mapping[str, Any]) -> None:
     console.print(f"[bold]hierattn {found['hierattn']}[/], Python {found['python']}, {found['system']}")
-    console.print(_device_sentence(found["device"]), soft_wrap=True)
+    console.print(_device_sentence(found["device"]))
     missing = [name for name, there in found["released_models"].items() if not there]
     if missing:
-        console.print(f"Released models not installed: {', '.join(missing)}; give --model FILE.onnx", soft_wrap=True)
+        console.print(f"Released models not installed: {', '.join(missing)}; give predict and serve --model FILE.onnx")
     if found["web_app"] is False:
-        console.print("The web app is not built, so serve answers programs only; in a clone: make web", soft_wrap=True)
+        console.print(
+            "The web app is not built, so serve answers only other programs. To build it in a clone: make web"
+        )
     _show_packages(console, found["extras"])
     _show_commands(console, found["commands"])
 
@@ -253,9 +257,9 @@ def _device_sentence(device: Mapping[str, Any]) -> str:
     threads = f"{device['cores']} cores" + (f", OMP_NUM_THREADS={limit}" if limit else "")
     found = device["torch"]
     if found is None:
-        return f"{threads}; no torch, so no training here. Predicting needs none."
+        return f"{threads}; torch is not installed: this machine can predict, but not train"
     if "error" in found:
-        return f"{threads}; [red]torch is installed and does not load[/]: {found['error']}"
+        return f"{threads}; [red]torch is installed but cannot be loaded[/]: {found['error']}"
     cards = ", ".join(found["cuda"]) or "no graphics card"
     return f"{threads}; torch trains on {found['device']} ({cards}) with {found['threads']} threads"
 
@@ -264,14 +268,20 @@ def _show_packages(console: Console, extras: Mapping[str, Mapping[str, Any]]) ->
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    wide = console.width >= _WIDE
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("install", "package", "version", "wanted"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("extra", "package", "version", "required") if wide else ("package", "version"):
+        table.add_column(heading, no_wrap=wide)
     for extra, state in extras.items():
+        if not wide:
+            table.add_row(f"[bold]{extra}[/]", "")
         for index, (name, package) in enumerate(state["packages"].items()):
             colour = "green" if package["usable"] else "red"
             version = f"[{colour}]{package['version'] or 'missing'}[/]"
-            table.add_row(f"[bold]{extra}[/]" if index == 0 else "", name, version, package["wanted"])
+            if wide:
+                table.add_row(f"[bold]{extra}[/]" if index == 0 else "", name, version, package["wanted"])
+            else:
+                table.add_row(name, version if package["usable"] else f"{version} ({package['wanted']})")
     console.print(table)
 
 
@@ -279,7 +289,7 @@ def _show_commands(console: Console, commands: Mapping[str, Mapping[str, Any]]) 
     from rich.markup import escape
 
     ready = [name for name, state in commands.items() if state["ready"]]
-    console.print(f"[green]Ready:[/] {', '.join(ready) or 'nothing'}", soft_wrap=True)
+    console.print(f"[green]Ready:[/] {', '.join(ready) or 'nothing'}")
     for line in sorted({state["install"] for state in commands.values() if state["install"]}):
         names = [name for name, state in commands.items() if state["install"] == line]
         console.print(f"[yellow]Missing for {', '.join(names)}:[/] {escape(line)}", soft_wrap=True)

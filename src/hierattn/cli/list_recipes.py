@@ -12,11 +12,13 @@ def run(
         str, typer.Argument(help="A recipe to show, with all that it inherits; without it, all names.")
     ] = "",
 ) -> None:
-    """List the built-in recipes, or show one: what it states about itself, and every value that it decides.
+    """List the built-in recipes, or show one with every value that it sets.
 
-    hierattn recipes
+    What it shows is a whole recipe: save it to a file, change it, and train from that file.
 
-    hierattn recipes isic2019/hierattn_xs
+        hierattn recipes
+
+        hierattn recipes isic2019/hierattn_xs
     """
     import tomli_w
 

@@ -52,35 +52,40 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Train, honestly evaluate and ship a small skin-lesion classifier (HierAttn).
 
-    Each step reads files and writes files: prepare → train → evaluate → export → predict. Start with: hierattn demo
+    Each step reads files and writes files: prepare → train → evaluate → export → predict. To start: hierattn demo
 
     Not a medical device.
     """
 
 
-app.command("demo")(demo.run)
-app.command("fetch")(fetch.run)
-app.command("prepare")(prepare.run)
-app.command("balance")(balance.run)
-app.command("recipes")(list_recipes.run)
-app.command("train")(train.run)
-app.command("crossval")(crossval.run)
-app.command("evaluate")(evaluate.run)
-app.command("shift")(shift.run)
-app.command("compare")(compare.run)
-app.command("ablate")(ablate.run)
-app.command("card")(card.run)
-app.command("export")(export.run)
-app.command("predict")(predict.run)
-app.command("serve")(serve.run)
-app.command("models")(models.run)
-app.command("render")(render.run)
-app.add_typer(benchmark.app, name="benchmark")
-app.command("doctor")(doctor.run)
+_START, _DATA, _TRAINING = "Start here", "Data", "Training"
+_EVALUATION, _USE = "Evaluation", "Use a trained model"
+
+app.command("demo", rich_help_panel=_START)(demo.run)
+app.command("doctor", rich_help_panel=_START)(doctor.run)
+app.command("fetch", rich_help_panel=_DATA)(fetch.run)
+app.command("prepare", rich_help_panel=_DATA)(prepare.run)
+app.command("balance", rich_help_panel=_DATA)(balance.run)
+app.command("render", rich_help_panel=_DATA)(render.run)
+app.command("models", rich_help_panel=_TRAINING)(models.run)
+app.command("recipes", rich_help_panel=_TRAINING)(list_recipes.run)
+app.command("train", rich_help_panel=_TRAINING)(train.run)
+app.command("crossval", rich_help_panel=_TRAINING)(crossval.run)
+app.command("evaluate", rich_help_panel=_EVALUATION)(evaluate.run)
+app.command("shift", rich_help_panel=_EVALUATION)(shift.run)
+app.command("compare", rich_help_panel=_EVALUATION)(compare.run)
+app.command("ablate", rich_help_panel=_EVALUATION)(ablate.run)
+app.command("card", rich_help_panel=_EVALUATION)(card.run)
+app.command("export", rich_help_panel=_USE)(export.run)
+app.command("predict", rich_help_panel=_USE)(predict.run)
+app.command("serve", rich_help_panel=_USE)(serve.run)
+app.add_typer(benchmark.app, name="benchmark", rich_help_panel=_USE)
 
 
 def main() -> None:
@@ -101,7 +106,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except OSError as error:
         where = f" {error.filename}:" if error.filename else ""
-        _fail(f"{where} {error.strerror or error}; check the path, the rights and the space left".strip(), 1)
+        _fail(f"{where} {error.strerror or error}; check the path, its permissions and the free space".strip(), 1)
 
 
 def _fail(line: str, code: int) -> None:

@@ -14,10 +14,10 @@ def run(
     classes: Annotated[int, typer.Option(min=1, max=100_000, help="Number of classes.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List every model with what it costs: parameters, multiply-adds and memory, for one image.
+    """List every network with its parameters, multiply-adds and memory.
 
-    Counted on one blank image; nothing is downloaded. "Paper" is Table 1's number of millions
-    of parameters, counted with eight classes; ShuffleNetV2's 2.28 there is the network with its 1000 ImageNet classes.
+    Counted on one blank image; nothing is downloaded. "Paper" is Table 1's number of parameters in millions, at eight
+    classes; only ShuffleNetV2's 2.28 is the network with its 1000 ImageNet classes.
 
         hierattn models
 

@@ -45,7 +45,7 @@ def run(
         Path | None, typer.Option(metavar="FOLDER", help="Write a DICOM-SR there for each DICOM file answered.")
     ] = None,
 ) -> None:
-    """Say what a photograph of a skin lesion shows, how sure the model is, and what to do next.
+    """Classify photographs of skin lesions: calibrated probabilities, and what to do next.
 
     Needs no torch and no network: the photograph stays on this machine. An image that cannot be read gets one line,
     the others still get their answer, and the exit code is 1.
