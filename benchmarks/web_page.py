@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import base64
 import io
-import json
 import os
 import shutil
 import statistics
@@ -29,6 +28,7 @@ from playwright import sync_api as playwright
 from tools.marked_text import write_between_marks
 
 from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.files import cores, write_json
 
 SIZES = ((1024, 768), (4000, 3000))
 MB = 1e6
@@ -62,7 +62,7 @@ def main() -> None:
     table = as_table(report)
     print(table)
     if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.out, report)
     if arguments.docs:
         write_between_marks(arguments.docs, "python -m benchmarks.web_page", table)
 
@@ -83,7 +83,7 @@ def measure(model: Path, repeats: int) -> dict[str, Any]:
         about = page.evaluate("fetch('model.onnx').then(r => r.arrayBuffer()).then(b => b.byteLength)")
         version = browser.version
     return {
-        "model": model_line(model), "model_bytes": about, "browser": f"Chromium {version}", "cores": os.cpu_count(),
+        "model": model_line(model), "model_bytes": about, "browser": f"Chromium {version}", "cores": cores(),
         "load_average": round(os.getloadavg()[0], 1), "repeats": repeats,
         "first_visit_ms": [visit["ms"] for visit in visits], "bytes": visits[-1]["bytes"],
         "first_answer_ms": [visit["answer_ms"] for visit in visits], "answer_ms": answers,

@@ -2,8 +2,8 @@
 
     python apps/web/screenshots.py docs/images
 
-No photograph is shown: the released networks learnt from photographs, but those may not be published. That a network
-answers to a drawing says nothing about how well it does on skin. Needs Chromium and the built app (``make web``).
+No photograph is shown: those that the released networks were trained on may not be published. A network's answer to a
+drawing says nothing about how well it does on skin. Needs Chromium and the built app (``make web``).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from playwright import sync_api as playwright
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.files import atomic_file
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1100, "height": 900}, "device_scale_factor": 1}
@@ -83,9 +84,8 @@ def main() -> None:
         }
         browser.close()
     for name, picture in pictures.items():
-        temporary = folder / f"{name}.webp.part"
-        picture.save(temporary, "WEBP", quality=90, method=6)
-        temporary.replace(folder / f"{name}.webp")
+        with atomic_file(folder / f"{name}.webp") as part:
+            picture.save(part, "WEBP", quality=90, method=6)
         print(name, picture.size)
 
 

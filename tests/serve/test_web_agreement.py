@@ -9,19 +9,20 @@ import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_bundles import BUNDLE, CALIBRATED, UNCALIBRATED, write_small_bundle
+from small_bundles import BUNDLE, CALIBRATED, NOVEL, UNCALIBRATED, write_small_bundle
 
-from hierattn.bundle.bundle import Bundle
+from hierattn.bundle.bundle import FORMAT_VERSION, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule, prediction_sets
 from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.released import DOMAINS, released_bundle
 from hierattn.deploy.predict.triage import TriageSettings, decide, percent
 from hierattn.errors import BundleError
 from hierattn.image_spec import ImageSpec
@@ -189,11 +190,15 @@ SET_RULES = (
 )
 
 
+def metadata_of(rules: Sequence[SetRule]) -> dict[str, str]:
+    """Of a bundle with these rules."""
+    return replace(BUNDLE, prediction_sets=tuple(rules)).to_metadata()
+
+
 @pytest.mark.parametrize("rules", [SET_RULES, SET_RULES[:1], ()], ids=["many", "one", "none"])
 def test_prediction_sets_of_one_photograph_are_pythons(ask, rules):
     answers = calibrated_answers()[:, 0]
-    question = {"rules": [asdict(rule) for rule in rules], "codes": CODES, "lesions": answers[:, None].tolist()}
-    (theirs,) = ask([question])
+    (theirs,) = ask([{"bundle": metadata_of(rules), "lesions": answers[:, None].tolist()}])
     sizes = set()
     for answer, sets in zip(answers, theirs, strict=True):
         mine = prediction_sets(dict(zip(CODES, answer.tolist(), strict=True)), rules)
@@ -204,8 +209,7 @@ def test_prediction_sets_of_one_photograph_are_pythons(ask, rules):
 
 def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask):
     lesions = calibrated_answers()
-    question = {"rules": [asdict(rule) for rule in SET_RULES], "codes": CODES, "lesions": lesions.tolist()}
-    (theirs,) = ask([question])
+    (theirs,) = ask([{"bundle": metadata_of(SET_RULES), "lesions": lesions.tolist()}])
     larger = 0
     for photos, sets in zip(lesions, theirs, strict=True):
         of_each = [prediction_sets(dict(zip(CODES, photo.tolist(), strict=True)), SET_RULES) for photo in photos]
@@ -221,10 +225,52 @@ def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask)
 @pytest.mark.parametrize("spoilt", [{"threshold": 1.5}, {"wished": None}, {"coverage": -0.1}, {"interval": [0.8, 2]}])
 def test_impossible_set_rules_are_refused_as_in_python(ask, spoilt):
     rule = asdict(SET_RULES[0])
-    assert ask([{"check_rules": [rule]}, {"check_rules": [rule | spoilt]}]) == [True, False]
     metadata = BUNDLE.to_metadata() | {"hierattn.prediction_sets": json.dumps([rule | spoilt])}
+    sound, refused = ask([{"bundle": metadata_of(SET_RULES[:1])}, {"bundle": metadata}])
+    assert len(sound["setRules"]) == 1
+    assert refused == "bundle"
     with pytest.raises(BundleError):
         Bundle.from_metadata(metadata, "spoilt")
+
+
+def assert_described(theirs: dict[str, Any], mine: Bundle) -> None:
+    """The app's description of a bundle is Python's."""
+    assert theirs["model"] == {"name": mine.model, "parameters": mine.parameters}
+    assert theirs["classes"] == list(mine.classes)
+    assert theirs["imageSpec"] == {"size": mine.image_spec.size, "crop": mine.image_spec.crop}
+    for name in ("threshold", "sensitivity", "images"):
+        assert theirs["triage"][name] == getattr(mine.triage, name)
+    assert theirs["triage"]["group"] == list(mine.triage.group)
+    assert theirs["triage"]["interval"] == (list(mine.triage.interval) if mine.triage.interval else None)
+    assert theirs["noveltyThreshold"] == mine.novelty_threshold
+    assert theirs["trainingData"]["licence"] == mine.training_data["licence"]
+    assert theirs["commit"] == mine.provenance.get("commit", "?")
+    assert theirs["intendedUse"] == mine.intended_use
+    rules = [list(asdict(rule).values()) for rule in mine.prediction_sets]
+    assert [list(rule.values()) for rule in theirs["setRules"]] == json.loads(json.dumps(rules))
+
+
+def test_bundles_are_described_as_in_python(ask):
+    """The small ones of the tests, and the released ones as they are."""
+    small = [BUNDLE, UNCALIBRATED, NOVEL, replace(BUNDLE, prediction_sets=SET_RULES)]
+    released = [read_bundle(released_bundle(domain))[1] for domain in DOMAINS]
+    files = ask([{"onnx": str(released_bundle(domain))} for domain in DOMAINS])
+    questions = [*(bundle.to_metadata() for bundle in small), *files]
+    for theirs, mine in zip(ask([{"bundle": one} for one in questions]), [*small, *released], strict=True):
+        assert_described(theirs, mine)
+
+
+def test_first_format_is_still_read_and_a_newer_one_is_not(ask):
+    rule = {"wished": 0.9, "threshold": 0.2, "coverage": 0.88, "interval": [0.85, 0.9], "mean_size": 1.9}
+    first = BUNDLE.to_metadata() | {
+        "hierattn.format_version": "1",
+        "hierattn.prediction_sets": json.dumps([rule]),
+    }
+    newer = BUNDLE.to_metadata() | {"hierattn.format_version": str(FORMAT_VERSION + 1)}
+    older = BUNDLE.to_metadata() | {"hierattn.format_version": "0"}
+    theirs, *refused = ask([{"bundle": one} for one in (first, newer, older, {})])
+    assert list(theirs["setRules"][0].values()) == list(rule.values())
+    assert refused == ["newer", "bundle", "bundle"]
 
 
 def test_metadata_are_read_without_a_library(ask, tmp_path):

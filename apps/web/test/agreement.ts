@@ -1,6 +1,7 @@
 /** Reads questions from standard input, one JSON object a line, and answers as the app does. */
 import { readFileSync } from "node:fs";
-import { readSetRules } from "../src/model/bundle";
+import { codeOf } from "../src/app-error";
+import { describe } from "../src/model/bundle";
 import { readMetadata } from "../src/model/onnx-metadata";
 import { predictionSets } from "../src/model/prediction-set";
 import { combine, decide } from "../src/model/triage";
@@ -19,19 +20,22 @@ function answer(line: any): unknown {
   if ("risks" in line) return line.risks.map((risk: number) => decide(risk, line.triage, { ok: line.ok }));
   if ("answers" in line) return combine(line.answers, line.triage);
   if ("lesions" in line) {
-    const rules = readSetRules(line.rules);
-    return line.lesions.map((photos: number[][]) => predictionSets(line.codes, photos, rules).map((set) => set.classes));
+    const { classes, setRules } = bundleOf(line.bundle);
+    return line.lesions.map((photos: number[][]) => predictionSets(classes, photos, setRules).map((set) => set.classes));
   }
-  if ("check_rules" in line) return isRead(line.check_rules);
+  if ("bundle" in line) return described(line.bundle);
   return picture(line);
 }
 
-function isRead(rules: unknown): boolean {
+function bundleOf(metadata: Record<string, string>) {
+  return describe(new Map(Object.entries(metadata)), "");
+}
+
+function described(metadata: Record<string, string>): unknown {
   try {
-    readSetRules(rules);
-    return true;
-  } catch {
-    return false;
+    return bundleOf(metadata);
+  } catch (error) {
+    return codeOf(error);
   }
 }
 

@@ -39,8 +39,19 @@ type Values = Record<string, any>;
 /** @throws AppError where the file is no bundle that this app can read. */
 export async function readBundle(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
   if (file.length > facts.bundle.MAX_BYTES) throw new AppError("bundle");
+  let metadata: Map<string, string>;
   try {
-    return checked(currentFormat(parse(readMetadata(file))), await sha256(file));
+    metadata = readMetadata(file);
+  } catch {
+    throw new AppError("bundle");
+  }
+  return describe(metadata, await sha256(file));
+}
+
+/** @throws AppError where the metadata are not ours, damaged or of a newer format. */
+export function describe(metadata: Map<string, string>, digest: string): Bundle {
+  try {
+    return checked(currentFormat(parse(metadata)), digest);
   } catch (error) {
     throw error instanceof AppError ? error : new AppError("bundle");
   }
@@ -52,12 +63,14 @@ function parse(metadata: Map<string, string>): Values {
   return Object.fromEntries(ours.map(([key, text]) => [key.slice(PREFIX.length), JSON.parse(text)]));
 }
 
-/** The values under the keys of the newest format. @throws AppError for a format that is newer still. */
+/** The values under the keys of the newest format, of whichever format they are. @throws AppError for a newer one. */
 function currentFormat(values: Values): Values {
   const version = values["format_version"];
   if (!(version >= 1)) throw new AppError("bundle");
   if (version > facts.bundle.FORMAT_VERSION) throw new AppError("newer");
-  return values;
+  if (version > 1) return values;
+  const rules = ((values["prediction_sets"] ?? []) as Values[]).map(({ wished, ...rule }) => ({ target: wished, ...rule }));
+  return { ...values, prediction_sets: rules };
 }
 
 function checked(values: Values, digest: string): Bundle {
@@ -102,10 +115,9 @@ function readTriage({ group, threshold, sensitivity, interval, images }: Values)
   };
 }
 
-/** @throws Error for impossible values. */
-export function readSetRules(values: unknown): SetRule[] {
-  return ((values ?? []) as Values[]).map((rule) => ({
-    target: share(rule["target"] ?? rule["wished"]),
+function readSetRules(rules: Values[] | undefined): SetRule[] {
+  return (rules ?? []).map((rule) => ({
+    target: share(rule["target"]),
     threshold: share(rule["threshold"]),
     coverage: optional(rule["coverage"], share),
     interval: optional(rule["interval"], pair),
