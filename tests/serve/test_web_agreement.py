@@ -222,10 +222,11 @@ def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask)
     assert larger > 100
 
 
-@pytest.mark.parametrize("spoilt", [{"threshold": 1.5}, {"wished": None}, {"coverage": -0.1}, {"interval": [0.8, 2]}])
-def test_impossible_set_rules_are_refused_as_in_python(ask, spoilt):
+@pytest.mark.parametrize(("field", "value"), [(0, None), (1, 1.5), (2, -0.1), (3, [0.8, 2])])
+def test_impossible_set_rules_are_refused_as_in_python(ask, field, value):
     rule = asdict(SET_RULES[0])
-    metadata = BUNDLE.to_metadata() | {"hierattn.prediction_sets": json.dumps([rule | spoilt])}
+    spoilt = rule | {list(rule)[field]: value}
+    metadata = BUNDLE.to_metadata() | {"hierattn.prediction_sets": json.dumps([spoilt])}
     sound, refused = ask([{"bundle": metadata_of(SET_RULES[:1])}, {"bundle": metadata}])
     assert len(sound["setRules"]) == 1
     assert refused == "bundle"
