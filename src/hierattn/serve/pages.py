@@ -5,6 +5,7 @@ FastAPI's own page loads its scripts from a content delivery network; this one n
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -50,9 +51,14 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     form = "<p>Body: <code>multipart/form-data</code>, field <code>images</code>, one or more files.</p>"
     return (
         f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2><p><strong>{escape(operation['summary'])}."
-        f"</strong> {escape(operation.get('description', ''))}</p>{form if body else ''}"
-        f"{_table('Parameter', parameters)}{_table('Answer', answers)}"
+        f"</strong> {_prose(operation.get('description', ''))}</p>{form if body else ''}"
+        f"{_table('Parameter', parameters)}{_table('Response', answers)}"
     )
+
+
+def _prose(text: str) -> str:
+    """Text with its `names` as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _kind(schema: dict[str, Any]) -> str:
