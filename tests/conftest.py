@@ -26,8 +26,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rendered set, prepared at 64 pixels with three folds."""
+    from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
 
     out = tmp_path_factory.mktemp("prepared") / "set"
-    prepare(rendered, out, size=64, folds=3, seed=0)
+    prepare(rendered, out, PrepareOptions(size=64, folds=3, seed=0))
     return out

@@ -319,7 +319,7 @@ def whole_folder(
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         with lock(_beside(final, _LOCK), f"{out} is being made"):
-            recover(final, kind)
+            _finish_replacement(final, kind)
             if not resumable:
                 shutil.rmtree(part, ignore_errors=True)
             there = sum(file.stat().st_size for file in part.rglob("*")) if part.is_dir() else 0
@@ -347,8 +347,14 @@ def whole_folder(
 
 
 def recover(out: Path, kind: FolderKind) -> None:
-    """Finish or undo what a kill left of a replacement of ``out``, or of its last moment."""
+    """Finish or undo what a kill left of a replacement of ``out``, or of its last moment; nothing while it is made."""
     final = out.resolve()
+    if any(_beside(final, what).exists() for what in (_LOCK, _READY, _FORMER)):
+        with suppress(UsageError, OSError), lock(_beside(final, _LOCK), f"{out} is being made"):
+            _finish_replacement(final, kind)
+
+
+def _finish_replacement(final: Path, kind: FolderKind) -> None:
     ready, former = _beside(final, _READY), _beside(final, _FORMER)
     if _inside(final):
         if ready.is_dir():

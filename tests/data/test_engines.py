@@ -41,13 +41,14 @@ def test_an_unknown_engine_and_no_job_are_refused() -> None:
 
 RAY = """
 import numpy as np
-from hierattn.data.balance.instance_hardness import instance_hardness, make_learners
+from hierattn.data.balance.instance_hardness import CrossFitting, instance_hardness, make_learners
 if __name__ == "__main__":
     generator = np.random.default_rng(0)
     labels = np.repeat(["MEL", "NV"], 40)
     features = generator.normal((labels == "NV")[:, None], 1.0, (80, 3)).astype(np.float32)
     learners = make_learners(["bayes", "neighbours"], 0)
-    there, here = (instance_hardness(features, labels, learners, engine=e, jobs=2) for e in ("ray", "threads"))
+    fittings = [CrossFitting(engine=engine, jobs=2) for engine in ("ray", "threads")]
+    there, here = (instance_hardness(features, labels, learners, fitting) for fitting in fittings)
     np.testing.assert_array_equal(there.values, here.values)
     print("the same")
 """

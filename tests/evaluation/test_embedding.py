@@ -35,12 +35,12 @@ def test_the_last_layer_makes_the_logits_of_it(tmp_path: Path) -> None:
         provenance={},
     )
     save_checkpoint(path, checkpoint)
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int | None]] = []
     embedding = embed(path.parent, packed, batch_size=10, progress=lambda *done: seen.append(done))
     assert embedding.shape == (24, 768)
     logits = predict_logits(model, packed.images, np.arange(24), spec)
     made = embedding @ model.classifier.weight.detach().numpy().T + model.classifier.bias.detach().numpy()
     np.testing.assert_allclose(made, logits, rtol=1e-4, atol=1e-4)
-    assert seen == [(10, 24), (20, 24), (24, 24)]
+    assert seen == [("embedding", done, 24) for done in (10, 20, 24)]
     with pytest.raises(UsageError, match="no checkpoint"):
         embed(tmp_path / "nothing", packed)

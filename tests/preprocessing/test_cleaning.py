@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_sets import folder_set
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.rendered.rendered_set import render_lesion
@@ -58,7 +59,9 @@ def test_old_records_read_on_and_new_ones_survive_the_round_trip() -> None:
 
 def test_prepare_and_the_predictor_make_the_same_pixels_of_the_same_file(tmp_path: Path) -> None:
     source = folder_set(tmp_path / "mine", {"MEL": 3, "NV": 3})
-    prepare(source, tmp_path / "out", size=64, folds=3, colour_constancy="shades_of_grey", hair_removal=True)
+    prepare(
+        source, tmp_path / "out", PrepareOptions(size=64, folds=3, colour_constancy="shades_of_grey", hair_removal=True)
+    )
     packed = PackedSet.open(tmp_path / "out")
     assert packed.image_spec == ALL
     for record, pixels in zip(packed.records, packed.images, strict=True):

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.manifest import manifest_sha256, read_manifest, write_manifest
@@ -291,8 +292,8 @@ def test_weights_that_have_seen_the_held_out_fold_are_refused(recipe, tmp_path):
 
 
 def test_weights_of_another_preparation_of_the_same_photographs_are_refused(recipe, rendered, prepared, tmp_path):
-    prepare(rendered, tmp_path / "other", size=64, folds=3, seed=1)
-    prepare(rendered, tmp_path / "smaller", size=32, folds=3, splits=prepared / "splits.csv")
+    prepare(rendered, tmp_path / "other", PrepareOptions(size=64, folds=3, seed=1))
+    prepare(rendered, tmp_path / "smaller", PrepareOptions(size=32, folds=3, splits=prepared / "splits.csv"))
     for name in ("other", "smaller"):
         fit(recipe.with_prepared(tmp_path / name), tmp_path / f"from-{name}", device="cpu")
 

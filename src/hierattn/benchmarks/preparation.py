@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from hierattn.data.balance.hardness_features import BATCH, extract_features
-from hierattn.data.balance.instance_hardness import instance_hardness, make_learners
+from hierattn.data.balance.instance_hardness import CrossFitting, instance_hardness, make_learners
 from hierattn.data.balance.oversampling import apply_change, draw_change
 from hierattn.data.engines import run_in_waves
 from hierattn.data.near_duplicates.comparison_picture import comparison_picture
@@ -142,7 +142,7 @@ def measure_steps(
     whole: dict[str, Callable[[int], object]] = {
         "near-duplicates": lambda jobs: find_near_duplicates(_many(compared, images), jobs=jobs),
         "hardness, forest": lambda jobs: instance_hardness(
-            learnt, labels, make_learners(["forest"], seed), seed=seed, jobs=jobs
+            learnt, labels, make_learners(["forest"], seed), CrossFitting(seed=seed, jobs=jobs)
         ),
     }
     timed: dict[str, Callable[[int], object]] = {name: _shared(work, images) for name, work in steps.items()} | whole

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from hierattn.data.balance.balance import Progress
     from hierattn.data.balance.report import BalanceReport
+    from hierattn.progress import Progress
 
 
 def run(
@@ -33,10 +33,12 @@ def run(
     ] = "",
     feature: Annotated[
         str,
-        typer.Option(help="What hardness is judged on: colour-texture, pixels, embedding, or an array in a .npy file."),
+        typer.Option(
+            help="What hardness is computed from: colour-texture, pixels, embedding, or an array in a .npy file."
+        ),
     ] = "colour-texture",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="With --feature embedding: a run folder or its best.safetensors.")
+        Path | None, typer.Option(help="With --feature embedding: a run folder or its checkpoint.")
     ] = None,
     learners: Annotated[
         str, typer.Option(help="Averaged: forest, extra-trees, boosting, logistic, neighbours, bayes; with commas.")
@@ -46,7 +48,7 @@ def run(
         bool | None,
         typer.Option(
             "--grouped/--ungrouped",
-            help="Judge a lesion only by learners that saw none of its images. [default: grouped if honest]",
+            help="Predict a lesion only by learners that saw none of its images. [default: grouped if honest]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of hardness, ties, copies and, in the paper's protocol, folds.")] = 0,
@@ -54,8 +56,8 @@ def run(
     engine: Annotated[
         str, typer.Option(help="threads or processes of this machine, or ray: the cluster of RAY_ADDRESS.")
     ] = "threads",
-    keep: Annotated[
-        Path | None, typer.Option(help="Where features and hardness are kept. [default: .hierattn-hardness beside OUT]")
+    cache: Annotated[
+        Path | None, typer.Option(help="Where features and hardness are cached. [default: .hierattn-hardness by OUT]")
     ] = None,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw what was done.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is a prepared folder.")] = False,
@@ -68,8 +70,8 @@ def run(
     paper did; scores on it compare with the paper's and with nothing else.
 
     OUT is a prepared folder: train and evaluate take it unchanged, with data.fold set to --fold. It also holds
-    hardness.csv (every judged image), copies.csv (each copy's parent and what was drawn for it) and pictures/.
-    Features and hardness are kept in .hierattn-hardness beside OUT: a stopped run goes on from there, and another
+    hardness.csv (every image and its hardness), copies.csv (each copy's parent and how it was changed) and pictures/.
+    Features and hardness are cached in .hierattn-hardness beside OUT: a stopped run resumes from there, and another
     target starts at once.
 
         hierattn balance out/isic out/isic-fold0 --target isic2019 --fold 0
@@ -89,11 +91,11 @@ def run(
     from hierattn.data.balance.protocol import Protocol, UnderSampling
     from hierattn.data.engines import Engine
 
-    way, wanted = _choice(variant, under_sampling, target)
+    way, images_a_class = _choice(variant, under_sampling, target)
     console = Console(stderr=json)
     with step_bars(console, quiet=json) as progress:
         options = BalanceOptions(
-            target=wanted,
+            target=images_a_class,
             protocol=cast(Protocol, protocol),  # balance refuses unknown ones
             fold=fold,
             under_sampling=cast(UnderSampling, way),
@@ -105,7 +107,7 @@ def run(
             seed=seed,
             jobs=jobs,
             engine=cast(Engine, engine),
-            keep=keep,
+            cache=cache,
             pictures=pictures,
         )
         report = balance(prepared, out, options, overwrite=overwrite, progress=progress)
@@ -147,7 +149,7 @@ def _given_features(
         from hierattn.evaluation.embedding import embed
 
         packed = PackedSet.open(prepared)
-        return embed(checkpoint, packed, progress=progress and (lambda n, of: progress("embedding", n, of)))
+        return embed(checkpoint, packed, progress=progress)
     if not feature.endswith(".npy"):
         return None
     import numpy as np

@@ -119,10 +119,9 @@ def _step(console: Console, command: str) -> Iterator[None]:
 
 def _untouched_photograph(prepared: Path) -> Path:
     """A melanoma of the fold that training did not see."""
-    from hierattn.data.prepared_set.manifest import read_manifest
+    from hierattn.data.prepared_set.packed import PackedSet
 
-    chosen = next(
-        record for record in read_manifest(prepared / "manifest.csv") if record.fold == 0 and record.label == "MEL"
-    )
+    records = PackedSet.open(prepared).records
+    chosen = next(record for record in records if record.fold == 0 and record.label == "MEL")
     path = (prepared / chosen.image).resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

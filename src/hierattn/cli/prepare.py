@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
-    from hierattn.data.prepare.prepare import Embedding
+    from hierattn.data.prepare.options import Embedding
     from hierattn.data.prepare.report import PreparationReport
+    from hierattn.progress import Progress
 
 
 def run(
@@ -39,7 +38,7 @@ def run(
     embedding: Annotated[
         Path | None,
         typer.Option(
-            help="Also compare what this network sees alike: a run folder, a checkpoint, or MobileNetV2's .npz."
+            help="Also compare photographs with similar embeddings: a run folder, a checkpoint, or MobileNetV2's .npz."
         ),
     ] = None,
     folds: Annotated[int, typer.Option(help="Grouped, stratified folds; 3 or more. The paper: 10.")] = 10,
@@ -49,7 +48,7 @@ def run(
     ] = None,
     extend: Annotated[
         bool,
-        typer.Option("--extend", help="Deal images that --splits does not name to its folds; none of its own moves."),
+        typer.Option("--extend", help="Assign images that --splits does not name to its folds; its own images stay."),
     ] = False,
     pictures: Annotated[
         bool, typer.Option("--audit-pictures", help="Write OUT/pictures: cleaning step by step, and near-duplicates.")
@@ -67,7 +66,7 @@ def run(
 
     OUT holds manifest.csv (one row an image), images.npy, prepared.json, splits.csv (for others to reuse),
     near_duplicates.csv, and audit.csv, which lists every image of the source, what was cropped, and what was left out
-    and why. SOURCE is only read. OUT appears when it is whole; stopped anywhere, the same command goes on from there.
+    and why. SOURCE is only read. OUT appears once it is complete; if interrupted, the same command resumes.
     Called again on an OUT that is up to date, it says so and does nothing.
 
         hierattn prepare ISIC_2019 out/isic --size 256
@@ -84,32 +83,23 @@ def run(
     from typing import cast
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
     from hierattn.image_spec import ColourConstancy, CropRule
 
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=json) as bar:
-        task = bar.add_task("Reading images", total=None)
-        look = bar.add_task("Looking with the network", total=None, visible=False)
-        compare = bar.add_task("Comparing look-alikes", total=None, visible=False)
-
-        def see(done: int, total: int) -> None:
-            bar.update(look, completed=done, total=total, visible=True)
-
-        report = prepare(
-            source,
-            out,
+    with step_bars(console, quiet=json) as progress:
+        options = PrepareOptions(
             layout=layout,
             images=images,
             size=size,
-            crop=cast(CropRule, crop),  # prepare refuses an unknown one
+            crop=cast(CropRule, crop),  # the options refuse an unknown one
             colour_constancy=cast(ColourConstancy, colour_constancy),
             hair_removal=hair_removal,
             near_duplicates=near_duplicates,
-            embedding=None if embedding is None else _embedding(embedding, see),
+            embedding=None if embedding is None else _embedding(embedding, progress),
             folds=folds,
             seed=seed,
             splits=splits,
@@ -118,24 +108,25 @@ def run(
             strict=strict,
             overwrite=overwrite,
             jobs=jobs or None,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            comparing=lambda done, total: bar.update(compare, completed=done, total=total, visible=True),
         )
+        report = prepare(source, out, options, progress=progress)
     if json:
         typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
         _show(console, report)
 
 
-def _embedding(weights: Path, progress: Callable[[int, int], None]) -> Embedding:
+def _embedding(weights: Path, progress: Progress | None) -> Embedding:
+    """The network of --embedding. The only part of this command that needs torch."""
     from functools import partial
     from hashlib import sha256
 
-    from hierattn.data.prepare.prepare import Embedding
+    from hierattn.data.prepare.options import Embedding
     from hierattn.errors import UsageError, require
+    from hierattn.run_folder import RunFolder
 
     require("torch", "train")
-    file = weights / "best.safetensors" if weights.is_dir() else weights
+    file = RunFolder(weights).best if weights.is_dir() else weights
     if not file.is_file():
         raise UsageError(f"no weights at {file}: wanted a run folder, a checkpoint, or MobileNetV2's .npz")
     from hierattn.evaluation.embedding import embed_pictures
@@ -150,6 +141,7 @@ def _show(console: Console, report: PreparationReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from hierattn.data.prepared_set.packed import AUDIT
     from hierattn.taxonomy import BY_CODE
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
@@ -170,7 +162,7 @@ def _show(console: Console, report: PreparationReport) -> None:
         )
     console.print(table)
     if report.dropped:
-        console.print(f"[yellow]{len(report.dropped)} left out[/] (all are listed in audit.csv):")
+        console.print(f"[yellow]{len(report.dropped)} left out[/] (all are listed in {AUDIT}):")
         for example in report.dropped[:5]:
             console.print(f"  {escape(example.image)}: {escape(example.reason)}", soft_wrap=True)
         rest = Counter(row.reason for row in report.dropped[5:])

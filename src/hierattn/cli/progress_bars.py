@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Advance = Callable[[str, int, int], None]
-"""Called with a step's name, how much of it is done, and how much there is."""
+    from hierattn.progress import Progress
 
 
 @contextmanager
-def step_bars(console: Console, quiet: bool) -> Iterator[Advance | None]:
-    """A bar for each step as it is first heard of; none where a program reads the output (``quiet``)."""
+def step_bars(console: Console, quiet: bool, *, of_bytes: bool = False) -> Iterator[Progress | None]:
+    """A bar for each step, added when it is first reported; none where a program reads the output (``quiet``).
+
+    ``of_bytes`` shows sizes and speed instead of counts.
+    """
     if quiet:
         yield None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
 
     tasks: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    adding = Lock()  # downloads report from several threads
+    amount: tuple[ProgressColumn, ...] = (
+        (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(),)
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
 
-        def advance(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
+        def show(step: str, done: int, total: int | None) -> None:
+            with adding:
+                if step not in tasks:
+                    tasks[step] = bars.add_task(step, total=total)
+            bars.update(tasks[step], completed=done, total=total)
 
-        yield advance
+        yield show

@@ -24,16 +24,11 @@ def run(
     the tables hide. Next: `hierattn prepare OUT PREPARED`.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
+    from hierattn.cli.progress_bars import step_bars
     from hierattn.data.rendered.rendered_set import LICENCE, SHEET, render_set
 
     console = Console()
-    with Progress(console=console) as progress:
-        task = progress.add_task("rendering", total=images)
-
-        def show(done: int, _: int) -> None:
-            progress.update(task, completed=done)
-
-        render_set(out, images=images, size=size, seed=seed, progress=show)
+    with step_bars(console, quiet=False) as progress:
+        render_set(out, images=images, size=size, seed=seed, progress=progress)
     console.print(f"{images} images in {out}, licence {LICENCE}; look at {out / SHEET}", soft_wrap=True)

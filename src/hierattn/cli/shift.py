@@ -13,10 +13,10 @@ from hierattn.cli.run_options import Bootstrap
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from hierattn.cli.progress_bars import Advance
     from hierattn.evaluation.measures.calibration import Calibration
     from hierattn.evaluation.measures.shift import Shown
     from hierattn.evaluation.predict import TrainedRun
+    from hierattn.progress import Progress
 
 
 def run(
@@ -83,7 +83,7 @@ def _judged(
     by: str,
     severity: int,
     seed: int,
-    progress: Advance | None,
+    progress: Progress | None,
 ) -> list[Shown]:
     """Every set: the untouched fold, its parts, the changes, the other sources."""
     from hierattn.data.prepared_set.packed import PackedSet

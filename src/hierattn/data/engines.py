@@ -6,7 +6,6 @@ is in memory is bounded, and what is done can be kept before the process is kill
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, get_args
@@ -82,8 +81,3 @@ def _workers(engine: Engine, jobs: int) -> Iterator[tuple[dict[str, Any], int]]:
     workers = jobs or int(ray.cluster_resources().get("CPU", 1))
     with joblib.parallel_config(backend="ray"):
         yield {"n_jobs": workers}, workers
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

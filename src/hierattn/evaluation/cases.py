@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.prepared_set.record_table import columns_of, read_table, write_table
+from hierattn.data.prepared_set.record_table import columns_of, read_records, write_records
 from hierattn.errors import TableError
 
 
@@ -44,8 +44,8 @@ def case_of(record: Record) -> Case:
 
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
-    """Write ``cases.csv``, under a temporary name first."""
-    write_table(path, Case, cases)
+    """Write ``cases.csv``, whole or not at all."""
+    write_records(path, Case, cases)
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:
@@ -58,4 +58,4 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     """
     if not path.is_file():
         raise TableError(f"no cases at {path}: wanted a table from 'hierattn evaluate'; run that again")
-    return tuple(case for _, case in read_table(path, Case, again="evaluate again", exact=True))
+    return tuple(case for _, case in read_records(path, Case, again="evaluate again", exact=True))

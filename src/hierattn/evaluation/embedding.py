@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from hierattn.models.inference import predict_logits
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.transfer import IMAGENET_MEAN, IMAGENET_STD
-
-Advance = Callable[[int, int], None]
+from hierattn.progress import Progress
 
 
 def embed(
@@ -27,7 +25,7 @@ def embed(
     *,
     device: str = "cpu",
     batch_size: int = 64,
-    progress: Advance | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Embeddings of all images of a prepared set.
 
@@ -45,7 +43,7 @@ def embed(
     batch_size
         Images in one forward pass.
     progress
-        Called with (images done, images in all).
+        Called with images, for the step ``embedding``.
 
     Returns
     -------
@@ -69,7 +67,7 @@ def embed_pictures(
     *,
     device: str = "cpu",
     batch_size: int = 64,
-    progress: Advance | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Embeddings of grey pictures, for near-duplicates: two photographs of one thing are seen alike.
 
@@ -133,7 +131,7 @@ def _seen(
     images: np.ndarray | _InColour,
     device: str,
     batch_size: int,
-    progress: Advance | None,
+    progress: Progress | None,
 ) -> np.ndarray:
     """What the last linear layer reads, batch by batch; only that is kept."""
     seen: list[np.ndarray] = []
@@ -142,7 +140,7 @@ def _seen(
         values: Tensor = inputs[0]
         seen.append(values.detach().float().cpu().numpy())
         if progress is not None:
-            progress(min(len(seen) * batch_size, len(images)), len(images))
+            progress("embedding", min(len(seen) * batch_size, len(images)), len(images))
 
     hook = classifier_of(model).register_forward_pre_hook(remember)
     try:

@@ -19,12 +19,11 @@ import pytest
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
-from hierattn.data.balance.balance import KEPT, balance
+from hierattn.data.balance.balance import CACHE, balance
 from hierattn.data.balance.options import BalanceOptions
 from hierattn.data.balance.oversampling import Change, apply_change
-from hierattn.data.balance.report import COPIES, HARDNESS, PICTURES
 from hierattn.data.prepared_set.folds import check_leaks, split
-from hierattn.data.prepared_set.packed import AUDIT, INFO, PackedSet
+from hierattn.data.prepared_set.packed import AUDIT, COPIES, HARDNESS, INFO, PICTURES, PackedSet
 from hierattn.data.rendered.prepared import render_prepared
 from hierattn.errors import DataError, UsageError
 
@@ -157,7 +156,7 @@ def test_prepared_json_tells_what_is_there(source: Path, honest: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(source: Path, honest: Path, tmp_path: Path) -> None:
-    balance(source, tmp_path / "again", replace(OPTIONS, jobs=3, keep=tmp_path / "kept"))
+    balance(source, tmp_path / "again", replace(OPTIONS, jobs=3, cache=tmp_path / "kept"))
     one, two = contents(honest), contents(tmp_path / "again")
     for name in ("manifest.csv", HARDNESS, COPIES):  # their paths lead from another folder
         assert one.pop(name) != two.pop(name)
@@ -173,7 +172,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(source: Path, h
 
 
 def test_what_was_judged_once_is_not_judged_again(source: Path, honest: Path) -> None:
-    kept = source.parent / KEPT
+    kept = source.parent / CACHE
     before = {path: path.stat().st_mtime_ns for path in kept.rglob("*.npy")}
     assert before
     balance(source, source.parent / "smaller", replace(OPTIONS, target=10))
@@ -201,7 +200,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(source: Path, honest: 
     """Killed with -9, once when hardness is half judged and once while OUT is being written."""
     root = tmp_path / source.parent.name  # the same depth, so that relative paths agree
     shutil.copytree(source, root / "set")
-    out, kept = root / "honest", root / KEPT
+    out, kept = root / "honest", root / CACHE
     options = ["--target", "30", "--fold", "1", "--hardness-folds", "3", "--no-pictures", "--jobs", "1"]
     command = [sys.executable, "-m", "hierattn", "balance", str(root / "set"), str(out), *options]
     for moment in (lambda: list(kept.rglob("forest*.npy")), lambda: list(root.glob(".honest.part/images.npy"))):
@@ -223,7 +222,7 @@ def test_a_balanced_set_is_not_balanced_again_and_the_source_is_only_read(source
     before = contents(source)
     with pytest.raises(DataError, match="was balanced before"):
         balance(honest, source.parent / "twice", OPTIONS)
-    with pytest.raises(UsageError, match="it is only read"):
+    with pytest.raises(UsageError, match="which is to be read"):
         balance(source, source, OPTIONS, overwrite=True)
     assert contents(source) == before
 

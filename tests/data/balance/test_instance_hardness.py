@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from hierattn.data.balance.instance_hardness import LEARNERS, instance_hardness, make_learners
+from hierattn.data.balance.instance_hardness import LEARNERS, CrossFitting, instance_hardness, make_learners
 from hierattn.errors import DataError, UsageError
 
 
@@ -30,7 +30,9 @@ def small_forest() -> dict[str, Any]:
 
 def test_without_groups_it_is_scikit_learns_cross_validated_probability() -> None:
     features, labels = clouds()
-    found = instance_hardness(features, labels, {"forest": RandomForestClassifier(20, random_state=3)}, seed=5)
+    found = instance_hardness(
+        features, labels, {"forest": RandomForestClassifier(20, random_state=3)}, CrossFitting(seed=5)
+    )
     plan = StratifiedKFold(5, shuffle=True, random_state=5)
     forest = RandomForestClassifier(20, random_state=3)
     said = cross_val_predict(forest, features, labels, cv=plan, method="predict_proba")
@@ -64,8 +66,8 @@ def test_a_mislabelled_photograph_looks_easy_only_where_its_twin_may_be_trained_
     labels = np.repeat(labels, 2)
     labels[:2] = "MEL"  # a BCC, both photographs wrong
     groups = [str(number // 2) for number in range(len(labels))]
-    grouped = instance_hardness(features, labels, small_forest(), groups=groups, seed=1).values
-    plain = instance_hardness(features, labels, small_forest(), seed=1)
+    grouped = instance_hardness(features, labels, small_forest(), CrossFitting(seed=1), groups=groups).values
+    plain = instance_hardness(features, labels, small_forest(), CrossFitting(seed=1))
     assert plain.folds[0] != plain.folds[1]
     assert grouped[:2].min() > 0.9
     assert plain.values[:2].max() < grouped[:2].min()
@@ -74,7 +76,7 @@ def test_a_mislabelled_photograph_looks_easy_only_where_its_twin_may_be_trained_
 def test_the_number_of_jobs_and_the_engine_change_no_bit() -> None:
     features, labels = clouds()
     learners = small_forest() | make_learners(["logistic", "neighbours"], seed=0)
-    one, many = (instance_hardness(features, labels, learners, jobs=jobs).values for jobs in (1, 3))
+    one, many = (instance_hardness(features, labels, learners, CrossFitting(jobs=jobs)).values for jobs in (1, 3))
     np.testing.assert_array_equal(one, many)
 
 
@@ -83,7 +85,7 @@ def test_every_learner_finds_the_middle_of_a_cloud_easier_than_the_wrong_one(nam
     features, labels = clouds(sizes=(80, 80))
     features = features * 0.5
     labels[0] = "MEL"  # in the middle of the BCC
-    values = instance_hardness(features, labels, make_learners([name], seed=0), folds=2).values
+    values = instance_hardness(features, labels, make_learners([name], seed=0), CrossFitting(folds=2)).values
     assert ((values >= 0) & (values <= 1)).all()
     assert values[0] > np.quantile(values, 0.9)
 
@@ -112,29 +114,31 @@ def test_a_stopped_judgement_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Brittle, "learnt", 0)
     monkeypatch.setattr(Brittle, "breaks_at", 3)
     with pytest.raises(KeyboardInterrupt):
-        instance_hardness(features, labels, {"brittle": Brittle()}, keep=tmp_path)
+        instance_hardness(features, labels, {"brittle": Brittle()}, CrossFitting(cache=tmp_path))
     monkeypatch.setattr(Brittle, "breaks_at", None)
     np.testing.assert_array_equal(
-        instance_hardness(features, labels, {"brittle": Brittle()}, keep=tmp_path).values, whole
+        instance_hardness(features, labels, {"brittle": Brittle()}, CrossFitting(cache=tmp_path)).values, whole
     )
     assert Brittle.learnt == 5  # three before the stop, two after it
     changed = np.where(np.arange(len(labels)) == 0, "NV", labels)
-    instance_hardness(features, changed, {"brittle": Brittle()}, keep=tmp_path)
+    instance_hardness(features, changed, {"brittle": Brittle()}, CrossFitting(cache=tmp_path))
     assert Brittle.learnt == 10  # another label: nothing that was kept is true any more
 
 
 def test_a_damaged_file_is_judged_again(tmp_path: Path) -> None:
     features, labels = clouds()
-    first = instance_hardness(features, labels, small_forest(), keep=tmp_path).values
+    first = instance_hardness(features, labels, small_forest(), CrossFitting(cache=tmp_path)).values
     kept = sorted(tmp_path.rglob("*.npy"))
     assert len(kept) == 5
     kept[0].write_bytes(kept[0].read_bytes()[:40])
-    np.testing.assert_array_equal(instance_hardness(features, labels, small_forest(), keep=tmp_path).values, first)
+    np.testing.assert_array_equal(
+        instance_hardness(features, labels, small_forest(), CrossFitting(cache=tmp_path)).values, first
+    )
 
 
 def test_what_cannot_be_judged_is_told_in_one_line() -> None:
     features, labels = clouds()
-    with pytest.raises(DataError, match=r"class NV has 4 groups .* judged in 5 folds"):
+    with pytest.raises(DataError, match=r"class NV has 4 groups .* estimated in 5 folds"):
         instance_hardness(features, labels, small_forest(), groups=[str(k // 5) for k in range(120)])
     with pytest.raises(DataError, match="only images of BCC"):
         instance_hardness(features[:60], labels[:60], small_forest())

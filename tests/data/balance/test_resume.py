@@ -17,15 +17,15 @@ SETTINGS: dict[str, object] = {"target": 20, "fold": 1, "hardness_folds": 3, "pi
 SETTING = """
 import os
 from pathlib import Path
-import hierattn.data.balance.balance as balance, hierattn.data.balance.kept_arrays as kept_arrays
+import hierattn.data.balance.balance as balance, hierattn.data.balance.array_cache as array_cache
 import hierattn.data.prepared_set.packed as packed
 from hierattn.data.balance.options import BalanceOptions
 import sklearn.ensemble
 
-OWNERS = {"balance": balance, "Kept": kept_arrays.KeptArrays, "Writer": packed.PackedWriter, "Path": Path, "os": os}
+OWNERS = {"balance": balance, "Cache": array_cache.ArrayCache, "Writer": packed.PackedWriter, "Path": Path, "os": os}
 
 def work(job):
-    options = BalanceOptions(keep=Path(job["keep"]), **job["settings"])
+    options = BalanceOptions(cache=Path(job["keep"]), **job["settings"])
     balance.balance(Path(job["source"]), Path(job["out"]), options)
 """
 
@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def whole(source: Path) -> dict[str, bytes]:
     """The bytes of a run that nothing stopped."""
     out = source.parent / "whole"
-    balance(source, out, BalanceOptions(keep=source.parent / "keep-whole", **SETTINGS))  # type: ignore[arg-type]
+    balance(source, out, BalanceOptions(cache=source.parent / "keep-whole", **SETTINGS))  # type: ignore[arg-type]
     return contents(out)
 
 
@@ -61,8 +61,8 @@ def job(
 # Each run finds what the ones before it left. Five kills at the next array to be kept take it from nothing to all:
 # features, then each fold's hardness.
 PLACES = [
-    ("Kept.save", 1, False),
-    *[("Kept.save", 1, True)] * 4,
+    ("Cache.save", 1, False),
+    *[("Cache.save", 1, True)] * 4,
     *(("Writer.append", at, after) for at in (1, 33, 60) for after in (False, True)),
     ("Writer.close", 1, False),
     ("Writer.close", 1, True),
@@ -85,7 +85,7 @@ def test_killed_at_one_place_after_another_it_ends_with_the_same_bytes(source: P
 
 
 @pytest.mark.parametrize(
-    "place", [("os.replace", 1, False), ("os.replace", 2, True), ("Kept.save", 2, False), ("Writer.append", 50, True)]
+    "place", [("os.replace", 1, False), ("os.replace", 2, True), ("Cache.save", 2, False), ("Writer.append", 50, True)]
 )
 def test_killed_once_from_the_start_the_next_run_ends_with_the_same_bytes(
     source: Path, whole: dict[str, bytes], place: tuple[str, int, bool]

@@ -16,7 +16,8 @@ from hierattn.data.near_duplicates.comparison_picture import comparison_picture
 from hierattn.data.near_duplicates.embedding_candidates import COLUMNS, LEAST_COSINE, directions_of, embedding_pairs
 from hierattn.data.near_duplicates.fingerprints import thumbnail, turn
 from hierattn.data.near_duplicates.search import best_views, find_near_duplicates
-from hierattn.data.prepare.prepare import Embedding, prepare
+from hierattn.data.prepare.options import Embedding, PrepareOptions
+from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.packed import INFO, NEAR_DUPLICATES, PackedSet
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.errors import DataError, UsageError
@@ -121,15 +122,17 @@ def test_prepare_records_whose_eyes_it_had(tmp_path: Path) -> None:
         return images.reshape(len(images), -1)[:, ::50].astype(np.float32)
 
     one = Embedding("ab" * 32, embed)
-    report = prepare(tmp_path / "set", tmp_path / "out", size=32, folds=3, embedding=one)
+    report = prepare(tmp_path / "set", tmp_path / "out", PrepareOptions(size=32, folds=3, embedding=one))
     assert seen == [(16, 128, 128)]
     assert report.embedding_sha256 == PackedSet.open(tmp_path / "out").info["embedding_sha256"] == "ab" * 32
-    again = prepare(tmp_path / "set", tmp_path / "out", size=32, folds=3, embedding=one)
+    again = prepare(tmp_path / "set", tmp_path / "out", PrepareOptions(size=32, folds=3, embedding=one))
     assert "nothing was done" in again.notes[-1]
     with pytest.raises(UsageError, match="another embedding"):
-        prepare(tmp_path / "set", tmp_path / "out", size=32, folds=3)
+        prepare(tmp_path / "set", tmp_path / "out", PrepareOptions(size=32, folds=3))
     with pytest.raises(UsageError, match="wanted them looked for"):
-        prepare(tmp_path / "set", tmp_path / "no", size=32, folds=3, embedding=one, near_duplicates=False)
+        prepare(
+            tmp_path / "set", tmp_path / "no", PrepareOptions(size=32, folds=3, embedding=one, near_duplicates=False)
+        )
 
 
 @pytest.mark.skipif(not FOLDED.exists(), reason="needs MobileNetV2's weights in ../shared")

@@ -12,7 +12,13 @@ from PIL import Image
 from tests.conftest import SHARED
 
 from hierattn.data.near_duplicates.fingerprints import TURNS, VIEWS, fingerprints, thumbnail, turn, turned
-from hierattn.data.near_duplicates.search import LEAST_COSINE, LEAST_LIKENESS, find_candidates, find_near_duplicates
+from hierattn.data.near_duplicates.search import (
+    COMPARING,
+    LEAST_COSINE,
+    LEAST_LIKENESS,
+    find_candidates,
+    find_near_duplicates,
+)
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.photograph import read_photograph
@@ -93,9 +99,9 @@ def test_nothing_is_found_among_few_blank_or_noisy_images() -> None:
 
 
 def test_progress_reaches_its_end(lesions: list[np.ndarray]) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int | None]] = []
     find_near_duplicates(packed([lesions[0], lesions[0]]), progress=lambda *done: seen.append(done))
-    assert seen[-1] == (1, 1)
+    assert seen[-1] == (COMPARING, 1, 1)
 
 
 def test_the_same_skin_under_the_same_black_rim_is_needed_not_the_rim_alone() -> None:

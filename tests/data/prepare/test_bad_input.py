@@ -17,6 +17,7 @@ from PIL import Image
 from tests.preprocessing.test_photograph import encoded, png_header
 from tiny_sets import ISIC_COLUMNS, blob, folder_set, isic_set, one_hot, write_table
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
 from hierattn.errors import DataError, HierAttnError
@@ -38,7 +39,7 @@ def refused(source: Path, out: Path, code: int, **options: object) -> str:
     """The one line of a refusal that changed nothing on disk."""
     before = listing(out.parent)
     with pytest.raises(HierAttnError) as caught:
-        prepare(source, out, **{"size": 32, "folds": 3, **options})  # type: ignore[arg-type]
+        prepare(source, out, PrepareOptions(**{"size": 32, "folds": 3, **options}))  # type: ignore[arg-type]
     assert caught.value.exit_code == code
     assert "\n" not in str(caught.value)
     assert listing(out.parent) == before
@@ -76,7 +77,7 @@ def test_a_table_that_names_missing_images_goes_on_and_strict_stops(source: Path
     line = refused(source, tmp_path / "out", 1, strict=True)
     assert "ISIC_0000004: no image file" in line
     assert "--strict" in line
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     assert [(row.image, row.reason) for row in report.dropped] == [("ISIC_0000004", "no image file")]
 
 
@@ -104,7 +105,7 @@ def bad_bytes() -> dict[str, bytes]:
 def test_a_bad_image_is_left_out_with_its_reason_and_strict_stops(source: Path, tmp_path: Path, kind: str) -> None:
     (source / INPUT / "ISIC_0000007.jpg").write_bytes(bad_bytes()[kind])
     assert "ISIC_0000007.jpg" in refused(source, tmp_path / "out", 1, strict=True)
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     assert (report.images, len(report.dropped)) == (11, 1)
     assert report.dropped[0].image.endswith("ISIC_0000007.jpg")
     assert report.dropped[0].reason.startswith("ISIC_0000007.jpg ")
@@ -138,7 +139,7 @@ def odd_images() -> dict[str, tuple[bytes, np.ndarray]]:
 def test_an_odd_image_is_read_as_what_it_shows(source: Path, tmp_path: Path, kind: str) -> None:
     content, shown = odd_images()[kind]
     (source / INPUT / "ISIC_0000007.jpg").write_bytes(content)
-    assert prepare(source, tmp_path / "out", size=32, folds=3, strict=True).images == 12
+    assert prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3, strict=True)).images == 12
     packed = PackedSet.open(tmp_path / "out")
     np.testing.assert_array_equal(packed.images[7], packed.image_spec.resize(np.ascontiguousarray(shown)))
 
@@ -216,9 +217,9 @@ def test_a_disk_without_room_is_told_before_decoding(
 def test_a_limit_of_the_operating_system_on_file_size(source: Path, tmp_path: Path) -> None:
     """Not simulated: the kernel itself refuses the write, in the middle of images.npy."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom hierattn.data.prepare.prepare import prepare\n"
+        "import sys\nfrom pathlib import Path\nfrom hierattn.data.prepare.prepare import PrepareOptions, prepare\n"
         "from hierattn.errors import HierAttnError\n"
-        "try:\n    prepare(Path(sys.argv[1]), Path(sys.argv[2]), size=64, folds=3)\n"
+        "try:\n    prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareOptions(size=64, folds=3))\n"
         "except HierAttnError as error:\n    print(error)\n    sys.exit(error.exit_code)\n"
     )
 
@@ -242,4 +243,4 @@ def test_a_limit_of_the_operating_system_on_file_size(source: Path, tmp_path: Pa
 def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot be written"):
-        prepare(source, tmp_path / "file" / "out", size=32, folds=3)
+        prepare(source, tmp_path / "file" / "out", PrepareOptions(size=32, folds=3))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -12,14 +11,25 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import SHARED
-from tiny_sets import blob, folder_set, isic_set, write_image, write_table
-from typer.testing import CliRunner
+from tiny_sets import blob, folder_set, isic_set, write_table
 
+from hierattn.data.prepare.options import PrepareOptions
+from hierattn.data.prepare.packing import READING
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import check_leaks, split
-from hierattn.data.prepared_set.packed import AUDIT, IMAGES, INFO, MANIFEST, NEAR_DUPLICATES, SPLITS, PackedSet
+from hierattn.data.prepared_set.packed import (
+    AUDIT,
+    IMAGES,
+    INFO,
+    MANIFEST,
+    NEAR_DUPLICATES,
+    PICTURES,
+    SPLITS,
+    PackedSet,
+)
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.errors import UsageError
+from hierattn.files import CONTENTS
 
 
 @pytest.fixture
@@ -39,14 +49,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_prepared_folder_holds_six_files_and_nothing_else_appears(source: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
-    prepare(source, tmp_path / "deep" / "out", size=32, folds=3, crop="none")
-    assert set(contents(tmp_path / "deep" / "out")) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES}
+    prepare(source, tmp_path / "deep" / "out", PrepareOptions(size=32, folds=3, crop="none"))
+    files = {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES}
+    assert set(contents(tmp_path / "deep" / "out")) == files | {CONTENTS}
     assert set(tmp_path.iterdir()) - before == {tmp_path / "deep"}
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "out"]
 
 
 def test_the_manifest_points_from_its_folder_to_the_original_files(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "a" / "b" / "out", size=32, folds=3)
+    prepare(source, tmp_path / "a" / "b" / "out", PrepareOptions(size=32, folds=3))
     records = PackedSet.open(tmp_path / "a" / "b" / "out").records
     assert records[0].image == "../../../isic/ISIC_2019_Training_Input/ISIC_0000000.jpg"
     for record in records:
@@ -55,21 +66,21 @@ def test_the_manifest_points_from_its_folder_to_the_original_files(source: Path,
 
 
 def test_the_same_source_gives_the_same_bytes_with_any_number_of_jobs(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", size=32, folds=3, jobs=1)
-    prepare(source, tmp_path / "two", size=32, folds=3, jobs=7)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=3, jobs=1))
+    prepare(source, tmp_path / "two", PrepareOptions(size=32, folds=3, jobs=7))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_source_elsewhere_gives_the_same_folds(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", size=32, folds=3)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=3))
     shutil.copytree(source, tmp_path / "moved" / "far" / "away")
-    prepare(tmp_path / "moved" / "far" / "away", tmp_path / "two", size=32, folds=3)
+    prepare(tmp_path / "moved" / "far" / "away", tmp_path / "two", PrepareOptions(size=32, folds=3))
     one, two = (PackedSet.open(tmp_path / name).records for name in ("one", "two"))
     assert [(r.group, r.fold, r.sha256) for r in one] == [(r.group, r.fold, r.sha256) for r in two]
 
 
 def test_counts_and_folds_are_those_of_the_source(source: Path, tmp_path: Path) -> None:
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     assert (report.images, report.source, report.layout, report.imbalance) == (24, "isic2019", "isic2019", 3.0)
     assert (report.classes["MEL"].images, report.classes["MEL"].lesions, report.classes["MEL"].patients) == (6, 3, 0)
     records = PackedSet.open(tmp_path / "out").records
@@ -79,7 +90,7 @@ def test_counts_and_folds_are_those_of_the_source(source: Path, tmp_path: Path) 
 
 
 def test_no_lesion_crosses_folds_and_each_fold_tests_every_class(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     records = PackedSet.open(tmp_path / "out").records
     check_leaks(records)
     for fold in range(3):
@@ -93,7 +104,7 @@ def test_no_lesion_crosses_folds_and_each_fold_tests_every_class(source: Path, t
 def test_identical_files_under_two_names_are_one_group_and_are_told(source: Path, tmp_path: Path) -> None:
     folder = source / "ISIC_2019_Training_Input"
     shutil.copy(folder / "ISIC_0000000.jpg", folder / "ISIC_0000020.jpg")  # a melanoma as a naevus
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     records = PackedSet.open(tmp_path / "out").records
     assert records[0].group == records[1].group == records[20].group == records[21].group
     assert "1 file is a copy of another, byte for byte: in one group; 1 of them with two labels" in report.notes
@@ -103,7 +114,7 @@ def test_the_audit_lists_every_image_of_the_source(source: Path, tmp_path: Path)
     folder = source / "ISIC_2019_Training_Input"
     (folder / "ISIC_0000010.jpg").write_bytes(b"")
     (folder / "ISIC_0000011.jpg").rename(folder / "stray.jpg")
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     rows = {Path(row["image"]).stem: row for row in audit_of(tmp_path / "out")}
     assert set(rows) == {f"ISIC_{number:07d}" for number in range(24)} | {"stray"}
     assert rows["ISIC_0000010"]["reason"].startswith("ISIC_0000010.jpg is empty")
@@ -119,8 +130,8 @@ def test_a_surround_is_cropped_and_the_audit_says_so(tmp_path: Path) -> None:
     inside = np.hypot(rows - 60, columns - 80) < 40
     round_field = np.where(inside[:, :, None], blob(0, 120, 160), 5).astype(np.uint8)
     Image.fromarray(round_field).save(source / "MEL" / "MEL_0.png")
-    report = prepare(source, tmp_path / "out", size=32, folds=3)
-    prepare(source, tmp_path / "plain", size=32, folds=3, crop="none")
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
+    prepare(source, tmp_path / "plain", PrepareOptions(size=32, folds=3, crop="none"))
     assert report.cropped == 1
     row = next(row for row in audit_of(tmp_path / "out") if row["image"].endswith("MEL_0.png"))
     assert (row["cropped"], row["width"], row["height"]) == ("yes", "160", "120")
@@ -138,7 +149,7 @@ def test_an_exif_rotation_is_undone_before_anything_is_measured(tmp_path: Path) 
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(blob(51)).save(source / "MEL" / "MEL_0.png", exif=exif)
-    prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     packed = PackedSet.open(tmp_path / "out")
     assert (packed.records[0].width, packed.records[0].height) == (30, 40)
     np.testing.assert_array_equal(packed.images[0], packed.image_spec.resize(np.rot90(blob(51), -1)))
@@ -148,15 +159,15 @@ def test_your_own_groups_are_kept_together(tmp_path: Path) -> None:
     source = folder_set(tmp_path / "mine", {"MEL": 9, "NV": 9})
     rows = [(f"{label}_{number}.png", number // 3) for label in ("MEL", "NV") for number in range(9)]
     write_table(source / "groups.csv", ("image", "patient"), rows)
-    prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     folds = {(record.patient, record.fold) for record in PackedSet.open(tmp_path / "out").records}
     assert len(folds) == 3
 
 
 def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    prepare(source, tmp_path / "out", size=32, folds=3, progress=lambda *done: seen.append(done))
-    assert seen == [(number, 24) for number in range(1, 25)]
+    seen: list[tuple[str, int, int | None]] = []
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3), progress=lambda *call: seen.append(call))
+    assert [call for call in seen if call[0] == READING] == [(READING, number, 24) for number in range(1, 25)]
 
 
 # --- an OUT that is there already -------------------------------------------------------------------------------
@@ -164,12 +175,12 @@ def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
 
 def test_a_prepared_folder_is_replaced_only_when_asked(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    prepare(source, out, size=32, folds=3)
+    prepare(source, out, PrepareOptions(size=32, folds=3))
     before = contents(out)
     with pytest.raises(UsageError, match="--overwrite"):
-        prepare(source, out, size=40, folds=3)
+        prepare(source, out, PrepareOptions(size=40, folds=3))
     assert contents(out) == before
-    prepare(source, out, size=40, folds=3, overwrite=True)
+    prepare(source, out, PrepareOptions(size=40, folds=3, overwrite=True))
     assert PackedSet.open(out).image_spec.size == 40
     assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
 
@@ -181,14 +192,71 @@ def test_anything_else_is_never_replaced(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for place in (out, tmp_path / "file", source):
         with pytest.raises(UsageError):
-            prepare(source, place, size=32, folds=3, overwrite=True)
+            prepare(source, place, PrepareOptions(size=32, folds=3, overwrite=True))
     assert (out / "chapter.txt").read_text() == "years of work"
     assert (source / "ISIC_2019_Training_GroundTruth.csv").is_file()
 
 
+def test_a_prepared_folder_with_a_file_of_the_user_is_never_replaced(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, PrepareOptions(size=32, folds=3))
+    (out / "notes.txt").write_text("which photographs to look at again")
+    before = contents(out)
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match=r"holds notes\.txt, .*nothing in it is touched") as refused:
+            prepare(source, out, PrepareOptions(size=40, folds=3, overwrite=overwrite))
+        assert "--overwrite" not in str(refused.value)
+    assert contents(out) == before
+    assert "nothing was done" in prepare(source, out, PrepareOptions(size=32, folds=3)).notes[-1]
+
+
+def test_the_folder_of_the_source_is_never_replaced(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, PrepareOptions(size=32, folds=3))
+    source.rename(out / "isic")
+    with pytest.raises(UsageError, match="which is to be read") as refused:
+        prepare(out / "isic", out, PrepareOptions(size=40, folds=3, overwrite=True))
+    assert "--overwrite" not in str(refused.value)
+    assert (out / "isic" / "ISIC_2019_Training_GroundTruth.csv").is_file()
+
+
+def test_a_folder_that_an_older_version_made_is_replaced_when_asked(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, PrepareOptions(size=64, folds=3, pictures=True))
+    (out / CONTENTS).unlink()  # older versions made no list
+    with pytest.raises(UsageError, match="--overwrite"):
+        prepare(source, out, PrepareOptions(size=32, folds=3))
+    prepare(source, out, PrepareOptions(size=32, folds=3, overwrite=True))
+    assert set(contents(out)) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES, CONTENTS}
+
+
+def test_a_damaged_set_is_replaced_only_when_asked(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, PrepareOptions(size=32, folds=3))
+    (out / INFO).write_bytes(b"?" * (out / INFO).stat().st_size)
+    before = contents(out)
+    with pytest.raises(UsageError, match="--overwrite"):
+        prepare(source, out, PrepareOptions(size=32, folds=3))
+    assert contents(out) == before
+
+
+def test_what_a_stopped_preparation_with_other_options_wrote_does_not_stay(source: Path, tmp_path: Path) -> None:
+    def stop(_: str, done: int, __: int | None) -> None:
+        if done == 12:
+            raise KeyboardInterrupt
+
+    out, part = tmp_path / "out", tmp_path / ".out.part"
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, out, PrepareOptions(size=32, folds=3), progress=stop)
+    (part / NEAR_DUPLICATES).write_text("of a moment before")
+    (part / PICTURES).mkdir()
+    prepare(source, out, PrepareOptions(size=32, folds=3, near_duplicates=False))
+    assert set(contents(out)) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, CONTENTS}
+
+
 def test_an_empty_folder_is_filled(source: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     assert len(PackedSet.open(tmp_path / "out")) == 24
 
 
@@ -197,24 +265,24 @@ def test_after_an_error_halfway_nothing_is_left_and_the_former_set_stays(
     source: Path, tmp_path: Path, stop: BaseException
 ) -> None:
     out = tmp_path / "out"
-    prepare(source, out, size=32, folds=3)
+    prepare(source, out, PrepareOptions(size=32, folds=3))
     before = contents(out)
 
-    def interrupt(done: int, _: int) -> None:
+    def interrupt(_: str, done: int, __: int | None) -> None:
         if done == 10:
             raise stop
 
     for place, overwrite in ((out, True), (tmp_path / "new", False)):
         with pytest.raises(BaseException):  # noqa: B017
-            prepare(source, place, size=40, folds=3, overwrite=overwrite, progress=interrupt)
+            prepare(source, place, PrepareOptions(size=40, folds=3, overwrite=overwrite), progress=interrupt)
     assert contents(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
 
 
 def test_an_up_to_date_folder_is_left_as_it_is_and_says_so(source: Path, tmp_path: Path) -> None:
-    first = prepare(source, tmp_path / "out", size=32, folds=3)
+    first = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
-    again = prepare(source, tmp_path / "out", size=32, folds=3)
+    again = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == times
     assert again.notes == [*first.notes, "prepared before from the same files and settings: nothing was done"]
     assert {**again.to_dict(), "notes": 0, "seconds": 0} == {**first.to_dict(), "notes": 0, "seconds": 0}
@@ -234,36 +302,36 @@ def test_an_up_to_date_folder_is_left_as_it_is_and_says_so(source: Path, tmp_pat
 )
 def test_another_setting_is_noticed(source: Path, tmp_path: Path, change: dict[str, object], named: str) -> None:
     source = isic_set(tmp_path / "more", ["MEL"] * 8 + ["NV"] * 8)
-    prepare(source, tmp_path / "out", size=32, folds=3)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     with pytest.raises(UsageError, match=named):
-        prepare(source, tmp_path / "out", **{"size": 32, "folds": 3, **change})  # type: ignore[arg-type]
+        prepare(source, tmp_path / "out", PrepareOptions(**{"size": 32, "folds": 3, **change}))  # type: ignore[arg-type]
 
 
 def test_another_source_is_noticed_pixel_row_or_file(source: Path, tmp_path: Path) -> None:
     out, folder = tmp_path / "out", source / "ISIC_2019_Training_Input"
-    prepare(source, out, size=32, folds=3)
+    prepare(source, out, PrepareOptions(size=32, folds=3))
     image = folder / "ISIC_0000003.jpg"
     content = image.read_bytes()
     image.touch()  # a later time alone is no change
-    assert "nothing was done" in prepare(source, out, size=32, folds=3).notes[-1]
+    assert "nothing was done" in prepare(source, out, PrepareOptions(size=32, folds=3)).notes[-1]
     image.write_bytes(content[:-2] + b"\x00\xff\xd9")
     with pytest.raises(UsageError, match=r"ISIC_0000003\.jpg was changed.*--overwrite"):
-        prepare(source, out, size=32, folds=3)
+        prepare(source, out, PrepareOptions(size=32, folds=3))
     image.unlink()
     with pytest.raises(UsageError, match="0 images more and 1 fewer"):
-        prepare(source, out, size=32, folds=3)
+        prepare(source, out, PrepareOptions(size=32, folds=3))
     image.write_bytes(content)
     table = source / "ISIC_2019_Training_Metadata.csv"
     table.write_text(table.read_text().replace("45.0", "50.0", 1))
     with pytest.raises(UsageError, match="another row of the table"):
-        prepare(source, out, size=32, folds=3)
+        prepare(source, out, PrepareOptions(size=32, folds=3))
 
 
 def test_near_duplicates_are_one_group_unless_not_wanted(source: Path, tmp_path: Path) -> None:
     folder = source / "ISIC_2019_Training_Input"
     with Image.open(folder / "ISIC_0000000.jpg") as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "ISIC_0000020.jpg", quality=90)
-    report = prepare(source, tmp_path / "out", size=64, folds=3)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=64, folds=3))
     records = PackedSet.open(tmp_path / "out").records
     assert report.near_duplicates == 1
     assert records[0].group == records[20].group == records[21].group
@@ -272,7 +340,7 @@ def test_near_duplicates_are_one_group_unless_not_wanted(source: Path, tmp_path:
         (row,) = csv.DictReader(file)
     assert (Path(row["one"]).stem, Path(row["other"]).stem, row["turn"]) == ("ISIC_0000000", "ISIC_0000020", "2")
     assert (row["label"], row["other_label"], row["known"]) == ("MEL", "NV", "no")
-    without = prepare(source, tmp_path / "without", size=64, folds=3, near_duplicates=False)
+    without = prepare(source, tmp_path / "without", PrepareOptions(size=64, folds=3, near_duplicates=False))
     records = PackedSet.open(tmp_path / "without").records
     assert without.near_duplicates is None
     assert records[0].group != records[20].group
@@ -318,7 +386,7 @@ def test_folds_and_near_duplicates_do_not_hang_on_how_the_pixels_are_prepared(
     found = []
     for number, how in enumerate(HOW):
         out = tmp_path / f"out{number}"
-        prepare(look_alikes, out, **{"size": 64, "folds": 3, **how})  # type: ignore[arg-type]
+        prepare(look_alikes, out, PrepareOptions(**{"size": 64, "folds": 3, **how}))  # type: ignore[arg-type]
         found.append(((out / SPLITS).read_bytes(), (out / NEAR_DUPLICATES).read_bytes()))
     assert found == [found[0]] * len(HOW)
     with (tmp_path / "out0" / NEAR_DUPLICATES).open(newline="") as file:
@@ -331,42 +399,11 @@ def test_audit_pictures_are_written_when_asked_for(source: Path, tmp_path: Path)
     folder = source / "ISIC_2019_Training_Input"
     with Image.open(folder / "ISIC_0000000.jpg") as image:
         image.transpose(Image.Transpose.ROTATE_90).save(folder / "ISIC_0000020.jpg", quality=90)
-    prepare(source, tmp_path / "out", size=64, folds=3, pictures=True)
+    prepare(source, tmp_path / "out", PrepareOptions(size=64, folds=3, pictures=True))
     pictures = {path.name for path in (tmp_path / "out" / "pictures").iterdir()}
     assert pictures == {"cleaning.jpg", "near_duplicates.jpg"}  # nothing was cropped
     with Image.open(tmp_path / "out" / "pictures" / "cleaning.jpg") as sheet:
         assert sheet.width > 7 * 160
-
-
-# --- the command ------------------------------------------------------------------------------------------------
-
-
-def command() -> object:
-    import typer
-
-    from hierattn.cli.prepare import run
-
-    app = typer.Typer()
-    app.command()(run)
-    return app
-
-
-def test_the_command_shows_what_matters(source: Path, tmp_path: Path) -> None:
-    (source / "ISIC_2019_Training_Input" / "ISIC_0000010.jpg").write_text("not an image")
-    write_image(source / "ISIC_2019_Training_Input" / "stray.jpg", 50)
-    done = CliRunner().invoke(command(), [str(source), str(tmp_path / "out"), "--size", "32", "--folds", "3"])  # type: ignore[arg-type]
-    assert done.exit_code == 0, done.output
-    for words in ("melanoma", "2 left out", "ISIC_0000010.jpg is not an image", "imbalance 2.8", "leaks 0", "3 folds"):
-        assert words in done.output
-
-
-def test_json_is_the_report_and_nothing_else(source: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    done = CliRunner().invoke(command(), [str(source), str(out), "--size", "32", "--folds", "3", "--json"])  # type: ignore[arg-type]
-    report = json.loads(done.stdout)
-    assert (report["images"], report["leaks"], report["image_spec"]["size"]) == (24, 0, 32)
-    assert report["manifest_sha256"] == PackedSet.open(out).manifest_sha256
-    assert report["classes"]["NV"]["lesions"] == 9
 
 
 @pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the real photographs in ../shared")
@@ -377,7 +414,7 @@ def test_real_phone_photographs_prepare_whole(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     taken = [row for code in ("MEL", "NEV", "BCC") for row in [r for r in rows if r["diagnostic"] == code][:24]]
     write_table(tmp_path / "pad" / "metadata.csv", list(rows[0]), [list(row.values()) for row in taken])
-    report = prepare(tmp_path / "pad", tmp_path / "out", images=real / "images", size=32, folds=3)
+    report = prepare(tmp_path / "pad", tmp_path / "out", PrepareOptions(images=real / "images", size=32, folds=3))
     assert (report.images, report.cropped, report.source) == (72, 0, "pad-ufes-20")
     assert {row.reason for row in report.dropped} == {"no row of the table names it"}
     packed = PackedSet.open(tmp_path / "out")

@@ -10,7 +10,8 @@ from kills import drive
 from PIL import Image
 from tiny_sets import isic_set
 
-from hierattn.data.prepare.packing import COMPARISON
+from hierattn.data.prepare.options import PrepareOptions
+from hierattn.data.prepare.packing import COMPARISON, READING
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
@@ -22,14 +23,14 @@ import os
 from pathlib import Path
 import hierattn.data.prepare.packing as packing, hierattn.data.prepared_set.packed as packed
 import hierattn.data.prepare.prepare as prepare
-import hierattn.data.prepared_set.workspace as workspace
+from hierattn.data.prepare.options import PrepareOptions
 packing._FLUSH_EVERY = 3
 
-OWNERS = {"Writer": packed.PackedWriter, "Journal": packing._Journal, "prepare": prepare, "Path": Path, "os": os,
-          "workspace": workspace}
+OWNERS = {"Writer": packed.PackedWriter, "Journal": packing._Journal, "prepare": prepare, "Path": Path, "os": os}
 
 def work(job):
-    prepare.prepare(Path(job["source"]), Path(job["out"]), overwrite=job["overwrite"], **job["options"])
+    options = PrepareOptions(overwrite=job["overwrite"], **job["options"])
+    prepare.prepare(Path(job["source"]), Path(job["out"]), options)
 """
 
 
@@ -42,10 +43,11 @@ def job(
     }  # fmt: skip
 
 
-def progress_of(source: Path, out: Path, options: dict[str, object]) -> list[tuple[int, int]]:
-    seen: list[tuple[int, int]] = []
-    prepare(source, out, progress=lambda *done: seen.append(done), **options)  # type: ignore[arg-type]
-    return seen
+def progress_of(source: Path, out: Path, options: dict[str, object]) -> list[tuple[int, int | None]]:
+    """(done, total) of every call while images are read."""
+    seen: list[tuple[str, int, int | None]] = []
+    prepare(source, out, PrepareOptions(**options), progress=lambda *call: seen.append(call))  # type: ignore[arg-type]
+    return [(done, total) for step, done, total in seen if step == READING]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -66,7 +68,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(source: Path) -> dict[str, bytes]:
     """The bytes of a run that nothing stopped."""
-    prepare(source, source.parent / "whole", **OPTIONS)  # type: ignore[arg-type]
+    prepare(source, source.parent / "whole", PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     return contents(source.parent / "whole")
 
 
@@ -83,8 +85,8 @@ PLACES = [
     ("prepare.find_near_duplicates", 1, True),
     ("prepare.write_manifest", 1, False),
     ("prepare.write_manifest", 1, True),
-    ("prepare.write_info", 1, False),
-    ("prepare.write_info", 1, True),
+    ("prepare.write_report", 1, False),
+    ("prepare.write_report", 1, True),
     ("Path.rename", 1, False),
     ("Path.rename", 1, True),
 ]
@@ -131,13 +133,13 @@ def test_a_replacement_killed_between_its_renames_loses_neither_set(
     source: Path, whole: dict[str, bytes], tmp_path: Path, at: int, after: bool
 ) -> None:
     out = tmp_path / "out"
-    prepare(source, out, size=32, folds=3)
+    prepare(source, out, PrepareOptions(size=32, folds=3))
     former = contents(out)
     assert drive(SETTING, [job(source, out, "Path.rename", at, after, overwrite=True)]) == ["killed"]
     with pytest.raises(UsageError, match="--overwrite") if not (at == 2 and after) else _nothing():
-        prepare(source, out, **OPTIONS)  # type: ignore[arg-type]
+        prepare(source, out, PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     assert set(contents(out)) == set(former)
-    prepare(source, out, overwrite=True, **OPTIONS)  # type: ignore[arg-type]
+    prepare(source, out, PrepareOptions(overwrite=True, **OPTIONS))  # type: ignore[arg-type]
     assert contents(out)["images.npy"] == whole["images.npy"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -154,7 +156,7 @@ def test_a_part_that_a_power_cut_damaged_is_done_again_from_there(
 ) -> None:
     out = source.parent / damage
     drive(SETTING, [job(source, out, "Writer.append", 38)])
-    images, journal = source.parent / f".{damage}.part" / "images.npy", source.parent / f".{damage}.part.journal"
+    images, journal = (source.parent / f".{damage}.part" / name for name in ("images.npy", ".journal"))
     content = images.read_bytes()
     if damage == "cut":
         images.write_bytes(content[: len(content) // 2])
@@ -167,7 +169,7 @@ def test_a_part_that_a_power_cut_damaged_is_done_again_from_there(
         compared.write_bytes(compared.read_bytes()[:100_000] if damage == "compared" else b"")
     else:
         journal.write_bytes(journal.read_bytes()[:-20])
-    prepare(source, out, **OPTIONS)  # type: ignore[arg-type]
+    prepare(source, out, PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     assert contents(out) == whole
 
 
@@ -181,28 +183,28 @@ def test_another_setting_or_source_starts_anew(source: Path, tmp_path: Path) -> 
     image = folder / "ISIC_2019_Training_Input" / "ISIC_0000002.jpg"
     with Image.open(folder / "ISIC_2019_Training_Input" / "ISIC_0000003.jpg") as other:
         other.rotate(90).save(image)
-    prepare(folder, tmp_path / "out", **OPTIONS)  # type: ignore[arg-type]
+    prepare(folder, tmp_path / "out", PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     packed = PackedSet.open(tmp_path / "out")
-    prepare(folder, tmp_path / "fresh", **OPTIONS)  # type: ignore[arg-type]
+    prepare(folder, tmp_path / "fresh", PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     assert (packed.images == PackedSet.open(tmp_path / "fresh").images).all()
 
 
 def test_stopped_by_the_keyboard_it_can_go_on(source: Path, whole: dict[str, bytes]) -> None:
-    def stop(done: int, _: int) -> None:
+    def stop(_: str, done: int, __: int | None) -> None:
         if done == 12:
             raise KeyboardInterrupt
 
     out = source.parent / "keyboard"
     with pytest.raises(KeyboardInterrupt):
-        prepare(source, out, progress=stop, **OPTIONS)  # type: ignore[arg-type]
+        prepare(source, out, PrepareOptions(**OPTIONS), progress=stop)  # type: ignore[arg-type]
     assert not out.exists()
-    prepare(source, out, **OPTIONS)  # type: ignore[arg-type]
+    prepare(source, out, PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
     assert contents(out) == whole
 
 
 def test_two_at_once_are_kept_apart(source: Path, tmp_path: Path) -> None:
-    with (tmp_path / ".out.part.journal").open("a+b") as journal:
-        fcntl.flock(journal, fcntl.LOCK_EX)
+    with (tmp_path / ".out.lock").open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="being made by another process"):
-            prepare(source, tmp_path / "out", **OPTIONS)  # type: ignore[arg-type]
-    prepare(source, tmp_path / "out", **OPTIONS)  # type: ignore[arg-type]
+            prepare(source, tmp_path / "out", PrepareOptions(**OPTIONS))  # type: ignore[arg-type]
+    prepare(source, tmp_path / "out", PrepareOptions(**OPTIONS))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_sets import isic_set
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.manifest import manifest_sha256, read_manifest
 from hierattn.data.prepared_set.packed import IMAGES, INFO, MANIFEST, PackedSet, PackedWriter, is_prepared
@@ -23,7 +24,7 @@ from hierattn.preprocessing.photograph import read_photograph
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared set of six images, for tests that only look."""
     place = tmp_path_factory.mktemp("packed")
-    prepare(isic_set(place / "isic", ["MEL", "NV"] * 3), place / "prepared", size=32, folds=3)
+    prepare(isic_set(place / "isic", ["MEL", "NV"] * 3), place / "prepared", PrepareOptions(size=32, folds=3))
     return place / "prepared"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hierattn.data.prepared_set import record_table
-from hierattn.data.prepared_set.record_table import columns_of, read_table, write_table
+from hierattn.data.prepared_set.record_table import columns_of, read_records, write_records
 from hierattn.errors import TableError
 
 
@@ -23,15 +23,15 @@ SPOTS = [Spot('a, "b"', 3, "two\nlines"), Spot("ü", -1), Spot("")]
 
 
 def read(path: Path, *, exact: bool = False) -> list[Spot]:
-    return [spot for _, spot in read_table(path, Spot, again="make it again", exact=exact)]
+    return [spot for _, spot in read_records(path, Spot, again="make it again", exact=exact)]
 
 
 def test_what_is_written_comes_back_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "spots.csv"
-    write_table(path, Spot, SPOTS)
+    write_records(path, Spot, SPOTS)
     assert columns_of(Spot) == ("name", "size", "note")
     assert read(path) == read(path, exact=True) == SPOTS
-    assert [where.rpartition(":")[2] for where, _ in read_table(path, Spot, again="")] == ["3", "4", "5"]
+    assert [where.rpartition(":")[2] for where, _ in read_records(path, Spot, again="")] == ["3", "4", "5"]
     assert [one.name for one in tmp_path.iterdir()] == ["spots.csv"]
 
 
@@ -64,7 +64,7 @@ def test_each_fault_is_one_line(tmp_path: Path, content: bytes, told: str) -> No
 
 
 def test_a_table_too_large_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(tmp_path / "spots.csv", Spot, SPOTS)
+    write_records(tmp_path / "spots.csv", Spot, SPOTS)
     monkeypatch.setattr(record_table, "MAX_BYTES", 20)
     with pytest.raises(TableError, match="larger than"):
         read(tmp_path / "spots.csv")

@@ -17,7 +17,7 @@ COUNTS = {"MEL": 40, "NV": 60}
 
 
 def test_counts_are_exact_lesions_have_several_photographs_and_folds_do_not_leak(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int | None]] = []
     out = render_prepared(tmp_path / "set", COUNTS, size=32, folds=4, progress=lambda *done: seen.append(done))
     packed = PackedSet.open(out)
     packed.verify()
@@ -27,7 +27,7 @@ def test_counts_are_exact_lesions_have_several_photographs_and_folds_do_not_leak
     assert max(photographs) > 1
     check_leaks(packed.records)
     split(packed.records, 3)
-    assert seen[-1] == (100, 100)
+    assert seen[-1] == ("rendering", 100, 100)
     assert len(np.unique(packed.images.reshape(100, -1), axis=0)) == 100
 
 
@@ -45,5 +45,5 @@ def test_a_taken_folder_and_too_few_lesions_are_refused(tmp_path: Path) -> None:
         render_prepared(tmp_path / "few", {"MEL": 3, "NV": 60}, size=32)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match="nothing in it is touched"):
         render_prepared(tmp_path / "taken", COUNTS, size=32, folds=3)

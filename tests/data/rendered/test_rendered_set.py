@@ -267,7 +267,7 @@ def test_folder_with_something_in_it_is_refused_and_untouched(tmp_path: Path) ->
 
 
 def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
+    def stop(_: str, done: int, __: int | None) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
@@ -277,10 +277,10 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_progress_counts_to_the_end_and_an_empty_folder_is_taken(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, int, int | None]] = []
     (tmp_path / "set").mkdir()
-    render_set(tmp_path / "set", images=16, size=32, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(k, 16) for k in range(1, 17)]
+    render_set(tmp_path / "set", images=16, size=32, progress=lambda *call: seen.append(call))
+    assert seen == [("rendering", k, 16) for k in range(1, 17)]
 
 
 def test_contact_sheet_shows_every_class(rendered: Path) -> None:

@@ -332,7 +332,7 @@ def test_the_command_lists_licences_and_wants_them_accepted(shop: Shop, tmp_path
     assert [row["name"] for row in rows] == list(PUBLIC_SETS)
     refused = CliRunner().invoke(app, ["ham10000", str(tmp_path / "ham"), "--mirror", shop.address])
     assert isinstance(refused.exception, UsageError)
-    assert "CC BY-NC 4.0: say that you accept it with --yes" in str(refused.exception)
+    assert "CC BY-NC 4.0: accept it with --yes" in str(refused.exception)
     assert shop.asked == []
     assert not (tmp_path / "ham").exists()
 

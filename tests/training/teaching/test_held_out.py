@@ -13,6 +13,7 @@ from tiny_sets import isic_set
 
 from hierattn.data.balance.balance import balance
 from hierattn.data.balance.options import BalanceOptions
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
@@ -35,14 +36,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one(source: Path) -> PackedSet:
-    prepare(source, source.parent / "one", size=32, folds=4)
+    prepare(source, source.parent / "one", PrepareOptions(size=32, folds=4))
     return PackedSet.open(source.parent / "one")
 
 
 @pytest.fixture(scope="module")
 def other(source: Path) -> PackedSet:
     """The same photographs at another size, with other folds."""
-    prepare(source, source.parent / "other", size=48, folds=4, seed=3)
+    prepare(source, source.parent / "other", PrepareOptions(size=48, folds=4, seed=3))
     return PackedSet.open(source.parent / "other")
 
 
@@ -80,7 +81,7 @@ def test_other_folds_of_the_same_photographs_are_refused_with_their_true_number(
 
 @pytest.mark.parametrize("fold", range(4))
 def test_the_same_folds_at_another_size_are_taken(source: Path, one: PackedSet, tmp_path: Path, fold: int) -> None:
-    prepare(source, tmp_path / "large", size=64, folds=4, splits=one.folder / "splits.csv")
+    prepare(source, tmp_path / "large", PrepareOptions(size=64, folds=4, splits=one.folder / "splits.csv"))
     large = PackedSet.open(tmp_path / "large")
     assert large.manifest_sha256 != one.manifest_sha256
     seen = held_out(one, fold).refuse_seen_by(trained_on(large, fold), PATH, never)

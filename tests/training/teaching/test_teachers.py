@@ -9,6 +9,7 @@ import torch
 from tiny_sets import isic_set
 from torch.nn import functional
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
@@ -28,7 +29,7 @@ CLASSES = ("MEL", "NV")
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> PackedSet:
     folder = tmp_path_factory.mktemp("teachers")
-    prepare(isic_set(folder / "isic", ["MEL"] * 8 + ["NV"] * 16), folder / "set", size=64, folds=4)
+    prepare(isic_set(folder / "isic", ["MEL"] * 8 + ["NV"] * 16), folder / "set", PrepareOptions(size=64, folds=4))
     return PackedSet.open(folder / "set")
 
 

@@ -115,7 +115,7 @@ def _balance(folder: Path, name: str, counts: dict[str, int], size: int, jobs: i
     from hierattn.data.rendered.prepared import render_prepared
 
     total = sum(counts.values())
-    prepared, out, keep = (folder / f"{part}-{name}" for part in ("rendered", "balanced", "kept"))
+    prepared, out, cache = (folder / f"{part}-{name}" for part in ("rendered", "balanced", "cache"))
     if not is_prepared(prepared):
         task = bars.add_task(f"rendering {total}", total=total)
         render_prepared(
@@ -124,14 +124,14 @@ def _balance(folder: Path, name: str, counts: dict[str, int], size: int, jobs: i
             size=size,
             folds=5,
             jobs=jobs,
-            progress=lambda done, _: bars.update(task, completed=done),
+            progress=lambda _, done, __: bars.update(task, completed=done),
         )
         bars.update(task, visible=False)
     task = bars.add_task(f"balancing {total}", total=None)
     options = ["--target", str(total // 10), "--protocol", "paper", "--grouped", "--jobs", str(jobs)]
-    cost = measure_balance(prepared, out, total, [*options, "--keep", str(keep)])
+    cost = measure_balance(prepared, out, total, [*options, "--cache", str(cache)])
     bars.update(task, visible=False)
-    for made in (out, keep):
+    for made in (out, cache):
         shutil.rmtree(made)
     return cost
 
@@ -139,7 +139,7 @@ def _balance(folder: Path, name: str, counts: dict[str, int], size: int, jobs: i
 def _machine() -> str:
     import platform
 
-    from hierattn.data.engines import cores
+    from hierattn.files import cores
 
     return f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}"
 

@@ -3,18 +3,17 @@
 honest (default): leave the outer and the inner fold as they are; of the rest, under-sample the large classes and copy
 the small ones. paper: do so with the whole set, and fold what came out anew; copies stay with their original.
 
-The result is a prepared folder like any other: ``train`` and ``evaluate`` take it unchanged. Beside the four files of
-prepare it holds hardness.csv (every judged image), copies.csv (every copy, its parent and what was drawn for it) and
-pictures of what was done. Like prepare's it appears whole or not at all.
+The result is a prepared folder like any other: ``train`` and ``evaluate`` take it unchanged. It also holds hardness.csv
+(every image and its hardness), copies.csv (every copy, its parent and what was drawn for it) and pictures of what was
+done. It appears whole or not at all.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,16 +21,11 @@ from typing import Any
 
 import numpy as np
 
-import hierattn
-from hierattn.data.balance.instance_hardness import Hardness, instance_hardness, make_learners
-from hierattn.data.balance.kept_features import check_features, features_of_set, mapped
+from hierattn.data.balance.instance_hardness import CrossFitting, Hardness, instance_hardness, make_learners
 from hierattn.data.balance.options import BalanceOptions
 from hierattn.data.balance.oversampling import Change, apply_change, copies_a_parent, draw_change
 from hierattn.data.balance.protocol import PAPER_WARNING
 from hierattn.data.balance.report import (
-    COPIES,
-    HARDNESS,
-    PICTURES,
     BalanceReport,
     classes_with_copies,
     count_balance,
@@ -39,21 +33,32 @@ from hierattn.data.balance.report import (
     write_copies,
     write_hardness,
 )
+from hierattn.data.balance.selection import Selection
+from hierattn.data.balance.set_features import check_features, features_of_set, mapped
 from hierattn.data.balance.undersampling import keep_easiest, keep_random, ranks
-from hierattn.data.engines import cores, run_in_waves
+from hierattn.data.engines import run_in_waves
 from hierattn.data.prepare.report import imbalance
 from hierattn.data.prepared_set.folds import check_leaks, make_folds, split
-from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
-from hierattn.data.prepared_set.packed import AUDIT, IMAGES, INFO, MANIFEST, PackedSet, PackedWriter, is_prepared
-from hierattn.data.prepared_set.workspace import check_out, emptied, final_folder, recover, relative_path, workspace
-from hierattn.errors import DataError, UsageError
+from hierattn.data.prepared_set.manifest import Record, write_manifest
+from hierattn.data.prepared_set.packed import (
+    AUDIT,
+    COPIES,
+    HARDNESS,
+    IMAGES,
+    MANIFEST,
+    PREPARED_SET,
+    PackedSet,
+    PackedWriter,
+    check_out,
+    write_info,
+)
+from hierattn.errors import DataError
+from hierattn.files import cores, recover, relative_path, whole_folder
+from hierattn.progress import Progress, silent
 from hierattn.taxonomy import CODES
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-KEPT = ".hierattn-hardness"
-"""The folder beside OUT in which features and hardness are kept; deleting it costs time and nothing else."""
+CACHE = ".hierattn-hardness"
+"""The folder beside OUT in which features and hardness are cached; deleting it costs time and nothing else."""
 
 _BATCH = 32  # images that are written, and copies that are made, at once
 
@@ -65,14 +70,14 @@ class _Work:
     packed: PackedSet
     out: Path
     options: BalanceOptions
-    progress: Progress | None
+    progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.labels = np.array([record.label for record in self.packed.records])
         self.rows = self._rows_to_balance()
         self.jobs = self.options.jobs or cores()
-        self.source, self.final = self.packed.folder.resolve(), final_folder(self.out)
+        self.source, self.final = self.packed.folder.resolve(), self.out.resolve()
 
     def _rows_to_balance(self) -> np.ndarray:
         if self.options.protocol == "paper":
@@ -80,55 +85,67 @@ class _Work:
         return split(self.packed.records, self.options.fold).train
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """Time a step; gives what tells its progress."""
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long a step took."""
         began = time.perf_counter()
-        yield lambda done, total: self.progress(name, done, total) if self.progress is not None else None
-        self.seconds[name] = round(time.perf_counter() - began, 3)
+        yield
+        self.seconds[step] = round(time.perf_counter() - began, 3)
 
     def features(self) -> np.ndarray:
-        """Of every image of the set, so that what is kept serves every fold."""
+        """Of every image of the set, so that what is cached serves every fold."""
         options = self.options
         if options.features is not None:
             return check_features(options.features, len(self.packed))
-        with self.step("features") as tell:
+        with self.timed("features"):
             return features_of_set(
-                self.packed, options.feature, engine=options.engine, jobs=self.jobs, keep=self._keep(), progress=tell
+                self.packed,
+                options.feature,
+                engine=options.engine,
+                jobs=self.jobs,
+                cache=self._cache(),
+                progress=self.progress,
             )
 
     def hardness(self, features: np.ndarray) -> Hardness:
         """Of the rows to balance."""
-        options, records = self.options, self.packed.records
-        with self.step("hardness") as tell:
+        options = self.options
+        records = [self.packed.records[row] for row in self.rows]
+        fitting = CrossFitting(options.hardness_folds, options.seed, self.jobs, options.engine, self._cache())
+        with self.timed("hardness"):
             return instance_hardness(
                 features[self.rows],
                 self.labels[self.rows],
                 make_learners(options.learners, options.seed),
-                groups=[records[row].group or records[row].image for row in self.rows]
-                if options.judged_by_group
-                else None,
-                folds=options.hardness_folds,
-                seed=options.seed,
-                jobs=self.jobs,
-                engine=options.engine,
-                keep=self._keep(),
-                progress=tell,
+                fitting,
+                groups=[record.group or record.image for record in records] if options.grouped_hardness else None,
+                progress=self.progress,
             )
 
-    def _keep(self) -> Path:
-        return self.options.keep or self.final.parent / KEPT
+    def _cache(self) -> Path:
+        return self.options.cache or self.final.parent / CACHE
 
     def moved(self, image: str) -> str:
         """An image's path, which was relative to the prepared folder, relative to OUT."""
         return relative_path(os.path.normpath(self.source / image), self.final)
 
-    def plan_copies(self, kept: np.ndarray) -> tuple[np.ndarray, list[Change]]:
-        """Parents, as rows, and changes: class by class, as many as are wanted of each."""
+    def select(self, hardness: Hardness | None) -> Selection:
+        """Which rows stay, and which are copied how: class by class, to the target."""
+        options, labels = self.options, self.labels[self.rows]
+        if hardness is None:
+            easiest = keep_random(labels, options.target, options.seed)
+        else:
+            easiest = keep_easiest(hardness.values, labels, options.target, options.seed)
+        kept = np.zeros(len(self.rows), bool)
+        kept[easiest] = True
+        return Selection(self.rows, kept, *self._plan_copies(self.rows[kept]))
+
+    def _plan_copies(self, kept: np.ndarray) -> tuple[np.ndarray, list[Change]]:
+        """Parents, as rows, and changes."""
         parents, changes = [], []
         for code in sorted(set(self.labels[kept].tolist())):
             own = kept[self.labels[kept] == code]
-            wanted = self.options.target - len(own)
-            chosen = own[copies_a_parent(len(own), max(wanted, 0), _generator(self.options.seed, code))]
+            missing = max(self.options.target - len(own), 0)
+            chosen = own[copies_a_parent(len(own), missing, _generator(self.options.seed, code))]
             parents.append(chosen)
             changes += [draw_change(_generator(self.options.seed, code, number)) for number in range(len(chosen))]
         return np.concatenate(parents), changes
@@ -162,71 +179,58 @@ def balance(
     UsageError
         For an option out of range, or an ``out`` that must not be replaced.
     DataError
-        Where the set is balanced already, a class is too small to be judged, or the disk is full.
+        Where the set is balanced already, a class is too small to estimate hardness, or the disk is full.
     """
     options.check()
     prepared, out = Path(prepared), Path(out)
     packed = PackedSet.open(prepared)
     if "balance" in packed.info or any(record.role == "augmented" for record in packed.records):
         raise DataError(f"{prepared} was balanced before: wanted a set as prepare made it; name that one")
-    recover(out)
-    check_out(out)
-    if is_prepared(out) and not overwrite:
-        raise UsageError(f"{out} is a prepared set already: choose another folder, or replace it with --overwrite")
-    if final_folder(out) == packed.folder.resolve():
-        raise UsageError(f"{out} is the set that is to be balanced: it is only read; choose another folder for OUT")
-    work = _Work(packed, out, options, progress)
-    size = packed.image_spec.size
-    classes = len(set(work.labels.tolist()))
-    at_most = len(packed) + classes * options.target
-    expected = (len(packed) - len(work.rows) + classes * options.target) * size * size * 3
-    with workspace(out, expected_bytes=expected) as place:
-        return _balance_into(emptied(place), work, at_most)
+    recover(out, PREPARED_SET)
+    check_out(out, overwrite=overwrite, inputs=[prepared])
+    work = _Work(packed, out, options, progress or silent)
+    size, classes = packed.image_spec.size, len(set(work.labels.tolist()))
+    untouched = len(packed) - len(work.rows)
+    expected = (untouched + classes * options.target) * size * size * 3
+    with whole_folder(out, PREPARED_SET, inputs=[prepared], expected_bytes=expected) as place:
+        return _balance_into(place.folder, work)
 
 
-def _balance_into(folder: Path, work: _Work, at_most: int) -> BalanceReport:
-    options, packed, rows = work.options, work.packed, work.rows
+def _balance_into(folder: Path, work: _Work) -> BalanceReport:
+    options, packed = work.options, work.packed
     features = hardness = None
     if options.under_sampling == "hardness":
         features = work.features()
         hardness = work.hardness(features)
-        chosen = keep_easiest(hardness.values, work.labels[rows], options.target, options.seed)
-    else:
-        chosen = keep_random(work.labels[rows], options.target, options.seed)
-    kept = np.zeros(len(rows), bool)
-    kept[chosen] = True
-    parents, changes = work.plan_copies(rows[kept])
-
-    records = _records(work, kept, parents)
+    selection = work.select(hardness)
+    records = _records(work, selection)
     check_leaks(records)
-    originals = np.setdiff1d(np.arange(len(packed)), rows[~kept])
-    images_sha256 = _write_images(folder / IMAGES, work, originals, parents, changes, at_most)
+    originals = np.setdiff1d(np.arange(len(packed)), selection.dropped_rows)
+    images_sha256 = _write_images(folder / IMAGES, work, originals, selection)
     write_manifest(folder / MANIFEST, records)
-    write_copies(folder / COPIES, records[len(originals) :], changes)
-    rewrite_audit(packed.folder / AUDIT, folder / AUDIT, work.moved, _reasons(work, kept, hardness))
+    write_copies(folder / COPIES, records[len(originals) :], selection.changes)
+    rewrite_audit(packed.folder / AUDIT, folder / AUDIT, work.moved, _reasons(work, selection, hardness))
     if hardness is not None:
-        judged = [replace(packed.records[row], image=work.moved(packed.records[row].image)) for row in rows]
-        place = ranks(hardness.values, work.labels[rows], options.seed)
-        write_hardness(folder / HARDNESS, judged, hardness.values, place, kept, hardness.probabilities)
-    report = _report(work, kept, parents, hardness, len(records))
+        _write_hardness(folder, work, selection, hardness)
+    report = _report(work, selection, hardness, len(records))
     if options.pictures:
         from hierattn.data.balance.pictures import draw_pictures
 
-        with work.step("pictures"):
-            draw_pictures(folder / PICTURES, work.packed, rows, kept, features, parents, changes, report)
+        with work.timed("pictures"):
+            draw_pictures(folder, packed, selection, features, report)
     report = replace(report, seconds=work.seconds)
     _write_info(folder, work, records, report, images_sha256)
     return report
 
 
-def _records(work: _Work, kept: np.ndarray, parents: np.ndarray) -> list[Record]:
+def _records(work: _Work, selection: Selection) -> list[Record]:
     """The new manifest: originals in the old order, then the copies, class by class."""
-    dropped = set(work.rows[~kept].tolist())
+    dropped = set(selection.dropped_rows.tolist())
     moved = [replace(record, image=work.moved(record.image)) for record in work.packed.records]
     originals = [record for row, record in enumerate(moved) if row not in dropped]
     count: Counter[int] = Counter()
     copies = []
-    for row in parents.tolist():
+    for row in selection.parents.tolist():
         count[row] += 1
         parent = moved[row]
         # No file has this name: a copy lives in images.npy alone.
@@ -236,53 +240,55 @@ def _records(work: _Work, kept: np.ndarray, parents: np.ndarray) -> list[Record]
     return make_folds(originals + copies, int(work.packed.info["folds"]), work.options.seed)
 
 
-def _write_images(
-    path: Path, work: _Work, originals: np.ndarray, parents: np.ndarray, changes: list[Change], at_most: int
-) -> str:
+def _write_images(path: Path, work: _Work, originals: np.ndarray, selection: Selection) -> str:
     """Stream originals, then copies, into ``path``; the SHA-256 of all pixels."""
-    source, total = work.packed.folder / IMAGES, len(originals) + len(parents)
-    with (
-        work.step("images") as tell,
-        PackedWriter(path, work.packed.image_spec.size, at_most=max(at_most, total)) as writer,
-    ):
+    source, parents, changes = work.packed.folder / IMAGES, selection.parents, selection.changes
+    total = len(originals) + len(parents)
+    with work.timed("images"), PackedWriter(path, work.packed.image_spec.size, at_most=total) as writer:
         for start in range(0, len(originals), _BATCH):
             images = mapped(source)
             for row in originals[start : start + _BATCH]:
                 writer.append(images[row])
-            tell(writer.count, total)
+            work.progress("images", writer.count, total)
         batches = [slice(start, start + _BATCH) for start in range(0, len(parents), _BATCH)]
 
         def make(batch: slice) -> list[np.ndarray]:
             images = mapped(source)
-            return [apply_change(images[row], c) for row, c in zip(parents[batch], changes[batch], strict=True)]
+            return [
+                apply_change(images[row], change) for row, change in zip(parents[batch], changes[batch], strict=True)
+            ]
 
         for copies in run_in_waves(make, batches, jobs=work.jobs, wave=2):
             for copy in copies:
                 writer.append(copy)
-            tell(writer.count, total)
+            work.progress("images", writer.count, total)
     return writer.sha256
 
 
-def _reasons(work: _Work, kept: np.ndarray, hardness: Hardness | None) -> dict[str, str]:
+def _write_hardness(folder: Path, work: _Work, selection: Selection, hardness: Hardness) -> None:
+    records = [work.packed.records[row] for row in work.rows]
+    moved = [replace(record, image=work.moved(record.image)) for record in records]
+    place = ranks(hardness.values, work.labels[work.rows], work.options.seed)
+    write_hardness(folder / HARDNESS, moved, hardness.values, place, selection.kept, hardness.probabilities)
+
+
+def _reasons(work: _Work, selection: Selection, hardness: Hardness | None) -> dict[str, str]:
     """Image, as the prepared set names it, -> why under-sampling dropped it."""
     reasons = {}
-    for number in np.flatnonzero(~kept):
-        told = "at random" if hardness is None else f"instance hardness {hardness.values[number]:.3f}"
-        reasons[work.packed.records[work.rows[number]].image] = f"under-sampled, {told}"
+    for number in np.flatnonzero(~selection.kept):
+        how = "at random" if hardness is None else f"instance hardness {hardness.values[number]:.3f}"
+        reasons[work.packed.records[work.rows[number]].image] = f"under-sampled, {how}"
     return reasons
 
 
-def _report(
-    work: _Work, kept: np.ndarray, parents: np.ndarray, hardness: Hardness | None, images: int
-) -> BalanceReport:
+def _report(work: _Work, selection: Selection, hardness: Hardness | None, images: int) -> BalanceReport:
     options, labels = work.options, work.labels
-    judged = hardness is not None
-    untouched = np.delete(labels, work.rows)
+    by_hardness = hardness is not None
     classes = count_balance(
         labels[work.rows],
-        kept,
-        Counter(labels[parents].tolist()),
-        Counter(untouched.tolist()),
+        selection.kept,
+        Counter(labels[selection.parents].tolist()),
+        Counter(np.delete(labels, work.rows).tolist()),
         hardness.values if hardness is not None else None,
     )
     after = [count.after for count in classes.values()]
@@ -293,10 +299,10 @@ def _report(
         under_sampling=options.under_sampling,
         target=options.target,
         seed=options.seed,
-        feature=options.feature if judged else "",
-        learners=list(options.learners) if judged else [],
-        hardness_folds=options.hardness_folds if judged else 0,
-        grouped=judged and options.judged_by_group,
+        feature=options.feature if by_hardness else "",
+        learners=list(options.learners) if by_hardness else [],
+        hardness_folds=options.hardness_folds if by_hardness else 0,
+        grouped=by_hardness and options.grouped_hardness,
         classes=classes,
         imbalance_before=imbalance([work.packed.records[row] for row in work.rows]),
         imbalance_after=max(after) / min(after),
@@ -308,18 +314,15 @@ def _report(
 
 def _write_info(folder: Path, work: _Work, records: list[Record], report: BalanceReport, images_sha256: str) -> None:
     """``prepared.json``: the source's, with what has changed, and how."""
-    info: dict[str, Any] = {
+    values: dict[str, Any] = {
         **work.packed.info,
         "images": len(records),
         "classes": classes_with_copies(records, int(work.packed.info["folds"])),
         "imbalance": imbalance(records),
-        "manifest_sha256": manifest_sha256(folder / MANIFEST),
-        "images_sha256": images_sha256,
-        "hierattn": hierattn.__version__,
+        "notes": [*work.packed.info.get("notes", []), *report.notes],
         "balance": report.to_info(work.packed.manifest_sha256),
     }
-    info["notes"] = [*work.packed.info.get("notes", []), *report.notes]
-    (folder / INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_info(folder, values, images_sha256)
 
 
 def _generator(seed: int, code: str, *number: int) -> np.random.Generator:

@@ -1,10 +1,10 @@
 """Instance hardness, Eq. (1) of §3.2.2: how far learners that never saw an image are from its label.
 
 IH(x, y) = 1 - mean over the learners of the probability that they give to the true label (Smith et al. 2014). Every
-probability is out-of-fold: five times, the learners learn from four fifths of the images and are asked about the rest.
+probability is out-of-fold: five times, the learners are trained on four fifths of the images and predict the rest.
 The paper's only learner is a random forest; any scikit-learn classifiers with ``predict_proba`` can stand beside it.
 
-Two photographs of one lesion are close in every feature. If one is learnt from while the other is asked about, the
+Two photographs of one lesion are close in every feature. If one is trained on while the other is predicted, the
 second looks easy whatever its label. The folds are therefore grouped (by lesion, patient and near-duplicate) unless no
 groups are given; the paper's are not.
 """
@@ -31,11 +31,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierattn.data.balance.kept_arrays import KeptArrays, digest_of
+from hierattn.data.balance.array_cache import ArrayCache, digest_of
 from hierattn.data.engines import Engine, run_in_waves
 from hierattn.data.prepared_set.folds import MIN_FOLDS, make_folds
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.errors import DataError, UsageError
+from hierattn.progress import Progress, silent
 
 DECIMALS = 9
 """Hardness is rounded to so many, so that threads that add in another order make no difference between images."""
@@ -60,16 +61,43 @@ class Hardness:
     Attributes
     ----------
     values
-        float64, (images,), in [0, 1]: 0 is an image whose label every learner is sure of.
+        float64, (images,), in [0, 1]: 0 is an image to whose label every learner gives probability 1.
     probabilities
         Learner -> float64, (images,): its out-of-fold probability of the true label.
     folds
-        int64, (images,): in which fold each image was asked about.
+        int64, (images,): in which fold each image was predicted.
     """
 
     values: NDArray[np.float64]
     probabilities: Mapping[str, NDArray[np.float64]]
     folds: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CrossFitting:
+    """How the learners are trained and asked.
+
+    Attributes
+    ----------
+    folds
+        The paper's implementation has 5.
+    seed
+        Of the folds. Each learner brings its own.
+    jobs
+        Cores. On this machine one learner at a time uses them all, so that one forest is in memory; on ``ray`` every
+        fold of every learner is a task.
+    engine
+        ``threads``, ``processes`` or ``ray``, as :func:`hierattn.data.engines.run_in_waves` takes it.
+    cache
+        A folder where each fold's answers are saved as soon as they are there. A later call with the same inputs
+        resumes from them.
+    """
+
+    folds: int = 5
+    seed: int = 0
+    jobs: int = 1
+    engine: Engine = "threads"
+    cache: Path | None = None
 
 
 def make_learners(names: Sequence[str], seed: int) -> dict[str, Any]:
@@ -93,14 +121,10 @@ def instance_hardness(
     features: np.ndarray,
     labels: Sequence[str] | np.ndarray,
     learners: Mapping[str, Any],
+    fitting: CrossFitting | None = None,
     *,
     groups: Sequence[str] | np.ndarray | None = None,
-    folds: int = 5,
-    seed: int = 0,
-    jobs: int = 1,
-    engine: Engine = "threads",
-    keep: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Hardness:
     """Eq. (1) for every image.
 
@@ -112,22 +136,12 @@ def instance_hardness(
         (images,), of any kind that sorts.
     learners
         Name -> unfitted scikit-learn classifier with ``predict_proba``; :func:`make_learners` has some.
+    fitting
+        Folds, seed, and where the work runs; None: the defaults.
     groups
-        (images,): images of one group are judged by learners that saw none of it. None: images are on their own.
-    folds
-        Of the cross-fitting; the paper's implementation has 5.
-    seed
-        Of the folds. Each learner brings its own.
-    jobs
-        Cores. On this machine one learner at a time uses them all, so that one forest is in memory; on ``ray`` every
-        fold of every learner is a task.
-    engine
-        ``threads``, ``processes`` or ``ray``, as :func:`hierattn.data.engines.run_in_waves` takes it.
-    keep
-        A folder where each fold's answers are kept as soon as they are there. A later call with the same inputs
-        goes on from them.
+        (images,): images of one group are predicted by learners that saw none of it. None: images are on their own.
     progress
-        Called with (folds judged, folds in all), counted over all learners.
+        Called with folds, counted over all learners, for the step ``hardness``.
 
     Returns
     -------
@@ -147,25 +161,23 @@ def instance_hardness(
     >>> float(hardness.values.max())
     0.0
     """
-    labels = np.asarray(labels)
-    _check(features, labels, groups, learners, folds)
-    place = _folds_of(labels, groups, folds, seed)
-    kept = KeptArrays(keep and keep / digest_of(features, labels, place, sklearn.__version__))
-    wanted = [(name, fold) for name in learners for fold in range(folds)]
+    labels, fitting, progress = np.asarray(labels), fitting or CrossFitting(), progress or silent
+    _check(features, labels, groups, learners, fitting.folds)
+    place = _folds_of(labels, groups, fitting.folds, fitting.seed)
+    arrays = ArrayCache(fitting.cache and fitting.cache / digest_of(features, labels, place, sklearn.__version__))
+    tasks = [(name, fold) for name in learners for fold in range(fitting.folds)]
     answers = {
-        task: found
-        for task in wanted
-        if (found := kept.load(_file_name(learners, task), _asked(place, task))) is not None
+        task: cached
+        for task in tasks
+        if (cached := arrays.load(_file_name(learners, task), _images_of(place, task))) is not None
     }
-    missing = [task for task in wanted if task not in answers]
-    judge = partial(_judge, features, labels, place, dict(learners))
-    if progress is not None:
-        progress(len(answers), len(wanted))
-    for task, answer in zip(missing, _answers(judge, missing, engine, jobs), strict=True):
-        kept.save(_file_name(learners, task), answer)
+    missing = [task for task in tasks if task not in answers]
+    predict = partial(_predict, features, labels, place, dict(learners))
+    progress("hardness", len(answers), len(tasks))
+    for task, answer in zip(missing, _answers(predict, missing, fitting), strict=True):
+        arrays.save(_file_name(learners, task), answer)
         answers[task] = answer
-        if progress is not None:
-            progress(len(answers), len(wanted))
+        progress("hardness", len(answers), len(tasks))
     probabilities = {name: np.zeros(len(labels)) for name in learners}
     for (name, fold), answer in answers.items():
         probabilities[name][place == fold] = answer
@@ -175,78 +187,78 @@ def instance_hardness(
 
 def _check(features: np.ndarray, labels: np.ndarray, groups: Any, learners: Mapping[str, Any], folds: int) -> None:
     if features.ndim != 2 or len(features) != len(labels) or (groups is not None and len(groups) != len(labels)):
-        told = "none" if groups is None else str(len(groups))
+        count = "none" if groups is None else str(len(groups))
         raise UsageError(
-            f"features {features.shape}, {len(labels)} labels, groups {told}: wanted (images, columns) and one label "
+            f"features {features.shape}, {len(labels)} labels, groups {count}: wanted (images, columns) and one label "
             "and one group an image"
         )
     if not learners:
-        raise UsageError(f"no learner to judge hardness: wanted one or more, of {', '.join(LEARNERS)} for instance")
+        raise UsageError(f"no learner to estimate hardness: wanted one or more, of {', '.join(LEARNERS)} for instance")
     if folds < 2:
-        raise UsageError(f"{folds} folds to judge hardness: wanted 2 or more (the paper's implementation: 5)")
+        raise UsageError(f"{folds} folds to estimate hardness: wanted 2 or more (the paper's implementation: 5)")
     if not all(np.isfinite(features[start : start + 4096]).all() for start in range(0, len(features), 4096)):
         raise DataError("features with nan or infinity: wanted finite numbers; extract them again")
 
 
 def _folds_of(labels: np.ndarray, groups: Any, folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold in which each image is asked about: stratified, and grouped where there are groups."""
+    """The fold in which each image is predicted: stratified, and grouped where there are groups."""
     together: dict[Any, set[Any]] = {}
     for label, group in zip(labels.tolist(), range(len(labels)) if groups is None else list(groups), strict=True):
         together.setdefault(label, set()).add(group)
-    fewest, label = min((len(found), str(label)) for label, found in together.items())
+    fewest, label = min((len(groups_of), str(label)) for label, groups_of in together.items())
     if len(together) < 2:
         raise DataError(f"only images of {label}: hardness wants two classes or more")
     if fewest < folds:
         kind = "images" if groups is None else "groups (lesions or patients)"
         raise DataError(
-            f"class {label} has {fewest} {kind} and hardness is judged in {folds} folds: wanted at least one a fold; "
-            "judge in fewer folds, or add images"
+            f"class {label} has {fewest} {kind} and hardness is estimated in {folds} folds: wanted at least one a "
+            "fold; use fewer folds, or add images"
         )
     if groups is None:
         place = np.empty(len(labels), np.int64)
         shuffled = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        for fold, (_, asked) in enumerate(shuffled.split(np.zeros(len(labels)), labels)):
-            place[asked] = fold
+        for fold, (_, rows) in enumerate(shuffled.split(np.zeros(len(labels)), labels)):
+            place[rows] = fold
         return place
     if folds < MIN_FOLDS:
-        raise UsageError(f"{folds} grouped folds to judge hardness: wanted {MIN_FOLDS} or more")
-    rows = [
+        raise UsageError(f"{folds} grouped folds to estimate hardness: wanted {MIN_FOLDS} or more")
+    records = [
         Record(image=str(row), label=str(label), group=str(group))
         for row, (label, group) in enumerate(zip(labels, groups, strict=True))
     ]
-    return np.array([record.fold for record in make_folds(rows, folds, seed)], np.int64)
+    return np.array([record.fold for record in make_folds(records, folds, seed)], np.int64)
 
 
 def _answers(
-    judge: Callable[[tuple[str, int]], NDArray[np.float64]], tasks: list[tuple[str, int]], engine: Engine, jobs: int
+    predict: Callable[[tuple[str, int]], NDArray[np.float64]], tasks: list[tuple[str, int]], fitting: CrossFitting
 ) -> Iterator[NDArray[np.float64]]:
-    if engine != "ray":  # one learner at a time, which shares out its own work over the cores
+    if fitting.engine != "ray":  # one learner at a time, which shares out its own work over the cores
         for task in tasks:
-            with joblib.parallel_config(backend="threading", n_jobs=jobs):
-                answer = judge(task)
+            with joblib.parallel_config(backend="threading", n_jobs=fitting.jobs):
+                answer = predict(task)
             yield answer
         return
-    yield from run_in_waves(judge, tasks, engine=engine, jobs=jobs)
+    yield from run_in_waves(predict, tasks, engine=fitting.engine, jobs=fitting.jobs)
 
 
-def _judge(
+def _predict(
     features: np.ndarray,
     labels: np.ndarray,
     place: NDArray[np.int64],
     learners: Mapping[str, Any],
     task: tuple[str, int],
 ) -> NDArray[np.float64]:
-    """One learner, one fold: the probability of the true label of every image that it is asked about."""
+    """One learner, one fold: the probability of the true label of every image in it."""
     name, fold = task
-    asked = place == fold
-    learner = clone(learners[name]).fit(features[~asked], labels[~asked])
-    said = learner.predict_proba(features[asked])
+    held_out = place == fold
+    learner = clone(learners[name]).fit(features[~held_out], labels[~held_out])
+    probabilities = learner.predict_proba(features[held_out])
     column = {label: number for number, label in enumerate(learner.classes_.tolist())}
-    true = [column[label] for label in labels[asked].tolist()]
-    return np.asarray(said[np.arange(len(said)), true], np.float64)
+    true = [column[label] for label in labels[held_out].tolist()]
+    return np.asarray(probabilities[np.arange(len(probabilities)), true], np.float64)
 
 
-def _asked(place: NDArray[np.int64], task: tuple[str, int]) -> int:
+def _images_of(place: NDArray[np.int64], task: tuple[str, int]) -> int:
     return int((place == task[1]).sum())
 
 

@@ -30,7 +30,7 @@ class BalanceOptions:
     under_sampling
         ``hardness`` or ``random``.
     feature
-        What hardness is judged on: a name of ``hardness_features.FEATURES``; with ``features`` given, what to call it.
+        What hardness is computed from: a name of ``hardness_features.FEATURES``; with ``features`` given, their name.
     features
         float32, (images of the set, columns), instead of ``feature``.
     learners
@@ -38,13 +38,13 @@ class BalanceOptions:
     hardness_folds
         Of the cross-fitting.
     grouped
-        Whether a lesion is judged only by learners that saw none of its photographs; None: in the honest protocol.
+        Whether a lesion is predicted only by learners that saw none of its photographs; None: in the honest protocol.
     seed
         Of hardness, ties, draws and, in the paper's protocol, folds.
     jobs, engine
         Cores (0: all) and where they are; without effect on the result.
-    keep
-        Where features and hardness are kept; None: in ``.hierattn-hardness`` beside OUT.
+    cache
+        Where features and hardness are saved; None: in ``.hierattn-hardness`` beside OUT.
     pictures
         Whether to draw them.
     """
@@ -61,11 +61,11 @@ class BalanceOptions:
     seed: int = 0
     jobs: int = 0
     engine: Engine = "threads"
-    keep: Path | None = None
+    cache: Path | None = None
     pictures: bool = True
 
     @property
-    def judged_by_group(self) -> bool:
+    def grouped_hardness(self) -> bool:
         """``grouped``, or what the protocol makes of it."""
         return self.protocol == "honest" if self.grouped is None else self.grouped
 

@@ -1,6 +1,6 @@
 """Over-sampling, §3.2.2 and Fig. 10: new images from old ones by eight small changes in random order.
 
-The dice and the deed are apart: :func:`draw_change` draws, :func:`apply_change` draws nothing. A :class:`Change` is
+Drawing and applying are apart: :func:`draw_change` draws, :func:`apply_change` draws nothing. A :class:`Change` is
 written out with the copy that it made (``copies.csv``), and makes the same pixels again.
 
 Geometric changes that follow one another are one resampling, not several: a copy is not blurred by being moved, turned
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hierattn.data.prepared_set.packed import COPIES
 from hierattn.errors import UsageError
 
 OPERATIONS = ("flip", "crop", "blur", "contrast", "translate", "scale", "rotate", "shear")
@@ -116,7 +117,7 @@ class Change:
         try:
             values: dict[str, Any] = {field.name: json.loads(row[field.name]) for field in fields(cls)}
         except (KeyError, ValueError, TypeError) as error:
-            raise UsageError(f"row of no change ({error}): wanted the columns of copies.csv") from None
+            raise UsageError(f"row of no change ({error}): wanted the columns of {COPIES}") from None
         for name, value in values.items():
             if isinstance(value, list):  # JSON knows no tuples
                 values[name] = tuple(value)

@@ -18,12 +18,12 @@ from PIL import Image
 
 from hierattn.data.balance.oversampling import Change, apply_change
 from hierattn.data.balance.report import BalanceReport, ClassBalance
+from hierattn.data.balance.selection import Selection
 from hierattn.data.balance.undersampling import keep_random
 from hierattn.data.prepare.contact_sheet import contact_sheet
-from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.packed import DISTRIBUTION, OVERSAMPLING, PICTURES, UNDERSAMPLING, PackedSet
 from hierattn.taxonomy import CLASS_COLOURS
 
-DISTRIBUTION, UNDER, OVER = "distribution.svg", "undersampling.png", "oversampling.png"
 _INK, _LINE, _FAINT = "#1b1f24", "#c9ced6", "#1b1f2466"
 _COPIES_SHOWN, _PARENTS_SHOWN = 5, 8
 _FIXED: Any = {"svg.hashsalt": "hierattn", "svg.fonttype": "path"}  # the same figure is the same bytes
@@ -32,29 +32,27 @@ _FIXED: Any = {"svg.hashsalt": "hierattn", "svg.fonttype": "path"}  # the same f
 def draw_pictures(
     folder: Path,
     packed: PackedSet,
-    rows: np.ndarray,
-    kept: np.ndarray,
+    selection: Selection,
     features: np.ndarray | None,
-    parents: np.ndarray,
-    changes: Sequence[Change],
     report: BalanceReport,
 ) -> list[Path]:
-    """Write the pictures of one balancing.
+    """Write the pictures of one balancing into ``pictures/``.
 
     Parameters
     ----------
     folder
-        Made where it is missing.
-    packed, rows, kept
-        The prepared set, the rows that were balanced, and which of these were kept.
+        The set that is being made.
+    packed
+        The set that is balanced.
+    selection
+        Which of its images stay, and which are copied.
     features
-        (images of the set, columns); None where nothing was judged: then there is no projection to draw.
-    parents, changes
-        The row and the change of every copy.
+        (images of the set, columns); None where no hardness was estimated: then there is no projection to draw.
     report
         The counts, target and seed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PICTURES).mkdir(exist_ok=True)
+    rows = selection.rows
     labels = np.array([packed.records[row].label for row in rows])
     written = [folder / DISTRIBUTION]
     with rc_context(_FIXED):
@@ -66,13 +64,15 @@ def draw_pictures(
         by_chance = np.zeros(len(labels), bool)
         by_chance[keep_random(labels, report.target, report.seed)] = True
         figure = undersampling_figure(
-            project(features[rows[shown]]), labels[shown], {"random": by_chance[shown], "hardness": kept[shown]}
+            project(features[rows[shown]]),
+            labels[shown],
+            {"random": by_chance[shown], "hardness": selection.kept[shown]},
         )
-        written.append(folder / UNDER)
+        written.append(folder / UNDERSAMPLING)
         figure.savefig(written[-1], dpi=110)
-    if len(parents):
-        written.append(folder / OVER)
-        Image.fromarray(oversampling_sheet(packed, parents, changes)).save(written[-1])
+    if len(selection.parents):
+        written.append(folder / OVERSAMPLING)
+        Image.fromarray(oversampling_sheet(packed, selection.parents, selection.changes)).save(written[-1])
     return written
 
 
@@ -192,8 +192,8 @@ def oversampling_sheet(packed: PackedSet, parents: np.ndarray, changes: Sequence
     by_class: dict[str, list[int]] = {}
     for row in sorted(by_parent, key=lambda row: (-len(by_parent[row]), row)):
         by_class.setdefault(packed.records[row].label, []).append(row)
-    longest = max(len(found) for found in by_class.values())
-    turns = [found[k] for k in range(longest) for _, found in sorted(by_class.items()) if k < len(found)]
+    longest = max(map(len, by_class.values()))
+    turns = [of_class[k] for k in range(longest) for _, of_class in sorted(by_class.items()) if k < len(of_class)]
     turns = turns[:_PARENTS_SHOWN]
     each = min(_COPIES_SHOWN, *(len(by_parent[row]) for row in turns))
     images, captions = [], []

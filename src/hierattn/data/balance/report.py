@@ -1,10 +1,10 @@
-"""What balance tells: counts before and after, class by class, and the tables that it writes beside the manifest."""
+"""What balance reports: counts before and after, class by class, and the tables that it writes beside the manifest."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ from hierattn.data.balance.oversampling import Change
 from hierattn.data.balance.protocol import Protocol, UnderSampling
 from hierattn.data.prepare.report import ClassCount, count_classes
 from hierattn.data.prepared_set.manifest import Record
-
-HARDNESS, COPIES, PICTURES = "hardness.csv", "copies.csv", "pictures"
+from hierattn.files import write_table
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class ClassBalance:
     untouched
         Images of the folds that test and validate; 0 in the paper's protocol.
     hardest_kept
-        The largest hardness among the kept; None where no hardness was judged.
+        The largest hardness among the kept; None where no hardness was estimated.
     tied
         Dropped images that are as hard as the hardest kept: what the shuffle decided.
     """
@@ -61,7 +60,7 @@ class BalanceReport:
     under_sampling, target, seed
         As asked for.
     feature, learners, hardness_folds, grouped
-        How hardness was judged; empty, 0 and False where it was not.
+        How hardness was estimated; empty, 0 and False where it was not.
     classes
         Code -> counts.
     imbalance_before, imbalance_after
@@ -152,14 +151,6 @@ def classes_with_copies(records: Sequence[Record], folds: int) -> dict[str, dict
     }
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV table as the manifest is written: UTF-8, line feeds, quotes where needed."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-
-
 def write_hardness(
     path: Path,
     records: Sequence[Record],
@@ -168,8 +159,8 @@ def write_hardness(
     kept: np.ndarray,
     probabilities: Mapping[str, np.ndarray],
 ) -> None:
-    """Write ``hardness.csv``: every judged image, its hardness, its place in its class (1 is the easiest), and what
-    each learner said; in the manifest's order.
+    """Write ``hardness.csv``: every image, its hardness, its place in its class (1 is the easiest), and the probability
+    that each learner gave to its label; in the manifest's order.
     """
     columns = ("image", "label", "group", "hardness", "rank", "kept", *(f"p_{name}" for name in probabilities))
     write_table(
@@ -183,7 +174,7 @@ def write_hardness(
                 f"{hardness[row]:.9f}",
                 int(ranks[row]) + 1,
                 "yes" if kept[row] else "no",
-                *(f"{said[row]:.9f}" for said in probabilities.values()),
+                *(f"{values[row]:.9f}" for values in probabilities.values()),
             )
             for row, record in enumerate(records)
         ),

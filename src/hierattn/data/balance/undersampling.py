@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from hierattn.data.balance.instance_hardness import instance_hardness, make_learners
+from hierattn.data.balance.instance_hardness import CrossFitting, instance_hardness, make_learners
 from hierattn.errors import UsageError
 
 Target = int | Mapping[Any, int]
@@ -134,7 +134,7 @@ class InstanceHardnessSampler(BaseEstimator):
     def fit_resample(
         self, X: np.ndarray, y: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Judge and keep.
+        """Estimate hardness and keep the easiest.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class InstanceHardnessSampler(BaseEstimator):
         y
             Labels, (images,).
         groups
-            (images,): what must not be judged by its own kind; None: images are on their own.
+            (images,): no image is predicted by learners that saw its group; None: images are on their own.
 
         Returns
         -------
@@ -152,9 +152,7 @@ class InstanceHardnessSampler(BaseEstimator):
         """
         features, labels = np.asarray(X), np.asarray(y)
         learners = self.learners or make_learners(["forest"], self.random_state)
-        found = instance_hardness(
-            features, labels, learners, groups=groups, folds=self.folds, seed=self.random_state, jobs=self.jobs
-        )
-        self.hardness_ = found.values
-        self.sample_indices_ = keep_easiest(found.values, labels, self.target, self.random_state)
+        fitting = CrossFitting(folds=self.folds, seed=self.random_state, jobs=self.jobs)
+        self.hardness_ = instance_hardness(features, labels, learners, fitting, groups=groups).values
+        self.sample_indices_ = keep_easiest(self.hardness_, labels, self.target, self.random_state)
         return features[self.sample_indices_], labels[self.sample_indices_]

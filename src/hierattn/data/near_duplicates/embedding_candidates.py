@@ -1,4 +1,4 @@
-"""Pairs of photographs that a network sees alike: candidates for search.py, which then proves or refuses them.
+"""Pairs of photographs whose embeddings are alike: candidates for search.py, which then proves or refuses them.
 
 An embedding is made for telling lesions apart, not photographs: most of its numbers are large together in all skin. So
 the mean is taken off, and the directions of the set's own spread are made equally long, as far as the 128 widest reach.
@@ -20,7 +20,7 @@ COLUMNS = 128
 NEIGHBOURS = 5
 """Of each photograph."""
 LEAST_COSINE = 0.3
-"""After whitening: what is less alike is nobody's copy."""
+"""After whitening; pairs that are less alike are no candidates."""
 _SAMPLE = 20_000  # images from which the directions, and the cells, are taken
 _COMPARED = 20_000  # images up to which all are compared
 _CELLS_ASKED = 16

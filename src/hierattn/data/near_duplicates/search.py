@@ -12,12 +12,12 @@ apart must not stand on both sides of a split. They are found in two steps:
    photograph only. docs/data.md has the figures behind the thresholds.
 
 A pair of different lesions joined by mistake costs folds some freedom; a pair that is missed leaks. Proof is set so
-that the mistakes are few enough to look at: the pictures of ``prepare --pictures`` show every pair.
+that the mistakes are few enough to look at: the pictures of ``prepare --audit-pictures`` show the pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,7 +35,10 @@ from hierattn.data.near_duplicates.fingerprints import (
     turned,
 )
 from hierattn.data.near_duplicates.hash_tables import HashTables
+from hierattn.progress import Progress, silent
 
+COMPARING = "comparing candidates"
+"""The step that :func:`find_near_duplicates` reports to its listener."""
 LEAST_COSINE = 0.92
 """Of two fingerprints, to be candidates. A crop to nine tenths keeps 0.91 or more in 99 of 100 photographs."""
 LEAST_LIKENESS = 0.82
@@ -59,8 +62,6 @@ WIDER_VIEWS: tuple[View, ...] = VIEWS + tuple(
     for across in range(3)
 )
 """The views of fingerprints.py, and windows of 80 % and 70 % of each side: for pairs that are candidates already."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def find_near_duplicates(
     jobs
         Threads.
     progress
-        Called with (done, all) candidates proved or refused.
+        Called with the candidates compared, for the step :data:`COMPARING`.
 
     Returns
     -------
@@ -130,15 +131,14 @@ def find_near_duplicates(
             return []
         candidates = find_candidates(np.stack(thumbnails), pool)
         if embeddings is not None:
-            known = {_rows_of(one) for one in candidates}
-            more = [pair for pair in embedding_pairs(embeddings) if pair not in known]
+            hashed = {_rows_of(candidate) for candidate in candidates}
+            more = [pair for pair in embedding_pairs(embeddings) if pair not in hashed]
             candidates += best_views(more, np.stack(thumbnails), pool)
         pairs = []
-        for done, pair in enumerate(pool.map(lambda one: prove(one, images), candidates), start=1):
+        for done, pair in enumerate(pool.map(lambda candidate: prove(candidate, images), candidates), start=1):
             if pair is not None:
                 pairs.append(pair)
-            if progress is not None:
-                progress(done, len(candidates))
+            (progress or silent)(COMPARING, done, len(candidates))
     return pairs
 
 
@@ -301,10 +301,10 @@ def _likeness(one: np.ndarray, other: np.ndarray, reached: np.ndarray) -> tuple[
     middle, other_middle = mean(first), mean(second)
     together = mean(first * second) - middle * other_middle
     apart = (mean(first * first) - middle**2 + _FLOOR) * (mean(second * second) - other_middle**2 + _FLOOR)
-    found = (together / np.sqrt(apart))[counts >= 0.9 * side * side]
-    if len(found) < _LEAST_FIELDS:
+    correlations = (together / np.sqrt(apart))[counts >= 0.9 * side * side]
+    if len(correlations) < _LEAST_FIELDS:
         return 0.0, 0.0
-    return float(np.median(found)), float(np.percentile(found, 25))
+    return float(np.median(correlations)), float(np.percentile(correlations, 25))
 
 
 def _fine_structure(grey: np.ndarray) -> np.ndarray:

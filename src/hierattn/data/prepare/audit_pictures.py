@@ -16,7 +16,7 @@ from hierattn.data.near_duplicates.search import Pair
 from hierattn.data.prepare.contact_sheet import contact_sheet
 from hierattn.data.prepare.report import ranked_pairs
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.prepared_set.packed import IMAGES
+from hierattn.data.prepared_set.packed import CLEANING, CROPPED, IMAGES, PAIRS, PICTURES
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box, crop, find_crop
 from hierattn.preprocessing.cleaning import clean
@@ -24,8 +24,6 @@ from hierattn.preprocessing.colour_constancy import balance_colours
 from hierattn.preprocessing.hair_removal import remove_hair
 from hierattn.preprocessing.photograph import read_photograph
 
-PICTURES = "pictures"
-CLEANING, CROPPED, PAIRS = "cleaning.jpg", "cropped.jpg", "near_duplicates.jpg"
 _SIDE = 160
 _ROWS, _COLUMNS = 8, 8
 _MOST_PAIRS = 60
@@ -51,7 +49,8 @@ def cleaning_sheet(images: Sequence[np.ndarray], spec: ImageSpec) -> np.ndarray:
     for image in images:
         part = np.ascontiguousarray(crop(image, find_crop(image, "surround")))
         balanced = [balance_colours(part, method) for method in ("shades_of_grey", "grey_world", "max_rgb")]
-        cells += [_cell(one) for one in (image, part, remove_hair(part), *balanced, clean(image, spec)[0])]
+        steps = (image, part, remove_hair(part), *balanced, clean(image, spec)[0])
+        cells += [_cell(step) for step in steps]
     return contact_sheet(cells, len(captions), captions * len(images))
 
 
@@ -73,16 +72,15 @@ def write_pictures(
     spec
         What the images went through.
     """
-    out = folder / PICTURES
-    out.mkdir(exist_ok=True)
+    (folder / PICTURES).mkdir(exist_ok=True)
     shown = [records[row] for row in np.linspace(0, len(records) - 1, min(_ROWS, len(records))).astype(int)]
-    _save(out / CLEANING, cleaning_sheet([read_photograph(Path(record.image)) for record in shown], spec))
+    _save(folder / CLEANING, cleaning_sheet([read_photograph(Path(record.image)) for record in shown], spec))
     cropped = [(record, box) for record, box in zip(records, boxes, strict=True) if box is not None]
     if cropped:
-        _save(out / CROPPED, _crop_sheet(cropped[: _ROWS * _COLUMNS // 2]))
+        _save(folder / CROPPED, _crop_sheet(cropped[: _ROWS * _COLUMNS // 2]))
     if pairs:
         packed = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-        _save(out / PAIRS, pairs_sheet(packed, records, ranked_pairs(records, pairs)[:_MOST_PAIRS]))
+        _save(folder / PAIRS, pairs_sheet(packed, records, ranked_pairs(records, pairs)[:_MOST_PAIRS]))
 
 
 def pairs_sheet(images: np.ndarray, records: Sequence[Record], pairs: Sequence[Pair]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Decoding all images into ``images.npy``, side by side, with a journal: stopped anywhere, it goes on from there.
+"""Decode all images into ``images.npy``, in parallel, with a journal: stopped anywhere, it resumes from there.
 
 The journal's first line is a key: a digest of the settings and of every source file's name, size and time. Another key
 is another job, and starts anew. Each further line is one image, in order, written after its pixels were handed to the
@@ -27,15 +27,16 @@ from hierattn.data.near_duplicates.comparison_picture import SIDE, comparison_pi
 from hierattn.data.prepare.report import AuditRow
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.packed import FORMAT, IMAGES, PackedWriter
-from hierattn.data.prepared_set.workspace import Workspace
 from hierattn.errors import DataError, ImageError
+from hierattn.files import Workspace
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box
 from hierattn.preprocessing.cleaning import clean
 from hierattn.preprocessing.photograph import read_image_bytes, read_photograph
+from hierattn.progress import Progress
 
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number in all."""
+READING = "reading images"
+"""The step that :func:`pack` reports to its listener."""
 
 COMPARISON = ".comparison.npy"
 """Beside ``images.npy`` until the set is whole: uint8 grey, (images, 128, 128)."""
@@ -45,8 +46,8 @@ _FLUSH_SECONDS = 2.0
 
 
 @dataclass
-class Kept:
-    """What the decoding leaves behind, row by row of the packed images, and what it left out."""
+class Packed:
+    """The packed images, row by row, and the images that were left out."""
 
     records: list[Record] = field(default_factory=list)
     boxes: list[Box | None] = field(default_factory=list)
@@ -73,8 +74,8 @@ def pack(
     comparison: bool,
     strict: bool,
     jobs: int,
-    progress: Progress | None,
-) -> Kept:
+    progress: Progress,
+) -> Packed:
     """Decode all images into ``images.npy``, in order; keep the rows of those that can be read.
 
     With ``comparison`` the pictures for near-duplicates go into :data:`COMPARISON`, row by row the same images.
@@ -84,35 +85,34 @@ def pack(
     DataError
         Where none can be read, or, if ``strict``, any cannot.
     """
-    kept = Kept()
+    packed = Packed()
     with ExitStack() as files:
         writers = {"crc": files.enter_context(PackedWriter(place.folder / IMAGES, spec.size, at_most=len(records)))}
         if comparison:
             beside = PackedWriter(place.folder / COMPARISON, SIDE, at_most=len(records), grey=True)
             writers["comparison"] = files.enter_context(beside)
         journal = _Journal(place.journal, _key(records, spec, comparison))
-        done = _take_over(records, journal, writers, kept)
-        if progress is not None and done:
-            progress(done, len(records))
+        done = _take_over(records, journal, writers, packed)
+        if done:
+            progress(READING, done, len(records))
         decoded = _in_parallel(lambda record: _decode(record, spec, comparison), records[done:], jobs)
-        for number, one in enumerate(decoded, start=done + 1):
-            _note(one, kept)
-            if strict and len(kept.dropped) >= 3:
+        for number, image in enumerate(decoded, start=done + 1):
+            _note(image, packed)
+            if strict and len(packed.dropped) >= 3:
                 break
-            pictures = {"crc": one.pixels, "comparison": one.comparison}
+            pictures = {"crc": image.pixels, "comparison": image.comparison}
             sums = {name: writers[name].append(pixels) for name, pixels in pictures.items() if pixels is not None}
-            journal.add(_line(one, sums))
+            journal.add(_line(image, sums))
             if journal.is_due():
                 _flush(writers, journal)
-            if progress is not None:
-                progress(number, len(records))
+            progress(READING, number, len(records))
         _flush(writers, journal)
-    if strict and kept.dropped:
-        raise strict_error([row.reason for row in kept.dropped])
-    if not kept.records:
-        raise DataError(f"none of {len(records)} images can be used; the first: {kept.dropped[0].reason}")
-    kept.images_sha256 = writers["crc"].sha256
-    return kept
+    if strict and packed.dropped:
+        raise strict_error([row.reason for row in packed.dropped])
+    if not packed.records:
+        raise DataError(f"none of {len(records)} images can be used; the first: {packed.dropped[0].reason}")
+    packed.images_sha256 = writers["crc"].sha256
+    return packed
 
 
 def _flush(writers: Mapping[str, PackedWriter], journal: _Journal) -> None:
@@ -126,16 +126,16 @@ def strict_error(reasons: list[str]) -> DataError:
     """What ``--strict`` says: the first few reasons."""
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return DataError(
-        f"{'; '.join(reasons[:3])}{more}: --strict wants every image usable; leave it out to go on without"
+        f"{'; '.join(reasons[:3])}{more}: --strict wants every image usable; leave it out to skip such images"
     )
 
 
-def _note(one: _Decoded, kept: Kept) -> None:
-    if one.reason:
-        kept.dropped.append(AuditRow(one.record.image, "dropped", one.reason))
+def _note(image: _Decoded, packed: Packed) -> None:
+    if image.reason:
+        packed.dropped.append(AuditRow(image.record.image, "dropped", image.reason))
     else:
-        kept.records.append(one.record)
-        kept.boxes.append(one.box)
+        packed.records.append(image.record)
+        packed.boxes.append(image.box)
 
 
 def _decode(record: Record, spec: ImageSpec, comparison: bool) -> _Decoded:
@@ -241,28 +241,30 @@ def _key(records: Sequence[Record], spec: ImageSpec, comparison: bool) -> str:
     return digest.hexdigest()
 
 
-def _line(one: _Decoded, checksums: Mapping[str, int]) -> dict[str, Any]:
-    if one.reason:
-        return {"reason": one.reason}
-    box = one.box and [one.box.left, one.box.top, one.box.right, one.box.bottom]
-    record = one.record
+def _line(image: _Decoded, checksums: Mapping[str, int]) -> dict[str, Any]:
+    if image.reason:
+        return {"reason": image.reason}
+    box = image.box and [image.box.left, image.box.top, image.box.right, image.box.bottom]
+    record = image.record
     return {**checksums, "box": box, "size": [record.width, record.height], "sha256": record.sha256}
 
 
-def _take_over(records: Sequence[Record], journal: _Journal, writers: Mapping[str, PackedWriter], kept: Kept) -> int:
-    """Go on after a process that was stopped: how many images, from the first, are done and whole."""
+def _take_over(
+    records: Sequence[Record], journal: _Journal, writers: Mapping[str, PackedWriter], packed: Packed
+) -> int:
+    """Resume after a process that was stopped; returns how many images, from the first, are done and whole."""
     whole = _keep_whole([line for line in journal.lines if "crc" in line], writers)
     done = 0
     for record, line in zip(records, journal.lines, strict=False):
         if "crc" in line:
-            if len(kept.records) == whole:
+            if len(packed.records) == whole:
                 break
             width, height = line["size"]
             record = replace(record, width=width, height=height, sha256=line["sha256"])
             box = Box(*line["box"]) if line["box"] else None
-            _note(_Decoded(record, box=box), kept)
+            _note(_Decoded(record, box=box), packed)
         else:
-            _note(_Decoded(record, reason=line["reason"]), kept)
+            _note(_Decoded(record, reason=line["reason"]), packed)
         done += 1
     journal.keep(done)
     return done

@@ -1,4 +1,4 @@
-"""What prepare tells: counts for the screen and ``prepared.json``, and the audit of every image of the source."""
+"""What prepare reports: counts for the screen and ``prepared.json``, and the audit of every image of the source."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import hierattn
 from hierattn.data.near_duplicates.search import Pair
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.prepared_set.packed import AUDIT, FORMAT, INFO, NEAR_DUPLICATES
+from hierattn.data.prepared_set.packed import AUDIT, INFO, NEAR_DUPLICATES, write_info
+from hierattn.data.prepared_set.record_table import columns_of
 from hierattn.errors import DataError
+from hierattn.files import write_table
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box
 
@@ -145,9 +146,9 @@ def notes_on_copies(records: Sequence[Record]) -> list[str]:
     copies = len(records) - len(labels)
     if not copies:
         return []
-    at_odds = sum(len(found) > 1 for found in labels.values())
-    told = f"{copies} {'files are copies' if copies > 1 else 'file is a copy'} of another, byte for byte: in one group"
-    return [told + (f"; {at_odds} of them with two labels" if at_odds else "")]
+    at_odds = sum(len(own) > 1 for own in labels.values())
+    note = f"{copies} {'files are copies' if copies > 1 else 'file is a copy'} of another, byte for byte: in one group"
+    return [note + (f"; {at_odds} of them with two labels" if at_odds else "")]
 
 
 def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -> list[str]:
@@ -157,9 +158,9 @@ def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -
     rows = [(records[pair.one], records[pair.other]) for pair in pairs]
     apart = sum(_are_apart(one, other) for one, other in rows)
     at_odds = sum(one.label != other.label for one, other in rows)
-    told = f"{len(pairs)} {'pairs' if len(pairs) > 1 else 'pair'} of near-duplicates: in one group"
-    known = f"{apart} of them not known by lesion or patient, {at_odds} with two labels"
-    return [f"{told}; {known}; {NEAR_DUPLICATES} lists them"]
+    count = f"{len(pairs)} {'pairs' if len(pairs) > 1 else 'pair'} of near-duplicates: in one group"
+    details = f"{apart} of them not known by lesion or patient, {at_odds} with two labels"
+    return [f"{count}; {details}; {NEAR_DUPLICATES} lists them"]
 
 
 def notes_on_moved(moved: Sequence[Record]) -> list[str]:
@@ -167,9 +168,9 @@ def notes_on_moved(moved: Sequence[Record]) -> list[str]:
     if not moved:
         return []
     first = ", ".join(Path(record.image).name for record in moved[:3])
-    told = "image is" if len(moved) == 1 else "images are"
+    images = "image is" if len(moved) == 1 else "images are"
     return [
-        f"{len(moved)} {told} not in the fold that the split file gave, for what belongs together stood in several "
+        f"{len(moved)} {images} not in the fold that the split file gave, for what belongs together stood in several "
         f"({first}{' and others' if len(moved) > 3 else ''}): weights of that file's folds may have seen them"
     ]
 
@@ -183,13 +184,12 @@ def _are_apart(one: Record, other: Record) -> bool:
 
 def write_near_duplicates(path: Path, records: Sequence[Record], pairs: Sequence[Pair]) -> None:
     """Write ``near_duplicates.csv``: the pairs, those that nothing else joins first, then by falling likeness."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("one", "other", "likeness", "turn", "label", "other_label", "known"))
-        for pair in ranked_pairs(records, pairs):
-            one, other = records[pair.one], records[pair.other]
-            known = "no" if _are_apart(one, other) else "yes"
-            writer.writerow((one.image, other.image, pair.likeness, pair.turn, one.label, other.label, known))
+    rows = []
+    for pair in ranked_pairs(records, pairs):
+        one, other = records[pair.one], records[pair.other]
+        known = "no" if _are_apart(one, other) else "yes"
+        rows.append((one.image, other.image, pair.likeness, pair.turn, one.label, other.label, known))
+    write_table(path, ("one", "other", "likeness", "turn", "label", "other_label", "known"), rows)
 
 
 def ranked_pairs(records: Sequence[Record], pairs: Sequence[Pair]) -> list[Pair]:
@@ -207,29 +207,20 @@ def write_audit(
         AuditRow(record.image, "kept", "", "no" if box is None else "yes", str(box or ""), record.width, record.height)
         for record, box in zip(records, boxes, strict=True)
     ]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(AuditRow.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in [*rows, *dropped])
+    columns = columns_of(AuditRow)
+    write_table(path, columns, ([getattr(row, column) for column in columns] for row in [*rows, *dropped]))
 
 
 _LATER = ("extended", "embedding_sha256")  # not in folders of before, which did without
 
 
-def write_info(path: Path, report: PreparationReport, images_sha256: str) -> None:
+def write_report(folder: Path, report: PreparationReport, images_sha256: str) -> None:
     """Write ``prepared.json``: the report without what belongs to this run or this machine, so that the same source
     prepared again gives the same bytes.
     """
-    values = report.to_dict()
-    for local in ("out", "dropped", "seconds"):  # the audit has the dropped
-        del values[local]
-    values |= {
-        "format": FORMAT,
-        "hierattn": hierattn.__version__,
-        "dropped": len(report.dropped),
-        "images_sha256": images_sha256,
-    }
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    values = {**report.to_dict(), "dropped": len(report.dropped)}  # the audit lists them
+    del values["out"], values["seconds"]
+    write_info(folder, values, images_sha256)
 
 
 def read_report(out: Path) -> PreparationReport:

@@ -11,27 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.report import PreparationReport, read_report
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.packed import INFO, PackedSet
-from hierattn.data.prepared_set.workspace import final_folder, relative_path
+from hierattn.data.prepared_set.splits import FrozenSplits
 from hierattn.data.sets.listing import Listing
 from hierattn.errors import HierAttnError
-from hierattn.image_spec import ImageSpec
+from hierattn.files import relative_path
 
 
-def what_changed(
-    out: Path,
-    listing: Listing,
-    *,
-    image_spec: ImageSpec,
-    folds: int,
-    seed: int,
-    near_duplicates: bool,
-    splits_sha256: str,
-    extend: bool = False,
-    embedding_sha256: str = "",
-) -> str:
+def what_changed(out: Path, listing: Listing, options: PrepareOptions, splits: FrozenSplits | None) -> str:
     """In a few words the first difference between ``out`` and what would be made now; empty where there is none."""
     try:
         packed = PackedSet.open(out)
@@ -39,14 +29,14 @@ def what_changed(
     except HierAttnError as error:
         return str(error)
     asked: dict[str, object] = {
-        "folds": folds,
-        "seed": seed,
-        "near-duplicates": near_duplicates,
-        "splits": splits_sha256,
-        "extend": extend,
-        "embedding": embedding_sha256,
+        "folds": options.folds,
+        "seed": options.seed,
+        "near-duplicates": options.near_duplicates,
+        "splits": "" if splits is None else splits.sha256,
+        "extend": options.extend,
+        "embedding": options.embedding_sha256,
         "source": listing.source,
-        **image_spec.to_dict(),
+        **options.image_spec.to_dict(),
     }
     return _other_setting(_settings_of(report), asked) or _other_source(out, packed.records, report, listing)
 
@@ -75,11 +65,9 @@ def _other_setting(made: dict[str, object], asked: dict[str, object]) -> str:
 
 
 def _other_source(out: Path, records: Sequence[Record], report: PreparationReport, listing: Listing) -> str:
-    final = final_folder(out)
-    now = {
-        record.image: record
-        for record in (replace(one, image=relative_path(one.image, final)) for one in listing.records)
-    }
+    final = out.resolve()
+    listed = [replace(record, image=relative_path(record.image, final)) for record in listing.records]
+    now = {record.image: record for record in listed}
     gone = {row.image for row in report.dropped}
     made = {record.image: record for record in records}
     new = [image for image in now if image not in made and image not in gone]

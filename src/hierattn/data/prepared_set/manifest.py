@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hierattn.data.prepared_set.record_table import columns_of, read_table, write_table
+from hierattn.data.prepared_set.record_table import columns_of, read_records, write_records
 from hierattn.errors import TableError
 from hierattn.taxonomy import BY_CODE
 
@@ -72,8 +72,8 @@ COLUMNS: tuple[str, ...] = columns_of(Record)
 
 
 def write_manifest(path: Path, records: Sequence[Record]) -> None:
-    """Write ``records`` to ``path``, under a temporary name first, so that a half table never looks whole."""
-    write_table(path, Record, records)
+    """Write ``records`` to ``path``, whole or not at all."""
+    write_records(path, Record, records)
 
 
 def read_manifest(path: Path) -> list[Record]:
@@ -87,7 +87,7 @@ def read_manifest(path: Path) -> list[Record]:
     if not path.is_file():
         raise TableError(f"no manifest at {path}: wanted a folder made by 'hierattn prepare'; run that first")
     records = []
-    for where, record in read_table(path, Record, again="prepare the set again"):
+    for where, record in read_records(path, Record, again="prepare the set again"):
         if record.label not in BY_CODE:
             raise TableError(f"{where}: unknown label {record.label!r}, wanted one of {', '.join(BY_CODE)}")
         records.append(record)

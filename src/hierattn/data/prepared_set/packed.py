@@ -1,14 +1,16 @@
 """The packed set: every image decoded, cropped and resized once, in one memory-mapped array.
 
 Training reads an epoch hundreds of times; decoding a photograph each time would take longer than the network does.
-A prepared folder holds::
+This is the one place that names the files of a prepared folder::
 
     manifest.csv    one row an image (manifest.py); row i belongs to images[i]
     images.npy      uint8, (images, size, size, 3), RGB
     prepared.json   where they come from, the ImageSpec, the crop rule, folds, counts, checksums
     audit.csv       every image of the source, kept or not and why
     splits.csv      image, group and fold: for others to reuse (splits.py)
-    near_duplicates.csv     the pairs that were found (search.py)
+    near_duplicates.csv     the near-duplicate pairs (search.py)
+    hardness.csv, copies.csv    of a balanced set: every image's hardness, and the parent of each copy
+    pictures/       to look at
 """
 
 from __future__ import annotations
@@ -26,12 +28,29 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+import hierattn
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, read_manifest
-from hierattn.errors import DataError
+from hierattn.errors import DataError, UsageError
+from hierattn.files import CONTENTS, FolderKind, check_replaceable, write_json
 from hierattn.image_spec import ImageSpec
 
 MANIFEST, IMAGES, INFO, AUDIT = "manifest.csv", "images.npy", "prepared.json", "audit.csv"
 SPLITS, NEAR_DUPLICATES = "splits.csv", "near_duplicates.csv"
+HARDNESS, COPIES = "hardness.csv", "copies.csv"
+PICTURES = "pictures"
+CLEANING, CROPPED, PAIRS = (f"{PICTURES}/{name}.jpg" for name in ("cleaning", "cropped", "near_duplicates"))
+DISTRIBUTION, UNDERSAMPLING = f"{PICTURES}/distribution.svg", f"{PICTURES}/undersampling.png"
+OVERSAMPLING = f"{PICTURES}/oversampling.png"
+
+PREPARED_SET = FolderKind(
+    "a prepared set",
+    mark=INFO,
+    older=(
+        *(MANIFEST, IMAGES, AUDIT, SPLITS, NEAR_DUPLICATES, HARDNESS, COPIES),
+        *(CLEANING, CROPPED, PAIRS, DISTRIBUTION, UNDERSAMPLING, OVERSAMPLING),
+    ),
+)
+
 FORMAT = 1
 """Version of the folder's form; a folder of another version is refused."""
 
@@ -104,12 +123,42 @@ class PackedSet:
         return len(self.records)
 
 
+def check_out(out: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse an ``out`` in which no prepared set may be made; to be called before any work.
+
+    Parameters
+    ----------
+    out
+        The folder to make.
+    overwrite
+        Whether a prepared set that is there may be replaced. One to which somebody added a file never is.
+    inputs
+        What is read: none of it may lie in ``out``.
+
+    Raises
+    ------
+    UsageError
+        Where it must not be made or replaced.
+    """
+    check_replaceable(out, PREPARED_SET, inputs=inputs)
+    if not overwrite and ((out / INFO).exists() or (out / CONTENTS).exists()):
+        raise UsageError(f"{out} is a prepared set already: choose another folder, or replace it with --overwrite")
+
+
 def is_prepared(folder: Path) -> bool:
-    """Whether a folder was made by prepare, whole or damaged: whether overwriting it can lose nothing else."""
+    """Whether a folder is a prepared set, whole or damaged."""
     try:
         return "manifest_sha256" in json.loads((folder / INFO).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
+
+
+def write_info(folder: Path, values: Mapping[str, Any], images_sha256: str) -> None:
+    """Write ``prepared.json``: ``values``, this version, and the checksums of the manifest that is there and of all
+    pixels.
+    """
+    checksums = {"manifest_sha256": manifest_sha256(folder / MANIFEST), "images_sha256": images_sha256}
+    write_json(folder / INFO, {**values, "format": FORMAT, "hierattn": hierattn.__version__, **checksums})
 
 
 def _read_info(folder: Path) -> dict[str, Any]:

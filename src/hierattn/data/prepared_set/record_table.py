@@ -7,13 +7,13 @@ has saved, with a byte-order mark and other line ends.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hierattn.errors import TableError
+from hierattn.files import write_table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,18 +29,13 @@ def columns_of(kind: type[DataclassInstance]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def write_table(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
-    """Write ``rows`` to ``path``, under a temporary name first, so that a half table never looks whole."""
+def write_records(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
+    """Write ``rows`` to ``path``, whole or not at all."""
     columns = columns_of(kind)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([getattr(row, column) for column in columns] for row in rows)
-    os.replace(temporary, path)
+    write_table(path, columns, ([getattr(row, column) for column in columns] for row in rows))
 
 
-def read_table(path: Path, kind: type[Row], *, again: str, exact: bool = False) -> Iterator[tuple[str, Row]]:
+def read_records(path: Path, kind: type[Row], *, again: str, exact: bool = False) -> Iterator[tuple[str, Row]]:
     """The rows of a table, each with its place, ``path:line``.
 
     Parameters

@@ -1,6 +1,6 @@
-"""The dice of a rendered set: which lesions, how many photographs of each, which near-duplicates, and the table.
+"""What a rendered set will hold: which lesions, how many photographs of each, which near-duplicates, and the table.
 
-:func:`plan_set` draws; ``synthetic.render_set`` renders and writes. No pixel is made here.
+:func:`plan_set` draws; ``rendered_set.render_set`` renders and writes. No pixel is made here.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def plan_set(images: int, seed: int) -> list[PlannedImage]:
     for code, wanted in _quotas(images - copies).items():
         originals += _plan_class(code, wanted, originals[-1].lesion + 1 if originals else 0, next_id, generator)
     planned = originals + _plan_copies(originals, copies, next_id, generator)
-    return sorted(planned, key=lambda one: one.image)
+    return sorted(planned, key=lambda image: image.image)
 
 
 def _quotas(images: int) -> dict[str, int]:
@@ -106,8 +106,8 @@ def _plan_class(
     lesion = first_lesion
     while len(planned) < wanted:
         photos = min(1 + int(generator.choice(4, p=PHOTOS_OF_A_LESION)), wanted - len(planned))
-        told = photos > 1 or generator.random() > 0.05
-        lesion_id = f"SYN_L{lesion + 1:06d}" if told else ""
+        has_id = photos > 1 or generator.random() > 0.05
+        lesion_id = f"SYN_L{lesion + 1:06d}" if has_id else ""
         about = _draw_patient(code, generator)
         planned += [PlannedImage(next_id(), code, lesion, photo, lesion_id, *about) for photo in range(photos)]
         lesion += 1

@@ -6,27 +6,24 @@ whatever is asked for, ISIC 2019's 25,331 images for instance.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-import hierattn
-from hierattn.data.balance.report import classes_with_copies, write_table
-from hierattn.data.engines import run_in_waves
-from hierattn.data.prepare.report import imbalance
+from hierattn.data.engines import Engine, run_in_waves
+from hierattn.data.prepare.report import PreparationReport, count_classes, imbalance, write_audit, write_report
 from hierattn.data.prepared_set.folds import make_folds
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
-from hierattn.data.prepared_set.packed import AUDIT, FORMAT, IMAGES, INFO, MANIFEST, PackedWriter, is_prepared
-from hierattn.data.prepared_set.workspace import check_out, emptied, workspace
+from hierattn.data.prepared_set.packed import AUDIT, IMAGES, MANIFEST, PREPARED_SET, PackedWriter, check_out
 from hierattn.data.rendered.lesion_appearance import draw_appearance
 from hierattn.data.rendered.photo_conditions import draw_photo
 from hierattn.data.rendered.plan import PHOTOS_OF_A_LESION, generator_of
 from hierattn.data.rendered.rendered_set import LICENCE, render
-from hierattn.errors import UsageError
+from hierattn.files import whole_folder
 from hierattn.image_spec import ImageSpec
+from hierattn.progress import Progress, silent
 
 _AT_ONCE = 64
 
@@ -39,7 +36,7 @@ def render_prepared(
     folds: int = 10,
     seed: int = 0,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Render ``counts`` images a class into a new prepared folder, and return it.
 
@@ -57,53 +54,55 @@ def render_prepared(
     folds, seed, jobs
         Of the set; processes.
     progress
-        Called with (images rendered, images in all).
+        Called with images, for the step ``rendering``.
 
     Raises
     ------
     UsageError, DataError
         Where ``out`` is taken, a number is out of range, or the disk is full.
     """
-    check_out(out)
-    if is_prepared(out):
-        raise UsageError(f"{out} is a prepared set already: choose another folder")
-    spec = ImageSpec(size=size, crop="none")
+    check_out(out, overwrite=False)
     records = make_folds(_plan(counts, seed), folds, seed)
-    with workspace(out, expected_bytes=len(records) * size * size * 3) as place:
-        folder = emptied(place)
-        with PackedWriter(folder / IMAGES, size, at_most=len(records)) as writer:
-            batches = [records[start : start + _AT_ONCE] for start in range(0, len(records), _AT_ONCE)]
-            work = partial(_render_batch, size=size, seed=seed)
-            for images in run_in_waves(work, batches, engine="processes" if jobs > 1 else "threads", jobs=jobs, wave=4):
-                for image in images:
-                    writer.append(image)
-                if progress is not None:
-                    progress(writer.count, len(records))
-        write_manifest(folder / MANIFEST, records)
-        _write_audit(folder / AUDIT, records)
-        info = {
-            "source": "synthetic",
-            "licence": LICENCE,
-            "citation": "",
-            "layout": "rendered",
-            "image_spec": spec.to_dict(),
-            "images": len(records),
-            "cropped": 0,
-            "classes": classes_with_copies(records, folds),
-            "imbalance": imbalance(records),
-            "folds": folds,
-            "seed": seed,
-            "notes": [],
-            "near_duplicates": None,
-            "splits_sha256": "",
-            "manifest_sha256": manifest_sha256(folder / MANIFEST),
-            "format": FORMAT,
-            "hierattn": hierattn.__version__,
-            "dropped": 0,
-            "images_sha256": writer.sha256,
-        }
-        (folder / INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    spec = ImageSpec(size=size, crop="none")
+    with whole_folder(out, PREPARED_SET, expected_bytes=len(records) * size * size * 3) as place:
+        images_sha256 = _write_images(place.folder / IMAGES, records, size, seed, jobs, progress or silent)
+        write_manifest(place.folder / MANIFEST, records)
+        write_audit(place.folder / AUDIT, records, [None] * len(records), [])
+        report = PreparationReport(
+            out=out,
+            source="synthetic",
+            licence=LICENCE,
+            citation="",
+            layout="rendered",
+            image_spec=spec,
+            images=len(records),
+            cropped=0,
+            classes=count_classes(records, folds),
+            imbalance=imbalance(records),
+            folds=folds,
+            seed=seed,
+            dropped=[],
+            notes=[],
+            near_duplicates=None,
+            splits_sha256="",
+            manifest_sha256=manifest_sha256(place.folder / MANIFEST),
+            seconds=0.0,
+        )
+        write_report(place.folder, report, images_sha256)
     return out
+
+
+def _write_images(path: Path, records: list[Record], size: int, seed: int, jobs: int, progress: Progress) -> str:
+    """Render every record's image into ``path``; the SHA-256 of all pixels."""
+    batches = [records[start : start + _AT_ONCE] for start in range(0, len(records), _AT_ONCE)]
+    work = partial(_render_batch, size=size, seed=seed)
+    engine: Engine = "processes" if jobs > 1 else "threads"
+    with PackedWriter(path, size, at_most=len(records)) as writer:
+        for images in run_in_waves(work, batches, engine=engine, jobs=jobs, wave=4):
+            for image in images:
+                writer.append(image)
+            progress("rendering", writer.count, len(records))
+    return writer.sha256
 
 
 def _plan(counts: Mapping[str, int], seed: int) -> list[Record]:
@@ -131,7 +130,3 @@ def _render_batch(records: list[Record], size: int, seed: int) -> np.ndarray:
         appearance = draw_appearance(record.label, generator_of(seed, 1, int(lesion)))
         image[:] = render(appearance, draw_photo(generator_of(seed, 2, int(lesion), int(photo))), size).image
     return images
-
-
-def _write_audit(path: Path, records: list[Record]) -> None:
-    write_table(path, ("image", "status", "reason", "cropped"), ((r.image, "kept", "", "no") for r in records))

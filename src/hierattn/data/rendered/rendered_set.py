@@ -2,7 +2,7 @@
 
 No photograph and no patient is behind them: they show what the software does, and never how well it would do on skin.
 
-The dice and the deed are apart. :func:`draw_appearance` draws all that is the lesion, :func:`draw_photo` all that is
+Drawing and rendering are apart. :func:`draw_appearance` draws all that is the lesion, :func:`draw_photo` all that is
 the photograph, and :func:`render` draws nothing: several photographs of one lesion are one appearance under several
 conditions. :func:`render_set` writes a whole data set in ISIC 2019's own layout.
 
@@ -15,13 +15,8 @@ conditions. :func:`render_set` writes a whole data set in ISIC 2019's own layout
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +29,10 @@ from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appe
 from hierattn.data.rendered.lesion_structures import paint
 from hierattn.data.rendered.photo_conditions import PhotoConditions, draw_photo, photograph
 from hierattn.data.rendered.plan import PlannedImage, generator_of, plan_set
+from hierattn.data.sets.isic2019 import GROUND_TRUTHS, SYNTHETIC
 from hierattn.errors import UsageError
+from hierattn.files import FolderKind, check_replaceable, whole_folder, write_json, write_table
+from hierattn.progress import Progress, silent
 from hierattn.taxonomy import BY_CODE, CODES
 
 __all__ = [
@@ -52,8 +50,11 @@ __all__ = [
 
 SMALLEST, LARGEST = 16, 1024
 LICENCE = "CC0-1.0 (rendered)"
-IMAGES, MASKS, MARKER, SHEET = "ISIC_2019_Training_Input", "masks", "synthetic.json", "contact_sheet.png"
-TRUTH, METADATA = "ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Training_Metadata.csv"
+IMAGES, MASKS, SHEET = "ISIC_2019_Training_Input", "masks", "contact_sheet.png"
+TRUTH, METADATA = GROUND_TRUTHS[0], "ISIC_2019_Training_Metadata.csv"
+RENDERED_SET = FolderKind(
+    "a rendered set", mark=SYNTHETIC, older=(TRUTH, METADATA, SHEET, f"{IMAGES}/SYN_*.jpg", f"{MASKS}/SYN_*.png")
+)
 _TRUTH_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 _WORKING = 128  # smaller pictures are rendered at this size or more and averaged, so that fine structure does not alias
 
@@ -99,7 +100,7 @@ def render_set(
     images: int = 600,
     size: int = 128,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a rendered data set in ISIC 2019's own layout, with masks, and return ``out``.
 
@@ -111,13 +112,13 @@ def render_set(
     out
         A folder that does not exist yet, or is empty.
     images
-        Number of images; classes are imbalanced about as mildly as ``synthetic_plan.SHARES`` says.
+        Number of images; classes are imbalanced about as mildly as ``plan.SHARES`` says.
     size
         Pixels a side.
     seed
         0 or more.
     progress
-        Called with the number of images written and the number wanted, after each image.
+        Called after each image, for the step ``rendering``.
 
     Raises
     ------
@@ -125,45 +126,34 @@ def render_set(
         Where ``out`` holds something, or a number is out of range.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_dir() and any(not path.name.startswith(".hierattn.") for path in out.iterdir()):
         raise UsageError(f"{out} is there already and not empty: name a new folder, or remove it first")
+    check_replaceable(out, RENDERED_SET)
     if not SMALLEST <= size <= LARGEST:
         raise UsageError(f"rendered images of {size} pixels: wanted {SMALLEST} to {LARGEST}; set the size accordingly")
     planned = plan_set(images, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        _write_images(part, planned, size, seed, progress)
-        _write_tables(part, planned)
-        _write_marker(part, planned, size, seed)
-        _write_contact_sheet(part, planned)
-        part.chmod(0o755)  # mkdtemp's folders are private
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+    with whole_folder(out, RENDERED_SET) as place:
+        _write_images(place.folder, planned, size, seed, progress or silent)
+        _write_tables(place.folder, planned)
+        _write_marker(place.folder, planned, size, seed)
+        _write_contact_sheet(place.folder, planned)
     return out
 
 
-def _write_images(
-    out: Path, planned: list[PlannedImage], size: int, seed: int, progress: Callable[[int, int], None] | None
-) -> None:
+def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, progress: Progress) -> None:
     (out / IMAGES).mkdir()
     (out / MASKS).mkdir()
-    for done, one in enumerate(planned, start=1):
-        rendered = _render_planned(one, size, seed)
-        Image.fromarray(rendered.image).save(out / IMAGES / f"{one.image}.jpg", quality=95)
-        Image.fromarray(rendered.mask.astype(np.uint8) * 255).save(out / MASKS / f"{one.image}.png")
-        if progress is not None:
-            progress(done, len(planned))
+    for done, image in enumerate(planned, start=1):
+        rendered = _render_planned(image, size, seed)
+        Image.fromarray(rendered.image).save(out / IMAGES / f"{image.image}.jpg", quality=95)
+        Image.fromarray(rendered.mask.astype(np.uint8) * 255).save(out / MASKS / f"{image.image}.png")
+        progress("rendering", done, len(planned))
 
 
-def _render_planned(one: PlannedImage, size: int, seed: int) -> Rendered:
-    appearance = draw_appearance(one.code, generator_of(seed, 1, one.lesion))
-    rendered = render(appearance, draw_photo(generator_of(seed, 2, one.lesion, one.photo)), size)
-    return _near_duplicate(rendered, generator_of(seed, 3, one.lesion, one.photo)) if one.copy_of else rendered
+def _render_planned(image: PlannedImage, size: int, seed: int) -> Rendered:
+    appearance = draw_appearance(image.code, generator_of(seed, 1, image.lesion))
+    rendered = render(appearance, draw_photo(generator_of(seed, 2, image.lesion, image.photo)), size)
+    return _near_duplicate(rendered, generator_of(seed, 3, image.lesion, image.photo)) if image.copy_of else rendered
 
 
 def _near_duplicate(rendered: Rendered, generator: np.random.Generator) -> Rendered:
@@ -184,16 +174,13 @@ def _near_duplicate(rendered: Rendered, generator: np.random.Generator) -> Rende
 
 
 def _write_tables(out: Path, planned: list[PlannedImage]) -> None:
-    with (out / TRUTH).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", *_TRUTH_COLUMNS))
-        for one in planned:
-            own = BY_CODE[one.code].isic
-            writer.writerow((one.image, *("1.0" if column == own else "0.0" for column in _TRUTH_COLUMNS)))
-    with (out / METADATA).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", "age_approx", "anatom_site_general", "lesion_id", "sex"))
-        writer.writerows((one.image, one.age, one.site, one.lesion_id, one.sex) for one in planned)
+    truth = (
+        (image.image, *("1.0" if column == BY_CODE[image.code].isic else "0.0" for column in _TRUTH_COLUMNS))
+        for image in planned
+    )
+    write_table(out / TRUTH, ("image", *_TRUTH_COLUMNS), truth)
+    metadata = ((image.image, image.age, image.site, image.lesion_id, image.sex) for image in planned)
+    write_table(out / METADATA, ("image", "age_approx", "anatom_site_general", "lesion_id", "sex"), metadata)
 
 
 def _write_marker(out: Path, planned: list[PlannedImage], size: int, seed: int) -> None:
@@ -204,23 +191,24 @@ def _write_marker(out: Path, planned: list[PlannedImage], size: int, seed: int) 
         "seed": seed,
         "size": size,
         "images": len(planned),
-        "images_by_class": dict(sorted(Counter(one.code for one in planned).items())),
+        "images_by_class": dict(sorted(Counter(image.code for image in planned).items())),
         "lesions_by_class": dict(sorted(Counter(code for _, code in {(p.lesion, p.code) for p in planned}).items())),
-        "near_duplicates": {one.image: one.copy_of for one in planned if one.copy_of},
-        "lesion_of": {one.image: one.lesion for one in planned},
+        "near_duplicates": {image.image: image.copy_of for image in planned if image.copy_of},
+        "lesion_of": {image.image: image.lesion for image in planned},
     }
-    (out / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
+    write_json(out / SYNTHETIC, marker, indent=1)
 
 
 def _write_contact_sheet(out: Path, planned: list[PlannedImage], columns: int = 8) -> None:
     """A row a class: of its first lesions one photograph each, then more of the same where lesions are few."""
     shown: list[PlannedImage] = []
     for code in CODES:
-        of_class = sorted((one for one in planned if one.code == code and not one.copy_of), key=lambda one: one.photo)
+        originals = (image for image in planned if image.code == code and not image.copy_of)
+        of_class = sorted(originals, key=lambda image: image.photo)
         shown += [of_class[k % len(of_class)] for k in range(columns)]
     pictures = []
-    for one in shown:
-        with Image.open(out / IMAGES / f"{one.image}.jpg") as picture:
+    for image in shown:
+        with Image.open(out / IMAGES / f"{image.image}.jpg") as picture:
             pictures.append(np.asarray(picture))
-    captions = [f"{one.code}, lesion {one.lesion + 1}" for one in shown]
+    captions = [f"{image.code}, lesion {image.lesion + 1}" for image in shown]
     Image.fromarray(contact_sheet(pictures, columns, captions)).save(out / SHEET)

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed by ranges, tried again when the line breaks, and whole or not there.
+"""One file over HTTP: resumed by ranges, tried again when the connection breaks, and whole or not there.
 
 Beside ``x.zip`` lie, until it is whole, ``x.zip.part`` and ``x.zip.part.json`` (which version of the file the part is
 of). A server that cannot resume, or has another version by now, gives it from the start.
@@ -11,20 +11,17 @@ import http.client
 import json
 import os
 import re
-import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hierattn.data.sets.catalog import RemoteFile
 from hierattn.errors import DataError
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with the file's name, the bytes that are here, and the bytes in all where they are known."""
+from hierattn.files import free_bytes, part_of, write_json
+from hierattn.progress import Progress, silent
 
 _CHUNK = 1 << 20
 _GONE = (401, 403, 404, 410)
@@ -48,37 +45,36 @@ def download(
 ) -> None:
     """Fetch one file to ``path``; where it is whole already, only check it.
 
+    ``progress`` hears of bytes; its step is the file's name.
+
     Raises
     ------
     DeadLinkError
         Where the server says that there is no such file.
     DataError
-        Where the line stays broken, the disk is full, or the bytes are not those published. A partial file stays for
-        the next call to go on with; wrong bytes do not.
+        Where the connection stays broken, the disk is full, or the bytes are not those published. A partial file stays
+        for the next call to resume; wrong bytes do not.
     """
-    patience = patience or Patience()
+    patience, progress = patience or Patience(), progress or silent
     if path.is_file() and not _what_is_wrong(remote, path):
-        _tell(progress, remote, path.stat().st_size, path.stat().st_size)
+        progress(remote.name, path.stat().st_size, path.stat().st_size)
         return
+    part = part_of(path)
     wrong = ""
     for _ in range(2):  # wrong bytes may come from a part that another program damaged: once more, from the start
-        _transfer(remote, _part(path), patience, progress)
-        wrong = _what_is_wrong(remote, _part(path))
+        _transfer(remote, part, patience, progress)
+        wrong = _what_is_wrong(remote, part)
         if not wrong:
-            os.replace(_part(path), path)
-            _state(path).unlink(missing_ok=True)
+            os.replace(part, path)
+            _state_of(part).unlink(missing_ok=True)
             return
-        _part(path).unlink()
-        _state(path).unlink(missing_ok=True)
+        part.unlink()
+        _state_of(part).unlink(missing_ok=True)
     raise DataError(f"{remote.name} from {remote.url} is not the file published ({wrong}), twice: try again later")
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-def _state(path: Path) -> Path:
-    return path.with_name(path.name + ".part.json")
+def _state_of(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
 
 
 def _what_is_wrong(remote: RemoteFile, path: Path) -> str:
@@ -89,13 +85,13 @@ def _what_is_wrong(remote: RemoteFile, path: Path) -> str:
     if remote.checksum:
         kind, _, wanted = remote.checksum.partition(":")
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
-        if found != wanted:
-            return f"{kind} {found}, wanted {wanted}"
+            digest = hashlib.file_digest(file, kind).hexdigest()
+        if digest != wanted:
+            return f"{kind} {digest}, wanted {wanted}"
     return ""
 
 
-def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Progress | None) -> None:
+def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Progress) -> None:
     """Bring all bytes into ``part``, by as many requests as it takes."""
     failed = 0
     while True:
@@ -118,14 +114,14 @@ def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Prog
         if failed >= patience.tries:
             raise DataError(
                 f"{remote.url} cannot be reached or breaks off ({reason}), {failed} times: what has come is kept; "
-                "the same command goes on from there"
+                "the same command resumes from there"
             )
         time.sleep(min(60.0, patience.wait_s * 2 ** max(0, failed - 1)))
 
 
-def _request(remote: RemoteFile, part: Path, progress: Progress | None) -> None:
+def _request(remote: RemoteFile, part: Path, progress: Progress) -> None:
     """One request for all that is missing."""
-    state_path = part.with_name(part.name + ".json")
+    state_path = _state_of(part)
     state = _read_state(state_path) if part.exists() else {}
     have = part.stat().st_size if state else 0
     if have and have == state.get("total"):
@@ -144,12 +140,12 @@ def _request(remote: RemoteFile, part: Path, progress: Progress | None) -> None:
                 raise http.client.HTTPException("another version of the file: from the start")
         _check_size(remote, part, total, have)
         version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        state_path.write_text(json.dumps({"version": "" if version.startswith("W/") else version, "total": total}))
+        write_json(state_path, {"version": "" if version.startswith("W/") else version, "total": total})
         with part.open("ab" if have else "wb") as file:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
                 have += len(chunk)
-                _tell(progress, remote, have, total)
+                progress(remote.name, have, total)
     if total is not None and have < total:
         raise http.client.IncompleteRead(b"", total - have)
 
@@ -165,10 +161,10 @@ def _read_state(path: Path) -> dict[str, Any]:
 def _place(response: Any) -> tuple[int, int | None]:
     """Where the answer's bytes begin in the file, and the file's length."""
     if response.status == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if found is None:
+        place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if place is None:
             raise http.client.HTTPException("an answer in part that does not say which part")
-        return int(found[1]), None if found[2] == "*" else int(found[2])
+        return int(place[1]), None if place[2] == "*" else int(place[2])
     length = response.headers.get("Content-Length")
     return 0, None if length is None else int(length)
 
@@ -181,12 +177,7 @@ def _check_size(remote: RemoteFile, part: Path, total: int | None, have: int) ->
             "address gives something else by now; look at the set's page"
         )
     wanted = (total or remote.bytes or 0) - have
-    if shutil.disk_usage(part.parent).free < wanted:
+    if free_bytes(part.parent) < wanted:
         raise DataError(
             f"no space for {remote.name}: {wanted / 1e9:.2g} GB are wanted; free some or choose another disk"
         )
-
-
-def _tell(progress: Progress | None, remote: RemoteFile, have: int, total: int | None) -> None:
-    if progress is not None:
-        progress(remote.name, have, total)

@@ -1,4 +1,4 @@
-"""Fetch a public set into a folder that ``prepare`` reads: download, check, unpack. Run again, it goes on.
+"""Fetch a public set into a folder that ``prepare`` reads: download, check, unpack. Run again, it resumes.
 
 ``fetched.json`` in the folder lists what is done, so that archives need not be kept.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -16,8 +15,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from hierattn.data.sets.catalog import PUBLIC_SETS, PublicSet, RemoteFile
-from hierattn.data.sets.download import DeadLinkError, Patience, Progress, download
+from hierattn.data.sets.download import DeadLinkError, Patience, download
 from hierattn.errors import DataError, UsageError
+from hierattn.files import atomic_file, free_bytes, write_json
+from hierattn.progress import Progress
 
 DONE = "fetched.json"
 _MOST_FILES = 1_000_000
@@ -94,14 +95,14 @@ def fetch(
     keep_archives
         Keep the zip files once they are unpacked.
     patience
-        With a line that breaks.
+        With a connection that breaks.
     progress
-        Called with a file's name, the bytes that are here, and the bytes in all.
+        Called with bytes, from several threads; a step is a file's name.
 
     Raises
     ------
     DataError
-        Where a file cannot be had, or is not the one published. What is whole stays, and the next call goes on.
+        Where a file cannot be had, or is not the one published. What is whole stays, and the next call resumes.
     UsageError
         Where ``folder`` is a file, or ``jobs`` is not positive.
     """
@@ -134,7 +135,7 @@ def by_hand(wanted: PublicSet, folder: Path) -> str:
     names = ", ".join(file.name for file in wanted.files)
     return (
         f"get {names} from {wanted.homepage}, put them into {folder} (archives packed, as they are) and run this "
-        f"again, or unpack them there yourself and go on with 'hierattn prepare {folder} OUT'"
+        f"again, or unpack them there yourself and continue with 'hierattn prepare {folder} OUT'"
     )
 
 
@@ -145,7 +146,7 @@ def _finish(files: Sequence[RemoteFile], folder: Path, done: dict[str, int], kee
         count = 0 if file.unpack_to is None else unpack(folder / file.name, folder / file.unpack_to)
         unpacked += count
         done[file.name] = count
-        _write_done(folder, done)
+        write_json(folder / DONE, done, indent=1)
         if file.unpack_to is not None and not keep_archives:
             (folder / file.name).unlink()
     return unpacked
@@ -164,12 +165,6 @@ def _read_done(folder: Path) -> dict[str, int]:
         return {}
 
 
-def _write_done(folder: Path, done: dict[str, int]) -> None:
-    temporary = folder / (DONE + ".part")
-    temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / DONE)
-
-
 # --- archives ---------------------------------------------------------------------------------------------------
 
 
@@ -186,7 +181,7 @@ def unpack(archive: Path, folder: Path) -> int:
     """
     try:
         with zipfile.ZipFile(archive) as packed:
-            members = [one for one in packed.infolist() if _is_wanted(one)]
+            members = [member for member in packed.infolist() if _is_wanted(member)]
             _refuse_bombs(archive, members, folder)
             for member in members:
                 _take_out(packed, member, _inside(folder, member.filename, archive))
@@ -214,7 +209,7 @@ def _refuse_bombs(archive: Path, members: Sequence[zipfile.ZipInfo], folder: Pat
             "check where it came from"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < size:
+    if free_bytes(folder) < size:
         raise DataError(f"no space to unpack {archive.name}: {size / 1e9:.2g} GB are wanted; free some")
     for member in members:
         _inside(folder, member.filename, archive)
@@ -233,8 +228,5 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
 def _take_out(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
     if path.is_file() and path.stat().st_size == member.file_size:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with packed.open(member) as source, temporary.open("wb") as target:
+    with packed.open(member) as source, atomic_file(path) as part, part.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
-    os.replace(temporary, path)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import HAM10000
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, by_id, known, read_rows, sex_of, whole
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
+from hierattn.data.source_table import by_id, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
 
@@ -58,12 +59,12 @@ def read_ham10000(source: Path, images: Path | None = None) -> Listing:
             Record(
                 image=str(file.absolute()),
                 label=labels[image],
-                lesion=known(row["lesion_id"]),
+                lesion=text_of(row["lesion_id"]),
                 source=listing.source,
                 licence=listing.licence,
-                age=whole(row.get("age", "")),
+                age=number_of(row.get("age", "")),
                 sex=sex_of(row.get("sex", "")),
-                site=known(row.get("localization", "")).lower(),
+                site=text_of(row.get("localization", "")).lower(),
             )
         )
     listing.unnamed = folder.unnamed()

@@ -15,7 +15,8 @@ import re
 from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.sets.listing import Dropped, Listing, Row, by_id, image_files, known, read_rows
+from hierattn.data.sets.listing import Dropped, Listing, image_files
+from hierattn.data.source_table import Row, by_id, read_rows, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import LESIONS
 
@@ -75,8 +76,8 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
             Record(
                 image=str(path.absolute()),
                 label=label,
-                lesion=known(row.get("lesion", "")),
-                patient=known(row.get("patient", "")),
+                lesion=text_of(row.get("lesion", "")),
+                patient=text_of(row.get("patient", "")),
                 source=listing.source,
             )
         )

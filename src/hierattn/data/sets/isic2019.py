@@ -7,7 +7,7 @@
     ISIC_2019_Training_Input/               images; unpacked by some tools as Input/Input/
 
 The official test set has the same layout under ``ISIC_2019_Test_``, without lesion ids. Sets in this layout that are
-not ISIC's say so in a ``synthetic.json`` beside the tables.
+not ISIC's say so in a ``synthetic.json`` (:data:`SYNTHETIC`) beside the tables.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import ISIC2019
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, Row, by_id, known, read_rows, sex_of, whole
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
+from hierattn.data.source_table import Row, by_id, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import codes_of
 
 GROUND_TRUTHS = ("ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Test_GroundTruth.csv")
+SYNTHETIC = "synthetic.json"
+"""Marks a set in this layout that holds no photograph; gives its licence."""
 _NO_CLASS = {"image", "score_weight", "validation_weight"}  # the last two stand in the test set's table
 _DOWNSAMPLED = "_downsampled"  # part of some image names; tools that rename the files drop or keep it
 
@@ -109,18 +112,18 @@ def _record(path: Path, label: str, row: Row, listing: Listing) -> Record:
     return Record(
         image=str(path.absolute()),
         label=label,
-        lesion=known(row.get("lesion_id", "")),
+        lesion=text_of(row.get("lesion_id", "")),
         source=listing.source,
         licence=listing.licence,
-        age=whole(row.get("age_approx", "")),
+        age=number_of(row.get("age_approx", "")),
         sex=sex_of(row.get("sex", "")),
-        site=known(row.get("anatom_site_general", "")).lower(),
+        site=text_of(row.get("anatom_site_general", "")).lower(),
     )
 
 
 def _named(source: Path) -> Listing:
     """An empty listing with the set's name and licence: ISIC's, or what ``synthetic.json`` says."""
-    marker = source / "synthetic.json"
+    marker = source / SYNTHETIC
     if not marker.is_file():
         return Listing(ISIC2019.name, ISIC2019.licence, ISIC2019.citation)
     try:

@@ -81,7 +81,7 @@ def detect_layout(source: Path) -> Layout:
         if layout.matches(source):
             return layout
     wanted = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in LAYOUTS)
-    raise TableError(f"{source} has no layout that is known (looked for {wanted}); check the path, or unpack the set")
+    raise TableError(f"{source} has no known layout (looked for {wanted}); check the path, or unpack the set")
 
 
 def read_source(source: Path, layout: str = "auto", images: Path | None = None) -> tuple[Layout, Listing]:
@@ -107,10 +107,10 @@ def read_source(source: Path, layout: str = "auto", images: Path | None = None) 
         raise UsageError(f"layout {layout!r}: wanted one of {', '.join(LAYOUT_NAMES)}")
     if images is not None and not images.is_dir():
         raise UsageError(f"no folder {images}: wanted the folder with the images; check --images")
-    found = detect_layout(source)
+    reader = detect_layout(source)
     if layout != "auto":
-        found = next(candidate for candidate in LAYOUTS if candidate.name == layout)
-    listing = found.read(source, images)
+        reader = next(candidate for candidate in LAYOUTS if candidate.name == layout)
+    listing = reader.read(source, images)
     if not listing.records:
         where = images or source
         example = f", for example {listing.dropped[0].image}" if listing.dropped else ""
@@ -118,4 +118,4 @@ def read_source(source: Path, layout: str = "auto", images: Path | None = None) 
             f"no image of {source} was found below {where}{example}: wanted the images that its table names; "
             "unpack them there, or say where they are with --images"
         )
-    return found, listing
+    return reader, listing

@@ -1,22 +1,18 @@
-"""What a reader hands on: the records its tables name, the images they lie in, and whatever does not fit together.
+"""What the reader of a layout returns: records, the images that they name, and whatever does not fit together.
 
 Nothing here decodes an image: a listing is tables in, records out.
 """
 
 from __future__ import annotations
 
-import csv
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.errors import TableError, UsageError
+from hierattn.data.source_table import first_few
+from hierattn.errors import UsageError
 from hierattn.preprocessing.photograph import SUFFIXES
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -52,80 +48,6 @@ class Listing:
     dropped: list[Dropped] = field(default_factory=list)
     unnamed: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
-    """The rows of a table, comma- or tab-separated, with or without a byte-order mark, any line ends.
-
-    Column names and values are stripped of blanks.
-
-    Raises
-    ------
-    TableError
-        Where the file cannot be read as a table, has no row, or lacks a required column.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            delimiter = "\t" if "\t" in header and "," not in header else ","
-            reader = csv.DictReader(file, delimiter=delimiter, restval="")
-            columns = [(column or "").strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows: list[Mapping[str, str]] = [
-                {key: value.strip() for key, value in row.items() if key is not None} for row in reader
-            ]
-    except FileNotFoundError:
-        raise TableError(f"no table {path}: wanted a file with the columns {', '.join(required)}") from None
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise TableError(f"{path} cannot be read as a table ({error}): wanted CSV in UTF-8; save it as that") from None
-    missing = [column for column in required if column not in columns]
-    if missing:
-        found = ", ".join(columns)[:120] or "nothing"
-        raise TableError(
-            f"{path} lacks the column {', '.join(missing)} (found {found}): wanted a comma-separated table"
-        )
-    if not rows:
-        raise TableError(f"{path} has no rows: wanted one an image; download it again")
-    return rows
-
-
-def refuse_repeated(path: Path, ids: Iterable[str]) -> None:
-    """Raise ``TableError`` naming the ids that stand in more than one row: which row is right, nobody can know."""
-    repeated = [name for name, count in Counter(ids).items() if count > 1]
-    if repeated:
-        raise TableError(
-            f"{path} names {_some(repeated)} more than once: wanted one row an image; remove the wrong rows"
-        )
-
-
-def by_id(path: Path, rows: Sequence[Row], column: str) -> dict[str, Row]:
-    """The rows by their image id.
-
-    Raises
-    ------
-    TableError
-        Where an id stands in several rows.
-    """
-    refuse_repeated(path, (row[column] for row in rows))
-    return {row[column]: row for row in rows}
-
-
-def known(value: str) -> str:
-    """The value, or nothing where the table says in one of the usual ways that it is not known."""
-    return "" if value.lower() in {"", "na", "n/a", "nan", "none", "null", "unknown", "unk"} else value
-
-
-def whole(value: str) -> str:
-    """A number that a spreadsheet wrote as ``45.0``, as ``45``; anything else as it is."""
-    value = known(value)
-    return value[:-2] if value.endswith(".0") else value
-
-
-def sex_of(value: str) -> str:
-    """``male``, ``female`` or nothing."""
-    value = value.lower()
-    return value if value in {"male", "female"} else ""
 
 
 class ImageFolder:
@@ -174,23 +96,17 @@ class ImageFolder:
         count = len(self.repeated)
         return [
             f"{count} more {'files have' if count > 1 else 'file has'} the name of another "
-            f"({_some(self.repeated)}); the first was taken"
+            f"({first_few(self.repeated)}); the first was taken"
         ]
 
 
 def image_files(folder: Path) -> list[Path]:
     """All image files below ``folder``, by their ending, sorted by path; hidden files and folders left out."""
-    found = []
+    paths = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(parent, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                found.append(path)
-    return found
-
-
-def _some(names: Sequence[str], shown: int = 3) -> str:
-    """The first few names, and how many more."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+                paths.append(path)
+    return paths

@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import PAD_UFES_20
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, by_id, known, read_rows, sex_of, whole
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
+from hierattn.data.source_table import by_id, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
 
@@ -59,14 +60,14 @@ def read_pad_ufes_20(source: Path, images: Path | None = None) -> Listing:
             Record(
                 image=str(file.absolute()),
                 label=labels[image],
-                lesion=whole(row["lesion_id"]),
-                patient=known(row["patient_id"]),
+                lesion=number_of(row["lesion_id"]),
+                patient=text_of(row["patient_id"]),
                 source=listing.source,
                 licence=listing.licence,
-                age=whole(row.get("age", "")),
+                age=number_of(row.get("age", "")),
                 sex=sex_of(row.get("gender", "")),
-                site=known(row.get("region", "")).lower(),
-                skin_type=whole(row.get("fitspatrick", "")),
+                site=text_of(row.get("region", "")).lower(),
+                skin_type=number_of(row.get("fitspatrick", "")),
             )
         )
     listing.unnamed = folder.unnamed()

@@ -1,8 +1,7 @@
-"""The features of a whole prepared set: extracted chunk by chunk, on any engine, and kept for the next time."""
+"""The features of a whole prepared set: extracted chunk by chunk, on any engine, and cached for the next time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,14 +9,15 @@ import cv2
 import numpy as np
 
 import hierattn
+from hierattn.data.balance.array_cache import ArrayCache, digest_of
 from hierattn.data.balance.hardness_features import Features, extract_features, feature_named
-from hierattn.data.balance.kept_arrays import KeptArrays, digest_of
 from hierattn.data.engines import Engine, run_in_waves
 from hierattn.data.prepared_set.packed import IMAGES, PackedSet
 from hierattn.errors import UsageError
+from hierattn.progress import Progress, silent
 
 CHUNK = 512
-"""Images of one task, and of one kept file."""
+"""Images of one task, and of one cached file."""
 
 
 def features_of_set(
@@ -26,23 +26,23 @@ def features_of_set(
     *,
     engine: Engine = "threads",
     jobs: int = 1,
-    keep: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Features:
     """Features of every image of a prepared set.
 
     Parameters
     ----------
     packed
-        The set. Only its pixels count: a set of the same pixels finds what was kept for this one.
+        The set. Only its pixels count: a set of the same pixels finds what was cached for this one.
     feature
         A name of :data:`hierattn.data.balance.hardness_features.FEATURES`.
     engine, jobs
         Where and how many at once. On a cluster only the path of ``images.npy`` travels: it must be the same there.
-    keep
-        Where each chunk is kept as soon as it is there; None: nowhere.
+    cache
+        Where each chunk is saved as soon as it is there; None: nowhere.
     progress
-        Called with (chunks done, chunks in all).
+        Called with chunks, for the step ``features``.
 
     Returns
     -------
@@ -51,22 +51,22 @@ def features_of_set(
     """
     count = len(packed.images)
     made_by = f"hierattn {hierattn.__version__}, OpenCV {cv2.__version__}"
-    kept = KeptArrays(keep and keep / digest_of("features", feature, made_by, packed.info["images_sha256"]))
+    progress = progress or silent
+    arrays = ArrayCache(cache and cache / digest_of("features", feature, made_by, packed.info["images_sha256"]))
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     features = np.empty((count, feature_named(feature).columns), np.float32)
     missing = []
     for chunk in chunks:
-        found = kept.load(f"{chunk.start}", len(chunk))
-        if found is None:
+        cached = arrays.load(f"{chunk.start}", len(chunk))
+        if cached is None:
             missing.append(chunk)
         else:
-            features[chunk.start : chunk.stop] = found
+            features[chunk.start : chunk.stop] = cached
     made = run_in_waves(partial(_features_of, packed.folder / IMAGES, feature), missing, engine=engine, jobs=jobs)
     for number, (chunk, part) in enumerate(zip(missing, made, strict=True), start=1):
-        kept.save(f"{chunk.start}", part)
+        arrays.save(f"{chunk.start}", part)
         features[chunk.start : chunk.stop] = part
-        if progress is not None:
-            progress(len(chunks) - len(missing) + number, len(chunks))
+        progress("features", len(chunks) - len(missing) + number, len(chunks))
     return features
 
 

@@ -1,4 +1,4 @@
-"""Frozen splits: a table that says which fold each image is in, written by every prepare and read from anywhere.
+"""Frozen splits: a table that says which fold each image is in, written by every preparation and read from any source.
 
 ``splits.csv`` has ``image,group,fold``: the image by its name without folder and ending, so that it fits any copy of
 the set, converted or moved. Read are also the tables in which others publish theirs::
@@ -9,12 +9,13 @@ the set, converted or moved. Read are also the tables in which others publish th
 Named parts become three folds: test 0, validation 1, train 2. ``split(records, 0)`` then gives the parts as they were
 published. Where no validation part is named, a tenth of train is taken for it, grouped and stratified.
 
-A set that grew since keeps its folds by :func:`extend_splits`: what the file names stays, what is new is dealt.
+A set that grew since keeps its folds by :func:`extend_splits`: what the file names stays, what is new is added to the
+folds that have least of it.
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +23,9 @@ from pathlib import Path, PurePosixPath
 
 from hierattn.data.prepared_set.folds import MIN_FOLDS, make_folds
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.sets.listing import read_rows, refuse_repeated
+from hierattn.data.source_table import read_rows, refuse_repeated
 from hierattn.errors import DataError, TableError, UsageError
+from hierattn.files import write_table
 from hierattn.preprocessing.photograph import SUFFIXES
 
 COLUMNS = ("image", "group", "fold")
@@ -51,12 +53,15 @@ class FrozenSplits:
         How many.
     lacks_validation
         Whether only ``train`` and ``test`` were named.
+    sha256
+        Of the file.
     """
 
     path: Path
     fold_of: Mapping[str, int]
     folds: int
     lacks_validation: bool
+    sha256: str
 
 
 def read_splits(path: Path) -> FrozenSplits:
@@ -87,7 +92,7 @@ def read_splits(path: Path) -> FrozenSplits:
     fold_of = dict(zip(keys, numbers, strict=True))
     stems = Counter(_stem(key) for key in keys)
     fold_of |= {_stem(key): fold for key, fold in fold_of.items() if stems[_stem(key)] == 1}
-    return FrozenSplits(path, fold_of, max(numbers) + 1, lacking)
+    return FrozenSplits(path, fold_of, max(numbers) + 1, lacking, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _long_key(name: str) -> str:
@@ -103,12 +108,12 @@ def _stem(key: str) -> str:
 
 
 def _column(path: Path, row: Mapping[str, str], names: Sequence[str]) -> str:
-    found = [column for column in row if column.lower() in names]
-    if not found:
+    columns = [column for column in row if column.lower() in names]
+    if not columns:
         raise TableError(
             f"{path} has no column {names[0]} (found {', '.join(row)[:120]}): wanted image and fold; add it"
         )
-    return min(found, key=lambda column: names.index(column.lower()))
+    return min(columns, key=lambda column: names.index(column.lower()))
 
 
 def _number(value: str, where: str) -> int:
@@ -138,17 +143,17 @@ def apply_splits(records: Sequence[Record], frozen: FrozenSplits, seed: int) -> 
     DataError
         Where the rest of ``train`` cannot be divided into train and validation.
     """
-    folds = [frozen.fold_of[key] for key in _found_keys(records, frozen)]
+    folds = [frozen.fold_of[key] for key in _keys_in(records, frozen)]
     placed = [replace(record, fold=fold) for record, fold in zip(records, folds, strict=True)]
     if not frozen.lacks_validation:
         return placed
     training = [record for record in placed if record.fold != 0]
-    validation = {one.image for one in make_folds(training, _TENTH, seed) if one.fold == 0}
+    validation = {record.image for record in make_folds(training, _TENTH, seed) if record.fold == 0}
     return [replace(record, fold=1) if record.image in validation else record for record in placed]
 
 
 def extend_splits(records: Sequence[Record], frozen: FrozenSplits, seed: int) -> tuple[list[Record], list[Record]]:
-    """Keep the folds of a split file and deal what it does not name, each class as evenly as that allows.
+    """Keep the folds of a split file and assign what it does not name, each class as evenly as that allows.
 
     A group that it has in several folds, because something has joined them since, goes to the one that holds most of
     its images (the first of equals).
@@ -169,7 +174,7 @@ def extend_splits(records: Sequence[Record], frozen: FrozenSplits, seed: int) ->
         raise UsageError(
             f"{frozen.path} names only train and test: wanted numbered folds to extend; leave out --extend"
         )
-    given = [frozen.fold_of.get(key) for key in _found_keys(records, frozen)]
+    given = [frozen.fold_of.get(key) for key in _keys_in(records, frozen)]
     counts: dict[str, Counter[int]] = defaultdict(Counter)
     for record, fold in zip(records, given, strict=True):
         if fold is not None:
@@ -188,7 +193,7 @@ def named_in(records: Sequence[Record], frozen: FrozenSplits) -> list[bool]:
     DataError
         Where it names none of them: it belongs to another set.
     """
-    named = [key in frozen.fold_of for key in _found_keys(records, frozen)]
+    named = [key in frozen.fold_of for key in _keys_in(records, frozen)]
     if not any(named):
         example = next(iter(frozen.fold_of))
         raise DataError(
@@ -198,17 +203,18 @@ def named_in(records: Sequence[Record], frozen: FrozenSplits) -> list[bool]:
     return named
 
 
-def _found_keys(records: Sequence[Record], frozen: FrozenSplits) -> list[str]:
-    """By folder and name where the file knows that, else as it would be written."""
-    long = [_long_key(record.image) for record in records]
-    return [one if one in frozen.fold_of else key for one, key in zip(long, split_keys(records), strict=True)]
+def _keys_in(records: Sequence[Record], frozen: FrozenSplits) -> list[str]:
+    """By folder and name where the file has that, else as it would be written."""
+    long_keys = [_long_key(record.image) for record in records]
+    return [
+        long_key if long_key in frozen.fold_of else key
+        for long_key, key in zip(long_keys, split_keys(records), strict=True)
+    ]
 
 
 def write_splits(path: Path, records: Sequence[Record]) -> None:
     """Write ``splits.csv``: originals only, in the order of the records."""
     originals = [record for record in records if record.role == "original"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for key, record in zip(split_keys(originals), originals, strict=True):
-            writer.writerow((key, record.group, record.fold))
+    keys = split_keys(originals)
+    rows = ((key, record.group, record.fold) for key, record in zip(keys, originals, strict=True))
+    write_table(path, COLUMNS, rows)

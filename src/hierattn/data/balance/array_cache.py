@@ -1,18 +1,20 @@
-"""Intermediate results that outlive a killed process: small arrays in files, each whole or not there."""
+"""A cache of intermediate results that outlives a killed process: small arrays in files, each whole or not there."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from hierattn.files import atomic_file
+
 
 @dataclass(frozen=True)
-class KeptArrays:
-    """A folder of arrays that belong to one task; with no folder nothing is kept.
+class ArrayCache:
+    """A folder of arrays that belong to one task; with no folder nothing is cached.
 
     The folder's name holds the digest of everything that the arrays depend on (:func:`digest_of`), so that an array
     that is found is right, and one of other inputs is never found.
@@ -21,7 +23,7 @@ class KeptArrays:
     folder: Path | None
 
     def load(self, name: str, length: int) -> np.ndarray | None:
-        """The array kept under ``name``; None where there is none of that length that can be read."""
+        """The array saved under ``name``; None where there is none of that length that can be read."""
         if self.folder is None:
             return None
         try:
@@ -31,17 +33,12 @@ class KeptArrays:
         return array if array.shape[:1] == (length,) else None
 
     def save(self, name: str, array: np.ndarray) -> None:
-        """Keep ``array`` under ``name``, written under a temporary name first."""
+        """Write ``array`` under ``name``, whole or not at all."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.part-{os.getpid()}"
-        try:
-            with temporary.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            os.replace(temporary, self.folder / f"{name}.npy")
-        finally:
-            temporary.unlink(missing_ok=True)
+        # Another process may save the same array: then one of the two finds its temporary file gone.
+        with suppress(FileNotFoundError), atomic_file(self.folder / f"{name}.npy") as part, part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
 
 
 def digest_of(*parts: str | np.ndarray) -> str:

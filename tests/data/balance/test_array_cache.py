@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.balance.kept_arrays import KeptArrays, digest_of
+from hierattn.data.balance.array_cache import ArrayCache, digest_of
 
 
 def test_an_array_comes_back_and_a_damaged_or_other_one_does_not(tmp_path: Path) -> None:
-    kept, values = KeptArrays(tmp_path / "work"), np.arange(12.0).reshape(4, 3)
+    kept, values = ArrayCache(tmp_path / "work"), np.arange(12.0).reshape(4, 3)
     assert kept.load("a", 4) is None
     kept.save("a", values)
     np.testing.assert_array_equal(kept.load("a", 4), values)
@@ -23,7 +23,7 @@ def test_an_array_comes_back_and_a_damaged_or_other_one_does_not(tmp_path: Path)
 
 
 def test_without_a_folder_nothing_is_kept() -> None:
-    kept = KeptArrays(None)
+    kept = ArrayCache(None)
     kept.save("a", np.zeros(3))
     assert kept.load("a", 3) is None
 

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from tiny_sets import folder_set, isic_set, write_table
 
+from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepare.splits import read_splits
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import SPLITS, PackedSet
+from hierattn.data.prepared_set.splits import read_splits
 from hierattn.errors import DataError, LeakError, TableError, UsageError
 
 LABELS = ["MEL"] * 8 + ["NV"] * 16
@@ -29,13 +30,13 @@ def folds_of(folder: Path) -> dict[str, int]:
 
 
 def test_the_written_file_gives_the_same_folds_to_a_converted_copy_elsewhere(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", size=32, folds=4, seed=7)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=4, seed=7))
     moved = isic_set(tmp_path / "far" / "isic", LABELS, [f"L{number // 2}" for number in range(24)])
     for path in sorted(moved.rglob("*.jpg")):
         with Image.open(path) as image:
             image.save(path.with_suffix(".png"))
         path.unlink()
-    report = prepare(moved, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS)
+    report = prepare(moved, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS))
     assert folds_of(tmp_path / "two") == folds_of(tmp_path / "one")
     assert report.folds == 4
     with (tmp_path / "one" / SPLITS).open(newline="") as file:
@@ -50,9 +51,9 @@ def test_one_name_in_two_class_folders_is_told_apart_by_the_folder(tmp_path: Pat
     source = folder_set(tmp_path / "mine", {"MEL": 4, "NV": 4})
     for path in sorted(source.rglob("*.png")):
         path.rename(path.with_name(path.name.partition("_")[2]))
-    prepare(source, tmp_path / "one", size=32, folds=4)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=4))
     assert "MEL/0" in (tmp_path / "one" / SPLITS).read_text()
-    prepare(source, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS)
+    prepare(source, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS))
     one, two = (PackedSet.open(tmp_path / name).records for name in ("one", "two"))
     assert [record.fold for record in one] == [record.fold for record in two]
 
@@ -72,7 +73,7 @@ def test_official_parts_are_read_under_any_of_their_usual_names(
     part = ["train", "train", "Validation", "test"]
     rows = [(name.format(number), part[number // 2 % 4]) for number in range(24)]
     file = write_table(tmp_path / "official.csv", columns, rows, encoding="utf-8-sig", lineterminator="\r\n")
-    prepare(source, tmp_path / "out", size=32, splits=file)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     records = PackedSet.open(tmp_path / "out").records
     parts = split(records, 0)
     for rows_of, wanted in ((parts.train, (0, 1)), (parts.validation, (2,)), (parts.test, (3,))):
@@ -87,7 +88,7 @@ def test_where_only_train_and_test_are_named_a_grouped_tenth_of_train_validates(
         ("image", "split"),
         [(f"ISIC_{n:07d}", "train" if n < 24 else "test") for n in range(30)],
     )
-    prepare(source, tmp_path / "out", size=32, splits=file)
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     parts = split(PackedSet.open(tmp_path / "out").records, 0)
     assert set(parts.test) == set(range(24, 30))
     assert 2 <= len(parts.validation) <= 4
@@ -96,17 +97,17 @@ def test_where_only_train_and_test_are_named_a_grouped_tenth_of_train_validates(
 
 def test_images_that_are_not_named_are_left_out_and_listed(source: Path, tmp_path: Path) -> None:
     file = write_table(tmp_path / "some.csv", ("image", "fold"), [(f"ISIC_{n:07d}", n // 2 % 3) for n in range(2, 24)])
-    report = prepare(source, tmp_path / "out", size=32, splits=file)
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     assert report.images == 22
     assert [row.reason for row in report.dropped] == ["not named by some.csv"] * 2
     with pytest.raises(DataError, match=r"not named by some\.csv"):
-        prepare(source, tmp_path / "strict", size=32, splits=file, strict=True)
+        prepare(source, tmp_path / "strict", PrepareOptions(size=32, splits=file, strict=True))
 
 
 def test_a_split_that_leaks_is_refused_with_the_images_and_leaves_nothing(source: Path, tmp_path: Path) -> None:
     file = write_table(tmp_path / "leak.csv", ("image", "fold"), [(f"ISIC_{n:07d}", n % 3) for n in range(24)])
     with pytest.raises(LeakError, match=r"lesion L0 in folds 0, 1 \(ISIC_0000000\.jpg, ISIC_0000001\.jpg\)"):
-        prepare(source, tmp_path / "out", size=32, splits=file)
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     assert {path.name for path in tmp_path.iterdir()} == {"isic", "leak.csv"}
 
 
@@ -116,8 +117,8 @@ def test_near_duplicates_on_both_sides_of_an_official_split_are_a_leak(source: P
         image.transpose(Image.Transpose.ROTATE_180).save(folder / "ISIC_0000020.jpg", quality=92)
     file = write_table(tmp_path / "split.csv", ("image", "fold"), [(f"ISIC_{n:07d}", n // 2 % 4) for n in range(24)])
     with pytest.raises(LeakError, match="group"):
-        prepare(source, tmp_path / "out", size=64, splits=file)
-    prepare(source, tmp_path / "out", size=64, splits=file, near_duplicates=False)
+        prepare(source, tmp_path / "out", PrepareOptions(size=64, splits=file))
+    prepare(source, tmp_path / "out", PrepareOptions(size=64, splits=file, near_duplicates=False))
 
 
 def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
@@ -125,10 +126,10 @@ def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
         write_table(tmp_path / f"{k}.csv", ("image", "fold"), [(f"ISIC_{n:07d}", (n // 2 + k) % 3) for n in range(24)])
         for k in (0, 1)
     )
-    prepare(source, tmp_path / "out", size=32, splits=one)
-    assert "nothing was done" in prepare(source, tmp_path / "out", size=32, splits=one).notes[-1]
+    prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=one))
+    assert "nothing was done" in prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=one)).notes[-1]
     with pytest.raises(UsageError, match="another split file"):
-        prepare(source, tmp_path / "out", size=32, splits=two)
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=two))
 
 
 @pytest.mark.parametrize(
@@ -155,9 +156,9 @@ def test_a_bad_split_file_is_one_clear_line(
 def test_a_split_of_another_set_and_a_missing_file(source: Path, tmp_path: Path) -> None:
     file = write_table(tmp_path / "x.csv", ("image", "fold"), [(f"PAT_{n}", n % 3) for n in range(6)])
     with pytest.raises(DataError, match="names none of the 24 images, but for example 'PAT_0'"):
-        prepare(source, tmp_path / "out", size=32, splits=file)
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     with pytest.raises(TableError, match="no table"):
-        prepare(source, tmp_path / "out", size=32, splits=tmp_path / "absent.csv")
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=tmp_path / "absent.csv"))
 
 
 # --- extended ---------------------------------------------------------------------------------------------------
@@ -168,24 +169,24 @@ def test_a_set_that_grew_keeps_its_folds_and_the_new_are_spread_evenly(tmp_path:
     labels = (["MEL"] * 2 + ["NV"] * 4) * 8
     small = isic_set(tmp_path / "small" / "isic", labels[:24], lesions[:24])
     grown = isic_set(tmp_path / "grown" / "isic", labels, lesions)
-    prepare(small, tmp_path / "one", size=32, folds=4)
-    report = prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    prepare(small, tmp_path / "one", PrepareOptions(size=32, folds=4))
+    report = prepare(grown, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
     before, after = folds_of(tmp_path / "one"), folds_of(tmp_path / "two")
     assert len(after) == 48
     assert {name: after[name] for name in before} == before
     assert report.dropped == []
     assert all(max(count.per_fold) - min(count.per_fold) <= 2 for count in report.classes.values())  # a lesion's two
-    prepare(grown, tmp_path / "anew", size=32, folds=4)
+    prepare(grown, tmp_path / "anew", PrepareOptions(size=32, folds=4))
     anew = folds_of(tmp_path / "anew")
     assert sum(anew[name] != fold for name, fold in before.items()) > 6  # without it, most would have moved
-    again = prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    again = prepare(grown, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
     assert "nothing was done" in again.notes[-1]
     with pytest.raises(UsageError, match="extend True, now False"):
-        prepare(grown, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS)
+        prepare(grown, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS))
 
 
 def test_folds_that_a_new_image_joins_go_to_the_larger_part_and_that_is_told(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", size=32, folds=4)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=4))
     before = folds_of(tmp_path / "one")
     small, large = "ISIC_0000000", "ISIC_0000002"
     if before[small] == before[large]:
@@ -193,7 +194,7 @@ def test_folds_that_a_new_image_joins_go_to_the_larger_part_and_that_is_told(sou
     lesion_of = {number: f"L{number // 2}" for number in range(24)}
     lesion_of[1] = lesion_of[int(large[-2:])]  # one lesion after all: image 1 and its like of the other fold
     joined = isic_set(tmp_path / "joined" / "isic", LABELS, list(lesion_of.values()))
-    report = prepare(joined, tmp_path / "two", size=32, splits=tmp_path / "one" / SPLITS, extend=True)
+    report = prepare(joined, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
     after = folds_of(tmp_path / "two")
     assert after["ISIC_0000001"] == after[large] == before[large] != before["ISIC_0000001"]
     assert {name for name in before if before[name] != after[name]} == {"ISIC_0000001"}
@@ -202,9 +203,9 @@ def test_folds_that_a_new_image_joins_go_to_the_larger_part_and_that_is_told(sou
 
 def test_extending_wants_a_file_with_folds(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--extend without --splits"):
-        prepare(source, tmp_path / "out", size=32, extend=True)
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, extend=True))
     rows = [(f"ISIC_{number:07d}", "train" if number < 16 else "test") for number in range(24)]
     parts = write_table(tmp_path / "parts.csv", ("image", "split"), rows)
     with pytest.raises(UsageError, match="names only train and test"):
-        prepare(source, tmp_path / "out", size=32, splits=parts, extend=True, near_duplicates=False)
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=parts, extend=True, near_duplicates=False))
     assert not (tmp_path / "out").exists()
