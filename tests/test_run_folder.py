@@ -19,7 +19,7 @@ from hierattn.errors import CheckpointError, RecipeError, UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import FORMAT_VERSION, LOG_COLUMNS, FoldsFolder, RunFolder, current_keys
 from hierattn.training.fit import fit
-from hierattn.training.progress import Silent
+from hierattn.training.listener import Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import load_state
 

@@ -315,7 +315,13 @@ class RunFolder:
         write_json(self.finished, {"at": _now(), "epochs": epochs, "best_epoch": best_epoch, "best": best})
 
     def start_log(self, epoch: int) -> None:
-        """Keep the log's rows before ``epoch`` and drop the others, so that no epoch stands there twice."""
+        """Keep the log's rows before ``epoch`` and drop the others, so that no epoch is logged twice.
+
+        Raises
+        ------
+        CheckpointError
+            Where rows before it are missing.
+        """
         rows = [row for row in self.read_log() if int(row["epoch"]) < epoch] if self.log.exists() else []
         if len(rows) < epoch and self.log.exists():
             raise CheckpointError(f"{self.log} lacks epochs before {epoch + 1}: it was changed; train anew")

@@ -53,59 +53,6 @@ def test_a_wrong_key_or_value_is_named_in_one_line(values, key):
     assert caught.value.exit_code == 2
 
 
-def test_overrides_take_dotted_keys_and_bare_text(tmp_path):
-    path = tmp_path / "mine.toml"
-    path.write_text("seed = 4\n")
-    recipe = Recipe.load(
-        path, ["optimiser.epochs=7", "data.prepared=out/some set", "data.fold=2", "model.name=hierattn_m"]
-    )
-    assert (recipe.name, recipe.seed, recipe.optimiser.epochs, recipe.data.fold) == ("mine", 4, 7, 2)
-    assert (recipe.data.prepared, recipe.model.name) == ("out/some set", "hierattn_m")
-
-
-@pytest.mark.parametrize("override", ["epochs", "=3", "seed.deep=3", "optimiser.nothing=1"])
-def test_a_wrong_override_is_an_error(tmp_path, override):
-    path = tmp_path / "mine.toml"
-    path.write_text("seed = 4\n")
-    with pytest.raises(RecipeError):
-        Recipe.load(path, [override])
-
-
-def test_a_file_that_is_not_toml_is_an_error(tmp_path):
-    path = tmp_path / "mine.toml"
-    path.write_bytes(b"\xff\xfe = [")
-    with pytest.raises(RecipeError, match="not TOML"):
-        Recipe.load(path)
-    with pytest.raises(RecipeError, match="no recipe"):
-        Recipe.load(tmp_path / "none.toml")
-
-
-def test_a_base_is_inherited_key_by_key_but_for_its_name(tmp_path):
-    (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "paper.toml").write_text('name = "paper"\n[optimiser]\nepochs = 9\nbatch_size = 4\n')
-    (tmp_path / "mine.toml").write_text('base = "below/paper.toml"\n[optimiser]\nepochs = 7\n')
-    recipe = Recipe.load(tmp_path / "mine.toml", ["optimiser.weight_decay=0.5"])
-    assert (recipe.name, recipe.optimiser.epochs, recipe.optimiser.batch_size) == ("mine", 7, 4)
-    assert recipe.optimiser.weight_decay == 0.5
-    recipe.save(tmp_path / "resolved.toml")
-    assert "base" not in (tmp_path / "resolved.toml").read_text()
-
-
-@pytest.mark.parametrize("base", ['"mine.toml"', '"other.toml"', '"none.toml"', "3", '"paper"'])
-def test_a_base_that_is_missing_or_leads_back_is_an_error(tmp_path, base):
-    (tmp_path / "other.toml").write_text('base = "mine.toml"\n')
-    (tmp_path / "mine.toml").write_text(f"base = {base}\n")
-    with pytest.raises(RecipeError):
-        Recipe.load(tmp_path / "mine.toml")
-
-
-def test_an_unknown_key_of_a_base_is_named(tmp_path):
-    (tmp_path / "below.toml").write_text("[optimiser]\nepoch = 9\n")
-    (tmp_path / "mine.toml").write_text('base = "below.toml"\n')
-    with pytest.raises(RecipeError, match=r"optimiser\.epoch:"):
-        Recipe.load(tmp_path / "mine.toml")
-
-
 def test_logit_adjustment_of_classes_that_are_balanced_already_is_refused():
     with pytest.raises(RecipeError, match="logit_adjustment"):
         Recipe.from_dict({"optimiser": {"logit_adjustment": 1.0}})

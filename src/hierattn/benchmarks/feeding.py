@@ -22,8 +22,8 @@ from hierattn.models.complexity import measure_complexity
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric
 from hierattn.training.feed import Batch, Stopwatch
+from hierattn.training.listener import Silent
 from hierattn.training.loop import Learner, prepare_images, take_step
-from hierattn.training.progress import Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
 

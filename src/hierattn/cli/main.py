@@ -23,10 +23,10 @@ from hierattn.cli import (
     evaluate,
     export,
     fetch,
-    list_recipes,
     models,
     predict,
     prepare,
+    recipes,
     render,
     serve,
     shift,
@@ -74,7 +74,7 @@ app.command("prepare", rich_help_panel=_DATA)(prepare.run)
 app.command("balance", rich_help_panel=_DATA)(balance.run)
 app.command("render", rich_help_panel=_DATA)(render.run)
 app.command("models", rich_help_panel=_TRAINING)(models.run)
-app.command("recipes", rich_help_panel=_TRAINING)(list_recipes.run)
+app.command("recipes", rich_help_panel=_TRAINING)(recipes.run)
 app.command("train", rich_help_panel=_TRAINING)(train.run)
 app.command("crossval", rich_help_panel=_TRAINING)(crossval.run)
 app.command("evaluate", rich_help_panel=_EVALUATION)(evaluate.run)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from hierattn.models.complexity import Complexity
+    from hierattn.models.registry import ModelSpec
 
 
 def run(
     size: Annotated[
-        int | None, typer.Option(min=32, max=1024, help="Side of the image in pixels; without it, each model's own.")
+        int | None, typer.Option(min=32, max=1024, help="Side of the image in pixels. [default: each model's own]")
     ] = None,
     classes: Annotated[int, typer.Option(min=1, max=100_000, help="Number of classes.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
     """List every network with its parameters, multiply-adds and memory.
 
@@ -44,8 +49,11 @@ def run(
             for spec, cost in zip(specs, costs, strict=True)
         ]
         typer.echo(json.dumps(rows, indent=2))
-        return
+    else:
+        _print(specs, costs, classes)
 
+
+def _print(specs: Sequence[ModelSpec], costs: Sequence[Complexity], classes: int) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -1,8 +1,11 @@
-"""Finding a recipe: a path, or the name of one that the package ships."""
+"""``hierattn recipes``, and finding a recipe: by its path, or by the name of one that the package ships."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import hierattn
 from hierattn.errors import UsageError
@@ -36,3 +39,30 @@ def find_recipe(name: str) -> Path:
     if name in built_in_recipes():
         return inside
     raise UsageError(f"no recipe {name!r}: wanted a .toml file or one of {', '.join(built_in_recipes())}")
+
+
+def run(
+    name: Annotated[
+        str, typer.Argument(help="A recipe to show, with all that it inherits. [default: list all names]")
+    ] = "",
+) -> None:
+    """List the built-in recipes, or show one with every value that it sets.
+
+    What it shows is a whole recipe: save it to a file, change it, and train from that file.
+
+        hierattn recipes
+
+        hierattn recipes isic2019/hierattn_xs
+    """
+    import tomli_w
+
+    from hierattn.training.recipe import Recipe
+
+    if not name:
+        for built_in in built_in_recipes():
+            first = find_recipe(built_in).read_text(encoding="utf-8").partition("\n")[0]
+            typer.echo(f"{built_in:44} {first.removeprefix('# ')}")
+        return
+    path = find_recipe(name)
+    head = path.read_text(encoding="utf-8").split("\n\n")[0]
+    typer.echo(f"{head}\n\n{tomli_w.dumps(Recipe.load(path).to_dict())}", nl=False)

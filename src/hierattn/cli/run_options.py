@@ -1,4 +1,4 @@
-"""Options that several commands ask in the same words: of training a recipe, of its folds, and of judging."""
+"""Options that several commands share: for recipes, folds, devices and evaluation."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
 ]
-Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepared folder (data.prepared).")]
-Folds = Annotated[str, typer.Option(help="Which folds to hold out: all, 0-9, or 0,2,5.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at a time.")]
+Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepared set (data.prepared).")]
+Folds = Annotated[str, typer.Option(help="Folds to hold out: all, 0-9, or 0,2,5.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at the same time.")]
 FoldThreads = Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-SaveEvery = Annotated[int, typer.Option(help="Also save the state every N steps within an epoch.")]
+SaveEvery = Annotated[int, typer.Option(help="Also save the state every N steps; 0: at the end of each epoch.")]
 Bootstrap = Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")]
-ResampleSeed = Annotated[int, typer.Option("--seed", help="Of the resamples.")]
+ResampleSeed = Annotated[int, typer.Option("--seed", help="Seed of the resamples.")]
 ComparisonJson = Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")]
 
 
 def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | None = None) -> Recipe:
-    """The recipe of that name or path, with the user's changes and then the prepared folder of ``--data``.
+    """The recipe of that name or path, with the user's overrides and then the prepared set of ``--data``.
 
-    ``released:dermoscopy`` as a start or a teacher stands for the bundle that came with the package.
+    ``released:dermoscopy`` as starting weights or a teacher is the bundle that comes with the package.
 
     Raises
     ------

@@ -64,7 +64,7 @@ def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device:
     import os
 
     from hierattn.training.fit import fit
-    from hierattn.training.progress import Bar
+    from hierattn.training.listener import Bar
 
     bar = Bar(console, recipe.optimiser.epochs)
     result = fit(recipe, folder, resume=resume, device=device, listener=bar, save_every=save_every)

@@ -54,7 +54,7 @@ PEERS: dict[str, Peer] = {
 MOMENTUM = 0.1
 """Of every batch normalisation's running statistics: torch's default. torchvision's MobileNetV3 has 0.01 and its
 MnasNet 0.0003, for hundreds of thousands of steps on ImageNet; after a few thousand theirs would still be near mean 0
-and variance 1, and the network, however well it had learnt, would say the same of every image once it is judged."""
+and variance 1, and the network, however well trained, would give every image the same answer in evaluation."""
 
 
 def _build_torchvision(builder: str, num_classes: int) -> nn.Module:

@@ -18,9 +18,9 @@ from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric
 from hierattn.training.fit import explained, open_prepared
+from hierattn.training.listener import Silent
 from hierattn.training.loop import steps_per_epoch
 from hierattn.training.optimisation.transfer_warmup import set_frozen
-from hierattn.training.progress import Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
 from hierattn.training.run_state import load_state, save_state
@@ -136,10 +136,10 @@ def _time_training(run: Run) -> tuple[float, float]:
         ends.append(time.perf_counter())
         return False
 
-    run.progress.step, run.progress.waited = 0, 0.0
+    run.position.step, run.position.waited = 0, 0.0
     began = time.perf_counter()
     run.train(stop)
-    return ends[1] - ends[0], run.progress.waited / (ends[-1] - began)
+    return ends[1] - ends[0], run.position.waited / (ends[-1] - began)
 
 
 def _time_validation(run: Run) -> float:

@@ -18,10 +18,10 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import TrainingError, UsageError
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import any_process, create_fabric
+from hierattn.training.listener import Listener, Silent
 from hierattn.training.loop import prepare_images, steps_per_epoch, take_step
 from hierattn.training.memory import fitting_batch, is_out_of_memory
 from hierattn.training.optimisation.transfer_warmup import set_frozen
-from hierattn.training.progress import Listener, Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
 from hierattn.training.run_state import check_same_run, create_run, environment, load_state
@@ -63,7 +63,7 @@ def fit(
     device
         ``auto``, ``cpu`` or ``cuda``. Under ``torchrun`` all its processes train the one run.
     listener
-        Is told of steps and epochs; :class:`~hierattn.training.progress.Bar` shows them.
+        Is told of steps and epochs; :class:`~hierattn.training.listener.Bar` shows them.
     save_every
         Write the state also every so many steps within an epoch; 0 is only at an epoch's end and when stopped.
 
@@ -89,7 +89,7 @@ def fit(
                 run.restore(load_state(folder, listener.note))
         if fabric.is_global_zero:
             folder.record_trained_on(run.trained_on.uses())
-            folder.record_start(run.progress.epoch, run.progress.step, environment())
+            folder.record_start(run.position.epoch, run.position.step, environment())
         try:
             with explained(recipe, folder, packed, fabric):
                 return _run_epochs(run, save_every, stop)
@@ -176,14 +176,14 @@ def _run_epochs(run: Run, save_every: int, stop: threading.Event) -> FitResult:
     steps = steps_per_epoch(recipe, len(run.training.labels))
     first = run.fabric.is_global_zero
     if first:
-        folder.start_log(run.progress.epoch)
-    run.listener.start(steps * recipe.optimiser.epochs, steps * run.progress.epoch + run.progress.step)
-    events = SummaryWriter(str(folder.events), purge_step=run.progress.epoch) if first else None
+        folder.start_log(run.position.epoch)
+    run.listener.start(steps * recipe.optimiser.epochs, steps * run.position.epoch + run.position.step)
+    events = SummaryWriter(str(folder.events), purge_step=run.position.epoch) if first else None
     try:
-        while run.progress.epoch < recipe.optimiser.epochs and not run.exhausted:
-            set_frozen(run.plain_model, run.transferred, run.progress.epoch < recipe.transfer.frozen_epochs)
+        while run.position.epoch < recipe.optimiser.epochs and not run.exhausted:
+            set_frozen(run.plain_model, run.transferred, run.position.epoch < recipe.transfer.frozen_epochs)
             _train_epoch_saving(run, steps, save_every, stop)
-            if run.progress.interrupted:
+            if run.position.interrupted:
                 run.save()
                 return _result(run, interrupted=True)
             run.finish_epoch()
@@ -206,21 +206,21 @@ def _train_epoch_saving(run: Run, steps: int, save_every: int, stop: threading.E
 
     def pause() -> bool:
         nonlocal stopping
-        stopping = any_process(run.fabric, stop.is_set(), run.progress.step, steps)
-        return stopping or bool(save_every and run.progress.step % save_every == 0)
+        stopping = any_process(run.fabric, stop.is_set(), run.position.step, steps)
+        return stopping or bool(save_every and run.position.step % save_every == 0)
 
-    while run.progress.step < steps:
-        run.progress.interrupted = False
+    while run.position.step < steps:
+        run.position.interrupted = False
         run.train(pause)
         if stopping:
-            run.progress.interrupted = True
+            run.position.interrupted = True
             return
-        if run.progress.interrupted:
+        if run.position.interrupted:
             run.save()
-    run.progress.interrupted = False
+    run.position.interrupted = False
 
 
 def _result(run: Run, interrupted: bool) -> FitResult:
-    progress = run.progress
-    best = figure_of(progress.best, run.recipe.choose_by)
-    return FitResult(run.folder.path, progress.epoch, progress.best_epoch, best, interrupted)
+    position = run.position
+    best = figure_of(position.best, run.recipe.choose_by)
+    return FitResult(run.folder.path, position.epoch, position.best_epoch, best, interrupted)

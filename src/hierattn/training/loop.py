@@ -23,11 +23,11 @@ from hierattn.training.augmentation.mixing import Mix, apply_mix, draw_mix
 from hierattn.training.devices import my_share
 from hierattn.training.epoch_order import epoch_order
 from hierattn.training.feed import Stopwatch, TrainingImages
+from hierattn.training.listener import Listener
 from hierattn.training.optimisation.averaging import WeightAverage
 from hierattn.training.optimisation.objective import Objective
 from hierattn.training.optimisation.optimiser import set_learning_rate
 from hierattn.training.optimisation.schedule import learning_rate_with_transfer
-from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.running_sums import RunningSums
 from hierattn.training.teaching.feature_matching import feature_loss
@@ -53,7 +53,7 @@ class Learner:
 
 
 @dataclass
-class Progress:
+class Position:
     """Where a run stands: ``step`` steps of ``epoch`` are done, with these sums over them."""
 
     epoch: int = 0
@@ -67,27 +67,27 @@ class Progress:
     waited: float = field(default=0.0, repr=False)
 
 
-def train_epoch(learner: Learner, progress: Progress, listener: Listener, stop: Callable[[], bool]) -> None:
-    """Train the rest of epoch ``progress.epoch``; return early, between two steps, once ``stop()``.
+def train_epoch(learner: Learner, position: Position, listener: Listener, stop: Callable[[], bool]) -> None:
+    """Train the rest of epoch ``position.epoch``; return early, between two steps, once ``stop()``.
 
     Raises
     ------
     TrainingError
         Where the loss is not finite.
     """
-    fabric, recipe, epoch, first = learner.fabric, learner.recipe, progress.epoch, progress.step
+    fabric, recipe, epoch, first = learner.fabric, learner.recipe, position.epoch, position.step
     size = recipe.optimiser.batch_size
     steps = steps_per_epoch(recipe, len(learner.data.labels))
-    sums = RunningSums(fabric, progress.loss_sum, progress.correct)
-    positions = epoch_order(
+    sums = RunningSums(fabric, position.loss_sum, position.correct)
+    order = epoch_order(
         learner.data.labels,
         sampling=recipe.data.sampling,
         draws=recipe.data.epoch_images,
         generator=seeds.numpy_generator(recipe.seed, "order", epoch),
     )[: steps * size].reshape(steps, size)[first:, my_share(fabric, size)]
-    batches = Stopwatch(learner.data.batches(positions.ravel(), size // fabric.world_size, fabric.device))
+    batches = Stopwatch(learner.data.batches(order.ravel(), size // fabric.world_size, fabric.device))
     learner.model.train()
-    started, before = time.perf_counter(), progress.seconds
+    started, before = time.perf_counter(), position.seconds
     for step, (pixels, labels) in enumerate(batches, start=first):
         images, mix = prepare_images(learner, pixels, epoch, step)
         set_learning_rate(learner.optimiser, rate_at(recipe, epoch + step / steps))
@@ -95,16 +95,16 @@ def train_epoch(learner: Learner, progress: Progress, listener: Listener, stop: 
         loss, logits = take_step(learner, images, labels, mix)
         sums.add(loss, logits, labels)
 
-        progress.step = step + 1
-        progress.seconds = before + time.perf_counter() - started
+        position.step = step + 1
+        position.seconds = before + time.perf_counter() - started
         speed = (step + 1 - first) * size / max(time.perf_counter() - started, 1e-9)
         listener.step(epoch, sums.glance(epoch, step + 1, size // fabric.world_size), speed)
         if stop():
-            progress.interrupted = True
+            position.interrupted = True
             break
-    progress.loss_sum, progress.correct = sums.read(epoch, progress.step)
-    progress.seconds = before + time.perf_counter() - started
-    progress.waited += batches.waited
+    position.loss_sum, position.correct = sums.read(epoch, position.step)
+    position.seconds = before + time.perf_counter() - started
+    position.waited += batches.waited
 
 
 def prepare_images(learner: Learner, pixels: Tensor, epoch: int, step: int) -> tuple[Tensor, Mix | None]:
@@ -168,15 +168,15 @@ def steps_per_epoch(recipe: Recipe, images: int) -> int:
     return max((recipe.data.epoch_images or images) // recipe.optimiser.batch_size, 1)
 
 
-def epoch_row(progress: Progress, recipe: Recipe, validation: dict[str, float]) -> dict[str, Any]:
+def epoch_row(position: Position, recipe: Recipe, validation: dict[str, float]) -> dict[str, Any]:
     """The row of the log for a finished epoch."""
-    seen = progress.step * recipe.optimiser.batch_size
+    seen = position.step * recipe.optimiser.batch_size
     return {
-        "epoch": progress.epoch,
-        "learning_rate": rate_at(recipe, progress.epoch + 1),
-        "train_loss": progress.loss_sum / seen,
-        "train_top1": progress.correct / seen,
+        "epoch": position.epoch,
+        "learning_rate": rate_at(recipe, position.epoch + 1),
+        "train_loss": position.loss_sum / seen,
+        "train_top1": position.correct / seen,
         **validation,
-        "images_per_second": seen / max(progress.seconds, 1e-9),
-        "seconds": progress.seconds,
+        "images_per_second": seen / max(position.seconds, 1e-9),
+        "seconds": position.seconds,
     }

@@ -26,12 +26,12 @@ from hierattn.taxonomy import CODES
 from hierattn.training import seed as seeds
 from hierattn.training.devices import synchronise_batch_norm
 from hierattn.training.feed import TrainingImages
-from hierattn.training.loop import Learner, Progress, epoch_row, train_epoch
+from hierattn.training.listener import Listener
+from hierattn.training.loop import Learner, Position, epoch_row, train_epoch
 from hierattn.training.optimisation.averaging import WeightAverage
 from hierattn.training.optimisation.logit_adjustment import adjusted_classifier
 from hierattn.training.optimisation.objective import Objective, class_log_prior
 from hierattn.training.optimisation.optimiser import create_optimiser
-from hierattn.training.progress import Listener
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import commit, save_state
 from hierattn.training.teaching.feature_matching import FeatureMatching
@@ -115,7 +115,7 @@ class Run:
             ),
             teachers=teachers,
         )
-        self.progress = Progress()
+        self.position = Position()
 
     def _log_prior(self, strength: float) -> torch.Tensor | None:
         return class_log_prior(self.training.labels, len(self.classes), strength, self.fabric.device)
@@ -159,7 +159,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs; the generators are not in it because steps derive theirs."""
         return {
-            "progress": {key: value for key, value in asdict(self.progress).items() if key not in _UNSAVED},
+            "progress": {key: value for key, value in asdict(self.position).items() if key not in _UNSAVED},
             "model": self.plain_model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average else None,
@@ -168,7 +168,7 @@ class Run:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
-        self.progress = Progress(**state["progress"])
+        self.position = Position(**state["progress"])
         load_weights(self.plain_model, state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.average is not None:
@@ -184,30 +184,30 @@ class Run:
 
     def train(self, stop: Any) -> None:
         """Train the rest of the epoch, or to ``stop()``."""
-        train_epoch(self.learner, self.progress, self.listener, stop)
+        train_epoch(self.learner, self.position, self.listener, stop)
 
     @property
     def exhausted(self) -> bool:
         """Whether early stopping ends the run: so many epochs brought no better figure."""
-        patience, progress = self.recipe.optimiser.early_stopping, self.progress
-        return bool(patience) and progress.best_epoch >= 0 and progress.epoch - 1 - progress.best_epoch >= patience
+        patience, position = self.recipe.optimiser.early_stopping, self.position
+        return bool(patience) and position.best_epoch >= 0 and position.epoch - 1 - position.best_epoch >= patience
 
     def finish_epoch(self) -> None:
         """Validate, log, save the weights if they are the best so far, and step to the next epoch."""
         with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
             scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
-            row = epoch_row(self.progress, self.recipe, scores)
+            row = epoch_row(self.position, self.recipe, scores)
             score = standing(scores, self.recipe.choose_by)
-            better = score > self.progress.best
+            better = score > self.position.best
             if better:
-                self.progress.best, self.progress.best_epoch = score, self.progress.epoch
+                self.position.best, self.position.best_epoch = score, self.position.epoch
                 if self.fabric.is_global_zero:
                     save_checkpoint(self.folder.best, self._checkpoint(model, row))
         if self.fabric.is_global_zero:
             self.folder.append_log(row)
         self.listener.epoch(row, better)
-        best, best_epoch = self.progress.best, self.progress.best_epoch
-        self.progress = Progress(epoch=self.progress.epoch + 1, best=best, best_epoch=best_epoch)
+        best, best_epoch = self.position.best, self.position.best_epoch
+        self.position = Position(epoch=self.position.epoch + 1, best=best, best_epoch=best_epoch)
         self.row = row
 
     @contextmanager

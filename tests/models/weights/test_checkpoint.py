@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hierattn.errors import CheckpointError
@@ -74,3 +75,16 @@ def test_weights_of_another_network_are_refused(checkpoint, tmp_path):
 
     with pytest.raises(CheckpointError, match="do not fit hierattn_s"):
         replace(checkpoint, model="hierattn_s").build()
+
+
+def test_a_checkpoint_of_version_1_is_read_under_todays_names(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "a.safetensors", checkpoint)
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    described = json.loads(metadata["hierattn"]) | {"format_version": 1}
+    described["recipe"]["optimiser"] = {"post_hoc_adjustment": 0.25}
+    former = {"hierattn": json.dumps(described), "hierattn.learnt_from": metadata["hierattn.trained_on"]}
+    save_file(dict(checkpoint.state_dict), tmp_path / "old.safetensors", metadata=former)
+    old = load_checkpoint(tmp_path / "old.safetensors")
+    assert old.recipe == {**checkpoint.recipe, "optimiser": {"post_hoc_logit_adjustment": 0.25}}
+    assert old.trained_on.to_text() == checkpoint.trained_on.to_text()

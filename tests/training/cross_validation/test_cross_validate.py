@@ -10,71 +10,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from killed_folds import short_recipe
 from typer.testing import CliRunner
 
-from hierattn.cli.crossval import parse_folds
 from hierattn.cli.main import app
 from hierattn.errors import UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
-from hierattn.run_folder import RunFolder
+from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, SilentFolds, cross_validate
-from hierattn.training.fit import fit
-from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import load_state
 
 
 @pytest.fixture
 def recipe(prepared):
-    return Recipe.from_dict(
-        {
-            "name": "tiny",
-            "seed": 5,
-            "data": {"prepared": str(prepared), "epoch_images": 16},
-            "optimiser": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1},
-        }
-    )
+    return short_recipe(prepared)
 
 
 def on_cpu(folds, **options):
     return CrossValidationOptions(folds, device="cpu", threads=1, **options)
-
-
-class Killer(SilentFolds):
-    """Kills the worker of a fold once, when its log holds two epochs: the first is then saved for certain."""
-
-    def __init__(self, fold):
-        self.fold, self.killed, self.said = fold, 0, []
-
-    def look(self, folds):
-        for fold in folds:
-            if fold.fold == self.fold and fold.epochs >= 2 and fold.status == "training" and not self.killed:
-                self.killed = RunFolder(fold.run).read_starts()[-1]["process"]
-                os.kill(self.killed, signal.SIGKILL)
-
-    def note(self, text):
-        self.said.append(text)
-
-
-def uninterrupted(recipe, fold, out):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    fit(recipe.with_fold(fold), out, device="cpu")
-    torch.set_num_threads(threads)
-    return load_checkpoint(out / "best.safetensors").state_dict
-
-
-def assert_nothing_lost_and_nothing_twice(result, killed_fold, expected):
-    assert result.complete
-    assert [fold.starts for fold in result.folds] == [2 if fold.fold == killed_fold else 1 for fold in result.folds]
-    for fold in result.folds:
-        folder = RunFolder(fold.run)
-        epochs = [int(row["epoch"]) for row in folder.read_log()]
-        assert epochs == list(range(fold.epochs))
-        first, *later = folder.read_starts()
-        assert (first["epoch"], first["step"]) == (0, 0)
-        assert all(start["epoch"] >= 1 for start in later)  # the epoch that was saved is not trained again
-    weights = load_checkpoint(result.folds[killed_fold].run / "best.safetensors").state_dict
-    assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
 
 def test_every_fold_leaves_a_run_folder_and_a_row_and_a_rerun_trains_nothing(recipe, tmp_path):
@@ -101,27 +54,6 @@ def test_every_fold_leaves_a_run_folder_and_a_row_and_a_rerun_trains_nothing(rec
     assert (mean, deviation) == (pytest.approx(float(figures.mean()), 1e-5), pytest.approx(float(figures.std()), 1e-5))
     with pytest.raises(UsageError, match="seed"):
         cross_validate(replace(recipe, seed=9), tmp_path / "cv", on_cpu([0]))
-
-
-def test_a_killed_process_is_replaced_loses_nothing_and_runs_nothing_twice(recipe, tmp_path):
-    recipe = replace(recipe, optimiser=replace(recipe.optimiser, epochs=6))
-    killer = Killer(fold=1)
-    result = cross_validate(recipe, tmp_path / "cv", on_cpu([0, 1], jobs=2, save_every=1), listener=killer)
-    assert killer.killed
-    assert any("fold 1" in text and "SIGKILL" in text for text in killer.said)
-    assert_nothing_lost_and_nothing_twice(result, 1, uninterrupted(recipe, 1, tmp_path / "alone"))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_killed_ray_worker_is_replaced_loses_nothing_and_runs_nothing_twice(recipe, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'hierattn[cluster]'")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    recipe = replace(recipe, optimiser=replace(recipe.optimiser, epochs=6))
-    killer = Killer(fold=1)
-    options = on_cpu([0, 1], jobs=2, save_every=1, engine="ray")
-    result = cross_validate(recipe, tmp_path / "cv", options, listener=killer)
-    assert killer.killed
-    assert_nothing_lost_and_nothing_twice(result, 1, uninterrupted(recipe, 1, tmp_path / "alone"))
 
 
 def test_a_fold_that_cannot_be_trained_is_told(recipe, tmp_path):
@@ -159,12 +91,7 @@ def test_what_cannot_begin_is_refused_before_anything_starts(recipe, tmp_path):
     assert not (tmp_path / "cv").exists()
 
 
-@pytest.mark.parametrize(("text", "folds"), [("all", None), ("0-3", [0, 1, 2, 3]), ("0,2, 5-6", [0, 2, 5, 6])])
-def test_folds_are_parsed(text, folds):
-    assert parse_folds(text) == folds
-
-
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "0;1", "1--2"])
-def test_a_wrong_list_of_folds_is_an_error(text):
-    with pytest.raises(UsageError, match="--folds"):
-        parse_folds(text)
+def test_one_process_at_a_time_trains_folds_in_a_folder(recipe, tmp_path):
+    with FoldsFolder(tmp_path / "cv").lock(), pytest.raises(UsageError, match="is being cross-validated by process"):
+        cross_validate(recipe, tmp_path / "cv", on_cpu([0]))
+    assert not list((tmp_path / "cv").glob("fold-*"))

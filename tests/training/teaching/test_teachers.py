@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from tiny_sets import isic_set
-from torch.nn import functional
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
@@ -19,7 +18,6 @@ from hierattn.models.inference import to_unit
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
-from hierattn.training.teaching.feature_matching import FeatureMatching, LastLayerInput, feature_loss
 from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.teachers import Teachers, fold_norms
 
@@ -144,32 +142,3 @@ def test_folding_normalisations_changes_no_answer(name: str, folded: int) -> Non
         before = model.eval()(pixels)
         assert fold_norms(model) == folded
         torch.testing.assert_close(model(pixels), before, rtol=1e-4, atol=1e-5)
-
-
-def test_a_student_is_told_apart_by_what_its_last_layer_reads() -> None:
-    torch.manual_seed(0)
-    student = create_model("hierattn_xs", 3).eval()
-    matching = FeatureMatching(student, width=5).eval()
-    pixels = torch.rand(2, 3, 64, 64)
-    logits, told = matching(pixels)
-    pooled = student.head_conv(student.branch(student.forward_stages(pixels))).abs().mean((2, 3))
-    torch.testing.assert_close(told, functional.linear(pooled, matching.projection.weight, matching.projection.bias))
-    torch.testing.assert_close(logits, student.classifier(pooled))
-    feature_loss(told, torch.zeros(2, 5)).backward()
-    assert student.stem.conv.weight.grad.abs().sum() > 0
-
-
-def test_knowing_nothing_of_standardised_features_costs_one() -> None:
-    features = torch.randn(4000, 20, generator=torch.Generator().manual_seed(0))
-    assert float(feature_loss(torch.zeros_like(features), features)) == pytest.approx(1, abs=0.03)
-    assert float(feature_loss(features, features)) == 0
-
-
-def test_what_was_read_is_given_once() -> None:
-    layer = torch.nn.Sequential(torch.nn.Linear(3, 2))
-    last = LastLayerInput(layer)
-    layer(torch.ones(1, 3))
-    assert last.width == 3
-    assert last.taken().tolist() == [[1, 1, 1]]
-    with pytest.raises(AssertionError):
-        last.taken()

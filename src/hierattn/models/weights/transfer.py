@@ -17,12 +17,9 @@ from torch import Tensor, nn
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.files import write_text
 from hierattn.models.hierattn import HierAttn
-from hierattn.models.weights.authors_checkpoint import import_authors_checkpoint
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, load_checkpoint
 from hierattn.models.weights.foreign_names import CVNETS_MOBILEVIT, TIMM_MOBILEVIT, Layout, recognise
 from hierattn.models.weights.weight_files import read_state_dict
-
-__all__ = ["TransferReport", "import_authors_checkpoint", "load_source", "transfer_weights"]
 
 StateDict = Mapping[str, Tensor]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -161,25 +158,38 @@ def transfer_weights(
             f"nothing of the source fits {type(model).__name__}: it begins with {next(iter(tensors), 'nothing')!r}; "
             "wanted MobileViT, published HierAttn, or the same network"
         )
-    stem = next(iter(target))  # the first tensor of every registered model is the kernel that reads the image
-    flipped = order == "BGR" and stem in transferred
-    with torch.no_grad():
-        for ours, theirs in transferred.items():
-            target[ours].copy_(tensors[theirs].flip(1) if flipped and ours == stem else tensors[theirs])
-    theirs_to_ours = {theirs: ours for ours, theirs in names.items()}
+    flipped = _copy(target, tensors, transferred, bgr=order == "BGR")
     return TransferReport(
         source=_title(source, layout),
         channel_order=order,
         flipped=flipped,
         transferred=transferred,
         skipped=skipped,
-        unused={
-            theirs: skipped.get(theirs_to_ours.get(theirs, ""), "no such role here")
-            for theirs in tensors
-            if theirs_to_ours.get(theirs) not in transferred
-        },
+        unused=_unused(tensors, names, transferred, skipped),
         notes=_notes(model, layout if translated else None),
     )
+
+
+def _copy(target: StateDict, tensors: StateDict, transferred: Mapping[str, str], *, bgr: bool) -> bool:
+    """Copy ``transferred``, ours -> theirs, into ``target``; whether the stem's input channels were turned round."""
+    stem = next(iter(target))  # the first tensor of every registered model is the kernel that reads the image
+    flipped = bgr and stem in transferred
+    with torch.no_grad():
+        for ours, theirs in transferred.items():
+            target[ours].copy_(tensors[theirs].flip(1) if flipped and ours == stem else tensors[theirs])
+    return flipped
+
+
+def _unused(
+    tensors: StateDict, names: Mapping[str, str], transferred: Mapping[str, str], skipped: Mapping[str, str]
+) -> dict[str, str]:
+    """Why each tensor of the source that went nowhere has no place here."""
+    ours = {theirs: ours for ours, theirs in names.items()}
+    return {
+        theirs: skipped.get(ours.get(theirs, ""), "no such role here")
+        for theirs in tensors
+        if ours.get(theirs) not in transferred
+    }
 
 
 def _reasons(target: StateDict, tensors: StateDict, names: Mapping[str, str], with_classifier: bool) -> dict[str, str]:

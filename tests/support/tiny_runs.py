@@ -1,0 +1,68 @@
+"""A training run of seconds, and what several tests ask of runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.run_folder import RunFolder
+from hierattn.training.listener import Silent
+from hierattn.training.recipe import Recipe
+from hierattn.training.run_state import load_state
+
+
+def tiny_recipe(prepared: Path) -> Recipe:
+    """Two epochs of three steps."""
+    return Recipe.from_dict(
+        {
+            "name": "tiny",
+            "seed": 5,
+            "data": {"prepared": str(prepared), "epoch_images": 24},
+            "optimiser": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1, "averaging": 0.9},
+        }
+    )
+
+
+def with_one_thread() -> Iterator[None]:
+    """For a fixture: sums are taken in the same order in every process, so that bits can be compared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def weights(run: Path) -> Mapping[str, Tensor]:
+    """The best weights of a run."""
+    return load_checkpoint(RunFolder(run).best).state_dict
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    """What a run would resume from."""
+    return load_state(RunFolder(run))
+
+
+def assert_same_bits(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> None:
+    """Every tensor is the same to the bit."""
+    assert set(one) == set(other)
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+class StopAfter(Silent):
+    """Asks for a stop, as Ctrl-C does, after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self, epoch: int, loss: float | None, images_per_second: float) -> None:
+        """Count."""
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
