@@ -1,4 +1,4 @@
-/** Triage (section 5 of the paper) by the rule "risk" of `hierattn.deploy.predict.triage`; and several photos of one lesion. */
+/** Triage (section 5 of the paper) by the rule "risk" of `hierattn.deploy.predict.triage`; and several photographs. */
 import facts from "../facts.json";
 import type { Quality } from "../photo/photo-quality";
 import type { Triage } from "./bundle";

@@ -35,7 +35,8 @@ export function resize(image: Pixels, width: number, height: number, filter: Fil
   let rows = image;
   if (image.width !== width) {
     const last = lastRows.get(image);
-    rows = last?.filter === filter && last.rows.width === width ? last.rows : resizeRows(image, weights(image.width, width, filter));
+    const same = last?.filter === filter && last.rows.width === width;
+    rows = same ? last.rows : resizeRows(image, weights(image.width, width, filter));
     lastRows.set(image, { filter, rows });
   }
   return image.height === height ? rows : resizeColumns(rows, weights(image.height, height, filter));

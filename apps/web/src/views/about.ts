@@ -10,9 +10,10 @@ const FIGURES = ["top1", "balanced_accuracy", "macro_auc", "malignant_auc", "mel
 
 export function aboutView(app: App): HTMLElement {
   const { bundle } = app;
+  const lines = bundle ? limits(bundle.triage) : [advice("limits.general"), advice("limits.device")];
   return h("section", { class: "about", "aria-labelledby": "about" },
     h("h2", { id: "about" }, t("about.heading")),
-    h("ul", {}, ...(bundle ? limits(bundle.triage) : [advice("limits.general"), advice("limits.device")]).map((line) => h("li", {}, line))),
+    h("ul", {}, ...lines.map((line) => h("li", {}, line))),
     h("h3", {}, t("about.privacy")),
     h("p", {}, t("about.privacy.text")),
     bundle && modelView(bundle),
@@ -49,7 +50,8 @@ function figures(metrics: Bundle["metrics"]): HTMLElement {
     const { value, interval } = metrics[name]!;
     const show = (share: number) => (name.endsWith("auc") ? decimal(share, 3) : percent(share));
     const range = interval ? unbroken(`${show(interval[0])} – ${show(interval[1])}`) : "";
-    return h("tr", {}, h("th", { scope: "row" }, t(`metric.${name}` as TextKey)), h("td", {}, unbroken(show(value))), h("td", {}, range));
+    const heading = h("th", { scope: "row" }, t(`metric.${name}` as TextKey));
+    return h("tr", {}, heading, h("td", {}, unbroken(show(value))), h("td", {}, range));
   });
   if (rows.length === 0) return h("p", {}, t("about.nofigures"));
   return h("table", { class: "figures" }, h("caption", {}, t("about.figures")), h("tbody", {}, ...rows));

@@ -20,7 +20,7 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     printHead(app),
     h("h2", { id: "answer", tabindex: -1, class: "verdict" }, advice(`level.${answer.verdict.level}.title`)),
     bundle.trainingData.rendered && h("p", { class: "warning" }, t("about.rendered")),
-    app.current && app.served.length > 1 && h("p", { class: "hint model-used" }, `${t("model.legend")} ${nameOf(app.current)}`),
+    modelUsed(app),
     h("p", { class: "why" }, why(answer)),
     answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
     answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit })),
@@ -37,6 +37,11 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     h("button", { class: "button", onclick: () => print() }, t("print")),
     h("p", { class: "print-only" }, `${bundle.model.name}; SHA-256 ${bundle.sha256}`),
   );
+}
+
+function modelUsed({ current, served }: App): HTMLElement | null {
+  if (!current || served.length < 2) return null;
+  return h("p", { class: "hint model-used" }, `${t("model.legend")} ${nameOf(current)}`);
 }
 
 function why({ verdict }: Combined): string {
@@ -122,9 +127,10 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
 }
 
 function printHead(app: App): HTMLElement {
+  const now = new Date().toLocaleString(currentLocale(), { dateStyle: "long", timeStyle: "short" });
   return h("header", { class: "print-only" },
     h("h1", {}, t("print.heading")),
-    h("p", {}, `${t("print.date")}: ${new Date().toLocaleString(currentLocale(), { dateStyle: "long", timeStyle: "short" })}`),
+    h("p", {}, `${t("print.date")}: ${now}`),
     ...app.shots.map((shot, k) => lateImage(shot.picture, { alt: t("photo.number", { n: k + 1 }) })),
   );
 }

@@ -111,7 +111,8 @@ class Frame {
       ({ clientX, clientY } = to);
     };
     this.element.addEventListener("pointermove", follow);
-    this.element.addEventListener("lostpointercapture", () => this.element.removeEventListener("pointermove", follow), { once: true });
+    const release = () => this.element.removeEventListener("pointermove", follow);
+    this.element.addEventListener("lostpointercapture", release, { once: true });
   }
 
   private draw(): void {

@@ -22,13 +22,10 @@ export async function historyView(app: App, redraw: () => void): Promise<HTMLEle
   const view = h("section", { class: "history", "aria-labelledby": "history" },
     h("h2", { id: "history" }, t("history.heading")),
     visits.length === 0 ? h("p", {}, t("history.empty")) : h("p", {}, t("history.pick")),
-    ...spots(visits).map(([spot, ofSpot]) => spotView(spot, ofSpot, pictures, pick, (id) => guarded(() => deleteVisit(id)))),
+    ...spots(visits).map(([spot, ofSpot]) =>
+      spotView(spot, ofSpot, pictures, pick, (id) => guarded(() => deleteVisit(id)))),
     side,
-    h("div", { class: "buttons" },
-      visits.length > 0 && h("button", { class: "button", onclick: guarded(async () => download(await exportVisits(), "hierattn-history.json")) }, t("history.export")),
-      fileButton(t("history.import"), { accept: "application/json,.json", id: "import" }, (files) => guarded(() => importVisits(files[0]!))()),
-      visits.length > 0 && h("button", { class: "button danger", onclick: () => confirm(t("history.confirm")) && guarded(deleteAll)() }, t("history.deleteall")),
-    ),
+    storeButtons(visits.length > 0, guarded),
   );
   new MutationObserver((_, observer) => {
     if (view.isConnected) return;
@@ -36,6 +33,18 @@ export async function historyView(app: App, redraw: () => void): Promise<HTMLEle
     pictures.forEach((url) => URL.revokeObjectURL(url));
   }).observe(document.body, { childList: true, subtree: true });
   return view;
+}
+
+/** Export, import and delete; `guarded` makes a click of an action, and draws the page again after it. */
+function storeButtons(filled: boolean, guarded: (action: () => Promise<unknown>) => () => void): HTMLElement {
+  const save = guarded(async () => download(await exportVisits(), "hierattn-history.json"));
+  const empty = () => confirm(t("history.confirm")) && guarded(deleteAll)();
+  const read = ([file]: File[]) => guarded(() => importVisits(file!))();
+  return h("div", { class: "buttons" },
+    filled && h("button", { class: "button", onclick: save }, t("history.export")),
+    fileButton(t("history.import"), { accept: "application/json,.json", id: "import" }, read),
+    filled && h("button", { class: "button danger", onclick: empty }, t("history.deleteall")),
+  );
 }
 
 function spots(visits: Visit[]): [string, Visit[]][] {
@@ -50,11 +59,12 @@ function spotView(
 ): HTMLElement {
   const item = (visit: Visit) => {
     const box = h("input", { type: "checkbox", onchange: () => pick(visit, box.checked) });
+    const label = `${t("history.delete")}: ${spot}, ${dateOf(visit)}`;
     return h("li", {},
       h("img", { src: pictures.get(visit.id)!, alt: `${spot}, ${dateOf(visit)}` }),
       h("p", {}, h("time", { datetime: visit.date }, dateOf(visit)), h("br"), advice(`level.${visit.level}.title`)),
       h("label", { class: "check" }, box, t("history.compare")),
-      h("button", { class: "button small", "aria-label": `${t("history.delete")}: ${spot}, ${dateOf(visit)}`, onclick: remove(visit.id) }, t("history.delete")),
+      h("button", { class: "button small", "aria-label": label, onclick: remove(visit.id) }, t("history.delete")),
     );
   };
   return h("section", {}, h("h3", {}, spot), h("ul", { class: "visits" }, ...visits.map(item)));

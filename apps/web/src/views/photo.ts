@@ -2,7 +2,7 @@
 import type { App, Shot } from "../app";
 import { AppError } from "../app-error";
 import { fileButton, h, lateImage } from "../dom";
-import { t } from "../texts/texts";
+import { t, type TextKey } from "../texts/texts";
 import { answerView } from "./answer";
 import { openCamera } from "./camera";
 import { openCrop } from "./crop";
@@ -71,13 +71,15 @@ function shotItem(app: App, shot: Shot, name: string): HTMLElement {
       app.complain(error);
     }
   };
+  const small = (key: TextKey, onclick: () => void) =>
+    h("button", { class: "button small", "aria-label": `${t(key)}: ${name}`, onclick }, t(key));
   return h(
     "li",
     {},
     lateImage(shot.picture, { alt: name }),
     h("div", {},
-      h("button", { class: "button small", "aria-label": `${t("photo.crop")}: ${name}`, onclick: crop }, t("photo.crop")),
-      h("button", { class: "button small", "aria-label": `${t("photo.remove")}: ${name}`, onclick: () => app.remove(shot) }, t("photo.remove")),
+      small("photo.crop", crop),
+      small("photo.remove", () => app.remove(shot)),
     ),
   );
 }

@@ -21,7 +21,8 @@ export function setsView(bundle: Bundle, answer: Combined): HTMLElement | null {
     h("p", {}, t("sets.why")),
     h("table", { "aria-labelledby": "sets" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("sets.list")), h("th", { scope: "col" }, t("sets.share")))),
-      h("tbody", {}, ...sets.map((set) => h("tr", {}, h("td", {}, members(set, bundle.classes.length)), h("td", {}, ...measured(set.rule))))),
+      h("tbody", {}, ...sets.map((set) =>
+        h("tr", {}, h("td", {}, members(set, bundle.classes.length)), h("td", {}, ...measured(set.rule))))),
     ),
     answer.fit > 1 && h("p", {}, t("sets.several")),
     h("p", { class: "hint limit" }, t("sets.limits")),

@@ -14,7 +14,9 @@ export function saveView(app: App, answer: Combined): HTMLElement {
     (visits) => names.append(...[...new Set(visits.map(({ spot }) => spot))].map((spot) => h("option", { value: spot }))),
     () => undefined, // the history's own page says so
   );
-  const name = h("input", { id: "spot", required: true, maxlength: 60, list: "spots", autocomplete: "off", placeholder: t("save.example") });
+  const name = h("input", {
+    id: "spot", required: true, maxlength: 60, list: "spots", autocomplete: "off", placeholder: t("save.example"),
+  });
   const status = h("p", { role: "status" });
   const save = async (event: Event) => {
     event.preventDefault();
