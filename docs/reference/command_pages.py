@@ -1,6 +1,6 @@
-"""Two pages made from the package itself: every command with its options, and every recipe that is shipped.
+"""Two pages generated from the package itself: every command with its options, and every built-in recipe.
 
-``<!-- commands -->`` and ``<!-- recipes -->`` in a page are replaced.
+They take the place of ``<!-- commands -->`` and ``<!-- recipes -->`` in a page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hierattn.cli.recipes import built_in_recipes, find_recipe
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Fill in what the page asks for."""
+    """Replace the marks in the page."""
     if "<!-- commands -->" in markdown:
         markdown = markdown.replace("<!-- commands -->", "\n".join(_commands(typer.main.get_command(app), "hierattn")))
     if "<!-- recipes -->" in markdown:
@@ -40,30 +40,30 @@ def _commands(group: Any, prefix: str) -> Iterator[str]:
 
 
 def _usage(command: Any, words: str) -> str:
-    """The line that ``--help`` begins with."""
+    """The usage line of ``--help``."""
     usage = command.get_usage(typer.Context(command, info_name=words))
     return " ".join(usage.split()).removeprefix("Usage: ")
 
 
 def _text(text: str) -> str:
-    """Help as Markdown: an indented line is a command to try."""
+    """Help as Markdown; an indented line is a command to try."""
     text = inspect.cleandoc(text.split("\f")[0])
     return re.sub(r"^ {4}(\S.*)$", lambda match: f"```sh\n{match[1]}\n```", text, flags=re.M)
 
 
 def _parameters(command: Any) -> Iterator[str]:
-    rows = [one for one in command.params if one.name != "help"]
-    if not rows:
+    parameters = [parameter for parameter in command.params if parameter.name != "help"]
+    if not parameters:
         return
-    yield "| | default | |\n|---|---|---|"
-    for one in rows:
-        is_option = one.param_type_name == "option"
+    yield "| name | default | meaning |\n|---|---|---|"
+    for parameter in parameters:
+        is_option = parameter.param_type_name == "option"
         names = (
-            ", ".join(f"`{name}`" for name in [*one.opts, *one.secondary_opts])
+            ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
             if is_option
-            else f"`{one.metavar or one.name.upper()}`"
+            else f"`{parameter.metavar or parameter.name.upper()}`"
         )
-        yield f"| {names} | {_default(one)} | {_cell(getattr(one, 'help', '') or '')} |"
+        yield f"| {names} | {_default(parameter)} | {_cell(getattr(parameter, 'help', '') or '')} |"
     yield ""
 
 

@@ -1,4 +1,4 @@
-"""The docstrings' few marks of reStructuredText as Markdown, for the reference: roles, ``::`` blocks, grid tables."""
+"""Docstrings as Markdown for the reference: rewrites roles, ``::`` blocks and tables of reStructuredText."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_markdown(text: str) -> str:
 
 
 def _head_examples(text: str) -> str:
-    """An example without a heading gets one: it would count as text, and its ``>>>`` as quotations in quotations."""
+    """Give an example a heading if it has none; otherwise its ``>>>`` would be read as nested quotations."""
     before, mark, after = text.partition("\n>>> ")
     if not mark or "Examples\n---" in before:
         return text
@@ -34,7 +34,7 @@ def _head_examples(text: str) -> str:
 
 
 def _fence_tables(text: str) -> str:
-    """A table between lines of equals signs is kept as it stands: three borders, or two."""
+    """Keep a table between lines of equals signs as it is, whether it has two borders or three."""
     lines = text.split("\n")
     borders = [index for index, line in enumerate(lines) if _BORDER.match(line)]
     if len(borders) < 2:
@@ -47,6 +47,6 @@ class DocstringsAsMarkdown(griffe.Extension):
     """Rewrites every docstring as it is read."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called by griffe for every module, class, function and attribute."""
+        """Rewrite the docstring of a module, class, function or attribute; griffe calls this for each."""
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)

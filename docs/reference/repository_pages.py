@@ -1,7 +1,7 @@
-"""Pages of the site that lie at the repository's root, and links that lead out of ``docs``.
+"""Pages of the site whose files are outside ``docs``, and links that lead out of ``docs``.
 
-One text serves both readers: links are written as they work in the repository, and are turned here into links between
-pages. A link to a file that is no page, a source file for instance, keeps its text and loses its link.
+One text serves both readers: links are written so that they work in the repository, and are converted here into links
+between pages. A link to a file without a page, such as a source file, becomes plain text.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXED = {"CHANGELOG.md": "changelog.md", "README.md": "index.md", "CONTRIBUTING.md": "guides/contribute.md"}
-WIDE = ("paper-map.md",)  # pages whose tables need the room beside the text
+WIDE = ("paper-map.md",)  # pages whose tables need the full width
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 _CELL = re.compile(r"<td[^>]*>.*?</td>", re.S)
-_CODE = re.compile(r"(?<=<code>)[^<]+")  # the text alone: a tag has a slash too
+_CODE = re.compile(r"(?<=<code>)[^<]+")  # only the text: tags contain slashes too
 
 
 def page_of(path: str) -> str | None:
-    """The page, or the picture, that shows a file of the repository; None where none does.
+    """The page or picture of the site for a file of the repository; None where there is none.
 
     >>> page_of("docs/data.md"), page_of("results/README.md"), page_of("src/hierattn/errors.py")
     ('data.md', 'results/index.md', None)
@@ -49,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Turn links between files of the repository into links between pages."""
+    """Convert links between files of the repository into links between pages."""
     if page.file.src_uri in WIDE:
         page.meta["hide"] = ["navigation", "toc"]
     here = Path(page.file.abs_src_path or ROOT / "docs" / page.file.src_uri)
@@ -61,7 +61,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
 
 
 def on_page_content(html: str, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Let a path in a table break after its slashes, so that a table of paths is no wider than its longest name."""
+    """Let paths in a table wrap after their slashes, so that a table of paths is no wider than its longest name."""
     return _CELL.sub(lambda cell: _CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell[0]), html)
 
 
@@ -73,5 +73,5 @@ def _turned(link: re.Match[str], source: str, page: str) -> str:
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(source), place))
     shown = page_of(inside)
     if shown is None:
-        return text if (ROOT / inside).exists() else link[0]  # a dead link stays, so that the build names it
+        return text if (ROOT / inside).exists() else link[0]  # a dead link stays, so that the build reports it
     return f"{picture}[{text}]({posixpath.relpath(shown, posixpath.dirname(page) or '.')}{hash_}{anchor})"
