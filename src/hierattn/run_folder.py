@@ -230,9 +230,9 @@ class RunFolder:
         Parameters
         ----------
         former, recipe
-            The folder's own recipe and the one to go on with, both resolved, as nested plain values.
+            The folder's own recipe and that of the resumed run, both resolved, as nested plain values.
         manifest_sha256
-            Of the set to go on with.
+            Of the set of the resumed run.
 
         Raises
         ------

@@ -159,7 +159,7 @@ def training_step(model: nn.Module, images: Tensor, *, mixed: bool = False) -> S
     return step
 
 
-class _PlainAttention(SelfAttention):
+class _UnfusedAttention(SelfAttention):
     """Attention as its formula says, queries, keys, values and scores copied into memory."""
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ def made_plain(model: nn.Module) -> nn.Module:
     """
     for part in model.modules():
         if type(part) is SelfAttention:
-            part.__class__ = _PlainAttention
+            part.__class__ = _UnfusedAttention
         if type(part) is BranchAttention:
             part.__class__ = _PlainBranch
     return model

@@ -21,7 +21,7 @@ from hierattn.errors import UsageError
 from hierattn.training.recipe import Recipe
 
 AGREE_EVERY = 20
-"""Steps between two looks of many processes at whether one of them was asked to stop."""
+"""Steps between two checks, over all processes, of whether one was asked to stop."""
 
 
 def create_fabric(device: str, recipe: Recipe) -> Fabric:
@@ -30,7 +30,7 @@ def create_fabric(device: str, recipe: Recipe) -> Fabric:
     Raises
     ------
     UsageError
-        For another device, one that is not here, or a batch that the processes cannot share equally.
+        For an unknown device, one that is not available, or a batch that the processes cannot share equally.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"device {device!r}: wanted auto, cpu or cuda")
@@ -67,7 +67,7 @@ def my_share(fabric: Fabric, batch_size: int) -> slice:
 def any_process(fabric: Fabric, flag: bool, step: int, steps: int) -> bool:
     """Whether any process raises ``flag`` after ``step`` of an epoch's ``steps``.
 
-    Many processes ask one another every ``AGREE_EVERY`` steps and at the end of an epoch; between, the answer is False.
+    Several processes communicate every ``AGREE_EVERY`` steps and at the end of an epoch; in between, it is False.
     """
     if fabric.world_size == 1:
         return flag
@@ -78,7 +78,7 @@ def any_process(fabric: Fabric, flag: bool, step: int, steps: int) -> bool:
 
 
 def synchronise_batch_norm(model: nn.Module, fabric: Fabric) -> nn.Module:
-    """Let every batch normalisation use the whole batch; names and values of ``model`` stay as they are."""
+    """Let every batch normalisation use the whole batch; names and values of ``model`` do not change."""
     if fabric.world_size == 1:
         return model
     if fabric.device.type == "cuda":

@@ -96,7 +96,7 @@ def read_ahead(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:
             yield item
     finally:
         left.set()
-        while thread.is_alive():  # a producer that waits for room would never see that nobody reads any more
+        while thread.is_alive():  # a producer that waits for room would not see that the reader has left
             try:
                 queue.get_nowait()
             except Empty:

@@ -41,7 +41,7 @@ def fitting_batch(attempt: Callable[[int], object], batch: int) -> int:
 
 
 def _give_back() -> None:
-    """Return what was freed to the device and to the system: allocators keep it for themselves."""
+    """Return freed memory to the device and to the system: allocators keep it."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

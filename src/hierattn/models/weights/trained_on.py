@@ -1,7 +1,7 @@
 """Which photographs weights have seen: a list of digests that travels with them, so that a leak can be proven.
 
 A manifest's checksum says little: the same photographs prepared at another size, or with other folds, have another one.
-What counts is the photographs, told by the SHA-256 of their files, of which eight bytes are kept. Names of patients and
+What counts is the photographs, identified by the first eight bytes of the SHA-256 of their files. Names of patients and
 lesions are not: a short digest of a name can be guessed from all names, one of a photograph only by who has it.
 """
 
@@ -34,9 +34,9 @@ class TrainedOn:
     Attributes
     ----------
     trained
-        Those whose pixels moved the weights, or those of weights that they started from or were taught by.
+        Those that the weights, their starting weights or their teachers were trained on.
     chosen
-        Those that chose the epoch: the inner fold.
+        Those on which the epoch was selected: the inner fold.
     whole
         False where something is missing: a set without checksums, or weights of ours without such a record before.
     """
@@ -46,7 +46,7 @@ class TrainedOn:
     whole: bool = True
 
     def joined(self, other: TrainedOn) -> TrainedOn:
-        """What has been seen by weights that have seen both."""
+        """Both records in one."""
         return TrainedOn(
             np.union1d(self.trained, other.trained),
             np.union1d(self.chosen, other.chosen),
@@ -97,7 +97,7 @@ def from_text(text: str) -> TrainedOn:
         raise ValueError(f"a record of {len(text)} characters: wanted at most {MOST} photographs")
     word, *parts = text.split(" ")
     if word not in ("whole", "part") or len(parts) != 2:
-        raise ValueError("a record of photographs that is none")
+        raise ValueError("a damaged record of photographs")
     trained, chosen = map(_digests, parts)
     return TrainedOn(trained, chosen, word == "whole")
 
@@ -106,7 +106,7 @@ def _digests(part: str) -> Digests:
     try:
         content = base64.b64decode(part, validate=True)
     except binascii.Error as error:
-        raise ValueError(f"digests that are no base64: {error}") from None
+        raise ValueError(f"digests that are not base64: {error}") from None
     return np.unique(np.frombuffer(content, "<u8").astype(np.uint64))
 
 

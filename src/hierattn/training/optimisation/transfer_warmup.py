@@ -11,7 +11,7 @@ def set_frozen(model: nn.Module, names: Collection[str], frozen: bool) -> None:
     """Freeze or release the parameters called ``names``.
 
     A frozen parameter gets no gradient, so AdamW leaves it alone, its weight decay too. Batch-normalisation
-    statistics go on following the data: the paper freezes gradients only ("locking gradient descent").
+    statistics still follow the data: the paper freezes gradients only ("locking gradient descent").
     """
     wanted = set(names)
     for name, parameter in model.named_parameters():

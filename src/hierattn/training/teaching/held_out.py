@@ -73,7 +73,7 @@ class HeldOut:
         return seen
 
     def _refuse_other_fold(self, checkpoint: Checkpoint, path: Path) -> None:
-        """The same prepared set with another fold held out: told so, also where no photograph has a checksum."""
+        """The same prepared set with another fold held out: found also where no photograph has a checksum."""
         fold = checkpoint.recipe.get("data", {}).get("fold")
         if checkpoint.provenance.get("manifest_sha256") == self.packed.manifest_sha256 and fold != self.fold:
             raise LeakError(
