@@ -53,17 +53,17 @@ TEXTS: dict[str, dict[str, str]] = {
             "The lesion types that need a doctor's eye add up to {risk}, but this model was never calibrated: "
             "its percentages cannot justify waiting."
         ),
-        "why.unfit": "The photo does not show enough to go by.",
+        "why.unfit": "The photo does not show enough to assess.",
         "limits.general": (
-            "It is a computer's guess from one photo. It can miss a cancer, and it does not know you, your history or "
-            "the feel of the skin."
+            "This is a computer's guess from one photo. It can miss a cancer. It does not know you, your history or "
+            "how the skin feels."
         ),
         "limits.measured": (
             "In a test on {images} photos that it had never seen, this limit caught {sensitivity} ({low} to {high}) of "
             "the lesions that need a doctor's eye. It misses the others."
         ),
         "limits.unmeasured": "How many such lesions this rule misses was not measured on photos it had never seen.",
-        "limits.uncalibrated": "This model has not been calibrated: read its percentages as an order, not as chances.",
+        "limits.uncalibrated": "This model has not been calibrated: read its percentages as a ranking, not as chances.",
         "limits.device": "Not a medical device.",
         "problem.small": "The photo is too small: use the original, not a thumbnail or a screenshot.",
         "problem.blurred": "The photo is blurred: tap on the spot to focus, and hold still.",
@@ -73,7 +73,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.glare": "There is glare: tilt the camera a little, or switch the flash off.",
         "problem.colour": "The colours do not look like skin: use a colour photo, without filter, in white light.",
         "problem.unlike": (
-            "The photo is unlike those that this model learnt from: show one spot on bare skin, from close by, with "
+            "The photo is unlike those this model was trained on: show one spot on bare skin, from close by, with "
             "nothing else in view."
         ),
         "heading.class": "Lesion type",
@@ -139,7 +139,7 @@ TEXTS: dict[str, dict[str, str]] = {
             "({low} a {high}) das lesões que um médico precisa ver. As outras passam despercebidas."
         ),
         "limits.unmeasured": "Não foi medido, em fotos nunca vistas, quantas dessas lesões esta regra deixa passar.",
-        "limits.uncalibrated": "Este modelo não foi calibrado: leia as porcentagens como uma ordem, não como chances.",
+        "limits.uncalibrated": "Este modelo não foi calibrado: leia as porcentagens como uma ordenação, não como chances.",
         "limits.device": "Não é um dispositivo médico.",
         "problem.small": "A foto é pequena demais: use a original, não uma miniatura nem uma captura de tela.",
         "problem.blurred": "A foto está desfocada: toque na lesão para focar e segure firme.",
@@ -149,7 +149,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.glare": "Há reflexos: incline um pouco a câmera ou desligue o flash.",
         "problem.colour": "As cores não parecem de pele: use uma foto colorida, sem filtro, com luz branca.",
         "problem.unlike": (
-            "A foto é diferente das que este modelo conhece: mostre uma única lesão na pele nua, de perto, sem nada "
+            "A foto é diferente daquelas com que este modelo foi treinado: mostre uma única lesão na pele nua, de perto, sem nada "
             "mais na imagem."
         ),
         "heading.class": "Tipo de lesão",
@@ -211,7 +211,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.bright": "照片太亮：请避开直射阳光，或关闭闪光灯。",
         "problem.glare": "照片有反光：请稍微倾斜相机，或关闭闪光灯。",
         "problem.colour": "颜色不像皮肤：请在白光下拍摄彩色照片，不要使用滤镜。",
-        "problem.unlike": "这张照片与模型学习过的照片不同：请近距离拍摄裸露皮肤上的一处皮损，画面中不要有其他物品。",
+        "problem.unlike": "这张照片与用于训练模型的照片不同：请近距离拍摄裸露皮肤上的一处皮损，画面中不要有其他物品。",
         "heading.class": "病变类型",
         "heading.probability": "概率",
         "heading.risk": "需要医生查看的合计",
