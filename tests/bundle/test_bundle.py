@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from small_bundles import BUNDLE, UNCALIBRATED, small_graph, write_model, write_
 from hierattn.bundle import bundle as bundle_module
 from hierattn.bundle.bundle import Bundle, read_bundle
 from hierattn.bundle.onnx_file import summarise
+from hierattn.bundle.prediction_set import SetRule
+from hierattn.deploy.predict.released import DOMAINS, released_folder
 from hierattn.errors import BundleError
 
 
@@ -37,7 +40,7 @@ def test_what_a_bundle_says_survives_the_file(tmp_path, bundle):
 def test_every_metadata_value_is_json_a_stranger_can_read(tmp_path):
     model = onnx.load(write_small_bundle(tmp_path / "b.onnx"))
     values = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
-    assert values["hierattn.format_version"] == 1
+    assert values["hierattn.format_version"] == 2
     assert [one["code"] for one in values["hierattn.classes"]] == list(BUNDLE.classes)
     assert values["hierattn.temperature"] == 1.5
     assert values["hierattn.triage"]["threshold"] == 0.3
@@ -103,7 +106,7 @@ def test_foreign_model_is_told_apart_from_a_damaged_one(tmp_path):
 
 
 def test_newer_format_asks_for_an_update(tmp_path):
-    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": "2"}
+    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": "3"}
     assert "update hierattn" in refuse(write_model(tmp_path / "n.onnx", small_graph(), metadata))
 
 
@@ -196,3 +199,40 @@ def test_a_file_of_millions_of_parts_is_refused_quickly():
 def test_figures_without_a_value_cannot_enter_the_metadata():
     with pytest.raises(ValueError, match="JSON"):
         Bundle(**{**BUNDLE.__dict__, "metrics": {"top1": float("nan")}}).to_metadata()
+
+
+def test_a_bundle_of_version_1_reads_as_the_same_bundle():
+    rules = (SetRule(0.9, 0.2, 0.87, (0.8, 0.92), 1.7), SetRule(0.95, 0.01))
+    novelty = {"threshold": 2.0, "target": 0.03, "confidence": 0.9, "rejected": 0.1, "rejected_of_class": {"NV": 0.2}}
+    calibration = {"target_sensitivity": 0.95, "confidence": 0.8}
+    bundle = replace(BUNDLE, prediction_sets=rules, novelty=novelty, calibration=calibration)
+    former = {
+        "target_sensitivity": "wished_sensitivity",
+        "rejected": "turned_away",
+        "rejected_of_class": "turned_away_of_class",
+    }
+    former |= {"target": "wished", "confidence": "sure"}
+    text = json.dumps(bundle.to_metadata())
+    for new, old in former.items():
+        text = text.replace(f'\\"{new}\\"', f'\\"{old}\\"')
+    metadata = {**json.loads(text), "hierattn.format_version": "1"}
+    assert "target" not in "".join(metadata.values())
+    assert Bundle.from_metadata(metadata, "old") == bundle
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_released_bundles_of_version_1_are_read_under_the_new_keys(domain):
+    path = released_folder() / f"{domain}.onnx"
+    if not path.is_file():
+        pytest.skip(f"no released bundle for {domain} in this tree")
+    raw = {key: json.loads(text) for key, text in summarise(path.read_bytes(), domain).metadata.items()}
+    bundle = read_bundle(path)[1]
+    assert raw["hierattn.format_version"] == 1
+    assert bundle.triage.target_sensitivity == raw["hierattn.triage"]["wished_sensitivity"]
+    assert bundle.novelty["rejected"] == raw["hierattn.novelty"]["turned_away"]
+    assert bundle.novelty["rejected_of_class"] == raw["hierattn.novelty"]["turned_away_of_class"]
+    assert [rule.target for rule in bundle.prediction_sets] == [
+        rule["wished"] for rule in raw["hierattn.prediction_sets"]
+    ]
+    assert not {"wished", "sure", "turned_away"} & {*bundle.novelty, *bundle.calibration}
+    assert Bundle.from_metadata(bundle.to_metadata(), domain) == bundle

@@ -60,7 +60,7 @@ def test_a_bundle_without_them_gives_none(tmp_path):
     assert Predictor.load(path, threads=1)(photo).to_dict()["prediction_sets"] == []
 
 
-@pytest.mark.parametrize("text", ['[{"wished": 2, "threshold": 0.1}]', '[{"wished": 0.9}]', "3", '["x"]'])
+@pytest.mark.parametrize("text", ['[{"target": 2, "threshold": 0.1}]', '[{"target": 0.9}]', "3", '["x"]'])
 def test_damaged_ones_get_one_line(tmp_path, text):
     metadata = {**BUNDLE.to_metadata(), "hierattn.prediction_sets": text}
     with pytest.raises(BundleError, match="damaged description"):

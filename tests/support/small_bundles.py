@@ -14,14 +14,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hierattn.bundle.bundle import Bundle
-from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy import CODES, TRIAGE_GROUP
 
 WEIGHTS = np.random.default_rng(7).normal(0, 6, (3, len(CODES))).astype(np.float32)
 GROUP = tuple(code for code in CODES if code in TRIAGE_GROUP)
 CALIBRATED = TriageSettings(
-    group=GROUP, threshold=0.3, wished_sensitivity=0.95, sensitivity=0.93, interval=(0.88, 0.97), images=250
+    group=GROUP, threshold=0.3, target_sensitivity=0.95, sensitivity=0.93, interval=(0.88, 0.97), images=250
 )
 BUNDLE = Bundle(
     model="hierattn_xs",
@@ -37,7 +37,7 @@ BUNDLE = Bundle(
 )
 USUAL_COLOUR = np.array([0.75, 0.6, 0.55], np.float32)
 """Of skin; with ``novelty`` in the bundle the graph gives ten times a photograph's mean distance from it."""
-NOVEL = replace(BUNDLE, novelty={"threshold": 2.0, "method": "distance of the mean colour", "turned_away": 0.0})
+NOVEL = replace(BUNDLE, novelty={"threshold": 2.0, "method": "distance of the mean colour", "rejected": 0.0})
 UNCALIBRATED = replace(BUNDLE, temperature=1.0, triage=TriageSettings(group=GROUP))
 
 

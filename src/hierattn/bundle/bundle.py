@@ -1,6 +1,9 @@
 """The bundle: one ONNX file with everything that a prediction needs in its metadata. No torch, no ``onnx`` package.
 
-docs/bundle.md describes the format for those who read it without this code. Every value under ``hierattn.`` is JSON.
+The one owner of the format: its names, versions, reading and checks. docs/bundle.md describes it for those who read it
+without this code. Every value under ``hierattn.`` is JSON.
+
+Version 1 had other keys for the same values (:data:`RENAMED_KEYS`); it is still read.
 """
 
 from __future__ import annotations
@@ -10,20 +13,40 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hierattn.bundle.onnx_file import OnnxSummary, summarise
 from hierattn.bundle.prediction_set import SetRule
-from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.errors import BundleError, HierAttnError
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy import BY_CODE
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Readers must reject higher versions."""
+
+RENAMED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "triage": {"wished_sensitivity": "target_sensitivity"},
+        "calibration": {"wished_sensitivity": "target_sensitivity", "sure": "confidence"},
+        "prediction_sets": {"wished": "target"},
+        "novelty": {
+            "wished": "target",
+            "sure": "confidence",
+            "turned_away": "rejected",
+            "turned_away_of_class": "rejected_of_class",
+        },
+    }
+)
+"""Entry -> its keys in version 1 -> what they are called today, with the same meaning."""
+
 MAX_BYTES = 64 * 1024 * 1024
 """Largest file that is read; HierAttn_m takes 22 MB."""
 
 PREFIX = "hierattn."
+"""Before every key of ours among the file's metadata."""
+
 INPUT = "image"
 PROBABILITIES, RISK, HEATMAP, NOVELTY = "probabilities", "risk", "heatmap", "novelty"
 
@@ -48,7 +71,7 @@ class Bundle:
     temperature
         By which the graph divides the logits; 1 where it was never fitted.
     triage
-        Threshold and what is known of it.
+        The threshold, and how it did.
     calibration
         ``calibration.json`` as it was, or empty: with both folds' figures.
     training_data
@@ -64,12 +87,12 @@ class Bundle:
     intended_use
         In words.
     novelty
-        From which value of the output ``novelty`` on a photograph is unlike the training data (``threshold``), and how
-        many lesions that turns away; empty where there is no such output.
+        From which value of the output ``novelty`` on a photograph is unlike the training data (``threshold``), and what
+        share of lesions that rejects (``rejected``); empty where there is no such output.
     precision
         ``name`` (float32, float16, int8, int8-weights), and what it costs; empty is float32.
     prediction_sets
-        From which calibrated probability on a class cannot be excluded, for each wished coverage; empty where the run
+        From which calibrated probability on a class cannot be excluded, for each target coverage; empty where the run
         was not evaluated.
     """
 
@@ -92,12 +115,12 @@ class Bundle:
 
     @property
     def novelty_threshold(self) -> float | None:
-        """From which novelty on a photograph is turned away; None where nothing is known."""
+        """From which novelty on a photograph is rejected; None where the bundle does not say."""
         return None if "threshold" not in self.novelty else float(self.novelty["threshold"])
 
-    def to_metadata(self) -> dict[str, str]:
-        """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
-        values: dict[str, Any] = {
+    def to_values(self) -> dict[str, Any]:
+        """Everything as plain values, under the keys of the newest format without their prefix."""
+        return {
             "format_version": FORMAT_VERSION,
             "model": {"name": self.model, "parameters": self.parameters},
             "classes": [{"code": code, "name": BY_CODE[code].name} for code in self.classes],
@@ -115,14 +138,17 @@ class Bundle:
             "precision": dict(self.precision),
             "prediction_sets": [asdict(rule) for rule in self.prediction_sets],
         }
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
         return {
             PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            for key, value in values.items()
+            for key, value in self.to_values().items()
         }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], name: str) -> Bundle:
-        """The inverse of :meth:`to_metadata`; ``name`` is what an error calls the file.
+        """The inverse of :meth:`to_metadata`, for every version so far; ``name`` is what an error calls the file.
 
         Raises
         ------
@@ -131,7 +157,7 @@ class Bundle:
         """
         values = _parse(metadata, name)
         try:
-            return cls(**_checked(values))
+            return cls(**_checked(_from_version_1(values) if values["format_version"] == 1 else values))
         except BundleError:
             raise
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, HierAttnError) as error:
@@ -196,9 +222,20 @@ def _parse(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
     return values
 
 
+def _from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values under today's keys; anything else but a table, or a list of them, is left for the checks."""
+    return {entry: _renamed(value, RENAMED_KEYS.get(entry, {})) for entry, value in values.items()}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(part, names) for part in value]
+    return {names.get(key, key): part for key, part in value.items()} if isinstance(value, dict) else value
+
+
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of :class:`Bundle`. A wrong value raises one of Python's own errors."""
-    classes = tuple(str(one["code"]) for one in values["classes"])
+    classes = tuple(str(entry["code"]) for entry in values["classes"])
     unknown = [code for code in classes if code not in BY_CODE]
     if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
         raise ValueError(f"classes {', '.join(classes) or 'none'}: wanted different ones of {', '.join(BY_CODE)}")
@@ -217,7 +254,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         "heatmap": str(values.get("heatmap", "")),
         "intended_use": str(values["intended_use"]),
         "novelty": _novelty(values.get("novelty") or {}),
-        "prediction_sets": tuple(_set_rule(one) for one in values.get("prediction_sets") or ()),
+        "prediction_sets": tuple(_set_rule(rule) for rule in values.get("prediction_sets") or ()),
     }
 
 
@@ -230,7 +267,7 @@ def _novelty(values: Mapping[str, Any]) -> dict[str, Any]:
 def _set_rule(values: Mapping[str, Any]) -> SetRule:
     interval, size = values.get("interval"), values.get("mean_size")
     return SetRule(
-        wished=_known_share(values["wished"]),
+        target=_known_share(values["target"]),
         threshold=_known_share(values["threshold"]),
         coverage=_share(values.get("coverage")),
         interval=None if interval is None else (_known_share(interval[0]), _known_share(interval[1])),
@@ -246,7 +283,7 @@ def _triage(values: Mapping[str, Any], classes: tuple[str, ...]) -> TriageSettin
     return TriageSettings(
         group=group,
         threshold=_share(values["threshold"]),
-        wished_sensitivity=_share(values.get("wished_sensitivity")),
+        target_sensitivity=_share(values.get("target_sensitivity")),
         sensitivity=_share(values.get("sensitivity")),
         interval=None if interval is None else (_known_share(interval[0]), _known_share(interval[1])),
         images=int(values.get("images", 0)),

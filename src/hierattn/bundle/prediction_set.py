@@ -1,9 +1,9 @@
 """The classes that cannot be excluded, in place of one answer: conformal prediction sets, read from the bundle.
 
-``hierattn evaluate`` fits their thresholds on the inner fold (``evaluation/conformal.py``): a class belongs to the set
-where its calibrated probability reaches the threshold, which keeps the truth in the wished share of sets. How often
-it did so on the untouched fold is told beside it, and is what counts: where it is lower, the inner fold promised too
-much. A set may be empty: then no class is as probable as the true one usually is.
+``hierattn evaluate`` fits their thresholds on the inner fold (``evaluation/measures/conformal.py``): a class belongs to
+the set where its calibrated probability reaches the threshold, which keeps the true class in the target share of sets.
+The coverage measured on the held-out outer fold stands beside the target, and is the figure to trust: where it is
+lower, the inner fold promised too much. A set may be empty: then no class is as probable as the true one usually is.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ class SetRule:
 
     Attributes
     ----------
-    wished
-        Share of new lesions whose set holds the truth, as asked for: 0.9, 0.95.
+    target
+        Share of new lesions whose set should hold the true class: 0.9, 0.95.
     threshold
-        Calibrated probability from which a class belongs to the set; 0 keeps every class, where the inner fold was too
-        small to promise anything.
+        Calibrated probability from which a class belongs to the set; 0, every class, where the inner fold was too small
+        to promise anything.
     coverage, interval
-        The share that it reached on the untouched fold, with its 95 % interval; None where that was not measured.
+        The share reached on the outer fold, with its 95 % interval; None where not measured.
     mean_size
-        Classes in a set on the untouched fold, on average; None where that was not measured.
+        Classes in a set on the outer fold, on average; None where not measured.
     """
 
-    wished: float
+    target: float
     threshold: float
     coverage: float | None = None
     interval: tuple[float, float] | None = None
@@ -46,22 +46,22 @@ class PredictionSet:
     classes
         Codes, the most probable first; perhaps none.
     rule
-        What they were chosen by, and how often that holds.
+        The threshold, and how often sets made with it hold the true class.
     """
 
     classes: tuple[str, ...]
     rule: SetRule
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: ``classes``, ``wished`` and ``coverage`` (measured, or null)."""
-        return {"classes": list(self.classes), "wished": self.rule.wished, "coverage": self.rule.coverage}
+        """Plain values for JSON: ``classes``, ``wished`` (the target coverage) and ``coverage`` (measured, or null)."""
+        return {"classes": list(self.classes), "wished": self.rule.target, "coverage": self.rule.coverage}
 
 
 def prediction_sets(probabilities: Mapping[str, float], rules: Sequence[SetRule]) -> tuple[PredictionSet, ...]:
     """The set of each rule for one photograph's calibrated probabilities.
 
     >>> rules = (SetRule(0.9, 0.25), SetRule(0.95, 0.1))
-    >>> [one.classes for one in prediction_sets({"MEL": 0.6, "NV": 0.2, "BKL": 0.2}, rules)]
+    >>> [found.classes for found in prediction_sets({"MEL": 0.6, "NV": 0.2, "BKL": 0.2}, rules)]
     [('MEL',), ('MEL', 'NV', 'BKL')]
     """
     ranked = sorted(probabilities, key=lambda code: -probabilities[code])

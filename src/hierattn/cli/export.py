@@ -83,7 +83,7 @@ def _lines(exported: Exported) -> list[str]:
     else:
         lines.append(f"Equal to PyTorch: {export.parity}")
     if export.bundle.novelty:
-        away = export.bundle.novelty.get("turned_away")
+        away = export.bundle.novelty.get("rejected")
         share = "" if away is None else f" (of lesions that training never saw, {away:.1%})"
         lines.append(f"Photographs unlike the training images are turned away{share}")
     return [*lines, *exported.notes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from hierattn.bundle.bundle import PREFIX, Bundle
+from hierattn.bundle.bundle import Bundle
 from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 from hierattn.errors import ImageError, UsageError
 from hierattn.serve.admission import ApiKeys, Places, RateLimit, client_of
@@ -212,8 +211,7 @@ def describe_model(bundle: Bundle, path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}): check the path") from None
-    values = {key.removeprefix(PREFIX): json.loads(text) for key, text in bundle.to_metadata().items()}
-    return {**values, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    return {**bundle.to_values(), "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def problem_schema() -> dict[str, Any]:

@@ -97,8 +97,8 @@ def test_it_is_said_what_the_untouched_fold_loses_of_each_class():
     rows = np.arange(1004)
     own = OwnImages(np.zeros((1004, 1, 1, 3), np.uint8), labels, rows, rows[:0], rows[:1000], rows[1000:])
     described = describe_threshold(np.arange(1000.0), np.array([0.0, 999.0, 999.0, 999.0]), own, ("MEL", "NV", "DF"))
-    assert described["turned_away"] == 0.75
-    assert described["turned_away_of_class"] == {"MEL": 0.5, "NV": 1.0}
+    assert described["rejected"] == 0.75
+    assert described["rejected_of_class"] == {"MEL": 0.5, "NV": 1.0}
     assert described["images"] == 4
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import hierattn
 from hierattn.bundle.bundle import Bundle
 from hierattn.bundle.prediction_set import SetRule
-from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.errors import BundleError
 from hierattn.evaluation.measures.calibration import Calibration, read_calibration, to_json, undefined_as_none
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -67,7 +67,7 @@ def _set_rules(report: Mapping[str, Any]) -> tuple[SetRule, ...]:
         low, high = reached.get("interval") or (None, None)
         rules.append(
             SetRule(
-                wished=row["wished"],
+                target=row["wished"],
                 threshold=row["threshold"],
                 coverage=reached.get("value"),
                 interval=None if low is None or high is None else (low, high),
@@ -88,7 +88,7 @@ def _triage(classes: Sequence[str], calibration: Calibration | None) -> TriageSe
     return TriageSettings(
         group=group,
         threshold=values["risk_threshold"],
-        wished_sensitivity=values["wished_sensitivity"],
+        target_sensitivity=values["wished_sensitivity"],
         sensitivity=test["sensitivity"] if measured else None,
         interval=(interval[0], interval[1]) if measured else None,
         images=int(test["images"]) if measured else 0,

@@ -1,4 +1,4 @@
-"""Is the photograph unlike everything that the network learnt from? A Mahalanobis distance, fitted at export (§5).
+"""Is the photograph unlike everything that the network was trained on? A Mahalanobis distance, fitted at export (§5).
 
 Each stage's map is averaged over its places; the averages of all stages are one vector f, 192 values in HierAttn_xs. Of
 the training images every class has a mean m_c, and all share one covariance S (shrunk, Ledoit and Wolf 2004)::
@@ -34,11 +34,11 @@ from hierattn.evaluation.measures.thresholds import safe_share
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
 
-TURNED_AWAY = 0.03
-"""Largest share of new lesions to turn away. With what the quality of photographs turns away, about 5 %."""
+REJECTED = 0.03
+"""Largest share of new lesions to reject. Together with the photographs of poor quality, about 5 %."""
 
-SURE = 0.9
-"""How sure the threshold is to keep that promise, over the draw of the inner fold."""
+CONFIDENCE = 0.9
+"""That the threshold keeps to :data:`REJECTED`, over the draw of the inner fold."""
 
 MIN_IMAGES = 40
 """In the training part and in the inner fold; with fewer there is no novelty."""
@@ -124,12 +124,12 @@ def fit_layer(features: np.ndarray, labels: np.ndarray) -> Novelty:
 
 
 def choose_threshold(
-    values: np.ndarray, groups: np.ndarray, turned_away: float = TURNED_AWAY, sure: float = SURE
+    values: np.ndarray, groups: np.ndarray, target: float = REJECTED, confidence: float = CONFIDENCE
 ) -> float:
-    """The least value above which, one may be ``sure``, at most ``turned_away`` of new lesions lie.
+    """The least value that at most ``target`` of new lesions exceed, with that ``confidence``.
 
-    The quantile of a few hundred images is too low about as often as too high, and an even bet is not what is wanted
-    of a promise. So the share that may reach the threshold here is a tolerance bound, as for the triage's threshold
+    The plain quantile of a few hundred images holds for new lesions only half the time. So the share that may
+    reach the threshold here is a tolerance bound, as for the triage's threshold
     (:mod:`hierattn.evaluation.measures.thresholds`). Photographs of one lesion tell little more than one: every group
     weighs the same, and the groups are what is counted.
 
@@ -139,28 +139,30 @@ def choose_threshold(
         The inner fold's novelty, (N,), one or more.
     groups
         A number for each image's lesion or patient, (N,).
-    turned_away, sure
-        Above 0, below 1.
+    target
+        Largest share of new lesions to reject; above 0, below 1.
+    confidence
+        That new lesions keep to it, over the draw of the inner fold; above 0, below 1.
 
     Returns
     -------
     float
-        Just above the largest value where none may be turned away here; with fewer than 76 groups (for 3 % and 0.9) not
-        even that is a promise.
+        Just above the largest value where none may be rejected here; with fewer than 76 groups (for 3 % and 0.9) even
+        that guarantees nothing.
     """
     numbers = np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(numbers)
-    allowed = safe_share(len(sizes), turned_away, sure)
+    allowed = safe_share(len(sizes), target, confidence)
     order = np.argsort(-values, kind="stable")  # from the strangest down
     above = np.cumsum(1 / (sizes[numbers[order]] * len(sizes)))
-    kept = np.flatnonzero(above > allowed + 1e-12)  # the first of these must not be turned away
+    kept = np.flatnonzero(above > allowed + 1e-12)  # the first of these must not be rejected
     return float(np.nextafter(np.float32(values[order[kept[0]]]), np.float32(np.inf)))
 
 
 def describe_threshold(
     validation: np.ndarray, test: np.ndarray, own: OwnImages, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Set the threshold on the inner fold's novelty and say how the untouched fold does with it.
+    """Set the threshold on the inner fold's novelty and measure it on the outer fold.
 
     Parameters
     ----------
@@ -172,22 +174,24 @@ def describe_threshold(
         Codes, in the order of the labels.
     """
     threshold = choose_threshold(validation, own.groups[own.validation])
-    away, labels = test >= threshold, own.labels[own.test]
+    rejected, labels = test >= threshold, own.labels[own.test]
     return {
         "threshold": threshold,
         "method": "Mahalanobis distance of the stages' means to the nearest class; docs/bundle.md",
-        "wished": TURNED_AWAY,
-        "sure": SURE,
-        "turned_away": float(np.mean(away)) if len(test) else None,
-        "turned_away_of_class": {
-            code: float(np.mean(away[labels == place])) for place, code in enumerate(classes) if (labels == place).any()
+        "target": REJECTED,
+        "confidence": CONFIDENCE,
+        "rejected": float(np.mean(rejected)) if len(test) else None,
+        "rejected_of_class": {
+            code: float(np.mean(rejected[labels == place]))
+            for place, code in enumerate(classes)
+            if (labels == place).any()
         },
         "images": len(test),
     }
 
 
 def fit_novelty(model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]) -> FittedNovelty:
-    """Fit on a run's training images, set the threshold on its inner fold, and measure it on the untouched one."""
+    """Fit on a run's training images, set the threshold on its inner fold, and measure it on the outer fold."""
     training = spread_rows(own.training, MOST_IMAGES)
     layer = fit_layer(read_features(model, own, training, spec), own.labels[training])
     validation, test = (measure(layer, read_features(model, own, rows, spec)) for rows in (own.validation, own.test))

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from hierattn.bundle.triage_settings import TriageSettings
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality

@@ -1,4 +1,4 @@
-"""What a bundle knows of its own triage: the referral group, the threshold, and what was measured of it."""
+"""What a bundle says of its own triage: the referral group, the threshold, and how the threshold did."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TriageSettings:
-    """What a bundle knows of its own triage.
+    """What a bundle says of its own triage.
 
     Attributes
     ----------
@@ -15,17 +15,17 @@ class TriageSettings:
         Codes whose probabilities add up to the risk; those of ``taxonomy.TRIAGE_GROUP`` that the model knows.
     threshold
         ``risk >= threshold`` refers. None where the model was never calibrated.
-    wished_sensitivity
-        What the threshold was set for on the validation fold, e.g. 0.95.
+    target_sensitivity
+        What the threshold was set for on the inner validation fold, e.g. 0.95.
     sensitivity, interval
-        Measured on the untouched fold where there was one, with its 95 % interval.
+        Measured on the outer fold where there was one, with its 95 % interval.
     images
         On how many images that was measured, 0 where it was not.
     """
 
     group: tuple[str, ...] = ()
     threshold: float | None = None
-    wished_sensitivity: float | None = None
+    target_sensitivity: float | None = None
     sensitivity: float | None = None
     interval: tuple[float, float] | None = None
     images: int = 0

@@ -1,0 +1,31 @@
+"""Both released bundles answer today what they answered when they were released: probabilities within 1e-6."""
+
+from __future__ import annotations
+
+import json
+
+import onnxruntime
+import pytest
+from released_answers import ANSWERS, answers
+
+from hierattn.deploy.predict.released import DOMAINS, is_released
+
+RECORDED = json.loads(ANSWERS.read_text(encoding="utf-8"))
+TOLERANCE = 1e-6 if RECORDED["runtime"] == onnxruntime.__version__ else 1e-4
+"""Another version of ONNX Runtime may add up in another order."""
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_released_bundle_answers_as_when_it_was_released(domain):
+    if not is_released(domain):
+        pytest.skip(f"no released bundle for {domain} in this tree")
+    recorded, found = RECORDED["answers"][domain], answers(domain)
+    assert found.keys() == recorded.keys()
+    for name, answer in found.items():
+        wanted = recorded[name]
+        assert answer["probabilities"] == pytest.approx(wanted["probabilities"], abs=TOLERANCE, rel=0), name
+        assert answer["risk"] == pytest.approx(wanted["risk"], abs=TOLERANCE, rel=0), name
+        assert answer["heatmap_range"] == pytest.approx(wanted["heatmap_range"], abs=10 * TOLERANCE, rel=1e-5), name
+        assert {key: answer[key] for key in ("level", "problems", "sets")} == {
+            key: wanted[key] for key in ("level", "problems", "sets")
+        }, name
