@@ -139,7 +139,9 @@ TEXTS: dict[str, dict[str, str]] = {
             "({low} a {high}) das lesões que um médico precisa ver. As outras passam despercebidas."
         ),
         "limits.unmeasured": "Não foi medido, em fotos nunca vistas, quantas dessas lesões esta regra deixa passar.",
-        "limits.uncalibrated": "Este modelo não foi calibrado: leia as porcentagens como uma ordenação, não como chances.",
+        "limits.uncalibrated": (
+            "Este modelo não foi calibrado: leia as porcentagens como uma ordenação, não como chances."
+        ),
         "limits.device": "Não é um dispositivo médico.",
         "problem.small": "A foto é pequena demais: use a original, não uma miniatura nem uma captura de tela.",
         "problem.blurred": "A foto está desfocada: toque na lesão para focar e segure firme.",
@@ -149,8 +151,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "problem.glare": "Há reflexos: incline um pouco a câmera ou desligue o flash.",
         "problem.colour": "As cores não parecem de pele: use uma foto colorida, sem filtro, com luz branca.",
         "problem.unlike": (
-            "A foto é diferente daquelas com que este modelo foi treinado: mostre uma única lesão na pele nua, de perto, sem nada "
-            "mais na imagem."
+            "A foto é diferente daquelas com que este modelo foi treinado: mostre uma única lesão na pele nua, de "
+            "perto, sem nada mais na imagem."
         ),
         "heading.class": "Tipo de lesão",
         "heading.probability": "Probabilidade",
