@@ -35,7 +35,7 @@ def run(
         bool, typer.Option("--json", help="Print the state of every fold as JSON, and nothing else.")
     ] = False,
 ) -> None:
-    """Train a recipe once for every fold, in parallel, and leave a run folder a fold.
+    """Train a recipe once for every fold, in parallel, with a run folder for each.
 
     The same command again skips finished folds and resumes the others: after Ctrl-C, a crash, or a worker that the
     system killed. OUT/summary.csv says how each fold stands, with the figures of the inner split that selected its

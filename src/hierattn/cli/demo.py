@@ -24,7 +24,7 @@ def run(
     epochs: Annotated[int, typer.Option(help="Training epochs; 0 keeps the recipe's.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")] = False,
 ) -> None:
-    """Do the whole main job once: render, prepare, train, evaluate, export, predict.
+    """Run the whole pipeline once: render, prepare, train, evaluate, export, predict.
 
     Renders a set of dermoscopy-like lesions (no photograph of a person is needed), prepares it with folds that keep a
     lesion's photographs together, trains HierAttn_xs for a few minutes, judges it on the fold that it never saw,

@@ -11,7 +11,7 @@ from hierattn.cli.benchmark import training as benchmark_training
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Measure speed: every benchmark runs both sides interleaved in one process and reports ratios.",
+    help="Measure speed: each benchmark runs both sides in turns, in one process, and reports ratios.",
 )
 app.command("inference")(benchmark_inference.run)
 app.command("models")(benchmark_models.run)
