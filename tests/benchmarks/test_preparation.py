@@ -1,47 +1,23 @@
-"""The benchmark runs the real steps and the real command, and its figures hang together."""
+"""Each step of preparation is timed as often as it is asked for, on the cores that are asked for."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import pytest
-from typer.testing import CliRunner
-
-from hierattn.benchmarks.preparation import measure_balance
-from hierattn.cli.main import app
-from hierattn.data.rendered.prepared import render_prepared
-from hierattn.errors import DataError
+from hierattn.benchmarks.preparation import StepOptions, machine, measure_steps
 
 
-def test_every_step_is_timed_on_one_core_and_on_two(tmp_path: Path) -> None:
-    arguments = ["benchmark", "preparation", "--photograph", "64", "--size", "32", "--images", "64", "--rounds", "1"]
-    result = CliRunner().invoke(app, [*arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    names = {step["name"] for step in told["steps"]}
-    assert {"decode", "crop", "resize", "pack", "near-duplicates", "over-sampling", "hardness, forest"} <= names
-    for step in told["steps"]:
-        assert step["cpu_ms"] > 0
-        one, two = step["per_second"]["1"], step["per_second"]["2"]
-        assert two / one == pytest.approx(step["speed_up"])  # with one round the medians are that round
-    assert told["setting"]["photograph"] == 64
-    assert told["balance"] == []
+def test_costs_are_of_the_cores_and_images_that_were_asked_for(tmp_path: Path) -> None:
+    heard = []
+    options = StepOptions(photograph=64, size=32, images=64, rounds=1, cores=(1,))
+    costs = measure_steps(tmp_path, options, lambda step, done, total: heard.append((done, total)))
+    assert heard == [(number, len(costs)) for number in range(1, len(costs) + 1)]
+    for cost in costs:
+        assert cost.images == 64
+        assert list(cost.per_second) == [1]
+        assert cost.speed_up == 1
+    assert list(tmp_path.iterdir()) == []  # what packing wrote is removed
 
 
-def test_a_whole_set_is_balanced_by_the_command_itself_and_its_cost_is_the_systems(tmp_path: Path) -> None:
-    prepared = render_prepared(tmp_path / "set", {"MEL": 40, "NV": 60}, size=32, folds=3)
-    options = ["--target", "30", "--protocol", "paper", "--hardness-folds", "3", "--jobs", "1", "--no-pictures"]
-    cost = measure_balance(prepared, tmp_path / "out", 100, options)
-    assert set(cost.steps) == {"features", "hardness", "images"}
-    assert sum(cost.steps.values()) < cost.seconds
-    assert cost.cpu_seconds > 0
-    assert 50 < cost.peak_mb < 1500
-    with pytest.raises(DataError, match="prepared set already"):
-        measure_balance(prepared, tmp_path / "out", 100, options)
-
-
-def test_a_scale_is_of_numbers(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["benchmark", "preparation", "--scale", "10,many"])
-    assert result.exit_code != 0
-    assert "wanted whole numbers" in str(result.exception)
+def test_the_machine_is_named_with_its_cores() -> None:
+    assert " cores, " in machine()

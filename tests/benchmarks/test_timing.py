@@ -24,7 +24,7 @@ def test_steps_take_turns_round_by_round_after_two_unseen_runs_each() -> None:
     calls: list[str] = []
     rounds: list[int] = []
     steps = {name: lambda name=name: calls.append(name) for name in "ab"}
-    taken = take_turns(steps, 3, progress=lambda: rounds.append(len(calls)))
+    taken = take_turns(steps, 3, progress=lambda label, done, total: rounds.append(len(calls)))
     assert "".join(calls) == "aabb" + "ab" * 3
     assert rounds == [6, 8, 10]
     assert [len(times) for times in taken.values()] == [3, 3]

@@ -1,7 +1,7 @@
 """The same networks in every runtime, for ``hierattn benchmark inference``: PyTorch, ONNX Runtime, ExecuTorch, int8.
 
 =============  ==========================================================================================
-way            what runs
+runtime        what runs
 =============  ==========================================================================================
 pytorch        the model in evaluation mode, float images
 onnx           ``torch.onnx.export`` and nothing more, float images: what one gets without this package
@@ -15,9 +15,12 @@ Weights are random: speed does not depend on them. The image has the network's s
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +40,8 @@ from hierattn.models.registry import create_model, model_spec
 if TYPE_CHECKING:
     import onnx
 
-WAYS: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "executorch")
-DEFAULT_WAYS: tuple[str, ...] = ("pytorch", "onnx", "bundle")
+RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "executorch")
+DEFAULT_RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle")
 CLASSES = 8
 _SEED = 20230829
 _CALIBRATION_IMAGES = 8
@@ -49,13 +52,13 @@ Make = Callable[[int, int], Step]
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One model in one way.
+class RunnableModel:
+    """One model in one runtime.
 
     Attributes
     ----------
-    model, way
-        Its name, and one of :data:`WAYS`.
+    model, runtime
+        Its name, and one of :data:`RUNTIMES`.
     size
         Bytes of its file; of its weights in PyTorch.
     content
@@ -65,40 +68,38 @@ class Contender:
     """
 
     model: str
-    way: str
+    runtime: str
     size: int
     content: bytes
     make: Make
 
 
-def build_contender(name: str, way: str, size: int) -> Contender:
-    """Build one contender; ``executorch`` takes minutes.
+def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
+    """Build a model with random weights for one runtime; ``executorch`` takes minutes.
 
     Raises
     ------
     UsageError
-        For an unknown model or way.
+        For an unknown model or runtime.
     """
     model_spec(name)
-    if way not in WAYS:
-        raise UsageError(f"way {way!r}: wanted some of {', '.join(WAYS)}")
+    if runtime not in RUNTIMES:
+        raise UsageError(f"runtime {runtime!r}: wanted some of {', '.join(RUNTIMES)}")
     torch.manual_seed(_SEED)
     model = create_model(name, CLASSES).eval()
-    if way == "pytorch":
+    if runtime == "pytorch":
         weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-        return Contender(name, way, weights, b"", lambda threads, batch: _torch_step(model, size, threads, batch))
-    if way == "executorch":
+        return RunnableModel(name, runtime, weights, b"", partial(_torch_step, model, size))
+    if runtime == "executorch":
         return _executorch(name, model, size)
-    content = _plain_export(model, size) if way == "onnx" else _bundle(model, size, way).SerializeToString()
-    return Contender(
-        name, way, len(content), content, lambda threads, batch: _session_step(content, size, threads, batch)
-    )
+    content = _plain_export(model, size) if runtime == "onnx" else _bundle(model, size, runtime).SerializeToString()
+    return RunnableModel(name, runtime, len(content), content, partial(_session_step, content, size))
 
 
-def _bundle(model: nn.Module, size: int, way: str) -> onnx.ModelProto:
+def _bundle(model: nn.Module, size: int, runtime: str) -> onnx.ModelProto:
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
     graph = build_graph(network)
-    if way == "bundle":
+    if runtime == "bundle":
         return graph
     from hierattn.deploy.export.int8_static import quantise
 
@@ -123,7 +124,7 @@ def _plain_export(model: nn.Module, size: int) -> bytes:
         return path.read_bytes()
 
 
-def _executorch(name: str, model: nn.Module, size: int) -> Contender:
+def _executorch(name: str, model: nn.Module, size: int) -> RunnableModel:
     from hierattn.deploy.export.executorch import lower
 
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
@@ -142,7 +143,7 @@ def _executorch(name: str, model: nn.Module, size: int) -> Contender:
 
         return step
 
-    return Contender(name, "executorch", len(content), content, make)
+    return RunnableModel(name, "executorch", len(content), content, make)
 
 
 def _torch_step(model: nn.Module, size: int, threads: int, batch: int) -> Step:
@@ -189,21 +190,18 @@ SMALL_PARENT = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
 """Started between: the system counts as a process's peak what its parent held, and a benchmark holds every model."""
 
 
-def peak_memory(contender: Contender, size: int) -> int | None:
-    """Bytes of memory that a graph and one image take in ONNX Runtime, in a fresh process; None in other ways."""
-    if contender.way not in ("onnx", "bundle", "int8"):
+def peak_memory(runnable: RunnableModel, size: int) -> int | None:
+    """Bytes of memory that a graph and one image take in ONNX Runtime, in a fresh process; None in other runtimes."""
+    if runnable.runtime not in ("onnx", "bundle", "int8"):
         return None
-    import subprocess
-    import sys
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        path.write_bytes(contender.content)
-        found = subprocess.run(
+        path.write_bytes(runnable.content)
+        result = subprocess.run(
             [sys.executable, "-c", SMALL_PARENT, sys.executable, "-c", PEAK, str(path), str(size)],
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-    return int(found.stdout) * 1024 if found.returncode == 0 and found.stdout.strip().isdigit() else None
+    return int(result.stdout) * 1024 if result.returncode == 0 and result.stdout.strip().isdigit() else None

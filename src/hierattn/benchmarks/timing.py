@@ -19,6 +19,7 @@ from hierattn.errors import UsageError
 from hierattn.models.branch_attention import BranchAttention
 from hierattn.models.registry import create_model
 from hierattn.models.transformer import SelfAttention
+from hierattn.progress import Progress
 
 Step = Callable[[], object]
 WAYS = ("eager", "channels-last", "plain", "compiled bf16")
@@ -79,9 +80,14 @@ class Limits:
 
 
 def take_turns(
-    steps: Mapping[str, Step], rounds: int, *, device: str = "cpu", progress: Callable[[], None] | None = None
+    steps: Mapping[str, Step],
+    rounds: int,
+    *,
+    device: str = "cpu",
+    label: str = "timing",
+    progress: Progress | None = None,
 ) -> dict[str, list[float]]:
-    """Milliseconds of every step in every round; before that each runs twice unseen.
+    """Milliseconds of every step in every round; before that each runs twice untimed.
 
     Parameters
     ----------
@@ -91,14 +97,14 @@ def take_turns(
         How often each is timed. In a round every step runs once.
     device
         ``"cuda"`` waits for the device before and after each step.
-    progress
-        Called after each round.
+    label, progress
+        ``progress`` is called after each round, with ``label`` as its step.
     """
     for step in steps.values():
         step()
         step()
     taken: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, step in steps.items():
             _wait_for(device)
             start = time.perf_counter()
@@ -106,7 +112,7 @@ def take_turns(
             _wait_for(device)
             taken[name].append(1000 * (time.perf_counter() - start))
         if progress is not None:
-            progress()
+            progress(label, number + 1, rounds)
     return taken
 
 

@@ -10,9 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
-    from hierattn.benchmarks.preparation import StepCost, WholeCost
+    from hierattn.benchmarks.balance import WholeCost
+    from hierattn.benchmarks.preparation import StepCost
 
 
 def run(
@@ -49,43 +49,36 @@ def run(
     """
     import json
     import tempfile
+    from dataclasses import asdict
 
     from rich.console import Console
-    from rich.progress import Progress
 
-    from hierattn.benchmarks.preparation import measure_steps, to_dict
+    from hierattn.benchmarks.balance import balance_rendered, isic2019_shares
+    from hierattn.benchmarks.preparation import StepOptions, machine, measure_steps
+    from hierattn.cli.progress_bars import step_bars
     from hierattn.data.sets.catalog import ISIC2019
 
-    sizes = _sizes(scale)
+    sets = {str(count): isic2019_shares(count) for count in _sizes(scale)}
+    if isic2019:
+        sets["isic2019"] = dict(ISIC2019.classes)
+    options = StepOptions(photograph, size, images, rounds)
     console = Console(stderr=as_json)
-    with tempfile.TemporaryDirectory() as scratch, Progress(console=console, transient=True, disable=as_json) as bars:
-        task = bars.add_task("timing", total=1)
-        steps = measure_steps(
-            Path(scratch),
-            photograph=photograph,
-            size=size,
-            images=images,
-            rounds=rounds,
-            progress=lambda _, done, total: bars.update(task, completed=done, total=total),
-        )
-        bars.update(task, visible=False)
+    with tempfile.TemporaryDirectory() as scratch, step_bars(console, quiet=as_json) as progress:
+        steps = measure_steps(Path(scratch), options, progress)
         folder = work or Path(scratch)
-        sets = [(str(count), _shares(count)) for count in sizes]
-        if isic2019:
-            sets.append(("isic2019", dict(ISIC2019.classes)))
-        wholes = [_balance(folder, name, counts, rendered_size, jobs, bars) for name, counts in sets]
+        wholes = [
+            balance_rendered(folder, name, counts, rendered_size, jobs, progress) for name, counts in sets.items()
+        ]
     if as_json:
-        setting = {
-            "photograph": photograph,
-            "size": size,
-            "rounds": rounds,
-            "jobs": jobs,
-            "rendered_size": rendered_size,
-            "machine": _machine(),
+        setting = {"photograph": photograph, "size": size, "rounds": rounds, "jobs": jobs}
+        measured = {
+            "setting": {**setting, "rendered_size": rendered_size, "machine": machine()},
+            "steps": [asdict(step) for step in steps],
+            "balance": [asdict(whole) for whole in wholes],
         }
-        typer.echo(json.dumps(to_dict(steps, wholes, setting), indent=2))
+        typer.echo(json.dumps(measured, indent=2))
         return
-    _show(console, steps, wholes, f"JPEG of {photograph} pixels a side to {size}; {_machine()}")
+    _show(console, steps, wholes, f"JPEG of {photograph} pixels a side to {size}; {machine()}")
 
 
 def _sizes(scale: str) -> list[int]:
@@ -95,53 +88,6 @@ def _sizes(scale: str) -> list[int]:
     if any(not word.isdecimal() or not 1000 <= int(word) <= 10_000_000 for word in words):
         raise UsageError(f"--scale {scale!r}: wanted whole numbers of images, 1000 or more, with commas")
     return [int(word) for word in words]
-
-
-def _shares(images: int) -> dict[str, int]:
-    """ISIC 2019's classes in a set of so many images, at least 40 of each."""
-    from hierattn.data.sets.catalog import ISIC2019
-
-    counts = {code: max(40, round(images * count / ISIC2019.images)) for code, count in ISIC2019.classes.items()}
-    counts["NV"] += images - sum(counts.values())
-    return counts
-
-
-def _balance(folder: Path, name: str, counts: dict[str, int], size: int, jobs: int, bars: Progress) -> WholeCost:
-    """Render the set unless it is there, and balance it to a tenth of its images a class."""
-    import shutil
-
-    from hierattn.benchmarks.preparation import measure_balance
-    from hierattn.data.prepared_set.packed import is_prepared
-    from hierattn.data.rendered.prepared import render_prepared
-
-    total = sum(counts.values())
-    prepared, out, cache = (folder / f"{part}-{name}" for part in ("rendered", "balanced", "cache"))
-    if not is_prepared(prepared):
-        task = bars.add_task(f"rendering {total}", total=total)
-        render_prepared(
-            prepared,
-            counts,
-            size=size,
-            folds=5,
-            jobs=jobs,
-            progress=lambda _, done, __: bars.update(task, completed=done),
-        )
-        bars.update(task, visible=False)
-    task = bars.add_task(f"balancing {total}", total=None)
-    options = ["--target", str(total // 10), "--protocol", "paper", "--grouped", "--jobs", str(jobs)]
-    cost = measure_balance(prepared, out, total, [*options, "--cache", str(cache)])
-    bars.update(task, visible=False)
-    for made in (out, cache):
-        shutil.rmtree(made)
-    return cost
-
-
-def _machine() -> str:
-    import platform
-
-    from hierattn.files import cores
-
-    return f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 def _show(console: Console, steps: Sequence[StepCost], wholes: Sequence[WholeCost], title: str) -> None:

@@ -39,29 +39,29 @@ def run(
     import torch
     from rich.console import Console
 
-    from hierattn.benchmarks.feeding import benchmark_feeding
+    from hierattn.benchmarks.training import measure_feeding
 
-    chosen = load_recipe(recipe, overrides, data)
+    settings = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
     console = Console(stderr=as_json)
     with console.status("network alone, packed set, JPEG files, in turns ..."):
-        found = benchmark_feeding(chosen, device=device, rounds=rounds, steps=steps, workers=workers)
+        speed = measure_feeding(settings, device=device, rounds=rounds, steps=steps, workers=workers)
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2))
+        typer.echo(json.dumps(speed.to_dict(), indent=2))
         return
-    middle, least, most = found.ratio
-    where = "on the device" if found.packed_resident else "in memory"
+    middle, least, most = speed.ratio
+    where = "on the device" if speed.packed_resident else "in memory"
     console.print(
-        f"{found.model}, {found.size} x {found.size}, batches of {found.batch_size}, {found.precision}, compile "
-        f"{found.compile}, on {found.device}; median of {rounds} turns of {steps} steps\n"
-        f"network alone   {found.network_images_per_second:8.1f} images/s\n"
-        f"packed set      {found.packed_images_per_second:8.1f} images/s, {100 * found.packed_waiting:.1f} % waiting "
+        f"{speed.model}, {speed.size} x {speed.size}, batches of {speed.batch_size}, {speed.precision}, compile "
+        f"{speed.compile}, on {speed.device}; median of {rounds} turns of {steps} steps\n"
+        f"network alone   {speed.network_images_per_second:8.1f} images/s\n"
+        f"packed set      {speed.packed_images_per_second:8.1f} images/s, {100 * speed.packed_waiting:.1f} % waiting "
         f"for data ({where})\n"
-        f"JPEG files      {found.plain_images_per_second:8.1f} images/s, {100 * found.plain_waiting:.1f} % waiting "
-        f"for data ({found.workers} workers, files of {found.source_side:.0f} pixels)\n"
+        f"JPEG files      {speed.plain_images_per_second:8.1f} images/s, {100 * speed.plain_waiting:.1f} % waiting "
+        f"for data ({speed.workers} workers, files of {speed.source_side:.0f} pixels)\n"
         f"packed / JPEG   [bold]{middle:.2f}[/] (turns: {least:.2f} to {most:.2f})\n"
-        f"arithmetic      {found.teraflops:.3g} TFLOP/s, {100 * found.teraflops / found.matmul_teraflops:.1f} % of a "
-        f"large matrix product's {found.matmul_teraflops:.3g}",
+        f"arithmetic      {speed.teraflops:.3g} TFLOP/s, {100 * speed.teraflops / speed.matmul_teraflops:.1f} % of a "
+        f"large matrix product's {speed.matmul_teraflops:.3g}",
         soft_wrap=True,
     )

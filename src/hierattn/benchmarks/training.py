@@ -1,4 +1,4 @@
-"""How fast training is fed: the packed set against a plain DataLoader of JPEG files, same model, turn by turn."""
+"""What ``hierattn benchmark training`` measures: the packed set against a plain DataLoader of JPEG files, in turns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hierattn.training.run import Run
 
 
 @dataclass(frozen=True)
-class FeedingBenchmark:
+class FeedingSpeed:
     """Medians over the rounds, each of which ran all three ways in turn.
 
     Attributes
@@ -98,9 +98,9 @@ class JpegFiles(Dataset[tuple[Tensor, int]]):
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div_(255), int(self.labels[row])
 
 
-def benchmark_feeding(
+def measure_feeding(
     recipe: Recipe, *, device: str = "auto", rounds: int = 5, steps: int = 10, workers: int = 0
-) -> FeedingBenchmark:
+) -> FeedingSpeed:
     """Measure, in turns, the network alone, training from the packed set, and training from JPEG files.
 
     Parameters
@@ -142,7 +142,7 @@ def benchmark_feeding(
     speed = statistics.median(turn.speed for turn in ours)
     size, classes = packed.image_spec.size, len(run.classes)
     cost = measure_complexity(recipe.model.name, num_classes=classes, size=size)
-    return FeedingBenchmark(
+    return FeedingSpeed(
         device=torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else "CPU",
         model=recipe.model.name,
         size=size,

@@ -1,0 +1,35 @@
+"""Each runtime runs the same network, and a graph's memory is its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_bundles import small_graph
+
+from hierattn.benchmarks.runtimes import RunnableModel, build_runnable, peak_memory
+from hierattn.errors import UsageError
+
+
+def test_memory_is_the_graphs_own_however_much_the_measuring_process_holds():
+    held = np.ones(60_000_000)  # 480 MB, which the system would count as the child's peak
+    content = small_graph().SerializeToString()
+    found = peak_memory(RunnableModel("small", "bundle", len(content), content, make=None), 64)
+    assert found is not None
+    assert 0 < found < 200e6
+    assert held.nbytes > 2 * found
+
+
+def test_memory_of_other_runtimes_is_not_measured():
+    assert peak_memory(RunnableModel("small", "pytorch", 0, b"", make=None), 64) is None
+
+
+def test_pytorch_and_its_plain_export_give_the_same_logits():
+    runnables = [build_runnable("mobilenet_v2", runtime, 32) for runtime in ("pytorch", "onnx")]
+    logits, (exported,) = (runnable.make(1, 2)() for runnable in runnables)
+    np.testing.assert_allclose(logits.numpy(), exported, atol=1e-4)
+    assert len(runnables[1].content) == runnables[1].size
+
+
+def test_an_unknown_runtime_is_refused():
+    with pytest.raises(UsageError, match="pytorch, onnx, bundle"):
+        build_runnable("mobilenet_v2", "abacus", 32)
