@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import struct
 import threading
 import warnings
-import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_bytes import encoded, png_header
 from PIL import Image
 
 from hierattn.errors import ImageError
@@ -25,23 +24,6 @@ def picture() -> np.ndarray:
     """A picture without any symmetry, so that every turn and flip shows."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     return np.stack([rows * 10, columns * 7, (rows + 2 * columns) * 2], axis=2).astype(np.uint8)
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def png_header(width: int, height: int, depth: int = 8, colour: int = 2, rows: bytes = b"") -> bytes:
-    """A PNG written by hand, independent of Pillow."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data
 
 
 def refusal(content: bytes | Path, **options: int) -> str:

@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from hierattn.cli.main import app
 from hierattn.data.balance.balance import CACHE, balance
 from hierattn.data.balance.options import BalanceOptions
 from hierattn.data.balance.oversampling import Change, apply_change
 from hierattn.data.prepared_set.folds import check_leaks, split
-from hierattn.data.prepared_set.packed import AUDIT, COPIES, HARDNESS, INFO, PICTURES, PackedSet
+from hierattn.data.prepared_set.packed import AUDIT, COPIES, HARDNESS, INFO, PackedSet
 from hierattn.data.rendered.prepared import render_prepared
 from hierattn.errors import DataError, UsageError
 
@@ -186,16 +184,6 @@ def test_random_under_sampling_judges_nothing(source: Path) -> None:
     assert [count.after for count in report.classes.values()] == [30, 30, 30]
 
 
-def test_features_of_ones_own_take_the_place_of_ours(source: Path) -> None:
-    labels = [record.label for record in PackedSet.open(source).records]
-    told = np.array([[label == code for code in sorted(COUNTS)] for label in labels], np.float32)
-    balance(source, source.parent / "own", replace(OPTIONS, feature="told", features=told))
-    hardness = [float(row["hardness"]) for row in table(source.parent / "own" / HARDNESS)]
-    assert max(hardness) < 0.2  # the feature gives the label away
-    with pytest.raises(UsageError, match="a row for each row of the prepared set"):
-        balance(source, source.parent / "own2", replace(OPTIONS, features=told[:-1]))
-
-
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(source: Path, honest: Path, tmp_path: Path) -> None:
     """Killed with -9, once when hardness is half judged and once while OUT is being written."""
     root = tmp_path / source.parent.name  # the same depth, so that relative paths agree
@@ -225,51 +213,3 @@ def test_a_balanced_set_is_not_balanced_again_and_the_source_is_only_read(source
     with pytest.raises(UsageError, match="which is to be read"):
         balance(source, source, OPTIONS, overwrite=True)
     assert contents(source) == before
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"protocol": "bold"}, "protocol 'bold': wanted honest or paper"),
-        ({"under_sampling": "none"}, "wanted hardness or random"),
-        ({"engine": "spark"}, "wanted threads or processes or ray"),
-        ({"target": 0}, "target 0: wanted 1 or more"),
-        ({"fold": 4}, "the manifest has folds 0 to 3"),
-        ({"feature": "sift"}, "wanted one of colour-texture, pixels"),
-        ({"learners": ("oracle",)}, "wanted some of forest"),
-    ],
-)
-def test_wrong_options_are_refused_before_anything_is_written(
-    source: Path, tmp_path: Path, wrong: dict[str, object], told: str
-) -> None:
-    with pytest.raises(UsageError, match=told):
-        balance(source, tmp_path / "out", replace(OPTIONS, **wrong))  # type: ignore[arg-type]
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_command_draws_pictures_and_speaks_json(source: Path, tmp_path: Path) -> None:
-    arguments = ["balance", str(source), str(tmp_path / "out"), "--variant", "IHPAD", "--target", "30", "--fold", "1"]
-    result = CliRunner().invoke(app, [*arguments, "--hardness-folds", "3", "--jobs", "1", "--json"])
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["under_sampling"], told["target"], told["protocol"], told["fold"]) == ("hardness", 30, "honest", 1)
-    assert told["classes"]["NV"]["after"] == 30
-    names = {path.name for path in (tmp_path / "out" / PICTURES).iterdir()}
-    assert names == {"distribution.svg", "undersampling.png", "oversampling.png"}
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ([], "no target"),
-        (["--target", "many"], "wanted a number of images a class"),
-        (["--variant", "IHISIC2020"], "wanted one of IHISIC, RandISIC, IHPAD, RandPAD"),
-        (["--variant", "RandPAD", "--under-sampling", "hardness"], "under-sampled by random"),
-        (["--target", "9", "--feature", "embedding"], "wanted --checkpoint"),
-        (["--target", "9", "--feature", "missing.npy"], "no array"),
-    ],
-)
-def test_the_command_says_what_is_wrong(source: Path, tmp_path: Path, options: list[str], told: str) -> None:
-    result = CliRunner().invoke(app, ["balance", str(source), str(tmp_path / "out"), *options])
-    assert result.exit_code != 0
-    assert told in str(result.exception)

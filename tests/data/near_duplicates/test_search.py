@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +10,10 @@ import pytest
 from PIL import Image
 from tests.conftest import SHARED
 
-from hierattn.data.near_duplicates.fingerprints import TURNS, VIEWS, fingerprints, thumbnail, turn, turned
+from hierattn.data.near_duplicates.fingerprints import TURNS, turn
 from hierattn.data.near_duplicates.search import (
     COMPARING,
-    LEAST_COSINE,
     LEAST_LIKENESS,
-    find_candidates,
     find_near_duplicates,
 )
 from hierattn.data.rendered.rendered_set import render_lesion
@@ -115,47 +112,6 @@ def test_the_same_skin_under_the_same_black_rim_is_needed_not_the_rim_alone() ->
 
 
 # --- fingerprints and hash tables -------------------------------------------------------------------------------
-
-
-def test_a_turned_fingerprint_is_that_of_the_turned_image(lesions: list[np.ndarray]) -> None:
-    small = np.stack([thumbnail(image) for image in lesions])
-    for number in range(TURNS):
-        wanted = fingerprints(np.stack([turn(image, number) for image in small])).astype(int)
-        assert np.abs(turned(fingerprints(small), number) - wanted).max() <= 1  # a half may round either way
-
-
-@pytest.mark.parametrize("view", [VIEWS[1], VIEWS[5], VIEWS[9]])
-def test_the_fingerprint_of_a_view_is_near_that_of_the_cropped_image(lesions: list[np.ndarray], view: object) -> None:
-    top, left, side = (round(192 * share) for share in (view.top, view.left, view.side))  # type: ignore[attr-defined]
-    crops = np.stack([thumbnail(image[top : top + side, left : left + side]) for image in lesions])
-    seen = fingerprints(np.stack([thumbnail(image) for image in lesions]), view).astype(float)  # type: ignore[arg-type]
-    wanted = fingerprints(crops).astype(float)
-    cosines = (seen * wanted).sum(1) / np.linalg.norm(seen, axis=1) / np.linalg.norm(wanted, axis=1)
-    assert np.median(cosines) > 0.97
-
-
-def test_hash_tables_find_nearly_all_that_comparing_every_pair_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(4)
-    small = np.stack([thumbnail(render_lesion("NV", np.random.default_rng(k), 64).image) for k in range(60)])
-    noisy = np.clip(small + generator.normal(0, 4, small.shape), 0, 255).astype(np.uint8)
-    both = np.concatenate([small, noisy])
-    prints = [fingerprints(both, view).astype(float) for view in VIEWS]
-    wanted = set()
-    for seen, number in itertools.product(prints, range(TURNS)):
-        queries = turned(seen.astype(np.int8), number).astype(float)
-        lengths = np.outer(np.linalg.norm(prints[0], axis=1), np.linalg.norm(queries, axis=1))
-        cosines = prints[0] @ queries.T / lengths
-        wanted |= {(min(i, j), max(i, j)) for i, j in np.argwhere(cosines >= LEAST_COSINE).tolist() if i != j}
-
-    def candidates() -> set[tuple[int, int]]:
-        return {(min(one.whole, one.part), max(one.whole, one.part)) for one in find_candidates(both)}
-
-    assert len(wanted) >= 60
-    assert candidates() == wanted  # a small set is compared pair by pair
-    monkeypatch.setattr("hierattn.data.near_duplicates.hash_tables._ALL_PAIRS", 0)
-    found = candidates()
-    assert found <= wanted
-    assert len(found) >= 0.95 * len(wanted)
 
 
 # --- real photographs -------------------------------------------------------------------------------------------

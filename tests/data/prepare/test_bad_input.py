@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_bytes import encoded, png_header
 from PIL import Image
-from tests.preprocessing.test_photograph import encoded, png_header
 from tiny_sets import ISIC_COLUMNS, blob, folder_set, isic_set, one_hot, write_table
 
 from hierattn.data.prepare.options import PrepareOptions

@@ -14,7 +14,6 @@ from tests.conftest import SHARED
 from tiny_sets import blob, folder_set, isic_set, write_table
 
 from hierattn.data.prepare.options import PrepareOptions
-from hierattn.data.prepare.packing import READING
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import check_leaks, split
 from hierattn.data.prepared_set.packed import (
@@ -63,12 +62,6 @@ def test_the_manifest_points_from_its_folder_to_the_original_files(source: Path,
     for record in records:
         with Image.open(tmp_path / "a" / "b" / "out" / record.image) as image:
             assert image.size == (record.width, record.height) == (40, 30)
-
-
-def test_the_same_source_gives_the_same_bytes_with_any_number_of_jobs(source: Path, tmp_path: Path) -> None:
-    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=3, jobs=1))
-    prepare(source, tmp_path / "two", PrepareOptions(size=32, folds=3, jobs=7))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_source_elsewhere_gives_the_same_folds(source: Path, tmp_path: Path) -> None:
@@ -162,12 +155,6 @@ def test_your_own_groups_are_kept_together(tmp_path: Path) -> None:
     prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
     folds = {(record.patient, record.fold) for record in PackedSet.open(tmp_path / "out").records}
     assert len(folds) == 3
-
-
-def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int | None]] = []
-    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3), progress=lambda *call: seen.append(call))
-    assert [call for call in seen if call[0] == READING] == [(READING, number, 24) for number in range(1, 25)]
 
 
 # --- an OUT that is there already -------------------------------------------------------------------------------
@@ -279,54 +266,6 @@ def test_after_an_error_halfway_nothing_is_left_and_the_former_set_stays(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["isic", "out"]
 
 
-def test_an_up_to_date_folder_is_left_as_it_is_and_says_so(source: Path, tmp_path: Path) -> None:
-    first = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
-    again = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == times
-    assert again.notes == [*first.notes, "prepared before from the same files and settings: nothing was done"]
-    assert {**again.to_dict(), "notes": 0, "seconds": 0} == {**first.to_dict(), "notes": 0, "seconds": 0}
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"size": 40}, "size 32, now 40"),
-        ({"crop": "none"}, "crop surround, now none"),
-        ({"folds": 4}, "folds 3, now 4"),
-        ({"seed": 1}, "seed 0, now 1"),
-        ({"near_duplicates": False}, "near-duplicates True, now False"),
-        ({"colour_constancy": "max_rgb"}, "colour_constancy none, now max_rgb"),
-        ({"hair_removal": True}, "hair_removal False, now True"),
-    ],
-)
-def test_another_setting_is_noticed(source: Path, tmp_path: Path, change: dict[str, object], named: str) -> None:
-    source = isic_set(tmp_path / "more", ["MEL"] * 8 + ["NV"] * 8)
-    prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
-    with pytest.raises(UsageError, match=named):
-        prepare(source, tmp_path / "out", PrepareOptions(**{"size": 32, "folds": 3, **change}))  # type: ignore[arg-type]
-
-
-def test_another_source_is_noticed_pixel_row_or_file(source: Path, tmp_path: Path) -> None:
-    out, folder = tmp_path / "out", source / "ISIC_2019_Training_Input"
-    prepare(source, out, PrepareOptions(size=32, folds=3))
-    image = folder / "ISIC_0000003.jpg"
-    content = image.read_bytes()
-    image.touch()  # a later time alone is no change
-    assert "nothing was done" in prepare(source, out, PrepareOptions(size=32, folds=3)).notes[-1]
-    image.write_bytes(content[:-2] + b"\x00\xff\xd9")
-    with pytest.raises(UsageError, match=r"ISIC_0000003\.jpg was changed.*--overwrite"):
-        prepare(source, out, PrepareOptions(size=32, folds=3))
-    image.unlink()
-    with pytest.raises(UsageError, match="0 images more and 1 fewer"):
-        prepare(source, out, PrepareOptions(size=32, folds=3))
-    image.write_bytes(content)
-    table = source / "ISIC_2019_Training_Metadata.csv"
-    table.write_text(table.read_text().replace("45.0", "50.0", 1))
-    with pytest.raises(UsageError, match="another row of the table"):
-        prepare(source, out, PrepareOptions(size=32, folds=3))
-
-
 def test_near_duplicates_are_one_group_unless_not_wanted(source: Path, tmp_path: Path) -> None:
     folder = source / "ISIC_2019_Training_Input"
     with Image.open(folder / "ISIC_0000000.jpg") as image:
@@ -393,17 +332,6 @@ def test_folds_and_near_duplicates_do_not_hang_on_how_the_pixels_are_prepared(
         pairs = {frozenset(Path(row[name]).stem for name in ("one", "other")) for row in csv.DictReader(file)}
     assert {frozenset(("NV0", name)) for name in ("half", "turned", "cropped")} <= pairs
     assert frozenset(("tube", "tube_cropped")) in pairs  # the surround is cropped for comparing, whatever --crop says
-
-
-def test_audit_pictures_are_written_when_asked_for(source: Path, tmp_path: Path) -> None:
-    folder = source / "ISIC_2019_Training_Input"
-    with Image.open(folder / "ISIC_0000000.jpg") as image:
-        image.transpose(Image.Transpose.ROTATE_90).save(folder / "ISIC_0000020.jpg", quality=90)
-    prepare(source, tmp_path / "out", PrepareOptions(size=64, folds=3, pictures=True))
-    pictures = {path.name for path in (tmp_path / "out" / "pictures").iterdir()}
-    assert pictures == {"cleaning.jpg", "near_duplicates.jpg"}  # nothing was cropped
-    with Image.open(tmp_path / "out" / "pictures" / "cleaning.jpg") as sheet:
-        assert sheet.width > 7 * 160
 
 
 @pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the real photographs in ../shared")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,8 @@ import pytest
 from PIL import Image
 
 from hierattn.data.rendered.lesion_appearance import draw_appearance
-from hierattn.data.rendered.photo_conditions import Surround, draw_photo
-from hierattn.data.rendered.plan import SHARES, plan_set
+from hierattn.data.rendered.photo_conditions import draw_photo
+from hierattn.data.rendered.plan import plan_set
 from hierattn.data.rendered.rendered_set import render, render_lesion, render_set
 from hierattn.errors import UsageError
 from hierattn.taxonomy import BY_CODE, CODES
@@ -70,38 +68,6 @@ def test_a_larger_picture_shows_the_same_lesion() -> None:
     assert (large.mask[2::4, 2::4] == small.mask).mean() > 0.98
 
 
-def test_photographs_of_one_lesion_share_its_appearance() -> None:
-    """With the pose held still, its mask stays and its colours are nearer than those of another lesion."""
-    within, between, overlaps = [], [], []
-    for seed in range(6):
-        one, other = (draw_appearance("MEL", np.random.default_rng([seed, k])) for k in (0, 1))
-        photos = [
-            replace(
-                draw_photo(np.random.default_rng([seed, 9, k]), surround=False),
-                angle=0.0, scale=1.0, shift=(0.0, 0.0), hairs=None, ruler=None, bubbles=None,
-            )
-            for k in (0, 1)
-        ]  # fmt: skip
-        first, second = (render(one, photo, 64) for photo in photos)
-        third = render(other, photos[1], 64)
-        overlaps.append((first.mask & second.mask).sum() / (first.mask | second.mask).sum())
-        grey = [picture.image.mean(2) for picture in (first, second, third)]
-        within.append(np.corrcoef(grey[0].ravel(), grey[1].ravel())[0, 1])
-        between.append(np.corrcoef(grey[0].ravel(), grey[2].ravel())[0, 1])
-    assert min(overlaps) == 1
-    assert min(within) > 0.85
-    assert np.mean(within) > np.mean(between) + 0.15
-
-
-def test_pose_moves_the_mask_as_it_says() -> None:
-    appearance = draw_appearance("NV", np.random.default_rng(7))
-    still = replace(draw_photo(np.random.default_rng(8), surround=False), angle=0.0, scale=1.0, shift=(0.0, 0.0))
-    moved = replace(still, shift=(0.25, -0.125))
-    assert np.array_equal(
-        np.roll(render(appearance, still, 64).mask, (-4, 8), (0, 1)), render(appearance, moved, 64).mask
-    )
-
-
 @pytest.mark.parametrize("code", ["NV", "MEL", "VASC", "BKL"])
 def test_mask_is_where_the_lesion_is(code: str) -> None:
     """Of pigmented and of vascular lesions, the masked part is darker in the green than the skin around it."""
@@ -115,31 +81,6 @@ def test_mask_is_where_the_lesion_is(code: str) -> None:
     assert np.mean(darker) > 25
 
 
-def test_surround_is_black_outside_its_circle_and_nowhere_else() -> None:
-    generator = np.random.default_rng(2)
-    appearance = draw_appearance("DF", generator)
-    photo = replace(draw_photo(generator, surround=True), surround=Surround(0.0, 0.0, 0.8), noise=0.0)
-    image = render(appearance, photo, 128).image
-    rows, columns = np.mgrid[:128, :128]
-    radius = np.hypot(rows - 63.5, columns - 63.5) / 64
-    assert image[radius > 0.82].max() == 0
-    assert image[radius < 0.75].max(1).min() > 20
-    without = render(appearance, replace(photo, surround=None), 128).image
-    assert without[radius > 0.82].max(1).min() > 20
-
-
-def test_surround_is_drawn_for_about_eight_in_a_hundred() -> None:
-    generator = np.random.default_rng(0)
-    share = np.mean([draw_photo(generator).surround is not None for _ in range(1500)])
-    assert 0.055 < share < 0.105
-
-
-def test_skin_covers_all_six_types() -> None:
-    generator = np.random.default_rng(0)
-    kinds = Counter(draw_appearance("NV", generator).skin.fitzpatrick for _ in range(200))
-    assert set(kinds) == {1, 2, 3, 4, 5, 6}
-
-
 def test_unknown_class_and_size_are_refused_in_one_line() -> None:
     with pytest.raises(UsageError, match="no rendered lesions of class 'XYZ': wanted one of ACK"):
         draw_appearance("XYZ", np.random.default_rng(0))
@@ -148,52 +89,6 @@ def test_unknown_class_and_size_are_refused_in_one_line() -> None:
 
 
 # The plan of a set
-
-
-def test_default_plan_has_mild_imbalance_and_ten_lesions_a_class() -> None:
-    planned = plan_set(600, 0)
-    images = Counter(one.code for one in planned)
-    lesions = Counter(code for _, code in {(one.lesion, one.code) for one in planned})
-    assert sum(images.values()) == 600
-    assert max(images, key=lambda code: images[code]) == "NV"
-    assert min(images, key=lambda code: images[code]) in ("DF", "VASC")
-    assert 4.5 < max(images.values()) / min(images.values()) < 7.5
-    assert min(lesions[code] for code in CODES) >= 10
-    assert sum(SHARES.values()) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("images", [16, 17, 60, 333])
-def test_plan_has_the_wanted_number_of_images_under_unique_ids(images: int) -> None:
-    planned = plan_set(images, 3)
-    assert len({one.image for one in planned}) == len(planned) == images
-    assert {one.code for one in planned} == set(CODES)
-
-
-def test_a_lesion_has_one_to_four_photographs_and_one_class() -> None:
-    originals = [one for one in plan_set(600, 1) if not one.copy_of]
-    photos = Counter(one.lesion for one in originals)
-    assert set(photos.values()) == {1, 2, 3, 4}
-    assert all(len({one.code for one in originals if one.lesion == lesion}) == 1 for lesion in photos)
-    assert all(len({one.lesion_id for one in originals if one.lesion == lesion}) == 1 for lesion in photos)
-
-
-def test_near_duplicates_hide_under_another_id_and_lesion() -> None:
-    planned = plan_set(600, 2)
-    by_id = {one.image: one for one in planned}
-    copies = [one for one in planned if one.copy_of]
-    assert len(copies) == 12
-    for one in copies:
-        source = by_id[one.copy_of]
-        assert not source.copy_of
-        assert (one.lesion, one.photo, one.code) == (source.lesion, source.photo, source.code)
-        assert one.lesion_id == "" or one.lesion_id not in {other.lesion_id for other in planned if other is not one}
-
-
-def test_too_few_images_and_a_negative_seed_are_refused() -> None:
-    with pytest.raises(UsageError, match="5 rendered images: wanted 16 or more"):
-        plan_set(5, 0)
-    with pytest.raises(UsageError, match="seed -1: wanted 0 or more"):
-        plan_set(60, -1)
 
 
 # The set on disk

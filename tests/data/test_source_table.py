@@ -1,0 +1,64 @@
+"""Tables as others save them: separators, byte-order marks, blanks, and the ways of saying that nothing is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hierattn.data.source_table import by_id, first_few, number_of, read_rows, sex_of, text_of
+from hierattn.errors import TableError
+
+ROWS = [{"image": "a", "age": "45.0"}, {"image": "b", "age": ""}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "image,age\na,45.0\nb,\n",
+        "\ufeffimage,age\r\na,45.0\r\nb,\r\n",
+        "image\tage\na\t45.0\nb\t\n",
+        " image , age \n a , 45.0 \n b \n",
+        '"image","age"\n"a","45.0"\n"b",""\n',
+    ],
+)
+def test_a_table_reads_the_same_however_it_was_saved(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content.encode())
+    assert read_rows(path, ["image", "age"]) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"image\na\n", "lacks the column age"),
+        (b"", "lacks the column image, age"),
+        (b"image,age\n", "has no rows"),
+        (b"image,age\n\xff\xfe,1\n", "cannot be read as a table"),
+    ],
+)
+def test_what_is_no_such_table_is_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=words):
+        read_rows(path, ["image", "age"])
+    with pytest.raises(TableError, match="no table"):
+        read_rows(tmp_path / "absent.csv", ["image"])
+
+
+def test_an_id_in_several_rows_is_named(tmp_path: Path) -> None:
+    assert by_id(tmp_path, ROWS, "image") == {"a": ROWS[0], "b": ROWS[1]}
+    with pytest.raises(TableError, match="names a more than once"):
+        by_id(tmp_path, [*ROWS, ROWS[0]], "image")
+
+
+def test_values_that_say_nothing_are_empty() -> None:
+    assert {text_of(value) for value in ("", "NA", "n/a", "NaN", "None", "null", "unknown", "UNK")} == {""}
+    assert (text_of("head/neck"), number_of("45.0"), number_of("unknown"), number_of("4.5")) == (
+        "head/neck",
+        "45",
+        "",
+        "4.5",
+    )
+    assert [sex_of(value) for value in ("Male", "FEMALE", "m", "")] == ["male", "female", "", ""]
+    assert (first_few(["a"]), first_few(list("abcde"))) == ("a", "a, b, c and 2 more")
