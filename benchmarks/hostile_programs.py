@@ -32,6 +32,7 @@ from hostile_files import limit_memory, spoilt_programs
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.export.executorch import load_program, seal, unseal
 from hierattn.errors import BundleError
+from hierattn.files import write_json
 
 SAME, OTHER, OURS, FOREIGN = 0, 10, 11, 12
 MEANING = {SAME: "the same answer", OTHER: "another answer", OURS: "our error", FOREIGN: "another error"}
@@ -60,9 +61,9 @@ def main() -> None:
         path.write_bytes(seal(good))
         if in_child(first)[0] != MEANING[SAME]:
             raise SystemExit("the good program gave no answer")
-        found = count(good, path, np.load(wanted), photo, options)
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        report = count(good, path, np.load(wanted), photo, options)
+    write_json(options.out, report, indent=1)
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
 
 
 def count(
@@ -116,8 +117,8 @@ def in_child(task: Callable[[], int]) -> tuple[str, float]:
             os._exit(code)
     deadline = time.monotonic() + WAITING
     while True:
-        found, status, used = os.wait4(child, os.WNOHANG)
-        if found:
+        ended, status, used = os.wait4(child, os.WNOHANG)
+        if ended:
             break
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)

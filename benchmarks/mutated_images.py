@@ -21,6 +21,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from hierattn.files import write_text
 from hierattn.serve.app import create_app
 from hierattn.serve.settings import ServiceSettings
 
@@ -47,7 +48,7 @@ def main() -> None:
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+        write_text(arguments.out, text + "\n")
     sys.exit(0 if report["passed"] else 1)
 
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.near_duplicates rendered|FOLDER [--count 120] [--embedding WEIGHTS]
 
-Every second photograph is counted by itself: what is chosen on one half (how many neighbours, say) is judged on the
+Every second photograph is counted by itself: what is set on one half (how many neighbours, say) is measured on the
 other.
 """
 

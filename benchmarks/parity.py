@@ -5,7 +5,7 @@
     hierattn export runs/ham model.pte
     python -m benchmarks.parity runs/ham model.onnx small.onnx model.pte --photographs ISIC_2019_Training_Input
 
-"exact" are images of the network's own size, from the untouched fold of the run's prepared set. "photographs" are files
+"exact" are images of the network's own size, from the outer fold of the run's prepared set. "photographs" are files
 of a folder as they are, through the graph's own resize on one side (the caller's in a .pte) and Pillow's on the other.
 """
 
@@ -25,6 +25,7 @@ from hierattn.deploy.export.parity import Answer, compare, run_by_onnxruntime
 from hierattn.deploy.predict.session import open_session
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
 from hierattn.preprocessing.photograph import SUFFIXES, read_photograph
+from hierattn.run_folder import RunFolder
 
 HEADINGS = (
     "file",
@@ -84,13 +85,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    own, checkpoint = open_own_images(options.run, options.data), load_checkpoint(options.run / "best.safetensors")
+    own, checkpoint = open_own_images(options.run, options.data), load_checkpoint(RunFolder(options.run).best)
     exact = list(own.take(spread_rows(own.test, options.images)))
     photographs = []
     if options.photographs:
-        found = sorted(path for path in options.photographs.rglob("*") if path.suffix.lower() in SUFFIXES)
-        rows = spread_rows(np.arange(len(found)), options.images)
-        photographs = [read_photograph(found[int(row)]) for row in rows]
+        paths = sorted(path for path in options.photographs.rglob("*") if path.suffix.lower() in SUFFIXES)
+        rows = spread_rows(np.arange(len(paths)), options.images)
+        photographs = [read_photograph(paths[int(row)]) for row in rows]
     measured = [measure(path, checkpoint, exact, photographs) for path in options.files]
     sys.stdout.write(json.dumps(measured, indent=1) + "\n" if options.json else table(measured))
 

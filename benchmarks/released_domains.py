@@ -2,9 +2,9 @@
 
     python -m benchmarks.released_domains ISIC_2019/ISIC_2019_Training_Input PAD_UFES_20/images
 
-Of each set, photographs of the fold that neither model learnt from (results/*/splits.csv, fold 0) go to both released
-models. Printed: the share that each turns away as unlike what it learnt from, and how often 'hierattn predict' then
-names the other model: rightly on the other's photographs, wrongly on its own.
+Of each set, photographs of the fold that neither model was trained on (results/*/splits.csv, fold 0) go to both
+released models. Printed: the share that each rejects as unlike its training photographs, and how often 'hierattn
+predict' then names the other model: rightly on the other's photographs, wrongly on its own.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 SETS = {"dermoscopy": "isic2019-ham", "phone": "pad-ufes-20"}
 
 
-def untouched(domain: str, folder: Path, count: int, fold: int = 0) -> list[Path]:
+def outer_fold(domain: str, folder: Path, count: int, fold: int = 0) -> list[Path]:
     """``count`` photographs of the published outer fold, always the same."""
     with (RESULTS / SETS[domain] / "splits.csv").open(newline="", encoding="utf-8") as file:
         ids = sorted(row["image"] for row in csv.DictReader(file) if int(row["fold"]) == fold)
-    found = [path for name in ids if (path := folder / f"{name}.jpg").is_file()]
-    if not found:
+    photographs = [path for name in ids if (path := folder / f"{name}.jpg").is_file()]
+    if not photographs:
         raise SystemExit(f"no photograph of fold {fold} in {folder}: wanted the images of {SETS[domain]}, as .jpg")
-    return random.Random(0).sample(found, min(count, len(found)))
+    return random.Random(0).sample(photographs, min(count, len(photographs)))
 
 
 def unlike(predictor: Predictor, photographs: list[Path]) -> list[bool]:
-    """Whether each is turned away as unlike what the model learnt from."""
+    """Whether each is rejected as unlike what the model was trained on."""
     return [UNLIKE in predictor(path).quality.problems for path in photographs]
 
 
@@ -45,22 +45,22 @@ def main() -> None:
         parser.add_argument(domain, type=Path, help=f"folder of the photographs of {SETS[domain]}")
         parser.add_argument(f"--{domain}-bundle", type=Path, help="another bundle than the released one, for a trial")
     parser.add_argument("--images", type=int, default=150, help="of each set")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     predictors = {
-        domain: Predictor.load(getattr(chosen, f"{domain}_bundle") or released_bundle(domain), threads=1)
+        domain: Predictor.load(getattr(options, f"{domain}_bundle") or released_bundle(domain), threads=1)
         for domain in DOMAINS
     }
-    print("| photographs | asked of | turned away as unlike | the other model is named |")
+    print("| photographs | asked of | rejected as unlike | the other model is named |")
     print("|---|---|---:|---:|")
     for taken in DOMAINS:
-        photographs = untouched(taken, getattr(chosen, taken), chosen.images)
-        found = {domain: unlike(predictors[domain], photographs) for domain in DOMAINS}
+        photographs = outer_fold(taken, getattr(options, taken), options.images)
+        rejected = {domain: unlike(predictors[domain], photographs) for domain in DOMAINS}
         for asked in DOMAINS:
-            named = [one and not other for one, other in zip(found[asked], found[OTHER[asked]], strict=True)]
+            named = [own and not other for own, other in zip(rejected[asked], rejected[OTHER[asked]], strict=True)]
             verdict = "wrongly" if asked == taken else "rightly"
             count = len(photographs)
             print(
-                f"| {taken} ({count}) | {asked} | {100 * sum(found[asked]) / count:.0f} % | "
+                f"| {taken} ({count}) | {asked} | {100 * sum(rejected[asked]) / count:.0f} % | "
                 f"{100 * sum(named) / count:.0f} %, {verdict} |",
                 flush=True,
             )

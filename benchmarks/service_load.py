@@ -35,6 +35,7 @@ from tools.marked_text import write_between_marks
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
+from hierattn.files import write_json
 
 SHED = {429, 503}
 MOST_WAITING = 400
@@ -56,7 +57,7 @@ def main() -> None:
     print(as_table(report))
     print(json.dumps({name: report[name] for name in ("sigterm", "broken_promises")}))
     if arguments.out:
-        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.out, report, indent=1)
     if arguments.docs:
         write_between_marks(arguments.docs, "python -m benchmarks.service_load", as_table(report))
     sys.exit(1 if report["broken_promises"] else 0)
@@ -196,17 +197,17 @@ def broken_promises(report: dict) -> list[str]:
     rounds = {row["round"]: row for row in report["rounds"]}
     first, overload, last = report["rounds"][0], rounds["twice capacity"], rounds["afterwards, 1 client"]
     sigterm = report["sigterm"]
-    found = [f"{row['failed']} failed in the round of {row['round']}" for row in report["rounds"] if row["failed"]]
+    broken = [f"{row['failed']} failed in the round of {row['round']}" for row in report["rounds"] if row["failed"]]
     if overload["shed"] == 0:
-        found.append("nothing was shed at twice the capacity")
+        broken.append("nothing was shed at twice the capacity")
     if last["shed"] or not last["answered"] or last["p50_ms"] > 3 * first["p50_ms"]:
-        found.append("it did not recover after the overload")
+        broken.append("it did not recover after the overload")
     growth = last["memory_mb"] - report["rounds"][-3]["memory_mb"]
     if growth > MOST_GROWTH_MB:
-        found.append(f"memory grew by {growth} MB in the overload")
+        broken.append(f"memory grew by {growth} MB in the overload")
     if not sigterm["taken_by_the_log"] == sigterm["answered_by_the_log"] == sigterm["answers_received"] > 0:
-        found.append("SIGTERM lost answers")
-    return found
+        broken.append("SIGTERM lost answers")
+    return broken
 
 
 def as_table(report: dict) -> str:

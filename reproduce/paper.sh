@@ -43,7 +43,7 @@ for set in isic pad; do
     --paper-data "$out/$balanced" --protocol both --runs "$out/runs/$set" $how \
     --title "Table 1 on $set" --out "$out/table1-$set"
 
-  say "Fig. 9 on $set: balancing, on the same untouched folds"
+  say "Fig. 9 on $set: balancing, on the same outer folds"
   $hierattn ablate balance "$change" --recipe "$recipes/hierattn_s" --data "$out/$set" --target "$target" $how \
     --runs "$out/runs/$set-balance" --out "$out/fig9-$set"
 done

@@ -1,12 +1,12 @@
 #!/bin/sh
 # The paper's experiments in order, on a small budget: on rendered lesions about an hour on two cores.
 # What rendered lesions show is that every step works and what its output looks like; the figures say nothing about
-# patients. On a prepared set of photographs the figures are of that set, and of networks that learnt for minutes.
+# patients. On a prepared set of photographs the figures are of that set, and of networks trained for minutes.
 #
 #   sh reproduce/quick.sh [OUT]       default: out/quick
 #   PREPARED=out/ham64 sh reproduce/quick.sh out/quick-ham64
 #
-# It may be stopped and started again: finished folds and sets are kept, others go on where they stopped.
+# It may be stopped and started again: finished folds and sets are kept, others resume.
 # What may be set before it:
 #   PREPARED       a folder of 'hierattn prepare'; without it lesions are rendered (IMAGES, SIZE)
 #   MODELS         by registered name; the first, a HierAttn, leads and is what the ablations take apart
@@ -39,7 +39,7 @@ budget="optimiser.epochs=$epochs data.epoch_images=$epoch_images data.sampling=b
 train="--folds $folds --threads $threads --jobs $jobs --device $device"
 how="$train --bootstrap $bootstrap"
 
-# Train and judge a network: learn NAME MODEL PREPARED
+# Train and evaluate a network: learn NAME MODEL PREPARED
 learn() {
   $hierattn crossval "$recipe" "model.name=$2" $budget --data "$3" --out "$out/runs/$1" $train
   for run in "$out/runs/$1"/fold-*; do
@@ -47,7 +47,7 @@ learn() {
   done
 }
 
-# The variant that changes nothing was learnt for Table 1 already: share ABLATION VARIANT
+# The variant that changes nothing was trained for Table 1 already: share ABLATION VARIANT
 share() {
   for run in "$out/runs/$lead"/fold-*; do
     copy=$out/runs/ablate-$1/$2/$(basename "$run")
@@ -83,7 +83,7 @@ if wanted table1; then
   $hierattn compare "$@" --folds "$folds" --bootstrap "$bootstrap" --device "$device" \
     --title "Light networks, $subject" --out "$out/table1"
 else
-  learn "$lead" "$lead" "$prepared" # the others lean on it
+  learn "$lead" "$lead" "$prepared" # the others need it
 fi
 
 if wanted protocols; then
@@ -102,12 +102,12 @@ for what in attention stochastic-depth skip permutation; do
   ablate "$what"
 done
 if wanted warmup && [ "$epochs" -gt 1 ]; then # a warm-up needs an epoch before and one after
-  say "ablation: warmup (Table 4), from the weights just learnt, fold by fold"
+  say "ablation: warmup (Table 4), from the weights just trained, fold by fold"
   ablate warmup "transfer.checkpoint=$out/runs/$lead/fold-{fold}/best.safetensors" \
     "transfer.frozen_epochs=$(((epochs + 3) / 4))"
 fi
 if wanted balance; then
-  say "ablation: balance (Fig. 9), on the same untouched folds"
+  say "ablation: balance (Fig. 9), on the same outer folds"
   share balance on-the-fly
   ablate balance --target "$target"
 fi

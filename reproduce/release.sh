@@ -1,13 +1,13 @@
 #!/bin/sh
-# The released models, from the two data sets to the files in src/hierattn/deploy/released/: the whole chain in order.
-# About eight hours on one CPU core. It may be stopped and started again: what is finished is kept.
+# The released models, from the two data sets to the files in src/hierattn/deploy/predict/released/: the whole chain in order.
+# About eight hours on one CPU core. It may be stopped and started again: finished steps are skipped.
 #
 #   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
 #
 # ISIC_2019 and PAD_UFES_20 are the sets as they were unpacked; WEIGHTS.npz are MobileNetV2's weights from ImageNet, its
 # batch normalisations folded in (src/hierattn/models/weights/folded_mobilenet.py reads them). OUT (default: .) gets out/ and
 # runs/, which the recipes name.
-# The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were judged on.
+# The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were evaluated on.
 # Photographs that these files do not name are left out and listed.
 #
 # START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours. So the
@@ -77,7 +77,7 @@ say "phone photographs: a teacher and a student that begin with those of dermosc
 train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
 train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
 
-say "on photographs from elsewhere"
+say "on photographs from other sources"
 [ -f runs/ham-xs-taught-longer-160/shift/shift.json ] || $hierattn shift runs/ham-xs-taught-longer-160 --data out/pad160
 [ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
 

@@ -15,7 +15,7 @@ from hierattn.taxonomy import TRIAGE_GROUP
 
 
 def draw(evaluation: Path) -> Figure:
-    """Above: stated against found. Below: the risk of lesions that should be seen and of the others."""
+    """Above: stated against observed. Below: the risk of lesions that should be seen and of the others."""
     predictions, calibration = (
         read_predictions(evaluation / "predictions.csv"),
         read_calibration(evaluation / "calibration.json"),
@@ -28,12 +28,12 @@ def draw(evaluation: Path) -> Figure:
     upper.plot([0, 1], [0, 1], color=LINE)
     for values, colour, name in ((stated, SECOND, "before"), (after, ACCENT, "after")):
         confidence, accuracy, count = reliability_bins(predictions.labels, values, 10)
-        known = count > 0
+        filled = count > 0
         error = expected_calibration_error(predictions.labels, values)
-        upper.plot(confidence[known], accuracy[known], color=colour, lw=1)
+        upper.plot(confidence[filled], accuracy[filled], color=colour, lw=1)
         label = f"{name} the temperature, ECE {error:.3f}"
         upper.scatter(
-            confidence[known], accuracy[known], 3 * count[known] ** 0.75, color=colour, label=label, alpha=0.8
+            confidence[filled], accuracy[filled], 3 * count[filled] ** 0.75, color=colour, label=label, alpha=0.8
         )
     upper.set_xlabel("stated probability of the first class; larger dots are more photographs", fontsize=9, color=INK)
     upper.set_ylabel("share that was right", fontsize=9, color=INK)

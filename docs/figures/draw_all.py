@@ -43,10 +43,10 @@ def figures(demo: Path) -> dict[str, Callable[[], Figure]]:
 
 
 def _photo(demo: Path) -> Path:
-    """The photograph that the demo asks about: the first melanoma of the untouched fold."""
+    """The photograph that the demo asks about: the first melanoma of the outer fold."""
     packed = PackedSet.open(demo / "prepared")
-    chosen = next(record for record in packed.records if record.fold == 0 and record.label == "MEL")
-    return (packed.folder / chosen.image).resolve()
+    melanoma = next(record for record in packed.records if record.fold == 0 and record.label == "MEL")
+    return (packed.folder / melanoma.image).resolve()
 
 
 def main() -> None:

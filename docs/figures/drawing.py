@@ -47,7 +47,7 @@ class Example:
 
 
 def open_example(demo: Path, label: str = "MEL") -> Example:
-    """The network of ``hierattn demo`` and the first lesion of a class in its untouched fold."""
+    """The network of ``hierattn demo`` and the first lesion of a class in its outer fold."""
     model = load_checkpoint(demo / "run" / "best.safetensors").build()
     assert isinstance(model, HierAttn)
     packed = PackedSet.open(demo / "prepared")

@@ -50,56 +50,58 @@ def _features(model: HierAttn, images: Tensor) -> NDArray[np.float32]:
     return np.asarray(torch.cat([part.abs().mean((2, 3)) for part in parts]))
 
 
-def nearest_neighbour(known: Described, labels: NDArray[np.int64], folds: NDArray[np.int64]) -> float:
+def nearest_neighbour(described: Described, labels: NDArray[np.int64], folds: NDArray[np.int64]) -> float:
     """Balanced accuracy when each image takes the label of its nearest neighbour in the other folds."""
-    squares = np.square(known.features).sum(1)
+    squares = np.square(described.features).sum(1)
     answers = np.zeros_like(labels)
     for fold in np.unique(folds):
         asked, shown = folds == fold, folds != fold
-        distance = squares[shown][None] - 2 * known.features[asked] @ known.features[shown].T
+        distance = squares[shown][None] - 2 * described.features[asked] @ described.features[shown].T
         answers[asked] = labels[shown][distance.argmin(1)]
     return balanced_accuracy(labels, np.eye(len(CODES))[answers])
 
 
-def both_splits(known: Described, labels: NDArray[np.int64], seed: int, folds: int = 5) -> tuple[float, float]:
+def both_splits(described: Described, labels: NDArray[np.int64], seed: int, folds: int = 5) -> tuple[float, float]:
     """Balanced accuracy with folds by image and with folds by lesion."""
     generator = np.random.default_rng(seed)
     by_image = generator.permutation(np.arange(len(labels)) % folds)
-    by_lesion = generator.permutation(np.arange(known.lesions.max() + 1) % folds)[known.lesions]
-    return nearest_neighbour(known, labels, by_image), nearest_neighbour(known, labels, by_lesion)
+    by_lesion = generator.permutation(np.arange(described.lesions.max() + 1) % folds)[described.lesions]
+    return nearest_neighbour(described, labels, by_image), nearest_neighbour(described, labels, by_lesion)
 
 
-def measured(known: Described, copies: NDArray[np.float32], repeats: int = 5) -> dict[str, NDArray[np.float64]]:
+def measured(described: Described, copies: NDArray[np.float32], repeats: int = 5) -> dict[str, NDArray[np.float64]]:
     """Mean over the repeats, (by image, by lesion), of three questions."""
     doubled = Described(
-        np.concatenate([known.features, copies]), np.tile(known.labels, 2), np.concatenate([known.lesions] * 2)
+        np.concatenate([described.features, copies]),
+        np.tile(described.labels, 2),
+        np.concatenate([described.lesions] * 2),
     )
-    found: dict[str, list[tuple[float, float]]] = {}
+    accuracies: dict[str, list[tuple[float, float]]] = {}
     for seed in range(repeats):
-        random = np.random.default_rng(seed).integers(0, len(CODES), known.lesions.max() + 1)
+        random = np.random.default_rng(seed).integers(0, len(CODES), described.lesions.max() + 1)
         for name, of, labels in (
-            ("true labels", known, known.labels),
-            ("a random label\na lesion", known, random[known.lesions]),
+            ("true labels", described, described.labels),
+            ("a random label\na lesion", described, random[described.lesions]),
             ("the same, with a\nturned copy of each", doubled, random[doubled.lesions]),
         ):
-            found.setdefault(name, []).append(both_splits(of, labels, seed))
-    return {name: np.mean(values, axis=0) for name, values in found.items()}
+            accuracies.setdefault(name, []).append(both_splits(of, labels, seed))
+    return {name: np.mean(values, axis=0) for name, values in accuracies.items()}
 
 
 def draw(model: HierAttn, prepared: Path) -> Figure:
     """Two bars a question, and the line of chance."""
-    found = measured(*describe(model, prepared))
+    accuracies = measured(*describe(model, prepared))
     figure = new_figure(3.6)
     axis = figure.subplots()
     chart(axis)
     axis.grid(axis="y", color=LINE, linewidth=0.6)
-    for row, values in enumerate(found.values()):
+    for row, values in enumerate(accuracies.values()):
         for column, (split, colour) in enumerate((("by image", SECOND), ("by lesion", ACCENT))):
             place = row + 0.2 * (2 * column - 1)
             axis.bar(place, values[column], 0.36, color=colour, label=f"folds {split}" if row == 0 else None)
             axis.text(place, values[column] + 0.01, f"{values[column]:.2f}", ha="center", fontsize=10, color=INK)
     axis.axhline(1 / len(CODES), color=INK, linestyle=":", linewidth=1, label="chance")
-    axis.set_xticks(range(len(found)), list(found), fontsize=9)
+    axis.set_xticks(range(len(accuracies)), list(accuracies), fontsize=9)
     axis.set_ylim(0, 1)
     axis.set_ylabel("balanced accuracy of a nearest neighbour", fontsize=9, color=INK)
     axis.legend(fontsize=9, frameon=False, loc="upper right")

@@ -32,26 +32,26 @@ PARTS = (
 
 def shapes(model: HierAttn, size: int) -> dict[str, tuple[int, ...]]:
     """Output shape of every part, without the batch."""
-    found: dict[str, tuple[int, ...]] = {}
+    shape_of: dict[str, tuple[int, ...]] = {}
     handles = []
     for name, _, _ in PARTS:
 
         def keep(_module: Any, _given: Any, result: Tensor, name: str = name) -> None:
-            found[name] = tuple(result.shape[1:])
+            shape_of[name] = tuple(result.shape[1:])
 
         handles.append(model.get_submodule(name).register_forward_hook(keep))
     with torch.no_grad():
         model(torch.zeros(1, 3, size, size))
     for handle in handles:
         handle.remove()
-    return found
+    return shape_of
 
 
 def draw(size: int = 256) -> Figure:
     """A box a part, from the photograph down to the logits."""
     model = create_model("hierattn_xs").eval()
     assert isinstance(model, HierAttn)
-    found = shapes(model, size)
+    shape_of = shapes(model, size)
     figure = new_figure(6.2)
     axis = figure.subplots()
     axis.set_axis_off()
@@ -64,7 +64,7 @@ def draw(size: int = 256) -> Figure:
         )
         axis.add_patch(box)
         axis.text(0.45, -row - 0.4, what, fontsize=9.5, color=INK, va="center")
-        axis.text(6.85, -row - 0.4, " × ".join(str(one) for one in found[name]), fontsize=9.5, color=INK, va="center")
+        axis.text(6.85, -row - 0.4, " × ".join(map(str, shape_of[name])), fontsize=9.5, color=INK, va="center")
         if name.endswith("cth"):
             axis.plot([9.5, 9.5], [-row - 0.4, -9.4], color=SECOND, lw=1.2)
             axis.plot([8.9, 9.5], [-row - 0.4, -row - 0.4], color=SECOND, lw=1.2)

@@ -38,20 +38,20 @@ def differences(network: nn.Module, branch: nn.Module, images: Tensor, labels: T
         network.zero_grad()
         loss = F.cross_entropy(network(images), labels)
         loss.backward()
-        gradients = [one.grad.flatten() for one in network.parameters() if one.grad is not None]
+        gradients = [part.grad.flatten() for part in network.parameters() if part.grad is not None]
         return loss.detach(), torch.cat(gradients).clone()
 
     branch.permute = False
     loss, gradients = measure()
     branch.permute = True
-    found = []
+    changes = []
     for seed in range(orders):
         torch.manual_seed(seed)
         other, moved = measure()
-        found.append(
+        changes.append(
             (float((other - loss).abs() / loss), float((moved - gradients).abs().max() / gradients.abs().max()))
         )
-    return np.array(found)
+    return np.array(changes)
 
 
 def measured(example: Example, orders: int = 3) -> dict[str, np.ndarray]:
@@ -70,11 +70,11 @@ def measured(example: Example, orders: int = 3) -> dict[str, np.ndarray]:
 
 def draw(example: Example) -> Figure:
     """Relative changes on a logarithmic axis, beside what float64 can resolve."""
-    found = measured(example)
+    changes = measured(example)
     figure = new_figure(3.0)
     axis = figure.subplots()
     chart(axis)
-    for row, values in enumerate(found.values()):
+    for row, values in enumerate(changes.values()):
         for column, (what, colour) in enumerate((("loss", ACCENT), ("gradients", SECOND))):
             worst = np.maximum(values[:, column], FLOOR)
             axis.barh(
@@ -88,7 +88,7 @@ def draw(example: Example) -> Figure:
     axis.set_xscale("log")
     axis.set_xlim(FLOOR, 30)
     axis.set_ylim(-0.5, 1.75)
-    axis.set_yticks(range(len(found)), [name.replace(" that", "\nthat") for name in found])
+    axis.set_yticks(range(len(changes)), [name.replace(" that", "\nthat") for name in changes])
     axis.set_xlabel("largest relative change over the random orders", fontsize=9, color=INK)
     axis.legend(fontsize=9, frameon=False, loc="lower right")
     return figure

@@ -127,14 +127,7 @@ def measure_feeding(
     with TemporaryDirectory(prefix="hierattn-benchmark-") as name:
         run = Run(recipe, RunFolder(Path(name)), packed, fabric, Silent())
     paths, side = _source_files(packed, run.training.indices)
-    loader = DataLoader(
-        JpegFiles(paths, run.training.labels, packed.image_spec.size, recipe.augmentation.rotation),
-        batch_size=recipe.optimiser.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        pin_memory=fabric.device.type == "cuda",
-    )
+    loader = _plain_loader(run, paths, workers)
     ways = _Ways(run.learner, steps)
     rows = [(ways.network(), ways.packed(number), ways.plain(loader)) for number in range(rounds)]
     alone, ours, theirs = ([row[way] for row in rows] for way in range(3))
@@ -162,6 +155,19 @@ def measure_feeding(
         ratio=(statistics.median(ratios), min(ratios), max(ratios)),
         teraflops=speed * cost.multiply_adds * 2 * 3 / 1e12,
         matmul_teraflops=matmul_teraflops(fabric.device, bfloat16=recipe.precision == "bf16-mixed"),
+    )
+
+
+def _plain_loader(run: Run, paths: list[Path], workers: int) -> DataLoader[tuple[Tensor, int]]:
+    """The plain pipeline over the training images of ``run``, in its batches."""
+    recipe = run.recipe
+    return DataLoader(
+        JpegFiles(paths, run.training.labels, run.packed.image_spec.size, recipe.augmentation.rotation),
+        batch_size=recipe.optimiser.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        pin_memory=run.fabric.device.type == "cuda",
     )
 
 
