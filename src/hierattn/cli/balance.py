@@ -171,7 +171,7 @@ def _show(console: Console, report: BalanceReport) -> None:
     table = Table(title=f"{part}, {report.target} a class, {report.under_sampling}", title_justify="left")
     table.add_column("class")
     table.add_column("name")
-    for heading in ("before", "dropped", "copies", "after", "untouched"):
+    for heading in ("before", "dropped", "copies", "after", "held out"):
         table.add_column(heading, justify="right")
     for code, count in report.classes.items():
         table.add_row(

@@ -50,7 +50,7 @@ def read_rows(path: Path, required: Sequence[str]) -> list[Row]:
 
 
 def refuse_repeated(path: Path, ids: Iterable[str]) -> None:
-    """Raise ``TableError`` naming the ids that stand in more than one row: which row is right, nobody can know."""
+    """Raise ``TableError`` naming the ids that stand in more than one row: nothing says which row is right."""
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise TableError(

@@ -5,7 +5,7 @@ The paper: grey -> binarise at an adaptive threshold from 50 to 255 -> the conto
 also crops to the brightest skin of a photograph that has no surround. Ours ("surround", the default) first asks
 whether there IS a dark surround: four dark corners around a bright, convex field. docs/data.md has the counts of both.
 
-Everything is measured on a copy of at most 256 pixels a side and scaled back, so that the answer does not hang on the
+Everything is measured on a copy of at most 256 pixels a side and scaled back, so that the answer does not depend on the
 resolution and costs about a millisecond. OpenCV is imported when a contour is wanted and not before: the light
 install asks :func:`has_dark_surround`, which is numpy alone, and most photographs need no more.
 """

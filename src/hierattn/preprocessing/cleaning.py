@@ -1,7 +1,7 @@
 """What is done to a photograph before it is resized (§3.2.1), in one order, by one record: the image specification.
 
-crop -> hair removal -> colour constancy. Prepare calls it for training, the predictor for every photograph it is asked
-about, so that a network never meets images cleaned in another way than those it learnt from.
+crop -> hair removal -> colour constancy. Prepare calls it for training, the predictor for every photograph that it
+is given, so that a network never meets images cleaned in another way than those it was trained on.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Is the photograph fit to be judged? Blur, exposure, glare, size and colour, by numpy alone (§5, abstention).
+"""Is the photograph good enough for an answer? Blur, exposure, glare, size and colour, by numpy alone (§5, abstention).
 
-A network answers whatever it is shown. These checks look at a reduced copy of the picture, about half as large as the
-network sees it, and turn away what no one could judge. The limits were set on real photographs, so that few of them are
-turned away.
+A network answers whatever it is shown. These checks measure a reduced copy of the picture, about half as large as the
+network sees it, and reject what nobody could assess. The limits were set on real photographs, so that few of them are
+rejected.
 
-Skin without a lesion is told by its colour: light and shade change red, green and blue by one factor, pigment and blood
-do not. What is left of the optical density once that factor is taken off hardly varies over bare skin, and does over a
-lesion. A scar, a tattoo or a freckle would pass for one.
+Skin without a lesion is recognised by its colour: light and shade change red, green and blue by one factor, pigment and
+blood do not. What is left of the optical density once that factor is taken off hardly varies over bare skin, and does
+over a lesion. A scar, a tattoo or a freckle would pass for one.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ MIN_WARMTH = 1.0  # mean red less mean green: skin of every tone reflects more r
 MAX_BLUENESS = 15.0  # mean blue less mean red: a cold white balance tints skin, the sky is farther away
 
 PROBLEMS: tuple[str, ...] = ("small", "blurred", "flat", "dark", "bright", "glare", "colour")
-"""Everything that :func:`judge_photo` can object to, in the order in which it says so."""
+"""Everything that :func:`judge_photo` can report, in the order in which it does."""
 
 UNLIKE = "unlike"
-"""What :func:`with_novelty` can object to: the network has seen nothing of the kind."""
+"""What :func:`with_novelty` can report: the network has seen nothing of the kind."""
 
 
 @dataclass(frozen=True)
 class PhotoQuality:
-    """What was found.
+    """What is wrong with a photograph, and what was measured.
 
     Attributes
     ----------
     ok
-        Whether the photograph is fit to be judged: no problem was found.
+        Whether the photograph is good enough: it has no problem.
     problems
         Some of :data:`PROBLEMS`, and perhaps :data:`UNLIKE`.
     values
@@ -68,7 +68,7 @@ class PhotoQuality:
 
 
 def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
-    """Judge a photograph.
+    """Assess a photograph.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
     values["cropped"] = float(cropped)
     colour = values["warmth"] < MIN_WARMTH or values["blueness"] > MAX_BLUENESS
     even = not colour and values["pigment"] < MIN_PIGMENT  # a grey photograph has no pigment to speak of
-    found = {
+    present = {
         "small": min(values["width"], values["height"]) < MIN_SIDE,
         "blurred": values["sharpness"] < MIN_SHARPNESS,
         "flat": values["spread"] < MIN_SPREAD or even,
@@ -95,12 +95,12 @@ def judge_photo(image: np.ndarray, *, cropped: bool = False) -> PhotoQuality:
         "glare": values["glare"] > MAX_GLARE,
         "colour": colour,
     }
-    problems = tuple(name for name in PROBLEMS if found[name])
+    problems = tuple(name for name in PROBLEMS if present[name])
     return PhotoQuality(ok=not problems, problems=problems, values=values)
 
 
 def with_novelty(quality: PhotoQuality, novelty: float, threshold: float) -> PhotoQuality:
-    """The same judgement with the network's own: from ``threshold`` on, the photo is unlike all that it learnt from.
+    """The same with the network's novelty: from ``threshold`` on, the photo is unlike all that it was trained on.
 
     >>> with_novelty(PhotoQuality(ok=True), 3.0, 1.5).problems
     ('unlike',)
@@ -112,7 +112,7 @@ def with_novelty(quality: PhotoQuality, novelty: float, threshold: float) -> Pho
 
 
 def measure_photo(image: np.ndarray) -> dict[str, float]:
-    """The values of :class:`PhotoQuality`, without judging them; ``cropped`` is left out."""
+    """The values of :class:`PhotoQuality`, without an assessment; ``cropped`` is left out."""
     height, width = image.shape[:2]
     small = _reduced(image)
     grey = np.asarray(Image.fromarray(small).convert("L"), np.float32)

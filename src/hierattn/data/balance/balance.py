@@ -190,8 +190,8 @@ def balance(
     check_out(out, overwrite=overwrite, inputs=[prepared])
     work = _Work(packed, out, options, progress or silent)
     size, classes = packed.image_spec.size, len(set(work.labels.tolist()))
-    untouched = len(packed) - len(work.rows)
-    expected = (untouched + classes * options.target) * size * size * 3
+    held_out = len(packed) - len(work.rows)
+    expected = (held_out + classes * options.target) * size * size * 3
     with whole_folder(out, PREPARED_SET, inputs=[prepared], expected_bytes=expected) as place:
         return _balance_into(place.folder, work)
 

@@ -56,7 +56,7 @@ def target_of(text: str) -> int:
 
 
 def is_paper_protocol(info: Mapping[str, Any]) -> bool:
-    """Whether a set was balanced before it was folded, so that no fold of it is untouched; of ``prepared.json``."""
+    """Whether a set was balanced before it was folded, so that no fold of it is held out; of ``prepared.json``."""
     balance = info.get("balance")
     return isinstance(balance, Mapping) and balance.get("protocol") == "paper"
 

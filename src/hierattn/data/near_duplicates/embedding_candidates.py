@@ -110,8 +110,8 @@ class _Nearest:
     def pairs(self) -> list[tuple[int, int]]:
         one, place = np.nonzero(self._rows >= 0)
         other = self._rows[one, place]
-        found = np.unique(np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1), axis=0)
-        return [(first, second) for first, second in found.tolist()]
+        pairs = np.unique(np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1), axis=0)
+        return [(first, second) for first, second in pairs.tolist()]
 
 
 def _nearest_cells(vectors: Vectors) -> np.ndarray:

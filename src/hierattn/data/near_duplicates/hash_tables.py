@@ -18,7 +18,7 @@ _AT_ONCE, _ROWS = 1 << 22, 1 << 13  # numbers multiplied, and vectors hashed, at
 class HashTables:
     """Vectors, sorted by hash in several tables.
 
-    Products of whole numbers with directions of +1 and -1 are exact in float32, so that a hash does not hang on the
+    Products of whole numbers with directions of +1 and -1 are exact in float32, so that a hash does not depend on the
     order of additions.
 
     Parameters
@@ -26,7 +26,7 @@ class HashTables:
     prints
         int8, (images, length), each of about one length as a vector; length at most 100,000.
     least_cosine
-        Of two vectors, to be told.
+        Of two vectors, to be reported.
     """
 
     def __init__(self, prints: np.ndarray, least_cosine: float) -> None:

@@ -85,7 +85,7 @@ class PreparationReport:
     seconds
         It took.
     extended
-        Whether images that the split file does not name were dealt to its folds.
+        Whether images that the split file does not name were assigned to its folds.
     embedding_sha256
         Of the weights that helped to find near-duplicates; empty where none did.
     """

@@ -2,7 +2,7 @@
 
 The paper balances the whole set and then makes ten folds, which puts copies of training images into validation
 (notes, "Order"). Here folds come first. They are grouped, stratified by class, and the same for the same seed
-whatever the order of the rows; :func:`check_leaks` looks at the result again and trusts nobody.
+whatever the order of the rows; :func:`check_leaks` verifies the result independently.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Split:
     validation
         The inner split: chooses the epoch, calibrates, sets thresholds. Originals only.
     test
-        Untouched until the end. Originals only.
+        Not used until the end. Originals only.
     """
 
     train: np.ndarray
@@ -117,7 +117,7 @@ def make_folds(
 ) -> list[Record]:
     """Give every record a fold: grouped by ``group``, stratified by class, the same for the same seed.
 
-    Groups are dealt rarest class first and largest first, ties shuffled by the seed, each to the fold that has least
+    Groups are assigned rarest class first and largest first, ties shuffled by the seed, each to the fold that has least
     of the group's classes so far. On the sets measured (docs/data.md) the classes come out exactly as even as from
     scikit-learn's ``StratifiedGroupKFold``, in a twentieth of the time; and they are the same folds with every
     version of every library, so that a seed is enough to quote them. Augmented copies take their parent's fold.
@@ -134,7 +134,7 @@ def make_folds(
     seed
         Of the ties.
     kept
-        Group -> fold, of groups that stay where they are; the others are dealt to where least is.
+        Group -> fold, of groups that stay where they are; the others go to the folds that have least.
 
     Raises
     ------
@@ -144,10 +144,10 @@ def make_folds(
         Where a class has fewer groups than folds: some fold could not test it. Names the class and what to do.
     """
     refuse_small_classes(records, folds)
-    fold_of = _deal(_classes_of_groups(records), folds, seed, kept or {})
-    dealt = [replace(record, fold=fold_of[_group_of(record)]) for record in records]
-    _refuse_empty_cells(dealt, folds)
-    return dealt
+    fold_of = _assign(_classes_of_groups(records), folds, seed, kept or {})
+    placed = [replace(record, fold=fold_of[_group_of(record)]) for record in records]
+    _refuse_empty_cells(placed, folds)
+    return placed
 
 
 def _group_of(record: Record) -> str:
@@ -199,7 +199,7 @@ def _refuse_empty_cells(records: Sequence[Record], folds: int) -> None:
             )
 
 
-def _deal(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mapping[str, int]) -> dict[str, int]:
+def _assign(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mapping[str, int]) -> dict[str, int]:
     """Group -> fold. ``held`` is each fold's share of each class, (folds, classes), between 0 and 1."""
     totals: Counter[str] = Counter()
     for labels in groups.values():
@@ -210,7 +210,7 @@ def _deal(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mapping[
     }
     names = list(shares)
     np.random.default_rng(seed).shuffle(names)
-    # A group weighs most in its rarest class; the heaviest are dealt while every fold still has room.
+    # A group weighs most in its rarest class; the heaviest are assigned while every fold still has room.
     rarest = {group: min((totals[name], name) for name in groups[group]) for group in names}
     names.sort(key=lambda group: (rarest[group], -shares[group].sum()))
 
@@ -223,7 +223,7 @@ def _deal(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mapping[
             continue
         share = shares[group]
         # The rise of the sum of squares, but for a constant: least where the fold has least of these classes.
-        # Equal folds (at the start, and again and again) are told apart by what they hold in all.
+        # Equal folds (at the start, and again and again) are ordered by what they hold in all.
         fold = int(np.lexsort((held.sum(axis=1).round(12), (held @ share).round(12)))[0])
         held[fold] += share
         fold_of[group] = fold
@@ -254,17 +254,17 @@ def check_leaks(records: Sequence[Record]) -> None:
         ):
             if name:
                 folds[kind, source, name].setdefault(record.fold, record.image)
-    leaks = [(kind, name, found) for (kind, _, name), found in folds.items() if len(found) > 1]
+    leaks = [(kind, name, images) for (kind, _, name), images in folds.items() if len(images) > 1]
     if leaks:
-        shown = "; ".join(_told(*leak) for leak in leaks[:3])
+        shown = "; ".join(_described(*leak) for leak in leaks[:3])
         more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
         raise LeakError(f"{shown}{more}: wanted each in one fold only; prepare the set again")
 
 
-def _told(kind: str, name: str, found: dict[int, str]) -> str:
+def _described(kind: str, name: str, image_of: dict[int, str]) -> str:
     """``lesion L9 in folds 0, 2 (a.jpg, b.jpg)``."""
-    images = [PurePosixPath(found[fold]).name for fold in sorted(found)[:2]]
-    return f"{kind} {name} in folds {', '.join(map(str, sorted(found)))} ({', '.join(images)})"
+    images = [PurePosixPath(image_of[fold]).name for fold in sorted(image_of)[:2]]
+    return f"{kind} {name} in folds {', '.join(map(str, sorted(image_of)))} ({', '.join(images)})"
 
 
 def split(records: Sequence[Record], fold: int) -> Split:

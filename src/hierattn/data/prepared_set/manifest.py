@@ -28,7 +28,7 @@ class Record:
     image
         Path of the image file, relative to the manifest's folder, with forward slashes.
     label
-        The paper's code (``lesions.CODES``).
+        The paper's code (``taxonomy.CODES``).
     lesion, patient
         Identifiers as the data set gives them, prefixed with nothing; empty where the set does not say.
     group

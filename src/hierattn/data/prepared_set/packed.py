@@ -74,7 +74,7 @@ class PackedSet:
     info
         The contents of ``prepared.json``.
     manifest_sha256
-        Of ``manifest.csv``; a run keeps it, and refuses to go on with another.
+        Of ``manifest.csv``; a run keeps it, and refuses to resume with another.
     """
 
     folder: Path
@@ -218,7 +218,7 @@ class PackedWriter:
         self._offset = self._write_header(at_most)
 
     def keep(self, checksums: Sequence[int]) -> int:
-        """Go on after a writer that was stopped: keep its images as far as their CRC-32 are these, and cut the rest.
+        """Resume after a writer that was stopped: keep its images as far as their CRC-32 are these, and cut the rest.
 
         Called again, with fewer, it cuts more.
 

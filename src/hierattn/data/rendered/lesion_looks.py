@@ -1,8 +1,8 @@
 """How each class of rendered lesion looks: one record a class, side by side.
 
 The looks follow the dermoscopy literature (Argenziano et al. 2003, consensus net meeting; Kittler et al. 2016,
-standardised terminology). They overlap, as real ones do: a dark nevus with an uneven network and a tame melanoma
-can be told apart by no single feature.
+standardised terminology). They overlap, as real ones do: no single feature separates a dark nevus with an
+uneven network from a tame melanoma.
 """
 
 from __future__ import annotations
@@ -232,4 +232,4 @@ LOOKS: dict[str, Look] = {
         veil=Chance(0.15, 0.2, 0.4),
     ),
 }
-"""One look a class of ``lesions.CODES``."""
+"""One look a class of ``taxonomy.CODES``."""

@@ -22,7 +22,7 @@ class RemoteFile:
     url
         Its official address.
     bytes
-        Its size as published; None where nobody publishes it.
+        Its size as published; None where none is.
     checksum
         ``md5:`` or ``sha256:`` and the digest, as the archive that offers it publishes it; empty where none is.
     unpack_to

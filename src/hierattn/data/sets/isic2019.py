@@ -83,7 +83,7 @@ def _label(row: Row, where: str) -> str | None:
     An unknown column is an unknown label only where a row uses it, so a harmless extra column does no harm.
     """
     codes = codes_of("isic")
-    chosen = []
+    columns = []
     for column, value in row.items():
         if column in _NO_CLASS:
             continue
@@ -96,16 +96,17 @@ def _label(row: Row, where: str) -> str | None:
         if number not in (0.0, 1.0):
             raise TableError(f"{where}: {column} is {value!r}, wanted 0 or 1; correct the table")
         if number == 1.0:
-            chosen.append(column)
-    if len(chosen) != 1:
+            columns.append(column)
+    if len(columns) != 1:
         raise TableError(
-            f"{where} has {len(chosen)} classes ({', '.join(chosen)}), wanted exactly one; correct the row"
+            f"{where} has {len(columns)} classes ({', '.join(columns)}), wanted exactly one; correct the row"
         )
-    if chosen[0] == "UNK":
+    (label,) = columns
+    if label == "UNK":
         return None
-    if chosen[0] not in codes:
-        raise TableError(f"{where}: unknown label {chosen[0]!r}, wanted one of {', '.join(codes)}; correct the table")
-    return codes[chosen[0]]
+    if label not in codes:
+        raise TableError(f"{where}: unknown label {label!r}, wanted one of {', '.join(codes)}; correct the table")
+    return codes[label]
 
 
 def _record(path: Path, label: str, row: Row, listing: Listing) -> Record:

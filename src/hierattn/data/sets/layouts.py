@@ -20,7 +20,7 @@ class Layout:
     name
         What ``--layout`` calls it.
     looks_for
-        The files that tell it, in words.
+        The files that it is recognised by, in words.
     matches
         Whether a folder has it.
     read
@@ -66,7 +66,7 @@ LAYOUT_NAMES: tuple[str, ...] = ("auto", *(layout.name for layout in LAYOUTS))
 
 
 def detect_layout(source: Path) -> Layout:
-    """The layout of a folder, told by the files in it.
+    """The layout of a folder, recognised by the files in it.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Listing:
     Attributes
     ----------
     source, licence, citation
-        The data set's name, its licence and how to cite it; empty where nobody says.
+        The data set's name, its licence and how to cite it; empty where unknown.
     records
         One an image, in the table's order. ``image`` is the file's absolute path.
     dropped
@@ -38,7 +38,7 @@ class Listing:
     unnamed
         Image files that no row names.
     notes
-        Anything else that a reader should tell, one line each.
+        Anything else to report, one line each.
     """
 
     source: str
@@ -86,11 +86,11 @@ class ImageFolder:
         return None
 
     def unnamed(self) -> list[Path]:
-        """The files that nobody asked for."""
+        """The files that :meth:`find` never returned."""
         return [path for stem, path in self._by_stem.items() if stem not in self._taken]
 
     def notes(self) -> list[str]:
-        """What to tell about file names."""
+        """What to report about file names."""
         if not self.repeated:
             return []
         count = len(self.repeated)
