@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+from metric_cases import CASES, random_case, same
 from sklearn import metrics as sk
 
 from hierattn import metrics
@@ -14,32 +15,10 @@ from hierattn import taxonomy as lesions
 from hierattn.errors import UsageError
 
 
-def random_case(seed):
-    """A small case of any kind: few or many images, missing classes, one image, ties, all of one class."""
-    rng = np.random.default_rng(seed)
-    classes = int(rng.integers(2, 9))
-    images = 1 if seed % 50 == 0 else int(rng.integers(2, 40))
-    present = rng.choice(classes, size=int(rng.integers(1, classes + 1)), replace=False)
-    labels = rng.choice(present, size=images)
-    probabilities = rng.dirichlet(np.full(classes, 0.5), size=images)
-    if seed % 3 == 0:
-        probabilities = np.round(probabilities, 1)  # ties
-    if seed % 7 == 0:
-        probabilities[:] = probabilities[0]  # nothing but ties
-    return labels, probabilities
-
-
-CASES = range(1000)
-
-
 @pytest.fixture(autouse=True)
 def _fast_scikit_learn():
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         yield
-
-
-def same(ours, theirs):
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9, equal_nan=True)
 
 
 def test_counts_agree_with_scikit_learn():

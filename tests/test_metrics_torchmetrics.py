@@ -1,4 +1,4 @@
-"""The figures of merit against torchmetrics on the thousand random cases of test_metrics.py, to 1e-9.
+"""The figures of merit against torchmetrics on the thousand random cases of support/metric_cases.py, to 1e-9.
 
 Where a figure is undefined torchmetrics says 0 and warns; ours must be nan there, and agree everywhere else. Ratios of
 counts, and its calibration error, it makes in single precision: its counts are divided here, and the rest is held
@@ -8,7 +8,7 @@ against ours to that precision.
 import numpy as np
 import pytest
 import torch
-from tests.test_metrics import CASES, random_case, same
+from metric_cases import CASES, random_case, same
 from torchmetrics.functional import classification as tm
 
 from hierattn import metrics

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reports import made
 from small_bundles import BUNDLE, small_graph, write_model, write_small_bundle
 from tests.deploy.export.test_onnx import make_checkpoint
 
@@ -16,6 +17,7 @@ from hierattn.deploy.export.description import describe
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import BundleError
 from hierattn.evaluation.measures import conformal
+from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.taxonomy import CODES
 
 RULES = (SetRule(0.9, 0.2, 0.87, (0.8, 0.92), 1.7), SetRule(0.95, 0.01))
@@ -31,14 +33,11 @@ def test_they_are_the_evaluations_sets():
 
 
 def test_thresholds_and_what_they_reached_come_from_the_report():
-    row = {
-        "wished": 0.9, "threshold": 0.2, "coverage": {"value": 0.87, "interval": [0.8, 0.92]}, "mean_size": 1.7,
-        "sizes": [0, 1], "of_class": {"MEL": 0.5},
-    }  # fmt: skip
-    unmeasured = {"wished": 0.95, "threshold": 0.01, "coverage": {"value": None, "interval": None}, "mean_size": None}
-    bundle = describe(make_checkpoint(), 1, None, {"conformal": [row, unmeasured]})
-    assert bundle.prediction_sets == RULES
-    assert describe(make_checkpoint(), 1, None, {}).prediction_sets == ()
+    row = conformal.SetFigures(0.9, 0.2, Estimate(0.87, (0.8, 0.92)), 1.7, (0, 1), {"MEL": 0.5})
+    unmeasured = conformal.SetFigures(0.95, 0.01, Estimate(None, None), None, (), {})
+    report = replace(made()[0], conformal=(row, unmeasured))
+    assert describe(make_checkpoint(), 1, None, report).prediction_sets == RULES
+    assert describe(make_checkpoint(), 1, None, None).prediction_sets == ()
 
 
 def test_they_survive_the_file_and_every_answer_has_its_sets(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import typer
-from tests.evaluation.test_evaluate import TINY, make_set
+from noise_runs import TINY, make_set
 from typer.testing import CliRunner
 
 from hierattn.cli import ablate, compare

@@ -1,6 +1,5 @@
 """A run folder in, a judgement out: honest about which images, whole or not at all."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -9,93 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from noise_runs import SPEC, TINY, make_run, make_set
 from typer.testing import CliRunner
 
-from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
-from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, LeakError, TableError, UsageError
 from hierattn.evaluation.cases import read_cases
-from hierattn.evaluation.evaluate import evaluate
+from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration, softmax
-from hierattn.evaluation.pages.gallery import least_certain, surest_mistakes
 from hierattn.evaluation.predictions import read_predictions
-from hierattn.evaluation.report import report_from_predictions
-from hierattn.image_spec import ImageSpec
+from hierattn.evaluation.report import Report, measure_predictions
+from hierattn.files import CONTENTS
 from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
-from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from hierattn.models.weights.checkpoint import load_checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
-from hierattn.taxonomy import CODES
-
-TINY = {
-    "early_channels": [4, 4, 8],
-    "stage_channels": [8, 8, 8],
-    "transformer_dims": [8, 8, 8],
-    "transformer_layers": [1, 1, 1],
-    "heads": 2,
-}
-SPEC = ImageSpec(size=32)
-
-
-def make_set(folder, source="synthetic", seed=0, labels=CODES, lesion="L"):
-    """72 small images of noise in three folds, two of each lesion, and an augmented copy that must never be judged."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir()
-    records = []
-    with PackedWriter(folder / "images.npy", SPEC.size, 80) as writer:
-        for index in range(72):
-            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            writer.append(pixels)
-            number = index // 2
-            records.append(
-                Record(
-                    image=f"images/{seed}_{index:03d}.png",
-                    label=labels[number % len(labels)],
-                    lesion=f"{lesion}{number}",
-                    group=f"lesion:{lesion}{number}",
-                    fold=(number // len(labels)) % 3,
-                    source=source,
-                    licence="CC0",
-                    sha256=hashlib.sha256(pixels).hexdigest(),
-                )
-            )
-        writer.append(pixels)
-        records.append(
-            replace(records[0], image="images/copy.png", role="augmented", parent=records[0].image, sha256="0")
-        )
-    write_manifest(folder / "manifest.csv", records)
-    info = {
-        "format": 1,
-        "manifest_sha256": manifest_sha256(folder / "manifest.csv"),
-        "images_sha256": writer.sha256,
-        "image_spec": SPEC.to_dict(),
-        "source": source,
-        "licence": "CC0",
-        "citation": "",
-    }
-    (folder / "prepared.json").write_text(json.dumps(info))
-    return folder
-
-
-def make_run(folder, prepared, classes=CODES):
-    folder.mkdir()
-    torch.manual_seed(0)
-    model = create_model("hierattn_xs", num_classes=len(classes), **TINY)
-    save_checkpoint(
-        folder / "best.safetensors",
-        Checkpoint(
-            model="hierattn_xs",
-            options=TINY,
-            classes=classes,
-            image_spec=SPEC,
-            state_dict=model.state_dict(),
-            recipe={"name": "tiny", "seed": 5, "data": {"prepared": str(prepared), "fold": 1}},
-            provenance={"hierattn": "0.1.0", "commit": "abc", "epoch": 0, "training_images": 24},
-        ),
-    )
-    (folder / "manifest.sha256").write_text(manifest_sha256(prepared / "manifest.csv") + "\n")
-    (folder / "log.csv").write_text("epoch,train_loss,validation_loss,validation_top1\n0,2.1,2.2,0.1\n")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +30,7 @@ def judged(tmp_path_factory):
     base = tmp_path_factory.mktemp("evaluate")
     prepared = make_set(base / "prepared")
     run = make_run(base / "run", prepared)
-    return run, prepared, evaluate(run, device="cpu", bootstrap=100)
+    return run, prepared, evaluate(run, EvaluateOptions(device="cpu", bootstrap=100))
 
 
 def test_the_run_folder_gets_everything_that_was_promised(judged):
@@ -112,7 +39,7 @@ def test_the_run_folder_gets_everything_that_was_promised(judged):
     assert result.folder == folder
     assert {path.name for path in folder.iterdir()} == {
         "predictions.csv", "predictions_validation.csv", "cases.csv", "calibration.json", "report.json", "report.html",
-        "figures",
+        "figures", CONTENTS,
     }  # fmt: skip
     names = {"roc", "confusion_matrix", "reliability", "risk", "risk_coverage", "learning_curves"}
     assert {path.stem for path in (folder / "figures").glob("*.png")} == names
@@ -141,18 +68,18 @@ def test_probabilities_are_the_networks_own(judged):
 def test_the_report_follows_from_the_tables_alone(judged):
     run, _, result = judged
     folder = run / "evaluation"
-    written = json.loads((folder / "report.json").read_text())
+    written = Report.load(folder / "report.json")
     calibration = read_calibration(folder / "calibration.json")
-    again = report_from_predictions(
+    again = measure_predictions(
         read_predictions(folder / "predictions.csv"),
         calibration,
         validation=read_predictions(folder / "predictions_validation.csv"),
         cases=read_cases(folder / "cases.csv"),
         resamples=100,
     )
-    assert {"subgroups", "conformal", "abstention", "operating_points"} <= set(again)
+    assert all((again.subgroups, again.conformal, again.abstention, again.operating_points))
     assert written == result.report
-    assert {key: written[key] for key in again} == again
+    assert {name: getattr(written, name) for name in vars(again)} == vars(again)
     validation = read_predictions(folder / "predictions_validation.csv")
     assert calibration.temperature == result.calibration.temperature
     assert calibrate(validation.probabilities, calibration.temperature).shape == (len(validation.images), 8)
@@ -160,10 +87,10 @@ def test_the_report_follows_from_the_tables_alone(judged):
 
 def test_the_report_says_what_made_it_and_no_path_of_this_machine(judged):
     run, prepared, result = judged
-    provenance = result.report["provenance"]
-    assert provenance["recipe"]["data"]["prepared"] == "prepared"
-    assert provenance["judged_on"]["licence"] == "CC0"
-    assert result.report["protocol"]["name"] == "honest"
+    provenance = result.report.provenance
+    assert provenance.recipe["data"]["prepared"] == "prepared"
+    assert provenance.evaluated_on.licence == "CC0"
+    assert result.report.protocol.name == "honest"
     for name in ("report.json", "report.html", "calibration.json"):
         assert str(prepared.parent) not in (run / "evaluation" / name).read_text()
 
@@ -171,7 +98,7 @@ def test_the_report_says_what_made_it_and_no_path_of_this_machine(judged):
 def test_a_second_evaluation_gives_the_same_bytes(judged):
     run, _, _ = judged
     before = {path.name: path.read_bytes() for path in (run / "evaluation").iterdir() if path.is_file()}
-    evaluate(run, device="cpu", bootstrap=100)
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=100))
     after = {path.name: path.read_bytes() for path in (run / "evaluation").iterdir() if path.is_file()}
     assert before == after
 
@@ -181,11 +108,11 @@ def test_another_manifest_is_refused_and_nothing_is_written(judged, tmp_path):
     other = make_set(tmp_path / "other", seed=9)
     run = make_run(tmp_path / "run", prepared)
     (run / "manifest.sha256").write_text("0" * 64)
-    with pytest.raises(DataError, match="not the set this run learnt from"):
-        evaluate(run, device="cpu", bootstrap=0)
+    with pytest.raises(DataError, match="not the set this run was trained on"):
+        evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
     assert not (run / "evaluation").exists()
-    with pytest.raises(TableError, match="no calibration"):  # a foreign set needs the run's own calibration
-        evaluate(run, prepared=other, device="cpu", bootstrap=0)
+    with pytest.raises(TableError, match="no calibration"):  # an external set needs the run's own calibration
+        evaluate(run, EvaluateOptions(device="cpu", bootstrap=0), prepared=other)
 
 
 def test_a_failure_halfway_leaves_the_former_evaluation(judged, monkeypatch):
@@ -196,10 +123,28 @@ def test_a_failure_halfway_leaves_the_former_evaluation(judged, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hierattn.evaluation.evaluate.write_html_report", fail)
-    with pytest.raises(OSError, match="space"):
-        evaluate(run, device="cpu", bootstrap=0)
+    with pytest.raises(DataError, match="space"):
+        evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
     assert (run / "evaluation" / "report.json").read_bytes() == before
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_an_evaluation_to_which_somebody_added_a_note_is_not_replaced(judged, tmp_path, monkeypatch):
+    run = shutil.copytree(judged[0], tmp_path / "run")
+    note = run / "evaluation" / "note.txt"
+    note.write_text("keep")
+    monkeypatch.setattr("hierattn.evaluation.evaluate.predict_rows", None)  # refused before any work
+    with pytest.raises(UsageError, match=r"note\.txt, which is not part of an evaluation"):
+        evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
+    assert note.read_text() == "keep"
+    assert (run / "evaluation" / "report.json").is_file()
+
+
+def test_an_evaluation_of_an_older_version_is_replaced(judged, tmp_path):
+    run = shutil.copytree(judged[0], tmp_path / "run")
+    (run / "evaluation" / CONTENTS).unlink()
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
+    assert (run / "evaluation" / CONTENTS).is_file()
 
 
 def test_the_same_set_elsewhere_is_the_same_evaluation(judged, tmp_path):
@@ -208,26 +153,26 @@ def test_the_same_set_elsewhere_is_the_same_evaluation(judged, tmp_path):
     moved.mkdir()
     for path in prepared.iterdir():
         (moved / path.name).write_bytes(path.read_bytes())
-    again = evaluate(run, prepared=moved, device="cpu", bootstrap=100)
+    again = evaluate(run, EvaluateOptions(device="cpu", bootstrap=100), prepared=moved)
     assert again.folder == result.folder
-    assert again.report["balanced_accuracy"] == result.report["balanced_accuracy"]
+    assert again.report.balanced_accuracy == result.report.balanced_accuracy
 
 
-def test_a_foreign_set_is_judged_whole_but_for_what_was_learnt(judged, tmp_path):
+def test_an_external_set_is_evaluated_whole_but_for_what_was_trained_on(judged, tmp_path):
     run, _, result = judged
-    foreign = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
-    judgement = evaluate(run, prepared=foreign, device="cpu", bootstrap=0)
+    external = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
+    judgement = evaluate(run, EvaluateOptions(device="cpu", bootstrap=0), prepared=external)
     assert judgement.folder == run / "evaluation-clinic"
-    assert judgement.report["images"] == 72
-    assert judgement.report["protocol"] == {**judgement.report["protocol"], "name": "foreign", "fold": None}
+    assert judgement.report.images == 72
+    assert (judgement.report.protocol.name, judgement.report.protocol.fold) == ("external", None)
     assert judgement.calibration.temperature == result.calibration.temperature
     assert judgement.validation is None
-    assert judgement.report["notes"] == []
-    # The same images under another manifest: only the untouched fold is left.
+    assert judgement.report.notes == ()
+    # The same images under another manifest: only the outer fold is left.
     overlapping = make_set(tmp_path / "again", source="synthetic", seed=0, lesion="other name ")
-    leaked = evaluate(run, prepared=overlapping, device="cpu", bootstrap=0)
-    assert leaked.report["images"] == result.report["images"] == 24
-    assert "learnt from them" in leaked.report["notes"][0]
+    leaked = evaluate(run, EvaluateOptions(device="cpu", bootstrap=0), prepared=overlapping)
+    assert leaked.report.images == result.report.images == 24
+    assert "trained on them" in leaked.report.notes[0]
 
 
 def remembering(run, out, seen):
@@ -243,57 +188,46 @@ def test_a_fold_that_the_weights_have_seen_before_is_refused(judged, tmp_path):
     run, prepared, _ = judged
     records = [record for record in PackedSet.open(prepared).records if record.role == "original"]
     inner = [record for record in records if record.fold == 2]
-    evaluate(remembering(run, tmp_path / "clean", inner), device="cpu", bootstrap=0)
+    evaluate(remembering(run, tmp_path / "clean", inner), EvaluateOptions(device="cpu", bootstrap=0))
     untouched = [record for record in records if record.fold == 1]
     leaking = remembering(run, tmp_path / "leaking", [*inner, *untouched[:6]])
-    with pytest.raises(LeakError, match=r"^6 photographs of the untouched fold"):
-        evaluate(leaking, device="cpu", bootstrap=0)
+    with pytest.raises(LeakError, match=r"^6 photographs of the outer fold"):
+        evaluate(leaking, EvaluateOptions(device="cpu", bootstrap=0))
     assert not (leaking / "evaluation").exists()
 
 
-def test_what_earlier_runs_saw_of_a_foreign_set_is_left_out(judged, tmp_path):
+def test_what_earlier_runs_saw_of_a_external_set_is_left_out(judged, tmp_path):
     run, _, _ = judged
-    foreign = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
-    seen = PackedSet.open(foreign).records[:10]
+    external = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
+    seen = PackedSet.open(external).records[:10]
     knowing = remembering(run, tmp_path / "run", seen)
     shutil.copytree(run / "evaluation", knowing / "evaluation")
-    report = evaluate(knowing, prepared=foreign, device="cpu", bootstrap=0).report
-    assert report["images"] == 62
-    assert "10 images left out" in report["notes"][0]
+    report = evaluate(knowing, EvaluateOptions(device="cpu", bootstrap=0), prepared=external).report
+    assert report.images == 62
+    assert "10 images left out" in report.notes[0]
 
 
 def test_classes_that_the_model_does_not_know_are_left_out_and_named(tmp_path):
     known = ("BKL", "MEL", "NV")
     prepared = make_set(tmp_path / "prepared", labels=known)
     run = make_run(tmp_path / "run", prepared, classes=known)
-    evaluate(run, device="cpu", bootstrap=0)
-    foreign = make_set(tmp_path / "eight", source="folder", seed=4, lesion="X")
-    report = evaluate(run, prepared=foreign, device="cpu", bootstrap=0).report
-    assert report["images"] < 72
-    assert "ACK, BCC, DF, SCC, VASC left out" in report["notes"][0]
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
+    external = make_set(tmp_path / "eight", source="folder", seed=4, lesion="X")
+    report = evaluate(run, EvaluateOptions(device="cpu", bootstrap=0), prepared=external).report
+    assert report.images < 72
+    assert "ACK, BCC, DF, SCC, VASC left out" in report.notes[0]
 
 
 def test_rendered_lesions_are_shown_and_photographs_only_when_asked(judged, tmp_path):
     run, _, _ = judged
-    evaluate(run, device="cpu", bootstrap=0)
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
     assert "data:image/jpeg" in (run / "evaluation" / "report.html").read_text()
     photographs = make_set(tmp_path / "photographs", source="ham10000", seed=6)
     own = make_run(tmp_path / "run", photographs)
-    evaluate(own, device="cpu", bootstrap=0)
+    evaluate(own, EvaluateOptions(device="cpu", bootstrap=0))
     assert "data:image" not in (own / "evaluation" / "report.html").read_text()
-    evaluate(own, device="cpu", bootstrap=0, gallery=True)
+    evaluate(own, EvaluateOptions(device="cpu", bootstrap=0, gallery=True))
     assert "data:image/jpeg" in (own / "evaluation" / "report.html").read_text()
-
-
-def test_the_gallery_chooses_the_surest_mistakes_and_the_least_certain(judged):
-    predictions = judged[2].predictions
-    worst = surest_mistakes(predictions, 3)
-    assert (predictions.predicted[worst] != predictions.labels[worst]).all()
-    confidence = predictions.probabilities.max(axis=1)
-    wrong = predictions.predicted != predictions.labels
-    assert confidence[worst[0]] == confidence[wrong].max()
-    margins = np.diff(np.sort(predictions.probabilities, axis=1)[:, -2:], axis=1)[:, 0]
-    assert margins[least_certain(predictions, 1)[0]] == margins.min()
 
 
 def test_what_is_missing_is_named(judged, tmp_path):
@@ -304,9 +238,9 @@ def test_what_is_missing_is_named(judged, tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint"):
         evaluate(tmp_path / "empty")
     with pytest.raises(UsageError, match="device 'tpu'"):
-        evaluate(run, device="tpu")
+        evaluate(run, EvaluateOptions(device="tpu"))
     with pytest.raises(UsageError, match="batch size 0"):
-        evaluate(run, batch_size=0)
+        evaluate(run, EvaluateOptions(batch_size=0))
     moved = make_run(tmp_path / "run", prepared)
     (moved / "manifest.sha256").unlink()
     with pytest.raises(CheckpointError, match=r"manifest\.sha256 is missing"):

@@ -2,22 +2,10 @@
 
 import numpy as np
 import pytest
+from prediction_tables import table
 
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
-from hierattn.taxonomy import CODES
-
-
-def table(images=40, seed=0, classes=CODES):
-    rng = np.random.default_rng(seed)
-    return Predictions(
-        images=tuple(f"images/{index:04d}, a.jpg" for index in range(images)),
-        classes=tuple(classes),
-        probabilities=rng.dirichlet(np.full(len(classes), 0.2), images),
-        labels=rng.integers(0, len(classes), images),
-        folds=np.full(images, 3),
-        groups=tuple(f'lesion:"{index // 2}"' if index % 5 else "" for index in range(images)),
-    )
 
 
 def test_what_is_written_is_read_to_the_last_bit(tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hierattn.deploy.predict.released import Domain
 from hierattn.errors import UsageError
-from hierattn.evaluation.pages.model_card import read_report
+from hierattn.evaluation.folder import find_evaluation
+from hierattn.evaluation.report import HONEST, Report
 from hierattn.run_folder import RunFolder
 from tools.release.lineage import Stage, licence_of, lineage
 
@@ -28,7 +27,7 @@ class Candidate:
     run
         Its folder.
     report
-        ``report.json`` of its outer fold.
+        Of its outer fold.
     shift_text
         What 'hierattn shift' measured, Markdown without its title; empty where it was not asked.
     stages
@@ -37,7 +36,7 @@ class Candidate:
 
     domain: Domain
     run: Path
-    report: Mapping[str, Any]
+    report: Report
     shift_text: str
     stages: tuple[Stage, ...]
 
@@ -60,11 +59,11 @@ def examine(domain: Domain, run: Path) -> Candidate:
     UsageError
         Where it was not evaluated on a held-out outer fold, has no calibrated threshold, or rendered lesions made it.
     """
-    report = read_report(run)
-    protocol = report["protocol"]["name"]
-    if protocol != "honest":
+    report = Report.load(find_evaluation(run).report)
+    protocol = report.protocol.name
+    if protocol != HONEST:
         raise UsageError(f"{run} was evaluated by the protocol {protocol!r}: wanted the honest one, on an outer fold")
-    if report.get("triage", {}).get("risk_threshold") is None:
+    if report.triage is None or not report.triage.has_threshold:
         raise UsageError(f"{run} has no risk threshold: wanted a calibration; run 'hierattn evaluate {run}' again")
     shift = RunFolder(run).shift / SHIFT
     text = shift.read_text(encoding="utf-8").partition("\n")[2].strip() if shift.is_file() else ""

@@ -25,6 +25,7 @@ from hierattn.deploy.export.precisions import answers, export_reduced
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS, Domain
 from hierattn.errors import BundleError, ParityError, UsageError
+from hierattn.evaluation.records import to_plain
 from hierattn.files import write_json, write_text
 from tools.machine_paths import plain_values
 from tools.release.candidate import Candidate
@@ -119,7 +120,7 @@ def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[
         model = models.get(domain, {"run": "no run", "figures": {}})
         if model["run"] != candidate.name:
             raise UsageError(f"{domain} was released from {model['run']}, not from {candidate.run}: release it anew")
-        if any(candidate.report.get(name) != figure for name, figure in model["figures"].items()):
+        if any(to_plain(getattr(candidate.report, name)) != figure for name, figure in model["figures"].items()):
             raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
         texts[f"{domain}.md"] = release_card(candidate, model)
     for name, text in texts.items():
@@ -253,6 +254,7 @@ def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
 def _describe(candidate: Candidate, export: Export, tried: list[dict[str, Any]]) -> dict[str, Any]:
     """A model's part of ``release.json``: figures copied from files, nothing typed in."""
     report, bundle = candidate.report, export.bundle
+    triage = to_plain(report.triage)
     content = export.path.read_bytes()
     headline = ("balanced_accuracy", "top1", "macro_auc", "melanoma_auc", "malignant_auc", "melanoma_sensitivity")
     return {
@@ -270,14 +272,14 @@ def _describe(candidate: Candidate, export: Export, tried: list[dict[str, Any]])
         "parity": str(export.parity),
         "novelty": dict(bundle.novelty),
         "judged_on": {
-            "source": report["provenance"]["judged_on"]["source"],
-            "images": report["images"],
-            "groups": report["groups"],
-            "folds": report["folds"],
-            "manifest_sha256": report["provenance"]["judged_on"]["manifest_sha256"],
+            "source": report.provenance.evaluated_on.source,
+            "images": report.images,
+            "groups": report.groups,
+            "folds": list(report.folds),
+            "manifest_sha256": report.provenance.evaluated_on.manifest_sha256,
         },
-        "figures": {name: report[name] for name in headline if name in report},
-        "triage": {"threshold": report["triage"]["risk_threshold"], "test": report["triage"]["test"]},
+        "figures": {name: to_plain(getattr(report, name)) for name in headline},
+        "triage": {"threshold": triage["risk_threshold"], "test": triage["test"]},
         "stages": [stage.to_dict() for stage in candidate.stages],
     }
 

@@ -46,8 +46,7 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
     model
         Its part of ``release.json``.
     """
-    report = {**candidate.report, "notes": list(candidate.report.get("notes", ()))}
-    body = model_card(report).partition("\n")[2].strip()
+    body = model_card(candidate.report).partition("\n")[2].strip()
     taken = TAKEN[candidate.domain]
     parts = [
         f"# Released model: {candidate.domain}",

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from hierattn.evaluation.comparison.paper_numbers import TABLE_1
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
+from hierattn.evaluation.records import to_plain
 from hierattn.files import atomic_file
 from tools.results.published import COMPARISON, published_runs
 
@@ -65,7 +66,7 @@ def sets_of(results: Path) -> list[str]:
 def points(results: Path, name: str) -> list[Point]:
     """Every mark of the picture of one set: runs alone, rows of honest comparisons of models, and the paper's."""
     marks = [
-        _point(run.path.name, run.report["provenance"]["parameters"], run.report["balanced_accuracy"], "alone")
+        _point(run.path.name, run.report.provenance.parameters, to_plain(run.report.balanced_accuracy), "alone")
         for run in published_runs(results)
         if run.path.parent.name == name
     ]

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
-from hierattn.evaluation.comparison.entrant import Contestant, read_contestant, run_folders
+from hierattn.evaluation.comparison.entrant import Entrant, read_entrant, run_folders
 from hierattn.evaluation.comparison.page import draw_comparison
 from hierattn.evaluation.comparison.paper_numbers import ABLATIONS, TABLE_1, PaperRow
 from hierattn.evaluation.comparison.tables import csv_table, markdown_table, pairs_table
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.pages.figures import save_figures
 from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.records import from_plain, to_plain
+from hierattn.evaluation.report import EvaluatedOn, Protocol, Provenance, Report
 from hierattn.files import write_json, write_text
 from hierattn.run_folder import RunFolder
 from tools.machine_paths import plain_values
@@ -47,7 +50,7 @@ class PublishedComparison:
     """
 
     figures: Mapping[str, Any]
-    sides: Sequence[Sequence[Contestant]]
+    sides: Sequence[Sequence[Entrant]]
     ablation: bool
 
 
@@ -111,7 +114,7 @@ def draw_published(folder: Path, out: Path) -> None:
     write_text(out / "comparison.md", tables + (f"\n{gaps}" if gaps else ""))
 
 
-def _compared(described: Mapping[str, Any], sides: Sequence[Sequence[Contestant]]) -> dict[str, Any]:
+def _compared(described: Mapping[str, Any], sides: Sequence[Sequence[Entrant]]) -> dict[str, Any]:
     comparisons = []
     for entrants, side in zip(sides, described["sides"], strict=True):
         paper = {
@@ -125,23 +128,23 @@ def _compared(described: Mapping[str, Any], sides: Sequence[Sequence[Contestant]
     return {"comparisons": comparisons, "gaps": gaps}
 
 
-def _read_entrants(folder: Path) -> tuple[dict[str, Any], list[list[Contestant]]]:
+def _read_entrants(folder: Path) -> tuple[dict[str, Any], list[list[Entrant]]]:
     """``entrants.json``, and the entrants of each side with their predictions."""
     described = json.loads((folder / ENTRANTS).read_text(encoding="utf-8"))
     tables: dict[str, dict[str, Predictions]] = {}
 
-    def read(entrant: Mapping[str, Any], protocol: str) -> Contestant:
+    def read(entrant: Mapping[str, Any], protocol: str) -> Entrant:
         place, _, table = entrant["predictions"].partition("/")
         if place not in tables:
             path = (folder if place == folder.name else folder.parent / place) / PREDICTIONS
             tables[place] = read_tables(path)
-        reports = {int(fold): report for fold, report in entrant["reports"].items()}
-        return Contestant(entrant["name"], protocol, tables[place][table], reports)
+        made = {int(fold): _provenance(report["provenance"]) for fold, report in entrant["reports"].items()}
+        return Entrant(entrant["name"], protocol, tables[place][table], made)
 
     return described, [[read(entrant, side["protocol"]) for entrant in side["entrants"]] for side in described["sides"]]
 
 
-def _write_predictions(folder: Path, entrants: Sequence[Contestant]) -> dict[tuple[str, str], str]:
+def _write_predictions(folder: Path, entrants: Sequence[Entrant]) -> dict[tuple[str, str], str]:
     """Write the predictions that are not published yet; (name, protocol) -> where each entrant's are."""
     published = {
         f"{path.parent.name}/{name}": table
@@ -160,7 +163,7 @@ def _write_predictions(folder: Path, entrants: Sequence[Contestant]) -> dict[tup
     return places
 
 
-def _public_side(comparison: Mapping[str, Any], runs: Mapping[str, Sequence[Path]]) -> list[Contestant]:
+def _public_side(comparison: Mapping[str, Any], runs: Mapping[str, Sequence[Path]]) -> list[Entrant]:
     """The entrants of one comparison, each image by its public name and probabilities as they are published."""
     entrants = [_entrant(row["name"], runs, comparison) for row in comparison["rows"]]
     names = _public_names(entrants[0].predictions)
@@ -168,30 +171,28 @@ def _public_side(comparison: Mapping[str, Any], runs: Mapping[str, Sequence[Path
         replace(
             entrant,
             predictions=rounded(replace(entrant.predictions, images=names)),
-            reports={fold: _cut(report) for fold, report in entrant.reports.items()},
+            made={fold: _provenance(_cut(made)) for fold, made in entrant.made.items()},
         )
         for entrant in entrants
     ]
 
 
-def _entrant(name: str, runs: Mapping[str, Sequence[Path]], comparison: Mapping[str, Any]) -> Contestant:
+def _entrant(name: str, runs: Mapping[str, Sequence[Path]], comparison: Mapping[str, Any]) -> Entrant:
     """The entrant of one row, from the run among those of its name that was evaluated by the comparison's protocol."""
     if name not in runs:
         raise SystemExit(f"no run is given for {name}: wanted {name}=RUN, as the comparison was made with")
     for folder in runs[name]:
-        of_folds = [run for run in run_folders(folder) if _protocol_of(run)["fold"] in comparison["folds"]]
+        of_folds = [run for run in run_folders(folder) if _protocol_of(run).fold in comparison["folds"]]
         if not of_folds:
             continue
-        entrant = read_contestant(name, of_folds)
+        entrant = read_entrant(name, of_folds)
         if entrant.protocol == comparison["protocol"]:
             return entrant
     raise SystemExit(f"{name}: no run of the {comparison['protocol']} protocol with folds {comparison['folds']}")
 
 
-def _protocol_of(run: Path) -> dict[str, Any]:
-    report = json.loads((RunFolder(run).evaluation / "report.json").read_text(encoding="utf-8"))
-    protocol: dict[str, Any] = report["protocol"]
-    return protocol
+def _protocol_of(run: Path) -> Protocol:
+    return Report.load(EvaluationFolder(RunFolder(run).evaluation).report).protocol
 
 
 def _public_names(predictions: Predictions) -> tuple[str, ...]:
@@ -206,27 +207,29 @@ def _public_names(predictions: Predictions) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _cut(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`~hierattn.evaluation.comparison.comparison.compare` reads of a report, without a machine's paths."""
-    made = report["provenance"]
-    provenance = {
-        "model": made["model"],
-        "options": made.get("options", {}),
-        "parameters": made["parameters"],
-        "image_spec": {"size": made["image_spec"]["size"]},
-        "recipe": {key: made.get("recipe", {}).get(key) for key in ("name", "seed")},
-        "commit": made.get("commit", ""),
-        "judged_on": {key: made["judged_on"].get(key, "") for key in ("source", "licence", "citation")},
-    }
-    protocol = {"name": report["protocol"]["name"], "fold": report["protocol"]["fold"]}
-    cut: dict[str, Any] = plain_values(
-        {"protocol": protocol, "class_order": report["class_order"], "provenance": provenance}
+def _cut(made: Provenance) -> dict[str, Any]:
+    """What :func:`~hierattn.evaluation.comparison.comparison.compare` reads of a provenance, without machine paths."""
+    data = made.evaluated_on
+    cut = Provenance(
+        model=made.model,
+        options=made.options,
+        parameters=made.parameters,
+        image_spec={"size": made.image_spec["size"]},
+        recipe={key: made.recipe.get(key) for key in ("name", "seed")},
+        commit=made.commit,
+        evaluated_on=EvaluatedOn(data.source, data.licence, data.citation),
     )
-    return cut
+    plain: dict[str, Any] = plain_values(to_plain(cut))
+    return plain
+
+
+def _provenance(plain: Mapping[str, Any]) -> Provenance:
+    """A provenance of ``entrants.json``; the first ones say ``judged_on``."""
+    return from_plain(Provenance, {"evaluated_on" if key == "judged_on" else key: plain[key] for key in plain})
 
 
 def _describe(
-    side: Sequence[Contestant],
+    side: Sequence[Entrant],
     comparison: Mapping[str, Any],
     runs: Mapping[str, Sequence[Path]],
     places: Mapping[tuple[str, str], str],
@@ -239,7 +242,7 @@ def _describe(
                 "name": entrant.name,
                 "predictions": places[entrant.name, entrant.protocol],
                 "paper": row["paper"] and {key: row["paper"][key] for key in ("where", "title")},
-                "reports": {str(fold): report for fold, report in entrant.reports.items()},
+                "reports": {str(fold): {"provenance": _cut(made)} for fold, made in entrant.made.items()},
                 "commands": _commands(runs[entrant.name], comparison),
             }
             for entrant, row in zip(side, comparison["rows"], strict=True)
@@ -253,7 +256,7 @@ def _commands(folders: Sequence[Path], comparison: Mapping[str, Any]) -> list[st
         RunFolder(run).read_environment()
         for folder in folders
         for run in run_folders(folder)
-        if _protocol_of(run)["fold"] in comparison["folds"] and _protocol_of(run)["name"] == comparison["protocol"]
+        if _protocol_of(run).fold in comparison["folds"] and _protocol_of(run).name == comparison["protocol"]
     ]
     commands = dict.fromkeys(str(environment["command"]) for environment in environments if environment)
     return [str(plain_values(command)) for command in commands]

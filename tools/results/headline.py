@@ -21,7 +21,7 @@ COLUMNS = {
     "macro AUC": "macro_auc",
     "melanoma AUC": "melanoma_auc",
 }
-"""Column -> key of the report."""
+"""Column -> field of the report."""
 
 
 def write_headline(results: Path, readme: Path) -> None:
@@ -62,8 +62,8 @@ def shown_runs(runs: Sequence[PublishedRun], released: set[str]) -> list[Publish
 
     Where none is released, the best run of any other network stands for it.
     """
-    by_accuracy = sorted(runs, key=lambda run: -run.report["balanced_accuracy"]["value"])
-    ours = [run for run in by_accuracy if run.report["run"] in released]
+    by_accuracy = sorted(runs, key=lambda run: -(run.report.balanced_accuracy.value or 0))
+    ours = [run for run in by_accuracy if run.report.run in released]
     ours = ours or [run for run in by_accuracy if _model(run) != BASELINE][:1]
     sizes = {_size(run) for run in ours}
     return ours + [run for run in by_accuracy if _model(run) == BASELINE and _size(run) in sizes][:1]
@@ -73,12 +73,12 @@ def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[
     first = runs[0].report
     shown = shown_runs(runs, released)
     return [
-        f"**{SETS.get(name, name)}**: {first['images']:,} photographs of {first['groups']:,} lesions or patients "
+        f"**{SETS.get(name, name)}**: {first.images:,} photographs of {first.groups:,} lesions or patients "
         "that training never saw.",
         "",
         f"| model | parameters | {' | '.join(COLUMNS)} | dangerous ones caught at the threshold |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
-        *(_row(run, run.report["run"] in released) for run in shown),
+        *(_row(run, run.report.run in released) for run in shown),
         *_paper_row(shown[0], is_phone(name)),
         "",
     ]
@@ -91,9 +91,9 @@ def _row(run: PublishedRun, is_released: bool) -> str:
     link = f"[{title}, {run.path.name}](results/{run.name})"
     cells = [
         f"**{link}, released**" if is_released else link,
-        f"{report['provenance']['parameters'] / 1e6:.2f} M",
-        *(figure(report[key]) for key in COLUMNS.values()),
-        sensitivity(report["triage"]["test"]),
+        f"{report.provenance.parameters / 1e6:.2f} M",
+        *(figure(getattr(report, name)) for name in COLUMNS.values()),
+        sensitivity(None if report.triage is None else report.triage.test),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -111,11 +111,11 @@ def _paper_row(run: PublishedRun, phone: bool) -> list[str]:
 
 
 def _model(run: PublishedRun) -> str:
-    return str(run.report["provenance"]["model"])
+    return run.report.provenance.model
 
 
 def _size(run: PublishedRun) -> object:
-    return run.report["provenance"]["image_spec"]["size"]
+    return run.report.provenance.image_spec["size"]
 
 
 def _released_runs(folder: Path) -> set[str]:

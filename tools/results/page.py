@@ -18,7 +18,7 @@ HEADLINE = {
     "macro AUC": "macro_auc",
     "melanoma AUC": "melanoma_auc",
 }
-"""Column -> key of the report."""
+"""Column -> field of the report."""
 
 
 def write_page(results: Path = RESULTS) -> None:
@@ -45,9 +45,9 @@ def _row(run: PublishedRun) -> str:
     report = run.report
     cells = [
         f"[{run.name}]({run.name})",
-        f"{report['images']} ({report['groups']})",
-        *(figure(report[key]) for key in HEADLINE.values()),
-        sensitivity(report["triage"]["test"]),
+        f"{report.images} ({report.groups})",
+        *(figure(getattr(report, name)) for name in HEADLINE.values()),
+        sensitivity(None if report.triage is None else report.triage.test),
         f"`{run.environment['commit']}`",
     ]
     return f"| {' | '.join(cells)} |"

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hierattn.errors import HierAttnError
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.pages.figures import draw_figures, save_figures
 from hierattn.evaluation.predictions import Predictions, read_predictions
 from hierattn.files import write_json, write_table, write_text
@@ -59,13 +60,13 @@ def add(run: Path, folder: Path) -> None:
         Where the folder exists, or its predictions do not give the figures of its report.
     """
     trained = RunFolder(run)
-    evaluation = trained.evaluation
+    evaluation = EvaluationFolder(trained.evaluation)
     with new_folder(folder):
         write_text(folder / RECIPE, without_machine_paths(trained.recipe.read_text(encoding="utf-8")))
         write_json(folder / ENVIRONMENT, plain_values(trained.read_environment()))
-        tables = {OUTER: evaluation / "predictions.csv", INNER: evaluation / "predictions_validation.csv"}
+        tables = {OUTER: evaluation.predictions, INNER: evaluation.validation}
         write_tables(folder / PREDICTIONS, {name: public_predictions(path) for name, path in tables.items()})
-        report = plain_values(json.loads((evaluation / "report.json").read_text(encoding="utf-8")))
+        report = plain_values(json.loads(evaluation.report.read_text(encoding="utf-8")))
         write_json(folder / REPORT, report, indent=0)  # last: what has it is whole
         if wrong := PublishedRun(folder).differences():
             raise SystemExit(f"{run}: its predictions do not give {', '.join(wrong)}: evaluate it again")
@@ -105,13 +106,8 @@ def draw(folder: Path, out: Path) -> None:
         draw_published(folder, out)
         return
     run = PublishedRun(folder)
-    epoch = run.report["provenance"].get("epoch")
-    figures = draw_figures(
-        run.tables[OUTER],
-        run.calibration(),
-        run.report["learning_curve"],
-        epoch if isinstance(epoch, int) else None,
-    )
+    report = run.report
+    figures = draw_figures(run.tables[OUTER], run.calibration(), report.learning_curve, report.provenance.epoch)
     save_figures(out, figures, pixels=False)
 
 

@@ -23,9 +23,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hierattn.evaluation.measures.calibration import Calibration, fit_calibration, judged_on
+from hierattn.evaluation.measures.calibration import Calibration, evaluate_calibration, fit_calibration
 from hierattn.evaluation.predictions import Predictions
-from hierattn.evaluation.report import report_from_predictions
+from hierattn.evaluation.records import to_plain
+from hierattn.evaluation.report import Measurements, Report, measure_predictions
 from tools.results.prediction_tables import PREDICTIONS, read_tables
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -47,10 +48,9 @@ class PublishedRun:
         return f"{self.path.parent.name}/{self.path.name}"
 
     @cached_property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """Its ``report.json``."""
-        values: dict[str, Any] = json.loads((self.path / REPORT).read_text(encoding="utf-8"))
-        return values
+        return Report.load(self.path / REPORT)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -65,20 +65,22 @@ class PublishedRun:
 
     def calibration(self) -> Calibration:
         """Fitted on the inner fold once more, as the report says that it was, and measured on the outer one."""
-        triage = self.report["triage"]
+        triage = self.report.triage
+        if triage is None:
+            raise SystemExit(f"{self.path} has no calibration: wanted one; evaluate the run again")
         fitted = fit_calibration(
             self.tables[INNER],
-            wished_sensitivity=triage["wished_sensitivity"],
-            sure=triage.get("sure", 0.0),
-            per_class=bool(triage.get("class_bias")),
+            target_sensitivity=triage.target_sensitivity,
+            confidence=triage.confidence,
+            per_class=bool(triage.class_bias),
             resamples=self._resamples,
             seed=self._seed,
         )
-        return judged_on(fitted, self.tables[OUTER], resamples=self._resamples, seed=self._seed)
+        return evaluate_calibration(fitted, self.tables[OUTER], resamples=self._resamples, seed=self._seed)
 
-    def recomputed(self) -> dict[str, Any]:
+    def recomputed(self) -> Measurements:
         """The figures of ``report.json``, computed from the predictions alone."""
-        return report_from_predictions(
+        return measure_predictions(
             self.tables[OUTER],
             self.calibration(),
             validation=self.tables[INNER],
@@ -88,16 +90,16 @@ class PublishedRun:
 
     def differences(self) -> list[str]:
         """The figures of the report that its predictions do not give, by name."""
-        again = self.recomputed()
-        return [name for name in again if name not in self.report or not equal(self.report[name], again[name])]
+        published, again = to_plain(self.report), to_plain(self.recomputed())
+        return [name for name in again if name not in published or not equal(published[name], again[name])]
 
     @property
     def _resamples(self) -> int:
-        return int(self.report["bootstrap"]["resamples"])
+        return self.report.bootstrap.resamples
 
     @property
     def _seed(self) -> int:
-        return int(self.report["bootstrap"]["seed"])
+        return self.report.bootstrap.seed
 
 
 def published_runs(results: Path = RESULTS) -> Iterator[PublishedRun]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hierattn.cli.experiments import How
-    from hierattn.evaluation.comparison.entrant import Contestant
+    from hierattn.evaluation.comparison.entrant import Entrant
     from hierattn.training.recipe import Recipe
 
 
@@ -101,7 +101,7 @@ def run(
     where they stopped; so the same command may be given again, with more folds or variants for instance.
 
     balance compares images chosen by instance hardness (Eq. 1), chosen at random, classes balanced on the fly, and no
-    balancing. Each fold's training part is balanced by itself, and all are judged on the same untouched images, which
+    balancing. Each fold's training part is balanced by itself, and all are evaluated on the same held-out images, which
     Fig. 9 does not do. Every variant sees equally many images an epoch.
 
         hierattn ablate attention --data out/isic --jobs 2
@@ -113,17 +113,18 @@ def run(
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import How, publish, read, show, train_folds
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison.page import JSON, check_free
+    from hierattn.evaluation.comparison.page import JSON, KIND
     from hierattn.evaluation.comparison.paper_numbers import ABLATIONS as PAPER
+    from hierattn.files import check_replaceable
 
     if what not in ABLATIONS:
         raise UsageError(f"no ablation {what!r}: wanted one of {', '.join(ABLATIONS)}")
     out, runs_folder = out or Path(f"ablation-{what}"), runs_folder or Path("runs") / f"ablate-{what}"
-    check_free(out)
+    check_replaceable(out, KIND)
     console = Console(stderr=as_json)
     how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
     changes = [*(overrides or ()), *([] if data is None else [f"data.prepared={data}"])]
-    contestants: list[Contestant] = []
+    entrants: list[Entrant] = []
     for name in _chosen(what, variants):
         console.print(f"[bold]{what}: {name}[/]")
         folder = runs_folder / name
@@ -131,10 +132,8 @@ def run(
             _train_balanced(name, _recipe(recipe, "", changes), folder, target, how, console)
         else:
             train_folds(_recipe(recipe, ABLATIONS[what].variants[name], changes), folder, how, console)
-        contestants.append(read(name, folder, how, console))
-    found = publish(
-        out, contestants, console, how, title=ABLATIONS[what].title, paper=PAPER.get(what, {}), ablation=True
-    )
+        entrants.append(read(name, folder, how, console))
+    found = publish(out, entrants, console, how, title=ABLATIONS[what].title, paper=PAPER.get(what, {}), ablation=True)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
     else:

@@ -9,7 +9,7 @@ import typer
 
 
 def run(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has judged.")],
+    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has evaluated.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: RUN/MODEL_CARD.md]")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the filled checklists as JSON, and nothing else.")
@@ -17,8 +17,8 @@ def run(
 ) -> None:
     """Write a model card from a run's evaluation: use, data and licences, figures by class and subgroup, limits.
 
-    It fills those items of CLEAR Derm and STARD-AI that files can answer, and names those that only people can.
-    Nothing is typed in: every figure comes from RUN/evaluation/report.json.
+    It fills in the items of the CLEAR Derm and STARD-AI checklists that files can answer, and names those that only
+    people can. Every figure comes from RUN/evaluation/report.json.
 
         hierattn card runs/quicktest
     """
@@ -26,9 +26,12 @@ def run(
 
     from rich.console import Console
 
-    from hierattn.evaluation.pages.model_card import checklists, read_report, write_card
+    from hierattn.evaluation.folder import find_evaluation
+    from hierattn.evaluation.pages.checklists import checklists
+    from hierattn.evaluation.pages.model_card import write_card
+    from hierattn.evaluation.report import Report
 
-    report = read_report(run_folder)
+    report = Report.load(find_evaluation(run_folder).report)
     if as_json:
         typer.echo(json.dumps(checklists(report), indent=2, ensure_ascii=False))
         return
@@ -38,7 +41,7 @@ def run(
     filled = sum(not row["open"] for row in rows)
     partly = sum(bool(row["open"]) and row["answer"] is not None for row in rows)
     Console().print(
-        f"{path}: {filled} of {len(rows)} checklist items filled and {partly} in part; what is open is named in it, "
+        f"{path}: {filled} of {len(rows)} checklist items filled in and {partly} in part; it names what is open, "
         "for people to answer.",
         soft_wrap=True,
     )

@@ -24,13 +24,14 @@ def run(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME=RUN]...", help="Run folders, or folders of 'hierattn crossval'. The first leads."
+            metavar="[NAME=RUN]...",
+            help="Run folders, or folders of 'hierattn crossval'. Differences are from the first.",
         ),
     ] = None,
     recipes: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe", "-r", metavar="NAME=RECIPE", help="Train and judge this too; finished folds are kept."
+            "--recipe", "-r", metavar="NAME=RECIPE", help="Also train and evaluate this; finished folds are kept."
         ),
     ] = None,
     overrides: Annotated[
@@ -40,10 +41,12 @@ def run(
     paper_data: Annotated[
         Path | None, typer.Option(help="The set balanced by 'hierattn balance --protocol paper', for --recipe.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="honest, paper, or both: side by side, with the gap.")] = "honest",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Gets the tables, figures and the page.")] = Path(
-        "comparison"
-    ),
+    protocol: Annotated[
+        str, typer.Option(help="honest, paper, or both: side by side, with the gap between them.")
+    ] = "honest",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the tables, figures and the page are written.")
+    ] = Path("comparison"),
     runs_folder: Annotated[Path, typer.Option("--runs", help="Where --recipe trains: RUNS/NAME/fold-K.")] = Path(
         "runs"
     ),
@@ -56,15 +59,15 @@ def run(
     seed: ResampleSeed = 0,
     as_json: ComparisonJson = False,
 ) -> None:
-    """Set models side by side on the same untouched images: Table 1, Figs. 7 and 8, the paper's column beside ours.
+    """Compare models on the same held-out images: Table 1, Figs. 7 and 8, the paper's column beside ours.
 
-    Runs that are not evaluated yet are evaluated first. All must have been judged on the same photographs, with the
-    same folds held out; the differences are tested lesion by lesion and corrected for the number of pairs.
+    Runs that are not evaluated yet are evaluated first. All must be evaluated on the same photographs, with the same
+    folds held out; the differences are tested lesion by lesion and corrected for the number of pairs.
 
-    With --recipe, what is missing is trained first, with each fold held out, and goes on where it stopped.
+    With --recipe, what is missing is trained first, with each fold held out; interrupted training resumes.
 
-    --protocol both sets the paper's protocol beside the honest one and says how much it flatters: give each name twice,
-    once with a run on the prepared set and once with a run on the set that was balanced before it was folded.
+    --protocol both compares the paper's protocol with the honest one and says how much it flatters: give each name
+    twice, once with a run on the prepared set and once with a run on the set that was balanced before it was folded.
 
         hierattn compare xs=runs/xs s=runs/s mobilenet=runs/mobilenet_v2 --out results/table1
 
@@ -77,24 +80,25 @@ def run(
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import How, named, publish, read, show, train_folds
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison.page import JSON, check_free
+    from hierattn.evaluation.comparison.page import JSON, KIND
+    from hierattn.files import check_replaceable
 
     if protocol not in ("honest", "paper", "both"):
         raise UsageError(f"--protocol {protocol!r}: wanted honest, paper or both")
-    check_free(out)
+    check_replaceable(out, KIND)
     console = Console(stderr=as_json)
     how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
-    contestants = [read(name, Path(path), how, console, data) for name, path in map(named, runs or ())]
+    entrants = [read(name, Path(path), how, console, data) for name, path in map(named, runs or ())]
     if recipes:
         sets = _sets(protocol, data, paper_data)
         for mark, prepared in sets.items():
             for name, recipe in map(named, recipes):
                 folder = runs_folder / f"{name}{mark}"
                 train_folds(load_recipe(recipe, overrides, prepared), folder, how, console)
-                contestants.append(read(name, folder, how, console))
-    if not contestants:
+                entrants.append(read(name, folder, how, console))
+    if not entrants:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
-    found = publish(out, contestants, console, how, title=title, protocol=protocol)
+    found = publish(out, entrants, console, how, title=title, protocol=protocol)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
     else:

@@ -1,4 +1,4 @@
-"""What ``compare`` and ``ablate`` share: train the folds that are missing, judge the runs that are not judged, read."""
+"""What ``compare`` and ``ablate`` share: train missing folds, evaluate runs that are not evaluated, read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.evaluation.comparison.entrant import Contestant
+    from hierattn.evaluation.comparison.entrant import Entrant
     from hierattn.evaluation.comparison.paper_numbers import PaperRow
     from hierattn.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class How:
-    """What every experiment is asked: which folds (None: all), and how they are trained and judged."""
+    """What every experiment is asked: which folds (None: all), and how they are trained and evaluated."""
 
     folds: Sequence[int] | None
     jobs: int
@@ -57,21 +57,22 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
         raise TrainingError(f"{out}: folds {unfinished} are not finished; the same command continues them")
 
 
-def judge(runs: Sequence[Path], how: How, console: Console, data: Path | None = None) -> None:
+def evaluate_missing(runs: Sequence[Path], how: How, console: Console, data: Path | None = None) -> None:
     """Evaluate the runs that have no evaluation of this version."""
-    from hierattn.evaluation.comparison.entrant import is_judged
-    from hierattn.evaluation.evaluate import evaluate
+    from hierattn.evaluation.comparison.entrant import is_evaluated
+    from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 
     for run in runs:
-        if not is_judged(run):
+        if not is_evaluated(run):
             with console.status(f"evaluating {run}"):
-                evaluate(run, prepared=data, device=how.device, bootstrap=how.bootstrap, seed=how.seed)
+                options = EvaluateOptions(device=how.device, bootstrap=how.bootstrap, seed=how.seed)
+                evaluate(run, options, prepared=data)
 
 
-def read(name: str, folder: Path, how: How, console: Console, data: Path | None = None) -> Contestant:
-    """The contestant that a run, or a folder of folds, is; evaluated first where it is not."""
+def read(name: str, folder: Path, how: How, console: Console, data: Path | None = None) -> Entrant:
+    """The entrant that a run, or a folder of folds, is; evaluated first where it is not."""
     from hierattn.errors import UsageError
-    from hierattn.evaluation.comparison.entrant import read_contestant, run_folders
+    from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
 
     if not folder.is_dir():
         raise UsageError(f"no run folder at {folder}: wanted one from 'hierattn train' or 'crossval'; run that first")
@@ -80,13 +81,13 @@ def read(name: str, folder: Path, how: How, console: Console, data: Path | None 
         runs = [run for run in runs if int(run.name.removeprefix("fold-")) in how.folds]
         if len(runs) < len(set(how.folds)):
             raise UsageError(f"{folder} lacks some of the folds {how.folds}: train them with 'hierattn crossval' first")
-    judge(runs, how, console, data)
-    return read_contestant(name, runs)
+    evaluate_missing(runs, how, console, data)
+    return read_entrant(name, runs)
 
 
 def publish(
     out: Path,
-    contestants: Sequence[Contestant],
+    entrants: Sequence[Entrant],
     console: Console,
     how: How,
     *,
@@ -96,22 +97,23 @@ def publish(
     ablation: bool = False,
 ) -> dict[str, Any]:
     """Compare, write everything to ``out``, and return what was found. Without a protocol it is the runs' own."""
+    from hierattn.cli.progress_bars import step_bars
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
     from hierattn.evaluation.comparison.page import write_comparison
 
-    protocol = protocol or contestants[0].protocol
+    protocol = protocol or entrants[0].protocol
     wanted = ("honest", "paper") if protocol == "both" else (protocol,)
-    sides = [[one for one in contestants if one.protocol == kind] for kind in wanted]
+    sides = [[one for one in entrants if one.protocol == kind] for kind in wanted]
     for kind, side in zip(wanted, sides, strict=True):
         if not side:
             raise UsageError(f"no run of the {kind} protocol: wanted one, or another --protocol (honest, paper, both)")
-    if protocol != "both" and len(sides[0]) < len(contestants):
-        others = ", ".join(one.name for one in contestants if one.protocol != protocol)
-        raise UsageError(f"{others}: not judged by the {protocol} protocol; leave them out, or use --protocol both")
-    with console.status("comparing") as status:
+    if protocol != "both" and len(sides[0]) < len(entrants):
+        others = ", ".join(one.name for one in entrants if one.protocol != protocol)
+        raise UsageError(f"{others}: not evaluated by the {protocol} protocol; leave them out, or use --protocol both")
+    with step_bars(console, quiet=console.stderr) as progress:
         found = [
-            compare(side, paper=paper, title=title, resamples=how.bootstrap, seed=how.seed, progress=status.update)
+            compare(side, paper=paper, title=title, resamples=how.bootstrap, seed=how.seed, progress=progress)
             for side in sides
         ]
         gaps = protocol_gaps(found[0], found[1]) if protocol == "both" else []
@@ -123,6 +125,7 @@ def show(console: Console, found: Mapping[str, Any], out: Path) -> None:
     """The tables, what differs, and where the page is."""
     from rich.table import Table
 
+    from hierattn.evaluation.comparison.page import PAGE
     from hierattn.evaluation.comparison.tables import cells, footnotes, measured_on, pair_sentences
 
     for comparison in found["comparisons"]:
@@ -138,4 +141,4 @@ def show(console: Console, found: Mapping[str, Any], out: Path) -> None:
             console.print(line, soft_wrap=True)
     for gap in found["gaps"]:
         console.print(f"[bold]{gap['sentence']}[/]", soft_wrap=True)
-    console.print(f"Report: [bold]{out / 'comparison.html'}[/]", soft_wrap=True, highlight=False)
+    console.print(f"Report: [bold]{out / PAGE}[/]", soft_wrap=True, highlight=False)

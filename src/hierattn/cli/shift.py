@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,58 +15,62 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hierattn.evaluation.measures.calibration import Calibration
-    from hierattn.evaluation.measures.shift import Shown
-    from hierattn.evaluation.predict import TrainedRun
+    from hierattn.evaluation.measures.shift import EvaluatedSet
+    from hierattn.evaluation.trained_run import TrainedRun
     from hierattn.progress import Progress
 
 
 def run(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has judged.")],
+    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has evaluated.")],
     data: Annotated[
-        list[Path] | None, typer.Option("--data", "-d", help="Another prepared set, of another source; more than once.")
+        list[Path] | None, typer.Option("--data", "-d", help="An external set, of another source; may be repeated.")
     ] = None,
     own: Annotated[Path | None, typer.Option(help="Where the run's own prepared set is now, if it has moved.")] = None,
     table: Annotated[
-        Path | None, typer.Option(help="The source's own table (CSV with image_id): parts of the untouched fold.")
+        Path | None, typer.Option(help="The source's own table (CSV with image_id), to divide the outer fold.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Columns of --table, with commas.")] = "dx_type",
+    by: Annotated[str, typer.Option(help="Columns of --table, comma-separated.")] = "dx_type",
     severity: Annotated[int, typer.Option(min=1, max=5, help="Of the rendered changes.")] = 5,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: RUN/shift]")] = None,
     bootstrap: Bootstrap = 1000,
     seed: Annotated[int, typer.Option(help="Of the changes and of the resamples.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print shift.json, and nothing else.")] = False,
 ) -> None:
-    """Ask how a run does on photographs from elsewhere: other sets, other cameras, parts of its own set.
+    """Measure a run on photographs from other sources: external sets, other cameras, parts of its own set.
 
-    Judged with the run's own calibration, and nothing is fitted: the untouched fold as it is; the same changed
-    strongly, way by way and several at once; its parts by a column of the source's table; and every --data, without the
-    images that the run learnt from and without classes that only one side knows. Each row has melanoma AUC (against
-    everything, and against nevi), cancer AUC, balanced accuracy and calibration error with intervals over lesions or
-    patients, the share of photographs that the software would turn away, and melanoma AUC among those it keeps.
+    Nothing is fitted; the run's own calibration is used on: the outer fold as it is; the same photographs strongly
+    changed, one way at a time and several at once; its parts by a column of the source's table; and every --data,
+    without images that the run was trained on and without classes that only one side knows. Each row has melanoma AUC
+    (against everything, and against nevi), cancer AUC, balanced accuracy and calibration error with intervals over
+    lesions or patients, the share of photographs that the software would reject, and melanoma AUC among the rest.
 
-    RUN/shift then holds shift.md, shift.csv, shift.json, figures/ and the predictions.
+    RUN/shift then holds shift.html (open it), shift.md, shift.csv, shift.json, figures/ and the predictions.
 
         hierattn shift runs/isic --data out/pad --table HAM10000_metadata.csv --by dx_type,localization
     """
     from rich.console import Console
 
     from hierattn.cli.progress_bars import step_bars
+    from hierattn.evaluation.folder import EvaluationFolder
     from hierattn.evaluation.measures.calibration import read_calibration
     from hierattn.evaluation.measures.shift import measure_all
-    from hierattn.evaluation.pages.shift_page import JSON, check_free, sentences, write_shift
-    from hierattn.evaluation.predict import TrainedRun
+    from hierattn.evaluation.pages.shift_page import JSON, KIND, sentences, write_shift
+    from hierattn.evaluation.trained_run import TrainedRun
+    from hierattn.files import check_replaceable
 
     trained = TrainedRun.open(run_folder)
-    calibration = read_calibration(run_folder / "evaluation" / "calibration.json")
-    folder = out or run_folder / "shift"
-    check_free(folder)
+    calibration = read_calibration(EvaluationFolder(trained.run.evaluation).calibration)
+    folder = out or trained.run.shift
+    check_replaceable(folder, KIND, inputs=[run_folder, *(data or ())])
     console = Console(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
-        shown = _judged(trained, own, data or [], table, by, severity - 1, seed, progress)
+        columns = [name.strip() for name in by.split(",") if name.strip()] if table is not None else []
+        settings = _Settings(own, tuple(data or ()), table, tuple(columns), severity - 1, seed)
+        sets = _predict(trained, settings, progress)
     with console.status("measuring"):
-        rows = measure_all(shown, calibration, resamples=bootstrap, seed=seed)
+        rows = measure_all(sets, calibration, resamples=bootstrap, seed=seed)
         title = f"{run_folder.resolve().name} under a change of source"
-        write_shift(folder, title, shown, rows, _facts(trained, calibration, severity, bootstrap, seed))
+        write_shift(folder, title, sets, rows, _facts(trained, calibration, severity, bootstrap, seed))
     if as_json:
         typer.echo((folder / JSON).read_text(encoding="utf-8"), nl=False)
         return
@@ -75,30 +80,33 @@ def run(
     console.print(f"Tables: [bold]{folder}[/]\nNot a medical device.", soft_wrap=True, highlight=False)
 
 
-def _judged(
-    trained: TrainedRun,
-    own: Path | None,
-    others: Sequence[Path],
-    table: Path | None,
-    by: str,
-    severity: int,
-    seed: int,
-    progress: Progress | None,
-) -> list[Shown]:
-    """Every set: the untouched fold, its parts, the changes, the other sources."""
+@dataclass(frozen=True)
+class _Settings:
+    """Where the sets are, and how photographs are changed."""
+
+    own: Path | None
+    external: tuple[Path, ...]
+    table: Path | None
+    columns: tuple[str, ...]
+    severity: int
+    seed: int
+
+
+def _predict(trained: TrainedRun, settings: _Settings, progress: Progress | None) -> list[EvaluatedSet]:
+    """Every set: the outer fold, its parts, the changes, the external sets."""
     from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.deploy.export.own_images import open_own_images
     from hierattn.deploy.export.screening import open_eyes
-    from hierattn.evaluation.measures.shift import changed_folds, other_set, own_fold, parts_by_table
+    from hierattn.evaluation.measures.shift import changed_folds, external_set, own_fold, parts_by_table
 
-    packed = trained.open_own_set(own)
+    packed = trained.open_own_set(settings.own)
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
-    look = open_eyes(model, open_own_images(trained.folder, own), spec, trained.checkpoint.classes)
-    shown = [own_fold(trained, packed, look, progress)]
-    if table is not None:
-        shown += parts_by_table(shown[0], table, [name.strip() for name in by.split(",") if name.strip()])
-    shown += changed_folds(trained, packed, look, severity=severity, seed=seed, progress=progress)
-    return shown + [other_set(trained, PackedSet.open(folder), look, progress) for folder in others]
+    answer = open_eyes(model, open_own_images(trained.folder, settings.own), spec, trained.checkpoint.classes)
+    sets = [own_fold(trained, packed, answer, progress)]
+    if settings.table is not None:
+        sets += parts_by_table(sets[0], settings.table, settings.columns)
+    sets += changed_folds(trained, packed, answer, severity=settings.severity, seed=settings.seed, progress=progress)
+    return sets + [external_set(trained, PackedSet.open(folder), answer, progress) for folder in settings.external]
 
 
 def _facts(trained: TrainedRun, calibration: Calibration, severity: int, bootstrap: int, seed: int) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     aucs = ("AUC\nmel.", "v\nnevi", "\ncancer")
-    headings = ("photographs", "images", "mel.", *aucs, "bal.\nacc.", "ECE", "away", "AUC\nkept")
+    headings = ("photographs", "images", "mel.", *aucs, "bal.\nacc.", "ECE", "reject", "AUC\naccept")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "photographs" else "right", no_wrap=True)
     for row in rows:
@@ -144,6 +152,6 @@ def _short(row: dict[str, Any]) -> list[str]:
         *(decimal(row[name]["value"], 2) for name in names),
         percent(row["balanced_accuracy"]["value"], 0),
         decimal(row["calibration_error"]["value"], 2),
-        percent(row["turned_away"]["value"], 0) if "turned_away" in row else "–",
-        decimal(row["kept"]["melanoma_auc"]["value"], 2) if "kept" in row else "–",
+        percent(row["rejected"]["value"], 0) if "rejected" in row else "–",
+        decimal(row["accepted"]["melanoma_auc"]["value"], 2) if "accepted" in row else "–",
     ]

@@ -1,84 +1,121 @@
-"""``evaluate``: a run folder in, its judgement out, in the one order that keeps it honest.
+"""``evaluate``: a run folder in, a report out, in the one order that keeps it honest.
 
 Predict the inner fold, fit temperature and threshold on it, and only then predict and measure the outer fold. The
-results lie in ``RUN/evaluation``: ``predictions.csv``, ``predictions_validation.csv``, ``cases.csv``,
-``calibration.json``, ``report.json``, ``report.html``, ``figures/``. They are put together aside and moved there whole.
+results lie in ``RUN/evaluation`` (:mod:`hierattn.evaluation.folder`).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 import hierattn
 from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import DataError, LeakError, UsageError
+from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
+from hierattn.evaluation.folder import KIND, EvaluationFolder
 from hierattn.evaluation.measures.calibration import (
-    WISHED_SENSITIVITY,
+    TARGET_SENSITIVITY,
     Calibration,
+    evaluate_calibration,
     fit_calibration,
-    judged_on,
     read_calibration,
-    undefined_as_none,
     write_calibration,
 )
-from hierattn.evaluation.measures.lesion_masks import judge_saliency
-from hierattn.evaluation.measures.robustness import answers_of, choose_rows, judge_robustness
-from hierattn.evaluation.measures.thresholds import SURE
+from hierattn.evaluation.measures.robustness import Robustness, choose_rows, measure_robustness
+from hierattn.evaluation.measures.saliency import measure_saliency
+from hierattn.evaluation.measures.thresholds import CONFIDENCE
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
 from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.pages.html_report import write_html_report
-from hierattn.evaluation.predict import (
-    Progress,
-    TrainedRun,
-    choose_device,
-    learnt_before,
-    predict_rows,
-    select_foreign,
-)
+from hierattn.evaluation.predict import Network, choose_device, predict_rows
 from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
+from hierattn.evaluation.records import from_plain, to_plain
 from hierattn.evaluation.report import (
-    FOREIGN,
-    FORMAT_VERSION,
+    EXTERNAL,
     HONEST,
+    PAPER,
+    PROTOCOLS,
+    Protocol,
+    Provenance,
+    Report,
+    measure_predictions,
     read_learning_curve,
-    report_from_predictions,
-    write_report,
 )
-from hierattn.evaluation.whole_folder import whole_folder
+from hierattn.evaluation.selection import outer_fold, select_external
+from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.files import check_replaceable, whole_folder
 from hierattn.models.weights.checkpoint import count_parameters
+from hierattn.progress import Progress
+from hierattn.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How a run is evaluated.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    batch_size
+        Images in one forward pass.
+    bootstrap, seed
+        Resamples of groups for the intervals, and their seed.
+    target_sensitivity
+        What the triage threshold is set for on the inner fold.
+    confidence
+        That new lesions reach it, 0 to below 1; 0 holds for new lesions only half the time.
+    per_class
+        Calibrate with a bias a class beside the temperature: see ``class_bias.py`` for what that costs.
+    robustness
+        Also measure the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
+    gallery
+        Also show real photographs in the report; rendered ones are always shown.
+    """
+
+    device: str = "auto"
+    batch_size: int = 64
+    bootstrap: int = 1000
+    seed: int = 0
+    target_sensitivity: float = TARGET_SENSITIVITY
+    confidence: float = CONFIDENCE
+    per_class: bool = False
+    robustness: bool = False
+    gallery: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(f"batch size {self.batch_size}: wanted 1 or more")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and where it lies.
+    """The results of an evaluation, and where they lie.
 
     Attributes
     ----------
     folder
-        ``RUN/evaluation``, or ``RUN/evaluation-NAME`` for a foreign set.
+        ``RUN/evaluation``, or ``RUN/evaluation-NAME`` for an external set.
     report
         The contents of ``report.json``.
     predictions
-        Of the untouched fold, or of the foreign set.
+        Of the outer fold, or of the external set.
     validation
-        Of the inner fold; None for a foreign set.
+        Of the inner fold; None for an external set.
     calibration
         Temperature, threshold, and how they did.
     """
 
     folder: Path
-    report: dict[str, Any]
+    report: Report
     predictions: Predictions
     validation: Predictions | None
     calibration: Calibration
@@ -86,82 +123,65 @@ class Evaluation:
 
 def evaluate(
     run: Path,
+    options: EvaluateOptions | None = None,
     *,
     prepared: Path | None = None,
-    device: str = "auto",
-    batch_size: int = 64,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    wished_sensitivity: float = WISHED_SENSITIVITY,
-    sure: float = SURE,
-    per_class: bool = False,
-    robustness: bool = False,
-    gallery: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge a trained run on images that it never saw.
+    """Evaluate a trained run on images that it never saw.
 
     Parameters
     ----------
     run
         The run folder.
+    options
+        How; the defaults of :class:`EvaluateOptions`.
     prepared
-        A prepared set to use in place of the recipe's. Where it is the one that the run learnt from, moved, nothing
-        else changes. Where it is another, ALL its original images are judged, with the calibration of the run's own
+        A prepared set to use in place of the recipe's. Where it is the one that the run was trained on, moved, nothing
+        else changes. Where it is another, ALL its original images are evaluated, with the calibration of the run's own
         evaluation, which must have been made before.
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    batch_size
-        Images in one forward pass.
-    bootstrap, seed
-        Resamples of groups for the intervals, and their seed.
-    wished_sensitivity
-        What the triage threshold is set for on the inner fold.
-    sure
-        How sure it is to be that new lesions keep that, 0 to below 1; 0 is an even bet.
-    per_class
-        Calibrate with a bias a class beside the temperature: see ``class_bias.py`` for what that costs.
-    robustness
-        Also judge the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
-    gallery
-        Also show real photographs in the report; rendered ones are always shown.
     progress
-        Hears of images done.
+        Told of images done.
 
     Raises
     ------
     UsageError, DataError, CheckpointError, TableError
-        Where the run, the set or a former calibration is missing, damaged, or not of this run.
+        Where the run, the set or a former calibration is missing, damaged, or not of this run; where the folder for
+        the results holds something that an evaluation did not make.
     LeakError
-        Where the weights have seen photographs of the untouched fold, in this run or before it.
+        Where the weights have seen photographs of the outer fold, in this run or before it.
     """
+    options = options or EvaluateOptions()
     trained = TrainedRun.open(run)
     packed, own = _open_set(trained, prepared)
-    where = choose_device(device)
-    if batch_size < 1:
-        raise UsageError(f"batch size {batch_size}: wanted 1 or more")
-    model = trained.checkpoint.build().to(where)
-    work = _Work(trained, packed, model, where, batch_size, bootstrap, seed, progress)
-    judged = work.own_fold(wished_sensitivity, sure, per_class) if own else work.foreign_set()
-    if not len(judged.predictions):
-        raise DataError(f"no image to judge in {packed.folder}: wanted originals of classes that the model knows")
+    folder = RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(_plain_name(packed.folder))
+    check_replaceable(folder, KIND)
+    device = choose_device(options.device)
+    checkpoint = trained.checkpoint
+    network = Network(
+        checkpoint.build().to(device), checkpoint.classes, checkpoint.image_spec, device, options.batch_size
+    )
+    work = _Work(trained, packed, network, options, progress)
+    measured = work.own_fold() if own else work.external_set()
+    if not len(measured.predictions):
+        raise DataError(f"no image to evaluate in {packed.folder}: wanted originals of classes that the model knows")
     pictures: dict[str, list[Picture]] = {}
-    if gallery or may_show(packed):
-        spec = trained.checkpoint.image_spec
-        pictures = draw_gallery(model, packed, judged.rows, judged.predictions, spec, device=where)
-    report = work.report(judged, robustness)
-    folder = run / "evaluation" if own else run / f"evaluation-{_plain_name(packed.folder)}"
-    _write(folder, judged, work.cases(judged), report, pictures)
-    return Evaluation(folder, report, judged.predictions, judged.validation, judged.calibration)
+    if options.gallery or may_show(packed):
+        pictures = draw_gallery(network, packed, measured.rows, measured.predictions)
+    report = work.report(measured)
+    _write(folder, measured, work.cases(measured), report, pictures)
+    return Evaluation(folder, report, measured.predictions, measured.validation, measured.calibration)
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Predicted:
+    """The images that are evaluated, and what was predicted of them: row ``i`` is image ``rows[i]`` of the set."""
+
     predictions: Predictions
     rows: np.ndarray
     validation: Predictions | None
     calibration: Calibration
-    protocol: dict[str, Any]
+    protocol: Protocol
     notes: tuple[str, ...]
 
 
@@ -171,162 +191,124 @@ class _Work:
 
     trained: TrainedRun
     packed: PackedSet
-    model: nn.Module
-    device: str
-    batch_size: int
-    bootstrap: int
-    seed: int
+    network: Network
+    options: EvaluateOptions
     progress: Progress | None
 
-    def own_fold(self, wished_sensitivity: float, sure: float, per_class: bool) -> _Judged:
-        """Calibrate on the inner fold, then judge the outer one."""
-        parts = split(self.packed.records, self.trained.fold)
-        validation = self._predict(parts.validation, "inner fold")
+    def own_fold(self) -> _Predicted:
+        """Calibrate on the inner fold, then predict the outer one."""
+        options = self.options
+        validation = self._predict(split(self.packed.records, self.trained.fold).validation, "inner fold")
         fitted = fit_calibration(
             validation,
-            wished_sensitivity=wished_sensitivity,
-            sure=sure,
-            per_class=per_class,
-            resamples=self.bootstrap,
-            seed=self.seed,
+            target_sensitivity=options.target_sensitivity,
+            confidence=options.confidence,
+            per_class=options.per_class,
+            resamples=options.bootstrap,
+            seed=options.seed,
         )
         paper = is_paper_protocol(self.packed.info)
-        rows = self._whole_fold() if paper else self._untouched(parts.test)
-        predictions = self._predict(rows, "untouched fold")
-        calibration = judged_on(fitted, predictions, resamples=self.bootstrap, seed=self.seed)
-        told = {"name": "paper", "text": PAPER_WARNING} if paper else {"name": "honest", "text": HONEST}
-        protocol = {**told, "fold": self.trained.fold, "set": self.packed.folder.name}
-        return _Judged(predictions, rows, validation, calibration, protocol, (PAPER_WARNING,) if paper else ())
-
-    def _untouched(self, rows: np.ndarray) -> np.ndarray:
-        """The outer fold's rows, once the record that travels with the weights agrees that none was seen."""
-        seen = learnt_before(self.packed, rows, self.trained.checkpoint)
-        if seen.any():
-            first = self.packed.records[int(rows[np.flatnonzero(seen)[0]])].image
-            raise LeakError(
-                f"{int(seen.sum())} photographs of the untouched fold were learnt from, {first} is the first: wanted "
-                "none; train again from weights that have not seen this fold"
-            )
-        return rows
+        rows = self._whole_fold() if paper else outer_fold(self.packed, self.trained)
+        predictions = self._predict(rows, "outer fold")
+        protocol = Protocol(
+            name=PAPER if paper else HONEST,
+            text=PAPER_WARNING if paper else PROTOCOLS[HONEST],
+            fold=self.trained.fold,
+            set=self.packed.folder.name,
+        )
+        notes = (PAPER_WARNING,) if paper else ()
+        return _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
 
     def _whole_fold(self) -> np.ndarray:
-        """Every row of the outer fold, augmented copies as well: what the paper's protocol judges."""
+        """Every row of the outer fold, augmented copies as well: what the paper's protocol evaluates."""
         return np.flatnonzero([record.fold == self.trained.fold for record in self.packed.records])
 
-    def foreign_set(self) -> _Judged:
-        """Judge all that can be judged of another set, with the run's own calibration."""
-        own = read_calibration(self.trained.folder / "evaluation" / "calibration.json")
-        selection = select_foreign(self.packed, self.trained)
-        predictions = self._predict(selection.rows, "foreign set")
-        calibration = judged_on(own, predictions, resamples=self.bootstrap, seed=self.seed)
-        protocol = {"name": "foreign", "text": FOREIGN, "fold": None, "set": self.packed.folder.name}
-        return _Judged(predictions, selection.rows, None, calibration, protocol, selection.notes)
-
-    def _predict(self, rows: np.ndarray, name: str) -> Predictions:
-        done = 0
-
-        def advance(images: int) -> None:
-            nonlocal done
-            done += images
-            if self.progress is not None:
-                self.progress(name, done, len(rows))
-
-        return predict_rows(
-            self.model,
-            self.packed,
-            rows,
-            self.trained.checkpoint.classes,
-            self.trained.checkpoint.image_spec,
-            device=self.device,
-            batch_size=self.batch_size,
-            progress=advance,
+    def external_set(self) -> _Predicted:
+        """Predict all that can be evaluated of another set, with the run's own calibration."""
+        own = read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
+        selection = select_external(self.packed, self.trained)
+        predictions = self._predict(selection.rows, "external set")
+        protocol = Protocol(EXTERNAL, PROTOCOLS[EXTERNAL], None, self.packed.folder.name)
+        return _Predicted(
+            predictions, selection.rows, None, self._measured(own, predictions), protocol, selection.notes
         )
 
-    def report(self, judged: _Judged, robustness: bool = False) -> dict[str, Any]:
-        """The contents of ``report.json``."""
-        figures = report_from_predictions(
-            judged.predictions,
-            judged.calibration,
-            validation=judged.validation,
-            cases=self.cases(judged),
-            resamples=self.bootstrap,
-            seed=self.seed,
-        )
-        if (saliency := self._saliency(judged)) is not None:
-            figures["saliency"] = undefined_as_none(saliency)
-        if robustness:
-            figures["robustness"] = undefined_as_none(self._robustness(judged))
-        return {
-            "format_version": FORMAT_VERSION,
-            "run": self.trained.folder.resolve().name,
-            "protocol": judged.protocol,
-            "notes": list(judged.notes),
-            **figures,
-            "provenance": self._provenance(),
-            "learning_curve": read_learning_curve(self.trained.folder / "log.csv"),
-        }
+    def _predict(self, rows: np.ndarray, step: str) -> Predictions:
+        return predict_rows(self.network, self.packed, rows, progress=self.progress, step=step)
 
-    def cases(self, judged: _Judged) -> tuple[Case, ...]:
+    def _measured(self, calibration: Calibration, predictions: Predictions) -> Calibration:
+        return evaluate_calibration(calibration, predictions, resamples=self.options.bootstrap, seed=self.options.seed)
+
+    def cases(self, predicted: _Predicted) -> tuple[Case, ...]:
         """What is known of each image beside its diagnosis."""
-        return tuple(case_of(self.packed.records[int(row)]) for row in judged.rows)
+        return tuple(case_of(self.packed.records[int(row)]) for row in predicted.rows)
 
-    def _saliency(self, judged: _Judged) -> dict[str, Any] | None:
-        return judge_saliency(
-            self.model,
-            self.packed,
-            judged.rows,
-            judged.predictions,
-            self.trained.checkpoint.image_spec,
-            device=self.device,
-            resamples=self.bootstrap,
-            seed=self.seed,
+    def report(self, predicted: _Predicted) -> Report:
+        """The contents of ``report.json``."""
+        how = {"resamples": self.options.bootstrap, "seed": self.options.seed}
+        measurements = measure_predictions(
+            predicted.predictions,
+            predicted.calibration,
+            validation=predicted.validation,
+            cases=self.cases(predicted),
+            **how,
+        )
+        return Report(
+            **vars(measurements),
+            run=self.trained.folder.resolve().name,
+            protocol=predicted.protocol,
+            notes=predicted.notes,
+            saliency=measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how),
+            robustness=self._robustness(predicted) if self.options.robustness else None,
+            provenance=self._provenance(),
+            learning_curve=read_learning_curve(self.trained.run.log),
         )
 
-    def _robustness(self, judged: _Judged) -> dict[str, Any]:
-        chosen = choose_rows(judged.predictions, seed=self.seed)
-        spec = self.trained.checkpoint.image_spec
-        report = self.progress
-        return judge_robustness(
-            answers_of(self.model, spec, device=self.device, batch_size=self.batch_size),
-            self.packed.images[judged.rows[chosen]],
-            rows_of(judged.predictions, chosen),
-            judged.calibration,
-            resamples=self.bootstrap,
-            seed=self.seed,
-            progress=None if report is None else lambda done, passes: report("changed photographs", done, passes),
+    def _robustness(self, predicted: _Predicted) -> Robustness:
+        rows = choose_rows(predicted.predictions, seed=self.options.seed)
+        return measure_robustness(
+            lambda images: self.network.probabilities(images, np.arange(len(images))),
+            self.packed.images[predicted.rows[rows]],
+            rows_of(predicted.predictions, rows),
+            predicted.calibration,
+            resamples=self.options.bootstrap,
+            seed=self.options.seed,
+            progress=self.progress,
         )
 
-    def _provenance(self) -> dict[str, Any]:
-        checkpoint = self.trained.checkpoint
-        recipe: dict[str, Any] = json.loads(json.dumps(checkpoint.recipe))
-        for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
-            if isinstance(recipe.get(table), dict) and recipe[table].get(key):
-                recipe[table][key] = _file_names(recipe[table][key])  # a report travels; its paths do not
-        info = self.packed.info
-        return {
-            **json.loads(json.dumps(checkpoint.provenance)),
+    def _provenance(self) -> Provenance:
+        checkpoint, info = self.trained.checkpoint, self.packed.info
+        plain = {
+            **to_plain(checkpoint.provenance),
             "model": checkpoint.model,
-            "options": dict(checkpoint.options),
-            "parameters": count_parameters(self.model),
-            "classes": list(checkpoint.classes),
+            "options": to_plain(checkpoint.options),
+            "parameters": count_parameters(self.network.model),
+            "classes": checkpoint.classes,
             "image_spec": checkpoint.image_spec.to_dict(),
-            "recipe": recipe,
+            "recipe": _without_paths(to_plain(checkpoint.recipe)),
             "evaluated_by": f"hierattn {hierattn.__version__}",
-            "judged_on": {
-                "source": str(info.get("source", "")),
-                "licence": str(info.get("licence", "")),
-                "citation": str(info.get("citation", "")),
+            "evaluated_on": {
+                **{name: str(info.get(name, "")) for name in ("source", "licence", "citation")},
                 "manifest_sha256": self.packed.manifest_sha256,
             },
         }
+        try:
+            return from_plain(Provenance, plain)
+        except ValueError as error:
+            raise CheckpointError(f"the provenance in {self.trained.run.best} is damaged ({error})") from None
 
 
-def _file_names(paths: str | list[str]) -> str | list[str]:
-    return Path(paths).name if isinstance(paths, str) else [Path(path).name for path in paths]
+def _without_paths(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The same recipe with the names of files in place of their paths: a report travels, its paths do not."""
+    for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
+        if isinstance(recipe.get(table), dict) and recipe[table].get(key):
+            paths: str | list[str] = recipe[table][key]
+            recipe[table][key] = Path(paths).name if isinstance(paths, str) else [Path(path).name for path in paths]
+    return recipe
 
 
 def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bool]:
-    """The set to judge on, and whether it is the one that the run learnt from."""
+    """The set to evaluate on, and whether it is the one that the run was trained on."""
     if prepared is None:
         return trained.open_own_set(), True
     packed = PackedSet.open(prepared)
@@ -339,23 +321,21 @@ def _plain_name(folder: Path) -> str:
 
 def _write(
     folder: Path,
-    judged: _Judged,
+    predicted: _Predicted,
     cases: Sequence[Case],
-    report: dict[str, Any],
-    pictures: dict[str, list[Picture]],
+    report: Report,
+    pictures: Mapping[str, Sequence[Picture]],
 ) -> None:
-    epoch = report["provenance"].get("epoch")
-    figures = draw_figures(
-        judged.predictions, judged.calibration, report["learning_curve"], epoch if isinstance(epoch, int) else None
-    )
-    if "robustness" in report:
-        figures["robustness"] = robustness_figure(report["robustness"])
-    with whole_folder(folder) as parts:
-        write_predictions(parts / "predictions.csv", judged.predictions)
-        if judged.validation is not None:
-            write_predictions(parts / "predictions_validation.csv", judged.validation)
-        write_cases(parts / "cases.csv", cases)
-        write_calibration(parts / "calibration.json", judged.calibration)
-        write_report(parts / "report.json", report)
-        save_figures(parts / "figures", figures)
-        write_html_report(parts / "report.html", report, figures, pictures)
+    figures = draw_figures(predicted.predictions, predicted.calibration, report.learning_curve, report.provenance.epoch)
+    if report.robustness is not None:
+        figures["robustness"] = robustness_figure(report.robustness)
+    with whole_folder(folder, KIND) as workspace:
+        parts = EvaluationFolder(workspace.folder)
+        write_predictions(parts.predictions, predicted.predictions)
+        if predicted.validation is not None:
+            write_predictions(parts.validation, predicted.validation)
+        write_cases(parts.cases, cases)
+        write_calibration(parts.calibration, predicted.calibration)
+        save_figures(parts.figures, figures)
+        write_html_report(parts.page, report, figures, pictures)
+        report.save(parts.report)

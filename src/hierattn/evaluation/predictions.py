@@ -1,4 +1,4 @@
-"""``predictions.csv``: what a model said of each image, in the ISIC challenge's form, and the truth beside it.
+"""``predictions.csv``: predicted probabilities of each image, in the ISIC challenge's form, and the truth beside them.
 
 Columns: ``image``, one probability column a class under its code, then ``label,fold,group``. The probabilities are the
 network's own, before calibration. Floats are written so that reading gives the same bits, and every figure of a
@@ -16,6 +16,7 @@ import numpy as np
 
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.measures.intervals import group_numbers
+from hierattn.files import write_table
 from hierattn.taxonomy import BY_CODE
 
 AFTER_CLASSES = ("label", "fold", "group")
@@ -83,16 +84,18 @@ def rows_of(predictions: Predictions, rows: np.ndarray) -> Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write ``predictions`` to ``path``, under a temporary name first."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", *predictions.classes, *AFTER_CLASSES))
-        for row, image in enumerate(predictions.images):
-            label = predictions.classes[predictions.labels[row]]
-            written = [repr(float(value)) for value in predictions.probabilities[row]]
-            writer.writerow((image, *written, label, int(predictions.folds[row]), predictions.groups[row]))
-    temporary.replace(path)
+    """Write ``predictions.csv``."""
+    rows = (
+        (
+            image,
+            *(repr(float(value)) for value in predictions.probabilities[row]),
+            predictions.classes[predictions.labels[row]],
+            int(predictions.folds[row]),
+            predictions.groups[row],
+        )
+        for row, image in enumerate(predictions.images)
+    )
+    write_table(path, ("image", *predictions.classes, *AFTER_CLASSES), rows)
 
 
 def read_predictions(path: Path) -> Predictions:

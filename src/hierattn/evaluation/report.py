@@ -1,7 +1,8 @@
-"""``report.json``: every figure of an evaluation with its interval, computed from predictions alone (§4.1).
+"""``report.json``: every figure of an evaluation with its interval. The one place that knows its keys.
 
-:func:`report_from_predictions` is all the arithmetic; the same table of predictions gives the same bits again. A share
-or an area is ``{"value": ..., "interval": [low, high]}``; what is undefined is null.
+A share or an area is ``{"value": ..., "interval": [low, high]}``; what is undefined is null. :class:`Measurements`
+follow from predictions alone (:func:`measure_predictions`): the same table gives the same bits again. A
+:class:`Report` adds what was evaluated, and how.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +19,260 @@ import numpy as np
 from hierattn import metrics
 from hierattn.errors import TableError
 from hierattn.evaluation.cases import Case
-from hierattn.evaluation.measures.abstention import judge_abstention
-from hierattn.evaluation.measures.calibration import Calibration, to_json, undefined_as_none
-from hierattn.evaluation.measures.conformal import judge_sets
-from hierattn.evaluation.measures.intervals import (
-    LEVEL,
-    Interval,
-    balanced_interval,
-    bootstrap,
-    interval,
-    share_interval,
-)
-from hierattn.evaluation.measures.operating_points import operating_points
-from hierattn.evaluation.measures.subgroups import by_subgroups
+from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
+from hierattn.evaluation.measures.calibration import Calibration, rename_version_1
+from hierattn.evaluation.measures.classification import ClassFigures, Classification
+from hierattn.evaluation.measures.conformal import SetFigures, measure_sets
+from hierattn.evaluation.measures.intervals import LEVEL, Estimate
+from hierattn.evaluation.measures.lesion_masks import Saliency
+from hierattn.evaluation.measures.operating_points import ClinicalFigures, operating_points
+from hierattn.evaluation.measures.robustness import Robustness
+from hierattn.evaluation.measures.subgroups import Subgroups, by_subgroups
 from hierattn.evaluation.predictions import Predictions
-from hierattn.taxonomy import BY_CODE, MALIGNANT
+from hierattn.evaluation.records import defined, from_plain, rest, to_plain
+from hierattn.files import write_json
 
-FORMAT_VERSION = 1
-PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")
-HONEST = (
-    "Folds were made first, and no lesion, patient or near-duplicate is in two of them. Training saw neither of two "
-    "folds: the inner one chose the epoch and fitted temperature and threshold, and the outer one, reported here, was "
-    "looked at once, by this evaluation."
-)
-FOREIGN = (
-    "All original images of a set other than the one trained on. Temperature and threshold are the run's own, fitted "
-    "on its inner fold; nothing was fitted here."
-)
+FORMAT_VERSION = 2
+"""Version 1 had ``wished`` for ``target``, ``sure`` for ``confidence``, ``judged_on`` for ``evaluated_on`` and the
+protocol ``foreign`` for ``external``."""
+MOST_BYTES = 64 << 20
+HONEST, PAPER, EXTERNAL = "honest", "paper", "external"
+"""Names of protocols."""
+PROTOCOLS: Mapping[str, str] = {
+    HONEST: (
+        "Folds were made first, and no lesion, patient or near-duplicate is in two of them. Training used neither of "
+        "two folds: the inner one chose the epoch and fitted temperature and threshold, and the outer one, reported "
+        "here, was used once, by this evaluation."
+    ),
+    EXTERNAL: (
+        "All original images of a set other than the one trained on. Temperature and threshold are the run's own, "
+        "fitted on its inner fold; nothing was fitted here."
+    ),
+}
+"""What the page says of them; the paper's has its warning in balance/protocol.py."""
 
 
-def report_from_predictions(
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals were made: resamples of whole groups."""
+
+    resamples: int
+    seed: int
+    level: float = LEVEL
+    unit: str = "group"
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """A figure before and after the calibration."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class CalibrationGain:
+    """What the calibration does to the probabilities; the error is counted in ``bins`` of confidence."""
+
+    temperature: float
+    bins: int
+    expected_calibration_error: BeforeAfter
+    brier: BeforeAfter
+    negative_log_likelihood: BeforeAfter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """What follows from predictions alone.
+
+    Attributes
+    ----------
+    images, groups, folds, class_order
+        What was evaluated.
+    top1, balanced_accuracy, macro_auc, malignant_auc, melanoma_auc, melanoma_sensitivity
+        The headline; ``malignant`` is cancer (BCC, MEL and SCC) against the rest.
+    malignant_partial_auc
+        Above 80 % sensitivity: 0.02 is chance, 0.2 perfect.
+    operating_points
+        ``malignant`` and ``melanoma`` -> figures; empty in reports of older versions.
+    classes
+        Code -> figures.
+    confusion_matrix
+        Rows are true classes, columns predicted ones, both in ``class_order``.
+    bootstrap
+        Of all intervals.
+    calibration, triage, abstention
+        None without a calibration.
+    conformal
+        Prediction sets fitted on the inner fold; empty without one.
+    subgroups
+        None where nothing is known of the images.
+    """
+
+    images: int
+    groups: int
+    folds: tuple[int, ...]
+    class_order: tuple[str, ...]
+    top1: Estimate
+    balanced_accuracy: Estimate
+    macro_auc: Estimate
+    malignant_auc: Estimate
+    melanoma_auc: Estimate
+    melanoma_sensitivity: Estimate
+    malignant_partial_auc: float | None
+    operating_points: Mapping[str, ClinicalFigures] = field(default_factory=dict)
+    classes: Mapping[str, ClassFigures]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    bootstrap: Bootstrap
+    calibration: CalibrationGain | None = None
+    triage: Calibration | None = None
+    abstention: Abstention | None = None
+    conformal: tuple[SetFigures, ...] = ()
+    subgroups: Subgroups | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which images were evaluated: ``fold`` of ``set``, or all of an external set (``fold`` is None)."""
+
+    name: str
+    text: str
+    fold: int | None
+    set: str
+
+
+@dataclass(frozen=True)
+class EvaluatedOn:
+    """The set that was evaluated."""
+
+    source: str = ""
+    licence: str = ""
+    citation: str = ""
+    manifest_sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What made the weights, and what evaluated them.
+
+    Attributes
+    ----------
+    hierattn, commit
+        Version and commit that trained; empty where the checkpoint does not say.
+    parameters
+        Of the network.
+    source, licence, citation, manifest_sha256, training_images
+        The set that was trained on.
+    epoch, validation
+        The epoch whose weights are kept, counted from 0, and its row of the log.
+    model, options, classes
+        The network.
+    image_spec
+        As :meth:`hierattn.image_spec.ImageSpec.to_dict` writes it; older versions had other values in it.
+    recipe
+        The resolved recipe, with the names of files in place of their paths.
+    evaluated_by, evaluated_on
+        Version that evaluated, and on what.
+    more
+        What else the checkpoint says of itself.
+    """
+
+    hierattn: str = ""
+    commit: str = ""
+    parameters: int
+    source: str = ""
+    licence: str = ""
+    citation: str = ""
+    manifest_sha256: str = ""
+    training_images: int | None = None
+    epoch: int | None = None
+    validation: Mapping[str, float] | None = None
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    image_spec: Mapping[str, Any]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    evaluated_by: str = ""
+    evaluated_on: EvaluatedOn = field(default_factory=EvaluatedOn)
+    more: Mapping[str, Any] = rest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Measurements):
+    """The contents of ``report.json``.
+
+    Attributes
+    ----------
+    run
+        Name of its folder.
+    protocol, notes
+        Which images were evaluated, and what was left out.
+    saliency
+        None where the set has no masks.
+    robustness
+        None where it was not asked for.
+    provenance
+        What made the weights, and what evaluated them.
+    learning_curve
+        Column of the log -> a value an epoch; empty for imported weights.
+    """
+
+    run: str
+    protocol: Protocol
+    notes: tuple[str, ...]
+    saliency: Saliency | None = None
+    robustness: Robustness | None = None
+    provenance: Provenance
+    learning_curve: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the report as JSON."""
+        plain = to_plain(self)
+        first = {name: plain.pop(name) for name in ("run", "protocol", "notes")}
+        write_json(path, {"format_version": FORMAT_VERSION, **first, **plain})
+
+    @classmethod
+    def load(cls, path: Path) -> Report:
+        """Read a report of this version or an earlier one.
+
+        Raises
+        ------
+        TableError
+            Where it is missing, too large, damaged, or of a later version.
+        """
+        if not path.is_file():
+            raise TableError(f"no report at {path}: wanted one from 'hierattn evaluate RUN'; run that first")
+        if path.stat().st_size > MOST_BYTES:
+            raise TableError(f"{path} is larger than {MOST_BYTES >> 20} MiB: wanted a report; evaluate again")
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            version = plain["format_version"]
+            if not isinstance(version, int) or version < 1:
+                raise ValueError(f"format version {version!r}, wanted 1 to {FORMAT_VERSION}")
+            if version > FORMAT_VERSION:
+                raise ValueError(f"format version {version}, wanted at most {FORMAT_VERSION}: update hierattn")
+            if version == 1:
+                _rename_version_1(plain)
+            return from_plain(cls, plain)
+        except KeyError as error:
+            raise TableError(f"{path} is not a report ({error} is missing); evaluate the run again") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise TableError(f"{path} is not a report ({error}); evaluate the run again") from None
+
+
+def _rename_version_1(plain: dict[str, Any]) -> None:
+    """Give the keys of version 1 their names of today, in place."""
+    provenance, protocol = plain["provenance"], plain["protocol"]
+    provenance["evaluated_on"] = provenance.pop("judged_on")
+    if protocol["name"] == "foreign":
+        protocol["name"] = EXTERNAL
+    if "triage" in plain:
+        plain["triage"] = rename_version_1(plain["triage"])
+    for row in [*plain.get("conformal", ()), *plain.get("abstention", {}).get("steps", ())]:
+        row["target"] = row.pop("wished")
+
+
+def measure_predictions(
     predictions: Predictions,
     calibration: Calibration | None = None,
     *,
@@ -54,8 +280,8 @@ def report_from_predictions(
     cases: Sequence[Case] | None = None,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """All figures of ``predictions``, as plain values for JSON.
+) -> Measurements:
+    """All figures of ``predictions``.
 
     Parameters
     ----------
@@ -69,161 +295,51 @@ def report_from_predictions(
         What is known of the images, in the same order: adds ``subgroups``.
     resamples, seed
         Of the bootstrap over groups; 0 resamples gives figures without intervals.
-
-    Returns
-    -------
-    dict
-        ``images, groups, folds, class_order, top1, balanced_accuracy, macro_auc, malignant_auc, melanoma_auc,
-        melanoma_sensitivity, malignant_partial_auc, operating_points, classes, confusion_matrix, bootstrap`` and what
-        the other tables add.
     """
-    figures = Figures(predictions, resamples, seed)
-    report: dict[str, Any] = {
-        "images": len(predictions),
-        "groups": figures.count_groups(np.ones(len(predictions), bool)),
-        "folds": sorted({int(fold) for fold in predictions.folds}),
-        "class_order": list(predictions.classes),
-        "top1": figures.top1(),
-        "balanced_accuracy": figures.balanced_accuracy(),
-        "macro_auc": figures.area("macro_auc"),
-        "malignant_auc": figures.area("malignant_auc"),
-        "melanoma_auc": figures.of_melanoma("auc"),
-        "melanoma_sensitivity": figures.of_melanoma("sensitivity"),
-        "malignant_partial_auc": figures.malignant_partial_auc(),
-        "operating_points": operating_points(predictions, resamples, seed),
-        "classes": {code: figures.of_class(index) for index, code in enumerate(predictions.classes)},
-        "confusion_matrix": figures.matrix.tolist(),
-        "bootstrap": {"resamples": resamples, "seed": seed, "level": LEVEL, "unit": "group"},
-    }
-    if calibration is not None:
-        report["calibration"] = _before_and_after(predictions, calibration)
-        report["triage"] = to_json(calibration)
-        report["abstention"] = judge_abstention(predictions.labels, calibration.apply(predictions.probabilities))
-        if validation is not None:
-            report["conformal"] = judge_sets(validation, predictions, calibration, resamples=resamples, seed=seed)
-    if cases is not None:
-        report["subgroups"] = by_subgroups(predictions, cases, calibration, resamples=resamples, seed=seed)
-    plain: dict[str, Any] = undefined_as_none(report)
-    return plain
+    figures = Classification(predictions, resamples, seed)
+    calibrated = None if calibration is None else calibration.apply(predictions.probabilities)
+    return Measurements(
+        images=len(predictions),
+        groups=figures.count_groups(np.ones(len(predictions), bool)),
+        folds=tuple(sorted({int(fold) for fold in predictions.folds})),
+        class_order=predictions.classes,
+        top1=figures.top1(),
+        balanced_accuracy=figures.balanced_accuracy(),
+        macro_auc=figures.area("macro_auc"),
+        malignant_auc=figures.area("malignant_auc"),
+        melanoma_auc=figures.of_melanoma("auc"),
+        melanoma_sensitivity=figures.of_melanoma("sensitivity"),
+        malignant_partial_auc=figures.malignant_partial_auc(),
+        operating_points=operating_points(predictions, resamples, seed),
+        classes={code: figures.of_class(index) for index, code in enumerate(predictions.classes)},
+        confusion_matrix=tuple(map(tuple, figures.matrix.tolist())),
+        bootstrap=Bootstrap(resamples, seed),
+        calibration=None if calibration is None else _gain(predictions, calibration),
+        triage=calibration,
+        abstention=None if calibrated is None else measure_abstention(predictions.labels, calibrated),
+        conformal=()
+        if validation is None or calibration is None
+        else measure_sets(validation, predictions, calibration, resamples=resamples, seed=seed),
+        subgroups=None
+        if cases is None
+        else by_subgroups(predictions, cases, calibration, resamples=resamples, seed=seed),
+    )
 
 
-class Figures:
-    """The figures of one table, and their draws under resampling of groups."""
-
-    def __init__(self, predictions: Predictions, resamples: int, seed: int) -> None:
-        self.predictions = predictions
-        self.groups = predictions.group_numbers
-        self.matrix = metrics.confusion_matrix(predictions.labels, predictions.probabilities)
-        self.values = self._split(self._statistics(np.ones((1, len(predictions)))))
-        self.draws = self._split(bootstrap(self._statistics, self.groups, resamples, seed))
-
-    def _statistics(self, weights: np.ndarray) -> np.ndarray:
-        """Weights (B, N) -> [top-1, balanced accuracy, macro AUC, malignant AUC, then PER_CLASS], (B, 4 + 5 C)."""
-        labels, probabilities = self.predictions.labels, self.predictions.probabilities
-        classes = len(self.predictions.classes)
-        cells = np.eye(classes * classes)[labels * classes + self.predictions.predicted]  # (N, C * C), one-hot
-        matrices = (weights @ cells).reshape(-1, classes, classes)
-        areas = metrics.auc_per_class(labels, probabilities, weights)
-        malignant = metrics.group_scores(labels, probabilities, self.predictions.classes, MALIGNANT)
-        single = [
-            metrics.top1_accuracy_of(matrices),
-            metrics.balanced_accuracy_of(matrices),
-            metrics.macro_auc_of(areas),
-            metrics.auc(*malignant, weights),
-        ]
-        of_classes = [
-            metrics.sensitivity_of(matrices),
-            metrics.specificity_of(matrices),
-            metrics.precision_of(matrices),
-            metrics.f1_of(matrices),
-            areas,
-        ]
-        return np.concatenate([np.stack(single, axis=1), *of_classes], axis=1)
-
-    def _split(self, statistics: np.ndarray) -> dict[str, np.ndarray]:
-        """Name the columns of :meth:`_statistics`: (B,) each, (B, C) those of classes."""
-        classes = len(self.predictions.classes)
-        if not statistics.size:
-            statistics = np.zeros((0, 4 + len(PER_CLASS) * classes))
-        names = ("top1", "balanced_accuracy", "macro_auc", "malignant_auc")
-        columns = {name: statistics[:, place] for place, name in enumerate(names)}
-        for place, name in enumerate(PER_CLASS):
-            start = len(names) + place * classes
-            columns[name] = statistics[:, start : start + classes]
-        return columns
-
-    def count_groups(self, rows: np.ndarray) -> int:
-        """Different groups among the images of ``rows``, bool (N,)."""
-        return len(np.unique(self.groups[rows]))
-
-    def top1(self) -> dict[str, Any]:
-        """Top-1 accuracy with its interval."""
-        value = float(self.values["top1"][0])
-        return _figure(value, share_interval(value, self.draws["top1"], int(self.groups.max(initial=-1)) + 1))
-
-    def balanced_accuracy(self) -> dict[str, Any]:
-        """Balanced accuracy with its interval."""
-        value = float(self.values["balanced_accuracy"][0])
-        labels = self.predictions.labels
-        sizes = [self.count_groups(labels == index) for index in range(len(self.predictions.classes))]
-        return _figure(value, balanced_interval(value, self.draws["balanced_accuracy"], sizes))
-
-    def area(self, name: str) -> dict[str, Any]:
-        """An AUC with its interval."""
-        return _figure(float(self.values[name][0]), interval(self.draws[name]))
-
-    def of_class(self, index: int) -> dict[str, Any]:
-        """Everything about one class."""
-        lesion = BY_CODE[self.predictions.classes[index]]
-        mine, called = self.predictions.labels == index, self.predictions.predicted == index
-        # A share's interval needs the groups that it is a share of.
-        of = {"sensitivity": mine, "specificity": ~mine, "precision": called}
-        figures: dict[str, Any] = {
-            "name": lesion.name,
-            "malignancy": lesion.malignancy,
-            "images": int(mine.sum()),
-            "groups": self.count_groups(mine),
-            "predicted": int(called.sum()),
-        }
-        for name in PER_CLASS:
-            value, draws = float(self.values[name][0, index]), self.draws[name][:, index]
-            known = share_interval(value, draws, self.count_groups(of[name])) if name in of else interval(draws)
-            figures[name] = _figure(value, known)
-        return figures
-
-    def of_melanoma(self, name: str) -> dict[str, Any]:
-        """One figure of the class MEL; undefined for a model without it."""
-        if "MEL" not in self.predictions.classes:
-            return _figure(float("nan"), None)
-        figure: dict[str, Any] = self.of_class(self.predictions.classes.index("MEL"))[name]
-        return figure
-
-    def malignant_partial_auc(self) -> float:
-        """Of cancer against the rest, above 80 % sensitivity: 0.02 is chance, 0.2 perfect."""
-        table = self.predictions
-        kept = metrics.group_scores(table.labels, table.probabilities, table.classes, MALIGNANT)
-        return float(metrics.partial_auc(*kept))
-
-
-def _figure(value: float, known: Interval | None) -> dict[str, Any]:
-    return {"value": value, "interval": None if known is None else list(known)}
-
-
-def _before_and_after(predictions: Predictions, calibration: Calibration) -> dict[str, Any]:
-    """ECE, Brier score and NLL before and after the calibration."""
+def _gain(predictions: Predictions, calibration: Calibration) -> CalibrationGain:
     labels, before = predictions.labels, predictions.probabilities
     after = calibration.apply(before)
-    compared: dict[str, Any] = {"temperature": calibration.temperature, "bins": 15}
-    for name, figure in (
-        ("expected_calibration_error", metrics.expected_calibration_error),
-        ("brier", metrics.brier),
-        ("negative_log_likelihood", metrics.negative_log_likelihood),
-    ):
-        compared[name] = {"before": figure(labels, before), "after": figure(labels, after)}
-    return compared
+    return CalibrationGain(
+        temperature=calibration.temperature,
+        bins=15,
+        **{
+            figure.__name__: BeforeAfter(figure(labels, before), figure(labels, after))
+            for figure in (metrics.expected_calibration_error, metrics.brier, metrics.negative_log_likelihood)
+        },
+    )
 
 
-def read_learning_curve(log: Path) -> dict[str, list[float | None]]:
+def read_learning_curve(log: Path) -> dict[str, tuple[float | None, ...]]:
     """The columns of a run's ``log.csv``; empty where there is no log (imported weights).
 
     Raises
@@ -236,7 +352,7 @@ def read_learning_curve(log: Path) -> dict[str, list[float | None]]:
     with log.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         names = list(reader.fieldnames or ())
-        columns: dict[str, list[float | None]] = {name: [] for name in names}
+        columns: dict[str, list[float]] = {name: [] for name in names}
         for row in reader:
             for name in names:
                 try:
@@ -245,12 +361,4 @@ def read_learning_curve(log: Path) -> dict[str, list[float | None]]:
                     raise TableError(
                         f"{log}:{reader.line_num}: {name} is {row[name]!r}, wanted a number; train the run again"
                     ) from None
-    plain: dict[str, list[float | None]] = undefined_as_none(columns)
-    return plain
-
-
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write ``report.json``, under a temporary name first."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    return {name: tuple(map(defined, values)) for name, values in columns.items()}

@@ -5,7 +5,7 @@ Tracing a network takes seconds, so one small export of HierAttn serves most of 
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from reports import made
 
 from hierattn import create_model
 from hierattn.bundle.bundle import read_bundle
@@ -24,7 +25,8 @@ from hierattn.deploy.export.onnx_graph import fold_divisions
 from hierattn.deploy.export.parity import LOSSY, check_parity, parity_images
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import CheckpointError, ParityError, UsageError
-from hierattn.evaluation.measures.calibration import Calibration, OperatingPoint, calibrate, write_calibration
+from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigures, calibrate, write_calibration
+from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.taxonomy import CODES
@@ -60,8 +62,8 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
     )
 
 
-def point(sensitivity: float) -> OperatingPoint:
-    return OperatingPoint(sensitivity, (0.85, 0.97), 0.5, (0.4, 0.6), 120, 100, 50)
+def point(sensitivity: float) -> ThresholdFigures:
+    return ThresholdFigures(sensitivity, (0.85, 0.97), 0.5, (0.4, 0.6), 120, 100, 50)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +73,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_checkpoint(run / "best.safetensors", make_checkpoint())
     calibration = Calibration(1.7, 0.25, 0.95, point(0.96), point(0.92), "the inner fold")
     write_calibration(run / "evaluation" / "calibration.json", calibration)
-    report = {"images": 120, "top1": {"value": 0.6, "interval": [0.5, 0.7]}, "melanoma_auc": {"value": None}}
-    (run / "evaluation" / "report.json").write_text(json.dumps(report))
+    report = replace(made()[0], top1=Estimate(0.6, (0.5, 0.7)), melanoma_auc=Estimate(None, None), conformal=())
+    report.save(run / "evaluation" / "report.json")
     return run
 
 

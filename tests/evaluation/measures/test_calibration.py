@@ -5,23 +5,23 @@ import math
 
 import numpy as np
 import pytest
-from tests.evaluation.test_predictions import table
+from prediction_tables import table
 
 from hierattn import metrics
 from hierattn.errors import DataError, TableError
 from hierattn.evaluation.measures.calibration import (
     Calibration,
     calibrate,
+    evaluate_calibration,
     fit_calibration,
     fit_temperature,
-    judged_on,
     read_calibration,
     risk,
     softmax,
-    to_json,
     write_calibration,
 )
 from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.records import to_plain
 from hierattn.taxonomy import TRIAGE_GROUP
 
 
@@ -86,8 +86,8 @@ def test_risk_sums_the_triage_group_alone():
 
 def test_without_a_positive_there_is_no_threshold_and_no_invented_figure(tmp_path):
     harmless = ("BKL", "DF", "NV")
-    calibration = judged_on(fit_calibration(table(classes=harmless)), table(classes=harmless))
-    plain = to_json(calibration)
+    calibration = evaluate_calibration(fit_calibration(table(classes=harmless)), table(classes=harmless))
+    plain = to_plain(calibration)
     assert plain["risk_threshold"] is None
     assert plain["test"]["sensitivity"] is plain["test"]["specificity"] is plain["test"]["interval"] is None
     write_calibration(tmp_path / "c.json", calibration)
@@ -98,7 +98,7 @@ def test_without_a_positive_there_is_no_threshold_and_no_invented_figure(tmp_pat
 
 def test_the_wish_holds_where_it_was_fitted_and_is_measured_where_it_was_not():
     validation, test = table(images=400, seed=1), table(images=300, seed=2)
-    calibration = judged_on(fit_calibration(validation, resamples=200), test, resamples=200)
+    calibration = evaluate_calibration(fit_calibration(validation, resamples=200), test, resamples=200)
     assert calibration.validation.sensitivity >= 0.95
     positive, scores = risk(test, calibration.temperature)
     referred = scores >= calibration.risk_threshold
@@ -113,7 +113,7 @@ def test_no_test_image_moves_what_was_fitted():
     validation = table(images=100, seed=1)
     fitted = fit_calibration(validation, resamples=0)
     for seed in (2, 3):
-        judged = judged_on(fitted, table(images=100, seed=seed), resamples=0)
+        judged = evaluate_calibration(fitted, table(images=100, seed=seed), resamples=0)
         assert (judged.temperature, judged.risk_threshold) == (fitted.temperature, fitted.risk_threshold)
         assert judged.validation == fitted.validation
 
@@ -130,11 +130,12 @@ def test_all_found_is_not_reported_as_certain():
 
 
 def test_calibration_json_comes_back_and_has_the_agreed_keys(tmp_path):
-    calibration = judged_on(fit_calibration(table(seed=1), resamples=100), table(seed=2), resamples=100)
+    calibration = evaluate_calibration(fit_calibration(table(seed=1), resamples=100), table(seed=2), resamples=100)
     write_calibration(tmp_path / "calibration.json", calibration)
     plain = json.loads((tmp_path / "calibration.json").read_text())
     assert list(plain) == [
-        "temperature", "risk_threshold", "wished_sensitivity", "validation", "test", "fitted_on", "sure"
+        "format_version", "temperature", "risk_threshold", "target_sensitivity", "validation", "test", "fitted_on",
+        "confidence",
     ]  # fmt: skip
     assert {"sensitivity", "specificity", "interval", "images", "groups"} <= set(plain["test"])
     assert read_calibration(tmp_path / "calibration.json") == calibration
@@ -149,3 +150,15 @@ def test_a_damaged_calibration_is_named(tmp_path, text):
         read_calibration(path)
     with pytest.raises(TableError, match="no calibration"):
         read_calibration(tmp_path / "none.json")
+
+
+def test_a_calibration_of_version_1_is_read_and_a_later_one_refused(tmp_path):
+    path = tmp_path / "calibration.json"
+    calibration = evaluate_calibration(fit_calibration(table(seed=1), resamples=100), table(seed=2), resamples=100)
+    plain = to_plain(calibration)
+    plain["wished_sensitivity"], plain["sure"] = plain.pop("target_sensitivity"), plain.pop("confidence")
+    path.write_text(json.dumps(plain))
+    assert read_calibration(path) == calibration
+    path.write_text(json.dumps({**to_plain(calibration), "format_version": 3}))
+    with pytest.raises(TableError, match="version 3, wanted at most 2"):
+        read_calibration(path)

@@ -1,12 +1,27 @@
-"""Grad-CAM against a gradient worked out by hand."""
+"""Where the network looks, against where the lesion is: Grad-CAM worked out by hand, and shares counted."""
 
 import numpy as np
 import pytest
 import torch
+from noise_runs import TINY
 from torch import nn
 
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
-from hierattn.evaluation.measures.saliency import grad_cam, last_map, overlay
+from hierattn.evaluation.measures.lesion_masks import MaskedSet
+from hierattn.evaluation.measures.saliency import (
+    attention_map,
+    grad_cam,
+    last_map,
+    measure_saliency,
+    overlay,
+    share_outside,
+)
+from hierattn.evaluation.predict import Network, predict_rows
+from hierattn.image_spec import ImageSpec
+from hierattn.models.registry import create_model
+from hierattn.models.transformer import SelfAttention
+from hierattn.taxonomy import CODES
 
 
 class ByHand(nn.Module):
@@ -85,3 +100,49 @@ def test_an_overlay_leaves_what_is_cold_as_it_is():
     changed = (laid != image).any(axis=2)
     assert changed[2, 3]
     assert changed.sum() == 1
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return create_model("hierattn_xs", num_classes=8, **TINY).eval()
+
+
+def test_the_share_outside_is_counted():
+    heat = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert share_outside(heat, np.array([[True, False], [True, True]])) == pytest.approx(0.2)
+    assert share_outside(np.ones((4, 4)), np.eye(4, dtype=bool)) == 0.75
+    assert np.isnan(share_outside(np.zeros((2, 2)), np.ones((2, 2), bool)))
+    with pytest.raises(UsageError, match="one shape"):
+        share_outside(heat, np.ones((3, 2), bool))
+
+
+def test_attention_that_prefers_nothing_is_the_same_everywhere(model):
+    image = torch.rand(3, 128, 128)  # four tokens a sequence in the last block
+    heat = attention_map(model, image)
+    assert heat.shape == (128, 128)
+    assert heat.min() >= 0
+    assert heat.max() == 1
+    assert heat.std() > 0
+    last = [module for module in model.modules() if isinstance(module, SelfAttention)][-1]
+    kept = last.qkv.weight.detach().clone()
+    with torch.no_grad():
+        last.qkv.weight.zero_()
+    np.testing.assert_allclose(attention_map(model, image), 1, atol=1e-6)
+    with torch.no_grad():
+        last.qkv.weight.copy_(kept)
+    with pytest.raises(UsageError, match="no transformer"):
+        attention_map(torch.nn.Conv2d(3, 3, 3), image)
+
+
+def test_saliency_is_measured_where_masks_are_and_nowhere_else(prepared, model, tmp_path):
+    packed, rows, network = PackedSet.open(prepared), np.arange(12), Network(model, CODES, ImageSpec(size=64))
+    predictions = predict_rows(network, packed, rows)
+    found = measure_saliency(network, packed, rows, predictions, resamples=100)
+    masked = MaskedSet.of(packed)
+    assert found.images == 12
+    assert found.area_outside == pytest.approx(np.mean([1 - masked.mask(row).mean() for row in rows]))
+    assert 0 <= found.outside.value <= 1
+    assert 0 < found.attention_outside.value < 1
+    elsewhere = PackedSet(tmp_path, packed.images, packed.records, packed.image_spec, packed.info, "")
+    assert measure_saliency(network, elsewhere, rows, predictions, resamples=100) is None

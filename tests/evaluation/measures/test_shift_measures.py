@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from prediction_tables import table
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from tests.evaluation.test_predictions import table
 
 from hierattn import metrics
-from hierattn.evaluation.measures.calibration import fit_calibration, measure
+from hierattn.evaluation.measures.calibration import fit_calibration, measure_threshold
 from hierattn.evaluation.measures.shift_measures import MEASURES, measure_set
 from hierattn.evaluation.predictions import rows_of
 from hierattn.taxonomy import CODES, MALIGNANT
@@ -31,7 +31,7 @@ def test_every_figure_is_what_others_compute(predictions, calibration):
     both = np.isin(labels, (melanoma, nevus))
     cancer = [code in MALIGNANT for code in CODES]
     calibrated = calibration.apply(probabilities)
-    point = measure(predictions, calibration.temperature, calibration.risk_threshold, 0, 0)
+    point = measure_threshold(predictions, calibration.temperature, calibration.risk_threshold, 0, 0)
     expected = {
         "melanoma_auc": roc_auc_score(labels == melanoma, probabilities[:, melanoma]),
         "melanoma_nevus_auc": roc_auc_score(labels[both] == melanoma, probabilities[both, melanoma]),
@@ -57,12 +57,12 @@ def test_intervals_hold_their_value(predictions, calibration):
         assert low < high
 
 
-def test_what_is_kept_is_measured_without_what_is_turned_away(predictions, calibration):
-    away = np.arange(len(predictions)) % 3 == 0
-    row = measure_set(predictions, calibration, away, resamples=100, seed=5)
-    assert row["turned_away"]["value"] == pytest.approx(away.mean())
-    kept = measure_set(rows_of(predictions, np.flatnonzero(~away)), calibration, resamples=100, seed=5)
-    assert row["kept"] == kept
+def test_what_is_accepted_is_measured_without_what_is_rejected(predictions, calibration):
+    rejected = np.arange(len(predictions)) % 3 == 0
+    row = measure_set(predictions, calibration, rejected, resamples=100, seed=5)
+    assert row["rejected"]["value"] == pytest.approx(rejected.mean())
+    accepted = measure_set(rows_of(predictions, np.flatnonzero(~rejected)), calibration, resamples=100, seed=5)
+    assert row["accepted"] == accepted
 
 
 def test_what_cannot_be_known_is_none(predictions, calibration):
@@ -71,7 +71,7 @@ def test_what_cannot_be_known_is_none(predictions, calibration):
     for name in ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc", "sensitivity"):
         assert row[name] == {"value": None, "interval": None}
     assert row["specificity"]["value"] is not None
-    assert row["turned_away"]["value"] == 1
-    assert row["kept"]["images"] == 0
-    assert all(row["kept"][name]["value"] is None for name in MEASURES)
+    assert row["rejected"]["value"] == 1
+    assert row["accepted"]["images"] == 0
+    assert all(row["accepted"][name]["value"] is None for name in MEASURES)
     assert not any(isinstance(value, float) and math.isnan(value) for value in row.values())

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.evaluation.test_predictions import table
+from prediction_tables import table
 
 from hierattn import metrics
-from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.cases import Case, read_cases, write_cases
+from hierattn.errors import UsageError
+from hierattn.evaluation.cases import Case
 from hierattn.evaluation.measures.calibration import fit_calibration, risk
 from hierattn.evaluation.measures.subgroups import by_subgroups, value_of
 from hierattn.evaluation.predictions import Predictions
@@ -24,18 +24,18 @@ def test_figures_are_those_of_the_rows_alone():
     sexes = np.array(["female", "male", ""])[np.arange(240) % 3]
     calibration = fit_calibration(table(images=120, seed=1), resamples=0)
     found = by_subgroups(some, cases_of(some, sex=sexes), calibration, resamples=100)
-    assert list(found["attributes"]) == ["sex"]
-    assert [row["name"] for row in found["attributes"]["sex"]] == ["female", "male", "unknown"]
-    for row, sex in zip(found["attributes"]["sex"], ("female", "male", ""), strict=True):
+    assert list(found.attributes) == ["sex"]
+    assert [row.name for row in found.attributes["sex"]] == ["female", "male", "unknown"]
+    for row, sex in zip(found.attributes["sex"], ("female", "male", ""), strict=True):
         chosen = sexes == sex
         expected = metrics.balanced_accuracy(some.labels[chosen], some.probabilities[chosen])
-        assert row["balanced_accuracy"]["value"] == pytest.approx(expected)
-        assert row["images"] == chosen.sum()
+        assert row.balanced_accuracy.value == pytest.approx(expected)
+        assert row.images == chosen.sum()
         positive, scores = risk(some, calibration.temperature)
         due = positive & chosen
-        assert row["referred"]["value"] == pytest.approx((scores[due] >= calibration.risk_threshold).mean())
-        low, high = row["malignant_auc"]["interval"]
-        assert low < row["malignant_auc"]["value"] < high
+        assert row.referred.value == pytest.approx((scores[due] >= calibration.risk_threshold).mean())
+        low, high = row.malignant_auc.interval
+        assert low < row.malignant_auc.value < high
 
 
 def test_the_largest_gap_is_found_and_never_among_the_few_or_the_unknown():
@@ -49,19 +49,19 @@ def test_the_largest_gap_is_found_and_never_among_the_few_or_the_unknown():
     sexes = ["female"] * 100 + ["male"] * 100
     types = ["2"] * 98 + ["3"] * 98 + ["6"] * 4
     found = by_subgroups(some, cases_of(some, sex=sexes, skin_type=types), resamples=100)
-    gap = found["largest_gap"]
-    assert (gap["attribute"], gap["worst"], gap["best"]) == ("sex", "male", "female")
-    assert gap["gap"] == pytest.approx(0.44)
-    few = found["attributes"]["skin_type"][-1]
-    assert (few["name"], few["too_few"], few["groups"]) == ("type 6", True, 4)
+    gap = found.largest_gap
+    assert (gap.attribute, gap.worst, gap.best) == ("sex", "male", "female")
+    assert gap.gap == pytest.approx(0.44)
+    few = found.attributes["skin_type"][-1]
+    assert (few.name, few.too_few, few.groups) == ("type 6", True, 4)
 
 
 def test_ten_photographs_of_one_lesion_are_too_few():
     some = table(images=80)
     one = Predictions(some.images, some.classes, some.probabilities, some.labels, some.folds, ("a",) * 40 + ("b",) * 40)
     found = by_subgroups(one, cases_of(one, sex=["female"] * 40 + ["male"] * 40), resamples=100)
-    assert all(row["too_few"] and row["groups"] == 1 for row in found["attributes"]["sex"])
-    assert found["largest_gap"] is None
+    assert all(row.too_few and row.groups == 1 for row in found.attributes["sex"])
+    assert found.largest_gap is None
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,6 @@ def test_bands(case, attribute, expected):
     assert value_of(case, attribute) == expected
 
 
-def test_cases_come_back_and_damage_is_named(tmp_path):
-    path = tmp_path / "cases.csv"
-    cases = (Case("a/b, c.jpg", "12", "isic2019", "45", "male", "head/neck", "2", 600, 450), Case("d.jpg"))
-    write_cases(path, cases)
-    assert read_cases(path) == cases
-    assert cases[0].key == ("b, c.jpg", "12")
-    path.write_text(path.read_text().replace("600", "wide"))
-    with pytest.raises(TableError, match=r"cases\.csv:2: width is 'wide', wanted a whole number"):
-        read_cases(path)
-    path.write_text("image\na\n")
-    with pytest.raises(TableError, match="other columns"):
-        read_cases(path)
-    with pytest.raises(TableError, match="no cases"):
-        read_cases(tmp_path / "none.csv")
+def test_cases_of_other_images_are_refused():
     with pytest.raises(UsageError, match="same images"):
-        by_subgroups(table(images=3), cases, resamples=0)
+        by_subgroups(table(images=3), (Case("d.jpg"),), resamples=0)

@@ -66,7 +66,7 @@ def test_without_a_positive_there_is_no_threshold_and_bad_wishes_are_refused():
     nobody, scores, groups = np.zeros(3, bool), np.array([0.1, 0.2, 0.3]), np.arange(3)
     assert math.isnan(choose_threshold(nobody, scores, 0.95))
     assert math.isnan(choose_safe_threshold(nobody, scores, groups, 0.95))
-    with pytest.raises(UsageError, match="wished sensitivity"):
+    with pytest.raises(UsageError, match="target sensitivity"):
         choose_threshold(~nobody, scores, 0)
-    with pytest.raises(UsageError, match="sure 1"):
+    with pytest.raises(UsageError, match="confidence 1"):
         choose_safe_threshold(~nobody, scores, groups, 0.95, 1.0)

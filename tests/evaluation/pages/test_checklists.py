@@ -1,17 +1,18 @@
 """The checklists of the model card: the published items and no others, and nothing told that files cannot tell."""
 
-import json
 import re
-from copy import deepcopy
+from dataclasses import replace
 
 import pytest
-from tests.evaluation.pages.test_html_report import made
+from reports import made
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
+from hierattn.evaluation.measures.subgroups import Gap, Subgroups
 from hierattn.evaluation.pages.checklists import CHECKLISTS, CLEAR_DERM, STARD_AI, checklists
 from hierattn.evaluation.pages.html_report import gap_sentence
 from hierattn.evaluation.pages.model_card import model_card
+from hierattn.evaluation.report import EvaluatedOn
 
 # BMJ 351:h5527: thirty items, of which four are in two halves.
 HALVED = {10, 12, 13, 21}
@@ -23,13 +24,8 @@ PARTED = {15: "abcd", 16: "abc", 17: "ab", 26: "ab", 40: "ab"}
 
 
 @pytest.fixture(scope="module")
-def one_report():
+def report():
     return made()[0]
-
-
-@pytest.fixture
-def report(one_report):
-    return deepcopy(one_report)
 
 
 def filled(report, name="STARD-AI"):
@@ -60,7 +56,8 @@ def test_what_was_not_held_against_the_paper_is_marked_in_every_card(report):
 
 
 def test_a_set_that_nobody_knows_gets_no_answer_that_only_its_makers_could_give(report):
-    report["provenance"]["judged_on"]["source"] = "my own folder"
+    data = EvaluatedOn("my own folder")
+    report = replace(report, provenance=replace(report.provenance, evaluated_on=data))
     found = filled(report)
     for number in ("5", "11", "17b"):
         assert found[number]["answer"] is None
@@ -80,27 +77,28 @@ def test_an_item_that_files_answer_in_part_is_not_told_as_done(report):
 
 def test_answers_say_what_the_report_says(report):
     found = filled(report)
-    assert f"{100 * report['balanced_accuracy']['value']:.1f}" in found["31"]["answer"]
-    assert str(report["images"]) in found["15b"]["answer"]
+    assert f"{100 * report.balanced_accuracy.value:.1f}" in found["31"]["answer"]
+    assert str(report.images) in found["15b"]["answer"]
     assert "12 images left out." in found["20"]["answer"]
     for code in ("BKL", "DF", "NV"):
-        assert f"{code} {report['classes'][code]['images']}" in found["26b"]["answer"]
+        assert f"{code} {report.classes[code].images}" in found["26b"]["answer"]
     for code in ("ACK", "BCC", "MEL", "SCC", "VASC"):
         assert code not in found["26b"]["answer"]
 
 
 def test_the_gap_is_told_in_the_words_of_the_report(report):
-    gap = {"attribute": "sex", "figure": "spared", "worst": "male", "best": "female", "worst_value": 0.41,
-           "best_value": 0.63, "gap": 0.22, "intervals_overlap": True}  # fmt: skip
-    report["subgroups"] = {"attributes": {}, "largest_gap": gap, "fewest_groups": 30}
-    assert filled(report)["23"]["answer"] == gap_sentence(report["subgroups"])
+    gap = Gap(
+        attribute="sex", figure="spared", worst="male", best="female", worst_value=0.41, best_value=0.63, gap=0.22,
+        intervals_overlap=True,
+    )  # fmt: skip
+    report = replace(report, subgroups=Subgroups({}, gap))
+    assert filled(report)["23"]["answer"] == gap_sentence(report.subgroups)
 
 
 def test_the_command_counts_what_is_filled_and_what_in_part(report, tmp_path):
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "report.json").write_text(json.dumps(report))
+    report.save(tmp_path / "evaluation" / "report.json")
     said = CliRunner().invoke(app, ["card", str(tmp_path)]).output
     items = [item for name in CHECKLISTS for item in checklists(report)[name]]
     whole = sum(item["answer"] is not None and not item["open"] for item in items)
     partly = sum(item["answer"] is not None and item["open"] != "" for item in items)
-    assert f"{whole} of 73 checklist items filled and {partly} in part" in " ".join(said.split())
+    assert f"{whole} of 73 checklist items filled in and {partly} in part" in " ".join(said.split())

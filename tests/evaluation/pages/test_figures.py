@@ -6,19 +6,12 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from tests.evaluation.test_predictions import table
+from prediction_tables import CURVE, table
 
 from hierattn.evaluation.measures.calibration import fit_calibration
 from hierattn.evaluation.pages import figures
 from hierattn.evaluation.predictions import Predictions
 from hierattn.taxonomy import CODES
-
-CURVE = {
-    "epoch": [0.0, 1.0, 2.0],
-    "train_loss": [2.0, 1.0, 0.5],
-    "validation_loss": [2.0, 1.5, None],
-    "validation_top1": [0.2, 0.3, 0.4],
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,12 @@
 """The page: whole, alone, escaped, and its sentences true to the figures."""
 
 import re
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import pytest
-from tests.evaluation.pages.test_figures import CURVE
-from tests.evaluation.test_predictions import table
+from html_checker import Checker
+from reports import made
 
-from hierattn.evaluation.measures.calibration import fit_calibration, judged_on
-from hierattn.evaluation.pages.figures import draw_figures
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
     limits,
@@ -20,52 +18,7 @@ from hierattn.evaluation.pages.html_report import (
     triage_reading,
     write_html_report,
 )
-from hierattn.evaluation.report import HONEST, report_from_predictions
 from hierattn.taxonomy import CODES
-
-
-def made(images=120, source="isic2019", classes=CODES, run="a run"):
-    test = table(images=images, seed=2, classes=classes)
-    calibration = judged_on(fit_calibration(table(seed=1, classes=classes), resamples=100), test, resamples=100)
-    report = {
-        "run": run,
-        "protocol": {"name": "honest", "text": HONEST, "fold": 0, "set": "set"},
-        "notes": ["12 images left out."],
-        **report_from_predictions(test, calibration, resamples=100),
-        "provenance": {
-            "model": "hierattn_xs",
-            "parameters": 1_079_928,
-            "commit": "",
-            "recipe": {"name": "quicktest", "seed": 3},
-            "image_spec": {"size": 64, "crop": True},
-            "judged_on": {"source": source, "licence": "CC BY-NC 4.0", "citation": ""},
-        },
-        "learning_curve": CURVE,
-    }
-    return report, draw_figures(test, calibration, CURVE, 1)
-
-
-class Checker(HTMLParser):
-    VOID = frozenset({"meta", "br", "img", "path", "use", "rect", "link"})
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.outside, self.ids = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in self.VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href") and not value.startswith(("data:", "#")):
-                self.outside.append((tag, value))
-        assert tag not in ("script", "iframe", "object", "link")
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +43,8 @@ def test_the_page_says_what_a_reader_must_know(page):
         assert said in page
     for code in CODES:
         assert f">{code}<small>" in page
-    assert percent(report["balanced_accuracy"]["value"]) in page
-    assert f"{percent(report['triage']['sure'], 0)} sure that new lesions keep it" in page
+    assert percent(report.balanced_accuracy.value) in page
+    assert f"new lesions reach it with {percent(report.triage.confidence, 0)} confidence" in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
@@ -112,8 +65,9 @@ def test_paper_is_white_for_those_whose_screen_is_dark(page):
 def test_provenance_says_whether_the_image_was_cropped(page):
     report, _ = made()
     for crop, said in (("none", "not cropped"), ("surround", "cropped by the rule 'surround'")):
-        report["provenance"]["image_spec"]["crop"] = crop
-        assert dict(shown_provenance(report))["Image"].endswith(said)
+        spec = {**report.provenance.image_spec, "crop": crop}
+        cropped = replace(report, provenance=replace(report.provenance, image_spec=spec))
+        assert dict(shown_provenance(cropped))["Image"].endswith(said)
     names = [name for name, _ in shown_provenance(report)]
     assert names.index("Recipe") + 1 == names.index("Seed")
 
@@ -125,17 +79,17 @@ def test_whatever_a_run_is_called_cannot_write_the_page():
 def test_no_photograph_without_a_gallery(page):
     assert "data:image" not in page
     picture = Picture("data:image/jpeg;base64,AA", "data:image/jpeg;base64,BB", "MEL", "NV", 0.9, 0.05)
-    shown = render(*made(), {"Surest mistakes": [picture]})
+    shown = render(*made(), {"Most confident mistakes": [picture]})
     assert shown.count("data:image") == 2
-    assert "is <strong>MEL</strong>" in shown
+    assert "true: <strong>MEL</strong>" in shown
 
 
 def test_the_sentences_are_true_to_the_figures():
     report, _ = made()
     first, second = plain_reading(report)
-    assert f"{100 * report['balanced_accuracy']['value']:.0f} times in 100" in first
+    assert f"{100 * report.balanced_accuracy.value:.0f} times in 100" in first
     assert "12.5 times" in first
-    row = report["confusion_matrix"][CODES.index("MEL")]
+    row = report.confusion_matrix[CODES.index("MEL")]
     assert f"Of {sum(row)} photographs of melanoma it calls {row[CODES.index('MEL')]} melanoma" in second
     others = [count for index, count in enumerate(row) if index != CODES.index("MEL")]
     assert f"and {max(others)} of the others" in second
@@ -143,18 +97,18 @@ def test_the_sentences_are_true_to_the_figures():
 
 def test_triage_is_told_in_natural_frequencies():
     report, _ = made()
-    said = triage_reading(report["triage"])
-    assert said["found"] == round(100 * report["triage"]["test"]["sensitivity"])
-    assert said["positives"] + said["others"] == report["images"]
+    said = triage_reading(report.triage)
+    assert said["found"] == round(100 * report.triage.test.sensitivity)
+    assert said["positives"] + said["others"] == report.images
     assert said["group"] == "ACK, BCC, MEL, SCC and VASC"
-    assert said["kept"] == (report["triage"]["test"]["sensitivity"] >= 0.95)
+    assert said["reached"] == (report.triage.test.sensitivity >= 0.95)
 
 
 def test_limits_name_rendered_sets_small_classes_and_absent_ones():
     report, _ = made(source="synthetic")
     assert "rendered" in limits(report)[0]
-    report["classes"]["DF"].update(images=0, groups=0)
-    said = " ".join(limits(report))
+    absent = replace(report.classes["DF"], images=0, groups=0)
+    said = " ".join(limits(replace(report, classes={**report.classes, "DF": absent})))
     assert "DF: no image here" in said
     assert "fewer than 30" in said
 

@@ -23,6 +23,7 @@ from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS
 from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration
+from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predictions import read_predictions
 from tools.release import release as release_module
 
@@ -146,7 +147,7 @@ def test_cards_alone_are_written_again_in_todays_words_and_the_bundles_stay(rele
 def test_a_card_is_not_written_from_another_run_or_other_figures(released, candidate, tmp_path):
     before = {path.name: path.read_bytes() for path in released.iterdir()}
     other = replace(candidate, run=tmp_path / "another")
-    judged_anew = replace(candidate, report={**candidate.report, "top1": {"value": 0.99, "interval": None}})
+    judged_anew = replace(candidate, report=replace(candidate.report, top1=Estimate(0.99, None)))
     for wrong, said in ((other, "not from"), (judged_anew, "other figures")):
         with pytest.raises(UsageError, match=said):
             rewrite_cards({"phone": wrong}, released)
@@ -199,7 +200,7 @@ def test_the_one_photograph_that_the_threshold_lies_on_may_fall_on_its_other_sid
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"protocol": {"name": "paper", "text": "", "fold": 0}}, "honest"),
+        ({"protocol": {"name": "paper"}}, "honest"),
         ({"triage": {"risk_threshold": None}}, "threshold"),
     ],
 )
@@ -207,7 +208,9 @@ def test_a_run_that_was_not_judged_honestly_or_has_no_threshold_is_refused(run, 
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("*.ckpt", "events"))
     path = copy / "evaluation" / "report.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    report = json.loads(path.read_text())
+    changed = {name: {**report[name], **values} for name, values in change.items()}
+    path.write_text(json.dumps({**report, **changed}))
     with pytest.raises(UsageError, match=said):
         examine("phone", copy)
 

@@ -24,9 +24,9 @@ def test_the_headline_of_the_readme_is_the_one_that_the_script_makes():
 
 def test_the_headline_calls_only_the_released_runs_so(tmp_path):
     report = next(iter(published_runs())).report
-    (tmp_path / "release.json").write_text(json.dumps({"models": {"dermoscopy": {"run": report["run"]}}}))
+    (tmp_path / "release.json").write_text(json.dumps({"models": {"dermoscopy": {"run": report.run}}}))
     rows = rows_of(headline(RESULTS, tmp_path))
-    assert [f"{report['balanced_accuracy']['value']:.3f}" in row for row in rows if "released" in row] == [True]
+    assert [f"{report.balanced_accuracy.value:.3f}" in row for row in rows if "released" in row] == [True]
     (tmp_path / "release.json").unlink()
     assert "released" not in headline(RESULTS, tmp_path)
 
@@ -34,12 +34,12 @@ def test_the_headline_calls_only_the_released_runs_so(tmp_path):
 def test_beside_a_released_run_stands_the_best_mobilenet_at_its_image_size():
     runs = [run for run in published_runs() if run.path.parent.name == "isic2019-ham"]
     ours = next(run for run in runs if run.path.name == "hierattn_xs_distilled_160px")
-    first, second = shown_runs(runs, {ours.report["run"]})
+    first, second = shown_runs(runs, {ours.report.run})
     assert first.path == ours.path
     rivals = [run for run in runs if run.path.name.startswith("mobilenet_v2") and "160px" in run.path.name]
     assert len(rivals) == 3
-    best = max(run.report["balanced_accuracy"]["value"] for run in rivals)
-    assert second.report["balanced_accuracy"]["value"] == best
+    best = max(run.report.balanced_accuracy.value for run in rivals)
+    assert second.report.balanced_accuracy.value == best
 
 
 def test_the_papers_figure_is_marked_as_incomparable_in_every_set():

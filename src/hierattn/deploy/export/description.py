@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,15 @@ import hierattn
 from hierattn.bundle.bundle import Bundle
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.bundle.thresholds import TriageSettings
-from hierattn.errors import BundleError
-from hierattn.evaluation.measures.calibration import Calibration, read_calibration, to_json, undefined_as_none
+from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.measures.calibration import Calibration, read_calibration
+from hierattn.evaluation.records import to_plain
+from hierattn.evaluation.report import Report
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.taxonomy import TRIAGE_GROUP
 
-CALIBRATION, REPORT = "calibration.json", "report.json"
-"""What 'hierattn evaluate' writes."""
-
 FIGURES = ("images", "top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity")
-"""What is copied from ``report.json``."""
+"""What is copied from the report."""
 
 HEATMAPS = {
     "branch": "exact parts of the logits by place, from branch attention's pixels on a grid of 15 x 15; docs/bundle.md",
@@ -33,12 +31,12 @@ def describe(
     checkpoint: Checkpoint,
     parameters: int,
     calibration: Calibration | None,
-    report: Mapping[str, Any],
+    report: Report | None,
     evidence_from: str = "",
     novelty: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """What the bundle says of itself, gathered from the checkpoint and what lies beside it."""
-    provenance = undefined_as_none(dict(checkpoint.provenance))
+    provenance = to_plain(dict(checkpoint.provenance))
     data = {key: provenance.pop(key, "") for key in ("source", "licence", "citation")}
     data["images"] = provenance.pop("training_images", None)
     return Bundle(
@@ -48,79 +46,66 @@ def describe(
         image_spec=checkpoint.image_spec,
         temperature=1.0 if calibration is None else calibration.temperature,
         triage=_triage(checkpoint.classes, calibration),
-        calibration={} if calibration is None else to_json(calibration),
+        calibration={} if calibration is None else to_plain(calibration),
         training_data=data,
-        metrics=undefined_as_none({key: report[key] for key in FIGURES if key in report}),
+        metrics={} if report is None else {name: to_plain(getattr(report, name)) for name in FIGURES},
         provenance={**provenance, "exported_by": hierattn.__version__, "options": dict(checkpoint.options)},
-        recipe=undefined_as_none(dict(checkpoint.recipe)),
+        recipe=to_plain(dict(checkpoint.recipe)),
         heatmap=HEATMAPS.get(evidence_from, ""),
         novelty=dict(novelty or {}),
         prediction_sets=_set_rules(report),
     )
 
 
-def _set_rules(report: Mapping[str, Any]) -> tuple[SetRule, ...]:
-    """The thresholds of ``report.json``'s prediction sets, with what they reached on the untouched fold."""
-    rules = []
-    for row in report.get("conformal") or ():
-        reached = row.get("coverage") or {}
-        low, high = reached.get("interval") or (None, None)
-        rules.append(
-            SetRule(
-                target=row["wished"],
-                threshold=row["threshold"],
-                coverage=reached.get("value"),
-                interval=None if low is None or high is None else (low, high),
-                mean_size=row.get("mean_size"),
-            )
+def _set_rules(report: Report | None) -> tuple[SetRule, ...]:
+    """The thresholds of the report's prediction sets, with what they reached on the outer fold."""
+    return tuple(
+        SetRule(
+            target=row.target,
+            threshold=row.threshold,
+            coverage=row.coverage.value,
+            interval=row.coverage.interval,
+            mean_size=row.mean_size,
         )
-    return tuple(rules)
+        for row in (() if report is None else report.conformal)
+    )
 
 
 def _triage(classes: Sequence[str], calibration: Calibration | None) -> TriageSettings:
     group = tuple(code for code in classes if code in TRIAGE_GROUP)
-    values = None if calibration is None else to_json(calibration)
-    if values is None or values["risk_threshold"] is None:
+    if calibration is None or not calibration.has_threshold:
         return TriageSettings(group=group)
-    test = values["test"] or {}
-    interval = test.get("interval") or [None, None]
-    measured = test.get("sensitivity") is not None and None not in interval
+    test = calibration.test
+    measured = test if test is not None and test.interval is not None else None
     return TriageSettings(
         group=group,
-        threshold=values["risk_threshold"],
-        target_sensitivity=values["wished_sensitivity"],
-        sensitivity=test["sensitivity"] if measured else None,
-        interval=(interval[0], interval[1]) if measured else None,
-        images=int(test["images"]) if measured else 0,
+        threshold=calibration.risk_threshold,
+        target_sensitivity=calibration.target_sensitivity,
+        sensitivity=None if measured is None else measured.sensitivity,
+        interval=None if measured is None else measured.interval,
+        images=0 if measured is None else measured.images,
     )
 
 
 def find_calibration(evaluation: Path | None) -> Calibration | None:
-    """``calibration.json`` of an evaluation folder; None where there is none.
+    """The calibration of an evaluation folder; None where there is none.
 
     Raises
     ------
     TableError
         Where it is damaged.
     """
-    if evaluation is None or not (evaluation / CALIBRATION).is_file():
-        return None
-    return read_calibration(evaluation / CALIBRATION)
+    path = None if evaluation is None else EvaluationFolder(evaluation).calibration
+    return None if path is None or not path.is_file() else read_calibration(path)
 
 
-def find_report(evaluation: Path | None) -> dict[str, Any]:
-    """``report.json`` of an evaluation folder, as it lies there; empty where there is none.
+def find_report(evaluation: Path | None) -> Report | None:
+    """The report of an evaluation folder; None where there is none.
 
     Raises
     ------
-    BundleError
+    TableError
         Where it is damaged.
     """
-    path = None if evaluation is None else evaluation / REPORT
-    if path is None or not path.is_file():
-        return {}
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{path} is no report ({error}); evaluate the run again") from None
-    return report if isinstance(report, dict) else {}
+    path = None if evaluation is None else EvaluationFolder(evaluation).report
+    return None if path is None or not path.is_file() else Report.load(path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierattn.data.prepared_set.folds import split
 from hierattn.errors import DataError, HierAttnError, UsageError
-from hierattn.evaluation.predict import TrainedRun
+from hierattn.evaluation.trained_run import TrainedRun
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class ParityReport:
         )
 
     def __str__(self) -> str:
-        held = "not held" if self.bounds.probability >= 1 else f"wanted {self.bounds.probability:.0e}"
+        held = "no bound set" if self.bounds.probability >= 1 else f"wanted {self.bounds.probability:.0e}"
         line = (
             f"{self.runtime}, {self.images} images of the network's size: probabilities within {self.difference:.1e} "
             f"({held}), top-1 the same in {_share(self.agreement)} (wanted {_share(self.bounds.agreement)})"

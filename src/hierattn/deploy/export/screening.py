@@ -1,6 +1,6 @@
-"""What the software would say of photographs, and which it would turn away: for measuring under a change of source.
+"""What the software would say of photographs, and which it would reject: for measuring under a change of source.
 
-The network is the one that a bundle holds, novelty included, and the photographs are judged by the same checks as a
+The network is the one that a bundle holds, novelty included, and the photographs pass the same checks as a
 patient's; only their size is not, as packed images have the network's and not the camera's.
 """
 
@@ -15,7 +15,7 @@ from torch import nn
 from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
 from hierattn.deploy.export.novelty import MIN_IMAGES, fit_novelty
 from hierattn.deploy.export.own_images import OwnImages
-from hierattn.evaluation.measures.shift import Seen
+from hierattn.evaluation.measures.shift import Answers
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.photo_quality import UNLIKE, judge_photo
 
@@ -25,19 +25,19 @@ UNFIT = "unfit"
 
 def open_eyes(
     model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]
-) -> Callable[[np.ndarray], Seen]:
-    """A function from images, uint8 (N, size, size, 3), to what is said of them.
+) -> Callable[[np.ndarray], Answers]:
+    """A function from images, uint8 (N, size, size, 3), to the answers to them.
 
     Parameters
     ----------
     model
         On the CPU.
     own
-        What the run learnt from: novelty is fitted on its training images, and its threshold on the inner fold.
+        What the run was trained on: novelty is fitted on its training images, and its threshold on the inner fold.
     spec
         The model's.
     classes
-        Codes of what it tells apart, in order.
+        Codes of its classes, in order.
     """
     novelty = None
     if evidence_source(model) and min(len(own.training), len(own.validation)) >= MIN_IMAGES:
@@ -47,12 +47,12 @@ def open_eyes(
     )
 
     @torch.inference_mode()
-    def look(images: np.ndarray) -> Seen:
+    def look(images: np.ndarray) -> Answers:
         answer = dict(zip(network.output_names, network(torch.from_numpy(images)), strict=True))
-        away = {UNFIT: np.array([_unfit(image) for image in images], bool)}
+        rejected = {UNFIT: np.array([_unfit(image) for image in images], bool)}
         if novelty is not None:
-            away[UNLIKE] = answer["novelty"].numpy() >= novelty.description["threshold"]
-        return Seen(answer["probabilities"].double().numpy(), away)
+            rejected[UNLIKE] = answer["novelty"].numpy() >= novelty.description["threshold"]
+        return Answers(answer["probabilities"].double().numpy(), rejected)
 
     return look
 

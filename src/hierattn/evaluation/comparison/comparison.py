@@ -1,14 +1,14 @@
-"""Models side by side on the same untouched images (Table 1, Figs. 7 and 8, and the ablations of Tables 2, 4, 5, 6).
+"""Models side by side on the same held-out images (Table 1, Figs. 7 and 8, and the ablations of Tables 2, 4, 5, 6).
 
-The images of all folds are pooled, each judged by the network that did not see it. Balanced accuracy has its interval
-over lesions; a difference between two models is tested on the same lesions (``paired_tests.py``), and Holm's correction
-pays for looking at many pairs. The paper's column is ``paper_numbers.py``'s.
+The images of all folds are pooled, each predicted by the network that did not see it. Balanced accuracy has its
+interval over lesions; a difference between two models is tested on the same lesions (``paired_tests.py``), and Holm's
+correction accounts for the number of pairs. The paper's column is ``paper_numbers.py``'s.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,55 +16,55 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import DataError, UsageError
-from hierattn.evaluation.comparison.entrant import Contestant
+from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.comparison.paper_numbers import SOURCE, TABLE_1, PaperRow, paper_accuracy
-from hierattn.evaluation.measures.calibration import undefined_as_none
+from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import LEVEL
 from hierattn.evaluation.measures.paired_tests import compare_auc, compare_balanced_accuracy, holm
-from hierattn.evaluation.report import Figures
+from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.records import to_plain
 from hierattn.models.complexity import measure_complexity
 from hierattn.models.registry import SPECS
+from hierattn.progress import Progress, silent
 from hierattn.taxonomy import MALIGNANT
 
 FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")
-Progress = Callable[[str], None]
-"""Hears what is being worked at."""
 
 
-def check_same_images(contestants: Sequence[Contestant]) -> None:
-    """Refuse to compare models that were judged on other images, or with other folds held out.
+def check_same_images(entrants: Sequence[Entrant]) -> None:
+    """Refuse to compare models that were evaluated on other images, or with other folds held out.
 
     Raises
     ------
     UsageError, DataError
         With fewer than one model, or names what differs.
     """
-    if not contestants:
+    if not entrants:
         raise UsageError("nothing to compare: wanted NAME=RUN at least once")
-    first = contestants[0]
-    for other in contestants[1:]:
-        if set(other.reports) != set(first.reports):
+    first = entrants[0]
+    for other in entrants[1:]:
+        if set(other.folds) != set(first.folds):
             raise UsageError(
-                f"{first.name} has folds {_listed(first.reports)} and {other.name} {_listed(other.reports)}: wanted "
+                f"{first.name} has folds {_listed(first.folds)} and {other.name} {_listed(other.folds)}: wanted "
                 "the same; train what is missing with 'hierattn crossval', or name only common folds with --folds"
             )
         mine, others = first.predictions, other.predictions
         if mine.images != others.images:
             different = len(set(mine.images) ^ set(others.images))
             raise DataError(
-                f"{first.name} and {other.name} were judged on other images ({different} differ): wanted one set and "
-                "one split; evaluate both on the same prepared set"
+                f"{first.name} and {other.name} were evaluated on other images ({different} differ): wanted one set "
+                "and one split; evaluate both on the same prepared set"
             )
         if not np.array_equal(mine.folds, others.folds) or mine.classes != others.classes:
             raise DataError(f"{first.name} and {other.name} differ in folds or classes: wanted the same split")
 
 
-def _listed(folds: Mapping[int, Any]) -> str:
+def _listed(folds: Sequence[int]) -> str:
     return ", ".join(map(str, folds)) or "none"
 
 
 def compare(
-    contestants: Sequence[Contestant],
+    entrants: Sequence[Entrant],
     *,
     paper: Mapping[str, PaperRow] | None = None,
     title: str = "Models",
@@ -76,16 +76,16 @@ def compare(
 
     Parameters
     ----------
-    contestants
+    entrants
         All of one protocol, on the same images. The first is what the others' differences are taken from.
     paper
-        Name -> the paper's row; by default Table 1's row of the contestant's model.
+        Name -> the paper's row; by default Table 1's row of the entrant's model.
     title
         Of the comparison.
     resamples, seed
         Of every bootstrap and exchange.
     progress
-        Hears of what is being computed.
+        Told of the steps done.
 
     Returns
     -------
@@ -100,55 +100,56 @@ def compare(
     UsageError
         Where the runs are of more than one protocol.
     """
-    check_same_images(contestants)
-    protocols = {contestant.protocol for contestant in contestants}
+    check_same_images(entrants)
+    protocols = {entrant.protocol for entrant in entrants}
     if len(protocols) > 1:
         raise UsageError(f"runs of the protocols {', '.join(sorted(protocols))}: wanted one, or --protocol both")
-    first = contestants[0]
-    rows = [_row(contestant, paper, resamples, seed, progress) for contestant in contestants]
-    pairs = _pairs(contestants, resamples, seed, progress)
+    first = entrants[0]
+    tell = progress or silent
+    rows = []
+    for done, entrant in enumerate(entrants):
+        tell("intervals", done, len(entrants))
+        rows.append(_row(entrant, paper, resamples, seed))
+    tell("intervals", len(entrants), len(entrants))
+    pairs = _pairs(entrants, resamples, seed, tell)
     for row in rows:
         row["difference"] = _to_first(pairs, first.name, row["name"])
     comparison = {
         "title": title,
         "protocol": first.protocol,
         "source": first.source,
-        "licence": str(first.provenance["judged_on"].get("licence", "")),
-        "citation": str(first.provenance["judged_on"].get("citation", "")),
+        "licence": first.provenance.evaluated_on.licence,
+        "citation": first.provenance.evaluated_on.citation,
         "images": len(first.predictions),
         "groups": len(np.unique(first.predictions.group_numbers)),
         "classes": list(first.predictions.classes),
-        "folds": sorted(first.reports),
+        "folds": sorted(first.folds),
         "paper_source": SOURCE,
         "bootstrap": {"resamples": resamples, "seed": seed, "level": LEVEL, "unit": "group"},
         "rows": rows,
         "pairs": pairs,
     }
-    plain: dict[str, Any] = undefined_as_none(comparison)
+    plain: dict[str, Any] = to_plain(comparison)
     return plain
 
 
-def _row(
-    contestant: Contestant, paper: Mapping[str, PaperRow] | None, resamples: int, seed: int, progress: Progress | None
-) -> dict[str, Any]:
-    if progress is not None:
-        progress(f"{contestant.name}: intervals over lesions")
-    made = contestant.provenance
-    model, options, size = str(made["model"]), dict(made.get("options", {})), int(made["image_spec"]["size"])
-    figures = Figures(contestant.predictions, resamples, seed)
-    of_folds = [_balanced(contestant.of_fold(fold)) for fold in contestant.reports]
-    known = TABLE_1.get(model) if paper is None else paper.get(contestant.name)
+def _row(entrant: Entrant, paper: Mapping[str, PaperRow] | None, resamples: int, seed: int) -> dict[str, Any]:
+    made = entrant.provenance
+    model, options, size = made.model, dict(made.options), int(made.image_spec["size"])
+    figures = Classification(entrant.predictions, resamples, seed)
+    of_folds = [_balanced(entrant.of_fold(fold)) for fold in entrant.folds]
+    known = TABLE_1.get(model) if paper is None else paper.get(entrant.name)
     if paper is None and options:
         known = None  # another network than the paper's
     return {
-        "name": contestant.name,
+        "name": entrant.name,
         "title": SPECS[model].title if model in SPECS else model,
         "model": model,
         "options": options,
-        "recipe": str(made.get("recipe", {}).get("name", "")),
-        "commit": str(made.get("commit", "")),
-        "parameters": int(made["parameters"]),
-        "multiply_adds": _multiply_adds(model, len(contestant.predictions.classes), size, options),
+        "recipe": str(made.recipe.get("name", "")),
+        "commit": made.commit,
+        "parameters": made.parameters,
+        "multiply_adds": _multiply_adds(model, len(entrant.predictions.classes), size, options),
         "size": size,
         "balanced_accuracy": figures.balanced_accuracy(),
         "top1": figures.top1(),
@@ -162,13 +163,13 @@ def _row(
         else {
             "where": known.where,
             "title": known.title,
-            "accuracy": paper_accuracy(known, contestant.source),
+            "accuracy": paper_accuracy(known, entrant.source),
             "parameters_millions": known.parameters,
         },
     }
 
 
-def _balanced(predictions: Any) -> float:
+def _balanced(predictions: Predictions) -> float:
     return metrics.balanced_accuracy(predictions.labels, predictions.probabilities)
 
 
@@ -178,32 +179,29 @@ def _multiply_adds(model: str, classes: int, size: int, options: Mapping[str, An
     return measure_complexity(model, num_classes=classes, size=size, **options).multiply_adds
 
 
-def _pairs(
-    contestants: Sequence[Contestant], resamples: int, seed: int, progress: Progress | None
-) -> list[dict[str, Any]]:
+def _pairs(entrants: Sequence[Entrant], resamples: int, seed: int, tell: Progress) -> list[dict[str, Any]]:
     """Every pair, tested on the same lesions; Holm's correction over all pairs, for each figure by itself."""
     pairs: list[dict[str, Any]] = []
-    for one, other in combinations(contestants, 2):
-        if progress is not None:
-            progress(f"{one.name} against {other.name}: the same lesions")
-        table, rival = one.predictions, other.predictions
+    couples = list(combinations(entrants, 2))
+    for done, (first, second) in enumerate(couples, start=1):
+        table, rival = first.predictions, second.predictions
         groups = table.group_numbers
         balanced = compare_balanced_accuracy(
             table.labels, rival.predicted, table.predicted, groups, resamples=resamples, seed=seed
         )
         scores = [
-            metrics.group_scores(known.labels, known.probabilities, known.classes, MALIGNANT)
-            for known in (rival, table)
+            metrics.group_scores(each.labels, each.probabilities, each.classes, MALIGNANT) for each in (rival, table)
         ]
         cancer = compare_auc(scores[0][0], scores[0][1], scores[1][1], groups)
         pairs.append(
             {
-                "first": one.name,
-                "second": other.name,
+                "first": first.name,
+                "second": second.name,
                 "balanced_accuracy": {"value": balanced.value, "interval": balanced.interval, "p": balanced.p},
                 "malignant_auc": {"value": cancer.value, "interval": cancer.interval, "p": cancer.p},
             }
         )
+        tell("pairs of models", done, len(couples))
     for figure in ("balanced_accuracy", "malignant_auc"):
         adjusted = holm([pair[figure]["p"] for pair in pairs])
         for pair, value in zip(pairs, adjusted, strict=True):
@@ -216,7 +214,7 @@ def _to_first(pairs: Sequence[Mapping[str, Any]], first: str, name: str) -> dict
 
 
 def protocol_gaps(honest: Mapping[str, Any], paper: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How much the paper's protocol flatters each model that was judged by both: paper less honest.
+    """How much the paper's protocol flatters each model that was evaluated by both: paper less honest.
 
     Returns
     -------
@@ -226,7 +224,7 @@ def protocol_gaps(honest: Mapping[str, Any], paper: Mapping[str, Any]) -> list[d
     Raises
     ------
     UsageError
-        Where no model was judged by both protocols.
+        Where no model was evaluated by both protocols.
     """
     by_paper = {row["name"]: row["balanced_accuracy"]["value"] for row in paper["rows"]}
     gaps = []
@@ -237,7 +235,7 @@ def protocol_gaps(honest: Mapping[str, Any], paper: Mapping[str, Any]) -> list[d
         gap = other - value
         gaps.append({"name": row["name"], "honest": value, "paper": other, "gap": gap, "sentence": _gap(row, other)})
     if not gaps:
-        raise UsageError("no model was judged by both protocols: wanted NAME=HONEST_RUN and NAME=PAPER_RUN")
+        raise UsageError("no model was evaluated by both protocols: wanted NAME=HONEST_RUN and NAME=PAPER_RUN")
     return gaps
 
 
@@ -246,7 +244,7 @@ def _gap(row: Mapping[str, Any], by_paper: float) -> str:
     points = 100 * (by_paper - value)
     verb = "flatters" if points >= 0 else "undersells"
     return (
-        f"{row['name']}: {100 * by_paper:.1f} % by the paper's protocol, {100 * value:.1f} % on untouched images: "
-        f"the paper's protocol {verb} by {abs(points):.1f} points, because it balances before it folds and so judges "
-        "images that were chosen for it, with augmented copies among them."
+        f"{row['name']}: {100 * by_paper:.1f} % by the paper's protocol, {100 * value:.1f} % on held-out images: "
+        f"the paper's protocol {verb} by {abs(points):.1f} points, because it balances before it folds and so "
+        "evaluates images that were selected for it, with augmented copies among them."
     )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hierattn import metrics
-from hierattn.evaluation.comparison.entrant import Contestant
+from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.pages.figures import ACCENT, CLASS_COLOURS, INK, LINE, SECOND, legend, plain_axes
 
@@ -62,19 +62,19 @@ def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def models_roc_figure(contestants: Sequence[Contestant]) -> Figure:
+def models_roc_figure(entrants: Sequence[Entrant]) -> Figure:
     """Fig. 8: a ROC curve a model. Which average the paper draws it does not say: here it is the mean over classes.
 
     The sensitivities of all one-versus-rest curves are averaged at each false-positive rate, every class alike.
     """
     figure, (axis,) = plain_axes(5.2, 5.1)
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
-    for number, contestant in enumerate(contestants):
-        curve, area = mean_roc(contestant)
+    for number, entrant in enumerate(entrants):
+        curve, area = mean_roc(entrant)
         colour, dashes = LINES[number % len(LINES)]
         axis.plot(
             GRID, curve, color=colour, linestyle=dashes, linewidth=2.2 if number == 0 else 1.6,
-            label=f"{contestant.name}  {area:.3f}",
+            label=f"{entrant.name}  {area:.3f}",
         )  # fmt: skip
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity, mean over classes")
     axis.set_aspect("equal")
@@ -83,9 +83,9 @@ def models_roc_figure(contestants: Sequence[Contestant]) -> Figure:
     return figure
 
 
-def mean_roc(contestant: Contestant) -> tuple[np.ndarray, float]:
+def mean_roc(entrant: Entrant) -> tuple[np.ndarray, float]:
     """Mean sensitivity over the classes present at each false-positive rate of ``GRID``, and the macro AUC."""
-    predictions = contestant.predictions
+    predictions = entrant.predictions
     curves = []
     for index in range(len(predictions.classes)):
         positive = predictions.labels == index

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import hierattn
-from hierattn.evaluation.comparison.entrant import Contestant
+from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.comparison.figures import accuracy_parameters_figure, bars_figure, models_roc_figure
 from hierattn.evaluation.comparison.tables import (
     cells,
@@ -25,9 +24,14 @@ from hierattn.evaluation.comparison.tables import (
 )
 from hierattn.evaluation.pages.figures import save_figures, svg
 from hierattn.evaluation.pages.html_report import fill_page
-from hierattn.evaluation.whole_folder import check_replaceable, whole_folder
+from hierattn.files import FolderKind, whole_folder, write_json, write_text
 
-JSON = "comparison.json"
+JSON, PAGE = "comparison.json", "comparison.html"
+KIND = FolderKind(
+    "a comparison",
+    mark=JSON,
+    older=("comparison*.csv", "pairs*.csv", "comparison.md", PAGE, "figures/*"),
+)
 FIGURE_TEXTS = {
     "accuracy_parameters": (
         "Accuracy against parameters (Fig. 7)",
@@ -35,38 +39,27 @@ FIGURE_TEXTS = {
     ),
     "roc": (
         "ROC curves (Fig. 8)",
-        "A curve a model: the mean over classes of each class against the rest. A curve through the upper left corner "
-        "is perfect; the diagonal is guessing.",
+        "One curve per model: the mean over classes of each class against the rest. A curve through the upper left "
+        "corner is perfect; the diagonal is guessing.",
     ),
     "variants": ("The variants", "Balanced accuracy on the same images; a dot is a fold, the line the 95 % interval."),
 }
 
 
 def draw_comparison(
-    comparison: Mapping[str, Any], contestants: Sequence[Contestant], ablation: bool = False
+    comparison: Mapping[str, Any], entrants: Sequence[Entrant], ablation: bool = False
 ) -> dict[str, Figure]:
     """The figures by name; an ablation's variants in place of accuracy against parameters."""
     first = {"variants": bars_figure(comparison)} if ablation else {
         "accuracy_parameters": accuracy_parameters_figure(comparison)
     }  # fmt: skip
-    return {**first, "roc": models_roc_figure(contestants)}
-
-
-def check_free(folder: Path) -> None:
-    """Refuse to replace a folder that holds something else than an earlier comparison.
-
-    Raises
-    ------
-    UsageError
-        Where it does.
-    """
-    check_replaceable(folder, JSON, "a comparison")
+    return {**first, "roc": models_roc_figure(entrants)}
 
 
 def write_comparison(
     folder: Path,
     comparisons: Sequence[Mapping[str, Any]],
-    contestants: Sequence[Sequence[Contestant]],
+    entrants: Sequence[Sequence[Entrant]],
     gaps: Sequence[Mapping[str, Any]] = (),
     *,
     ablation: bool = False,
@@ -77,30 +70,30 @@ def write_comparison(
     ----------
     folder
         New, empty, or an earlier comparison's, which is replaced.
-    comparisons, contestants
+    comparisons, entrants
         One of each a protocol, the honest one first.
     gaps
         Of :func:`~hierattn.evaluation.comparison.comparison.protocol_gaps`.
     ablation
         Draw variants instead of models.
     """
-    check_free(folder)
     drawn = [
-        draw_comparison(comparison, known, ablation) for comparison, known in zip(comparisons, contestants, strict=True)
+        draw_comparison(comparison, side, ablation) for comparison, side in zip(comparisons, entrants, strict=True)
     ]
-    with whole_folder(folder) as parts:
+    with whole_folder(folder, KIND) as workspace:
+        parts = workspace.folder
         for number, comparison in enumerate(comparisons):
             mark = "" if number == 0 else f"-{comparison['protocol']}"
-            (parts / f"comparison{mark}.csv").write_text(csv_table(comparison), encoding="utf-8")
-            (parts / f"pairs{mark}.csv").write_text(pairs_table(comparison), encoding="utf-8")
+            write_text(parts / f"comparison{mark}.csv", csv_table(comparison))
+            write_text(parts / f"pairs{mark}.csv", pairs_table(comparison))
             save_figures(parts / "figures", {f"{name}{mark}": figure for name, figure in drawn[number].items()})
         text = "\n".join(markdown_table(comparison) for comparison in comparisons)
         if gaps:
             text += "\n" + "\n".join(f"- {gap['sentence']}" for gap in gaps) + "\n"
-        (parts / "comparison.md").write_text(text, encoding="utf-8")
-        kept = {"comparisons": list(comparisons), "gaps": list(gaps), "made_by": f"hierattn {hierattn.__version__}"}
-        (parts / JSON).write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        (parts / "comparison.html").write_text(render_comparison(comparisons, drawn, gaps), encoding="utf-8")
+        write_text(parts / "comparison.md", text)
+        write_text(parts / PAGE, render_comparison(comparisons, drawn, gaps))
+        made_by = f"hierattn {hierattn.__version__}"
+        write_json(parts / JSON, {"comparisons": list(comparisons), "gaps": list(gaps), "made_by": made_by})
 
 
 def render_comparison(

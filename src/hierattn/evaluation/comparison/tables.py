@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hierattn.evaluation.pages.html_report import decimal, percent, span
+from hierattn.evaluation.pages.html_report import decimal, span
 
 COLUMNS = (
     "name", "title", "protocol", "parameters", "multiply_adds", "size", "images", "groups", "folds",
@@ -137,7 +137,7 @@ def p_text(value: float | None) -> str:
 def measured_on(comparison: Mapping[str, Any]) -> str:
     """One sentence: on what, and how."""
     folds = comparison["folds"]
-    way = "untouched by training" if comparison["protocol"] == "honest" else "chosen by the paper's protocol"
+    way = "held out from training" if comparison["protocol"] == "honest" else "selected by the paper's protocol"
     return (
         f"{comparison['images']:,} images of {comparison['groups']:,} lesions or patients of {comparison['source']}, "
         f"{way}, in {len(folds)} fold{'s' if len(folds) > 1 else ''} ({', '.join(map(str, folds))})."
@@ -145,17 +145,17 @@ def measured_on(comparison: Mapping[str, Any]) -> str:
 
 
 def footnotes(comparison: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of the columns."""
+    """What a reader must know about the columns."""
     first, bootstrap = comparison["rows"][0]["name"], comparison["bootstrap"]
     notes = [
         f"Intervals: 95 %, {bootstrap['resamples']} resamples of whole lesions or patients.",
-        f"Differences are to {first}, on the same images; p is two-sided, by exchanging two models' answers lesion by "
-        f"lesion, after Holm's correction over all pairs ({len(comparison['pairs'])}).",
+        f"Differences are from {first}, on the same images; p is two-sided, from exchanging two models' answers lesion "
+        f"by lesion, with Holm's correction over all pairs ({len(comparison['pairs'])}).",
         f"The paper's column ({comparison['paper_source']}) is top-1 accuracy on a set that was balanced before it was "
-        "folded, at 256 pixels, after 500 epochs: it does not compare with the honest column beside it.",
+        "folded, at 256 pixels, after 500 epochs: it is not comparable with the honest column beside it.",
     ]
     if len(comparison["folds"]) == 1:
-        notes.append("One fold only: how much another training run or split would differ is not in the intervals.")
+        notes.append("One fold only: the intervals do not cover another training run or split.")
     if comparison["source"] == "synthetic":
         notes.append("Rendered lesions: these figures show that the tools work, and nothing about patients.")
     return notes
@@ -171,7 +171,10 @@ def pair_sentences(comparison: Mapping[str, Any]) -> list[str]:
     if len(names) < 2:
         return []
     if not differing:
-        return ["No two of these models can be told apart on these images, after correction for the number of pairs."]
+        return [
+            "All these models are statistically indistinguishable on these images, after correction for the number of "
+            "pairs."
+        ]
     said = []
     for pair in differing:
         known = pair["balanced_accuracy"]
@@ -181,8 +184,3 @@ def pair_sentences(comparison: Mapping[str, Any]) -> list[str]:
             f"(p {p_text(known['holm_p'])})."
         )
     return said
-
-
-def shown_share(value: float | None) -> str:
-    """A share for a person."""
-    return percent(value)

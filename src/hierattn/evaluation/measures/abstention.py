@@ -10,12 +10,51 @@ Geifman and El-Yaniv, Selective classification for deep neural networks, NeurIPS
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from hierattn.evaluation.records import defined
+
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 _POINTS = 101
+
+
+@dataclass(frozen=True)
+class AbstentionStep:
+    """What is gained where about ``target`` of the images are answered.
+
+    ``share`` is the share really answered, ``error`` that of wrong answers among them, and ``confidence`` the least one
+    that is answered.
+    """
+
+    target: float
+    share: float
+    error: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """What abstaining gains.
+
+    Attributes
+    ----------
+    area
+        Mean error over all shares answered; None without images.
+    area_at_random
+        The error on everything, which leaving images out at random would keep.
+    steps
+        At the shares of :data:`SHARES`.
+    curve
+        ``share`` and ``error`` at up to 101 points; empty without images.
+    """
+
+    area: float | None
+    area_at_random: float | None
+    steps: tuple[AbstentionStep, ...]
+    curve: Mapping[str, tuple[float, ...]]
 
 
 def risk_coverage(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,31 +83,23 @@ def area_under(right: np.ndarray, confidence: np.ndarray) -> float:
     return float((np.diff(shares, prepend=0.0) * errors).sum())
 
 
-def judge_abstention(labels: np.ndarray, calibrated: np.ndarray) -> dict[str, Any]:
-    """The curve, thinned, and what is gained at a few shares.
-
-    Returns
-    -------
-    dict
-        ``area``; ``area_at_random``: the error on everything, which leaving images out at random would keep; ``steps``:
-        at the shares of :data:`SHARES`, the share really answered, the error there and the confidence asked for;
-        ``curve``: at most 101 points.
-    """
+def measure_abstention(labels: np.ndarray, calibrated: np.ndarray) -> Abstention:
+    """The curve, thinned, and what is gained at a few shares; ``calibrated`` probabilities are (N, C)."""
     right = calibrated.argmax(axis=1) == labels if len(labels) else np.zeros(0, bool)
     confidence = calibrated.max(axis=1) if len(labels) else np.zeros(0)
     shares, errors = risk_coverage(right, confidence)
     levels = np.unique(confidence)[::-1]
     steps = []
-    for wished in SHARES:
-        # The most that can be answered without answering more than the wished share.
-        place = int(np.searchsorted(shares, wished + 1e-12, side="right")) - 1
+    for target in SHARES:
+        # The most that can be answered without answering more than the target share.
+        place = int(np.searchsorted(shares, target + 1e-12, side="right")) - 1
         if place >= 0:
-            step = {"share": shares[place], "error": errors[place], "confidence": levels[place]}
-            steps.append({"wished": wished, **{name: float(value) for name, value in step.items()}})
-    kept = np.unique(np.linspace(0, max(len(shares) - 1, 0), _POINTS).round().astype(np.int64))
-    return {
-        "area": area_under(right, confidence),
-        "area_at_random": float(errors[-1]) if len(errors) else float("nan"),
-        "steps": steps,
-        "curve": {"share": shares[kept].tolist(), "error": errors[kept].tolist()} if len(shares) else {},
-    }
+            steps.append(AbstentionStep(target, float(shares[place]), float(errors[place]), float(levels[place])))
+    thinned = np.unique(np.linspace(0, max(len(shares) - 1, 0), _POINTS).round().astype(np.int64))
+    curve = {"share": tuple(shares[thinned].tolist()), "error": tuple(errors[thinned].tolist())} if len(shares) else {}
+    return Abstention(
+        area=defined(area_under(right, confidence)),
+        area_at_random=float(errors[-1]) if len(errors) else None,
+        steps=tuple(steps),
+        curve=curve,
+    )

@@ -1,9 +1,9 @@
-"""Calibration and triage (§5): a temperature and a risk threshold, fitted on the inner fold, judged on the outer.
+"""Calibration and triage (§5): a temperature and a risk threshold, fitted on the inner fold, measured on the outer.
 
-A network's probabilities are usually too sure of themselves. Dividing its logits by one temperature T (Guo et al.,
+A network's probabilities are usually overconfident. Dividing its logits by one temperature T (Guo et al.,
 ICML 2017) corrects that and changes no order of the classes, so no top-1 answer. A bias a class (``class_bias.py``)
 may be added on request. The triage ``risk`` of a photograph is the summed calibrated probability of
-``lesions.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
+``taxonomy.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ from hierattn import metrics
 from hierattn.errors import DataError, TableError
 from hierattn.evaluation.measures.class_bias import fit_class_bias, softmax
 from hierattn.evaluation.measures.intervals import Interval, bootstrap, share_interval
-from hierattn.evaluation.measures.thresholds import SURE, attained, choose_safe_threshold
+from hierattn.evaluation.measures.thresholds import CONFIDENCE, attained, choose_safe_threshold
 from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.records import from_plain, to_plain
+from hierattn.files import write_json
 from hierattn.taxonomy import TRIAGE_GROUP
 
-WISHED_SENSITIVITY = 0.95
+FORMAT_VERSION = 2
+"""Of ``calibration.json``. Version 1 had no ``format_version``, and ``wished_sensitivity`` and ``sure``."""
+RENAMED = {"wished_sensitivity": "target_sensitivity", "sure": "confidence"}
+TARGET_SENSITIVITY = 0.95
 COOLEST, HOTTEST = 0.05, 50.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -50,7 +55,7 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     The likelihood is convex in 1 / T, so that its slope has one sign change, which bisection on log T finds to the
     last bits. Where every answer is right the likelihood grows for ever as T falls and has no maximum: such data say
-    nothing about how sure the network may be, and T stays 1. T is kept within 0.05 to 50.
+    nothing about the network's confidence, and T stays 1. T is kept within 0.05 to 50.
 
     Raises
     ------
@@ -64,14 +69,14 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     if (of_truth >= logits.max(axis=1)).all():
         return 1.0
 
-    def too_sure(temperature: float) -> bool:
+    def overconfident(temperature: float) -> bool:
         # The slope of the NLL in 1 / T: the expected logit under the model, less the true class's.
         return float(((softmax(logits, temperature) * logits).sum(axis=1) - of_truth).mean()) > 0
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if too_sure(math.exp(middle)) else (low, middle)
+        low, high = (middle, high) if overconfident(math.exp(middle)) else (low, middle)
     return math.exp((low + high) / 2)
 
 
@@ -84,12 +89,11 @@ def risk(
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
+class ThresholdFigures:
     """How the threshold does on one fold: shares with their 95 % intervals over groups, and on how much.
 
     ``sensitivity`` is the share of the triage group that is referred, ``specificity`` the share of the rest that is
-    not; ``interval`` belongs to the first. A share is nan and an
-    interval None where a fold has no such image.
+    not; ``interval`` belongs to the first. A share is nan and an interval None where a fold has no such image.
     """
 
     sensitivity: float
@@ -111,40 +115,46 @@ class Calibration:
         Divides the logits.
     risk_threshold
         ``risk >= risk_threshold`` refers; nan where the validation fold has no image of the triage group.
-    wished_sensitivity
+    target_sensitivity
         What the threshold was set for.
     validation, test
-        How it does where it was chosen (flattering) and on the untouched fold (honest; None before it was measured).
+        How it does where it was set (flattering) and on the outer fold (honest; None before it was measured).
     fitted_on
         In words.
     class_bias
         Added to the divided logits, one a class in the order of the columns; empty is none.
-    sure
-        How sure one may be that new lesions keep the wished sensitivity; 0: an even bet, as of earlier versions.
+    confidence
+        That the sensitivity for new lesions is at least the target, 0 to below 1; 0: it holds for new lesions only
+        half the time, as in earlier versions.
     """
 
     temperature: float
     risk_threshold: float
-    wished_sensitivity: float
-    validation: OperatingPoint
-    test: OperatingPoint | None
+    target_sensitivity: float
+    validation: ThresholdFigures
+    test: ThresholdFigures | None
     fitted_on: str
     class_bias: tuple[float, ...] = ()
-    sure: float = 0.0
+    confidence: float = 0.0
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether there is a threshold at all."""
+        return not math.isnan(self.risk_threshold)
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """The network's own probabilities, calibrated, (N, C) -> (N, C)."""
         return calibrate(probabilities, self.temperature, self.class_bias)
 
 
-def measure(
+def measure_threshold(
     predictions: Predictions,
     temperature: float,
     threshold: float,
     resamples: int,
     seed: int,
     class_bias: Sequence[float] = (),
-) -> OperatingPoint:
+) -> ThresholdFigures:
     """How ``threshold`` does on ``predictions``, with intervals by group."""
     positive, scores = risk(predictions, temperature, class_bias)
     referred = scores >= threshold if not math.isnan(threshold) else np.zeros(len(scores), bool)
@@ -162,7 +172,7 @@ def measure(
         values, draws = np.full(2, np.nan), np.zeros((0, 0))
     sizes = [len(np.unique(groups[positive])), len(np.unique(groups[~positive]))]
     intervals = [share_interval(float(values[k]), draws[:, k] if draws.size else draws, sizes[k]) for k in range(2)]
-    return OperatingPoint(
+    return ThresholdFigures(
         sensitivity=float(values[0]),
         interval=intervals[0],
         specificity=float(values[1]),
@@ -176,16 +186,16 @@ def measure(
 def fit_calibration(
     validation: Predictions,
     *,
-    wished_sensitivity: float = WISHED_SENSITIVITY,
-    sure: float = SURE,
+    target_sensitivity: float = TARGET_SENSITIVITY,
+    confidence: float = CONFIDENCE,
     per_class: bool = False,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Calibration:
     """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
 
-    ``sure``: how sure the threshold is to be of the wish on new lesions, see ``thresholds.py``. ``per_class`` fits a
-    bias a class together with the temperature: see ``class_bias.py`` for what that costs.
+    ``confidence``: that new lesions reach the target sensitivity, see ``thresholds.py``. ``per_class`` fits a bias a
+    class together with the temperature: see ``class_bias.py`` for what that costs.
 
     Raises
     ------
@@ -198,60 +208,40 @@ def fit_calibration(
         temperature, bias = fit_class_bias(validation.labels, validation.probabilities, temperature)
     positive, scores = risk(validation, temperature, bias)
     groups = validation.group_numbers
-    threshold = choose_safe_threshold(positive, scores, groups, wished_sensitivity, sure)
+    threshold = choose_safe_threshold(positive, scores, groups, target_sensitivity, confidence)
     folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
     return Calibration(
         temperature=temperature,
         risk_threshold=threshold,
-        wished_sensitivity=wished_sensitivity,
-        validation=measure(validation, temperature, threshold, resamples, seed, bias),
+        target_sensitivity=target_sensitivity,
+        validation=measure_threshold(validation, temperature, threshold, resamples, seed, bias),
         test=None,
         fitted_on=(
             f"the {len(validation)} original images of the inner validation fold ({folds}), which also chose the "
             "epoch; the test fold took no part"
         ),
         class_bias=bias,
-        sure=attained(len(np.unique(groups[positive])), wished_sensitivity, sure),
+        confidence=attained(len(np.unique(groups[positive])), target_sensitivity, confidence),
     )
 
 
-def judged_on(calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0) -> Calibration:
+def evaluate_calibration(
+    calibration: Calibration, test: Predictions, *, resamples: int = 1000, seed: int = 0
+) -> Calibration:
     """The same calibration, with how it does on images that had no part in it."""
-    measured = measure(
+    measured = measure_threshold(
         test, calibration.temperature, calibration.risk_threshold, resamples, seed, calibration.class_bias
     )
     return replace(calibration, test=measured)
 
 
-def to_json(calibration: Calibration) -> dict[str, Any]:
-    """Plain values; nan becomes None. ``class_bias`` and ``sure`` stand there only where there is one."""
-    plain: dict[str, Any] = undefined_as_none(asdict(calibration))
-    for name in ("class_bias", "sure"):
-        if not plain[name]:
-            del plain[name]
-    return plain
-
-
-def undefined_as_none(value: Any) -> Any:
-    """Nested plain values with None for nan, numpy's numbers as Python's and tuples as lists: what JSON can hold."""
-    if isinstance(value, Mapping):
-        return {str(key): undefined_as_none(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [undefined_as_none(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def write_calibration(path: Path, calibration: Calibration) -> None:
-    """Write ``calibration.json``, under a temporary name first."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(to_json(calibration), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    """Write ``calibration.json``."""
+    write_json(path, {"format_version": FORMAT_VERSION, **to_plain(calibration)})
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read ``calibration.json``.
+    """Read ``calibration.json``, of this version or an earlier one.
 
     Raises
     ------
@@ -261,41 +251,31 @@ def read_calibration(path: Path) -> Calibration:
     if not path.is_file():
         raise TableError(f"no calibration at {path}: wanted one from 'hierattn evaluate RUN'; run that first")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        temperature = float(values["temperature"])
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"temperature {temperature}")
-        return Calibration(
-            temperature=temperature,
-            risk_threshold=_number(values["risk_threshold"]),
-            wished_sensitivity=float(values["wished_sensitivity"]),
-            validation=_operating_point(values["validation"]),
-            test=None if values["test"] is None else _operating_point(values["test"]),
-            fitted_on=str(values["fitted_on"]),
-            class_bias=_bias(values.get("class_bias", ())),
-            sure=float(values.get("sure", 0.0)),
-        )
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        version = plain.get("format_version", 1)
+        if version > FORMAT_VERSION:
+            raise ValueError(f"format version {version}, wanted at most {FORMAT_VERSION}: update hierattn")
+        return calibration_from(plain, version)
+    except (AttributeError, TypeError, ValueError) as error:
         raise TableError(f"{path} is not a calibration ({error}); evaluate the run again") from None
 
 
-def _bias(values: Sequence[Any]) -> tuple[float, ...]:
-    bias = tuple(float(value) for value in values)
-    if not all(math.isfinite(value) for value in bias):
-        raise ValueError(f"class bias {bias}")
-    return bias
+def calibration_from(plain: Mapping[str, Any], version: int) -> Calibration:
+    """A calibration from its plain values.
+
+    Raises
+    ------
+    ValueError
+        Where a value is missing or out of its range.
+    """
+    calibration = from_plain(Calibration, rename_version_1(plain) if version == 1 else plain)
+    if not (math.isfinite(calibration.temperature) and calibration.temperature > 0):
+        raise ValueError(f"temperature {calibration.temperature}, wanted above 0")
+    if not all(map(math.isfinite, calibration.class_bias)):
+        raise ValueError(f"class bias {calibration.class_bias}, wanted numbers")
+    return calibration
 
 
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _operating_point(values: Mapping[str, Any]) -> OperatingPoint:
-    fields = dict(values)
-    for name in ("sensitivity", "specificity"):
-        fields[name] = _number(fields[name])
-    for name in ("interval", "specificity_interval"):
-        if fields[name] is not None:
-            low, high = fields[name]
-            fields[name] = (float(low), float(high))
-    return OperatingPoint(**fields)
+def rename_version_1(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the keys of today's version."""
+    return {RENAMED.get(key, key): value for key, value in plain.items()}

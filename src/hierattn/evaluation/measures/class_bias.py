@@ -2,7 +2,7 @@
 
 The logits become ``logits / T + b``. This can only help the likelihood where it is fitted, but it carries that fold's
 class frequencies into every answer: common classes are said more often, top-1 accuracy may rise, and balanced accuracy
-and the sensitivity for rare cancers may fall. Where patients come from elsewhere, it is wrong by that much.
+and the sensitivity for rare cancers may fall. For patients of another clinic it is wrong by that much.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Conformal prediction sets: instead of one answer, the few classes that hold the truth as often as was asked for.
 
 Split conformal prediction on the inner fold. A class belongs to the set of an image where its calibrated probability is
-at least a threshold; the threshold is the one that would have kept the truth in the wished share of the inner fold's
+at least a threshold; the threshold is the one that would have kept the truth in the target share of the inner fold's
 sets, with the correction for a finite number. Photographs of one lesion are not exchangeable with those of another, so
 every group counts once however many images it has: the promise is for one image of a NEW lesion or patient of the same
 population. It says nothing about another clinic, and nothing about each class by itself, which is why the coverage of
@@ -15,16 +15,45 @@ Lee, Barber and Willett, Distribution-free inference with hierarchical data, 202
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from hierattn.errors import UsageError
 from hierattn.evaluation.measures.calibration import Calibration
-from hierattn.evaluation.measures.intervals import bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
 from hierattn.evaluation.predictions import Predictions
 
-WISHED_COVERAGES = (0.9, 0.95)
+TARGET_COVERAGES = (0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class SetFigures:
+    """How prediction sets of one target coverage do.
+
+    Attributes
+    ----------
+    target
+        The coverage that they were fitted for.
+    threshold
+        The probability from which a class joins a set.
+    coverage
+        The share of sets that hold the truth.
+    mean_size
+        Classes in a set, on average; None without images.
+    sizes
+        Shares of sets with 0, 1, 2 ... classes.
+    of_class
+        Coverage of each class; None where it has no image.
+    """
+
+    target: float
+    threshold: float
+    coverage: Estimate
+    mean_size: float | None
+    sizes: tuple[float, ...]
+    of_class: Mapping[str, float | None]
 
 
 def fit_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> float:
@@ -37,7 +66,7 @@ def fit_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> 
     groups
         Group numbers from 0, (N,). Each group weighs ``1 / (groups + 1)``, shared by its images.
     coverage
-        Wished share of sets that hold the truth, above 0 and below 1.
+        Target share of sets that hold the truth, above 0 and below 1.
 
     Returns
     -------
@@ -50,7 +79,7 @@ def fit_threshold(of_truth: np.ndarray, groups: np.ndarray, coverage: float) -> 
         For a coverage that is not between 0 and 1.
     """
     if not 0 < coverage < 1:
-        raise UsageError(f"wished coverage {coverage}: wanted above 0 and below 1")
+        raise UsageError(f"target coverage {coverage}: wanted above 0 and below 1")
     count = len(np.unique(groups))
     sizes = np.bincount(groups)[groups]
     order = np.argsort(-of_truth, kind="stable")  # from the best fitting down
@@ -65,50 +94,42 @@ def prediction_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     return member
 
 
-def judge_sets(
+def measure_sets(
     validation: Predictions,
     test: Predictions,
     calibration: Calibration,
     *,
-    coverages: tuple[float, ...] = WISHED_COVERAGES,
+    coverages: tuple[float, ...] = TARGET_COVERAGES,
     resamples: int = 1000,
     seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Fit sets on the inner fold and measure them on the untouched one: coverage, how large, and by class.
-
-    Returns
-    -------
-    list
-        For each wished coverage: ``wished, threshold, coverage`` (with interval), ``mean_size, sizes`` (shares of sets
-        with 0, 1, 2 ... classes), ``of_class`` (coverage of each class, None where it has no image).
-    """
+) -> tuple[SetFigures, ...]:
+    """Fit sets on the inner fold and measure them on the outer one, for each target coverage."""
     fitted = calibration.apply(validation.probabilities)
     of_truth = fitted[np.arange(len(validation)), validation.labels]
-    judged = calibration.apply(test.probabilities)
+    calibrated = calibration.apply(test.probabilities)
     rows = []
-    for wished in coverages:
-        threshold = fit_threshold(of_truth, validation.group_numbers, wished)
-        sets = prediction_sets(judged, threshold)
+    for target in coverages:
+        threshold = fit_threshold(of_truth, validation.group_numbers, target)
+        sets = prediction_sets(calibrated, threshold)
         held = sets[np.arange(len(test)), test.labels]
         sizes = sets.sum(axis=1)
         rows.append(
-            {
-                "wished": wished,
-                "threshold": threshold,
-                "coverage": _coverage(held, test.group_numbers, resamples, seed),
-                "mean_size": float(sizes.mean()) if len(sizes) else float("nan"),
-                "sizes": (np.bincount(sizes, minlength=len(test.classes) + 1) / max(len(sizes), 1)).tolist(),
-                "of_class": {
+            SetFigures(
+                target=target,
+                threshold=threshold,
+                coverage=_coverage(held, test.group_numbers, resamples, seed),
+                mean_size=float(sizes.mean()) if len(sizes) else None,
+                sizes=tuple((np.bincount(sizes, minlength=len(test.classes) + 1) / max(len(sizes), 1)).tolist()),
+                of_class={
                     code: float(held[test.labels == index].mean()) if (test.labels == index).any() else None
                     for index, code in enumerate(test.classes)
                 },
-            }
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def _coverage(held: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
+def _coverage(held: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
     value = float(held.mean()) if len(held) else float("nan")
     draws = bootstrap(lambda weights: (weights @ held / weights.sum(axis=1))[:, None], groups, resamples, seed)
-    known = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
-    return {"value": value, "interval": known}
+    return Estimate.of(value, share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups))))

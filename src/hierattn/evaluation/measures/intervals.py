@@ -8,10 +8,12 @@ What a bootstrap cannot tell is not invented: see :func:`interval` and :func:`sh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hierattn.errors import UsageError
+from hierattn.evaluation.records import defined
 
 LEVEL = 0.95
 _BLOCK_VALUES = 500_000  # stays in the cache, and asks no fresh pages of the system
@@ -20,6 +22,19 @@ Interval = tuple[float, float]
 """(low, high); None in its place where it is not known."""
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Weights (resamples, images) -> figures (resamples, K)."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share or an area with its 95 % interval; None where it is undefined or not known."""
+
+    value: float | None
+    interval: Interval | None
+
+    @classmethod
+    def of(cls, value: float, interval: Interval | None) -> Estimate:
+        """The same of a number that may be nan."""
+        return cls(defined(value), interval)
 
 
 def group_numbers(groups: Sequence[str], images: Sequence[str]) -> np.ndarray:
@@ -38,7 +53,7 @@ def resampled_weights(groups: np.ndarray, resamples: int, generator: np.random.G
     resamples
         Rows over all blocks.
     generator
-        The dice. The same draws come whatever the size of a block.
+        Draws the groups. The same draws come whatever the size of a block.
     """
     count = int(groups.max()) + 1 if len(groups) else 0
     if not count:

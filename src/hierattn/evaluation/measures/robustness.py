@@ -1,42 +1,79 @@
 """How often the advice flips when only the photograph changes, and the lesion does not (§5's use by patients).
 
-Each image is judged as it is and under every change of ``photo_changes.py`` at five severities, with the run's own
+Each image is predicted as it is and under every change of ``photo_changes.py`` at five severities, with the run's own
 temperature and threshold. A flip is counted whichever way is right: two photographs of one mole should get one advice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import nn
 
 from hierattn import metrics
 from hierattn.evaluation.measures.calibration import Calibration, risk
-from hierattn.evaluation.measures.class_bias import softmax
-from hierattn.evaluation.measures.intervals import bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
 from hierattn.evaluation.measures.photo_changes import CHANGES, MIDDLE, change
 from hierattn.evaluation.predictions import Predictions
-from hierattn.image_spec import ImageSpec
-from hierattn.models.inference import predict_logits
+from hierattn.evaluation.records import defined
+from hierattn.progress import Progress, silent
 
 MOST_IMAGES = 600
-"""More are not judged: fifty-five passes over a large set would take hours and say the same."""
+"""More are left out: fifty-five passes over a large set would take hours and say the same."""
 
 Answers = Callable[[np.ndarray], np.ndarray]
 """Images, uint8 (N, H, W, 3) -> the network's own probabilities, (N, C)."""
 
 
-def answers_of(model: nn.Module, spec: ImageSpec, *, device: str = "cpu", batch_size: int = 64) -> Answers:
-    """How a model answers."""
+@dataclass(frozen=True)
+class Flips:
+    """What one severity of a change does; shares, None where they are undefined.
 
-    def answer(images: np.ndarray) -> np.ndarray:
-        logits = predict_logits(model, images, np.arange(len(images)), spec, batch_size=batch_size, device=device)
-        return softmax(logits)
+    Attributes
+    ----------
+    level
+        The severity, in the change's unit.
+    answer_flips
+        Images whose likeliest class changes.
+    balanced_accuracy
+        On the changed images.
+    advice_flips
+        Images whose advice changes; undefined without a threshold.
+    sent_home
+        Of the images that belong in a clinic and were referred, the share that the change sends home: the flip that
+        harms.
+    sent_in
+        Of those that do not and were not, the share that it refers.
+    """
 
-    return answer
+    level: float
+    answer_flips: float
+    balanced_accuracy: float | None
+    advice_flips: Estimate
+    sent_home: float | None
+    sent_in: float | None
+
+
+@dataclass(frozen=True)
+class ChangeFlips:
+    """One kind of change, at five severities from slight to strong."""
+
+    title: str
+    unit: str
+    severities: tuple[Flips, ...]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Every change at every severity; ``middle`` is the severity that stands for a change where one is wanted."""
+
+    images: int
+    groups: int
+    middle: int
+    balanced_accuracy: float | None
+    seed: int
+    changes: Mapping[str, ChangeFlips]
 
 
 def choose_rows(predictions: Predictions, most: int = MOST_IMAGES, seed: int = 0) -> np.ndarray:
@@ -52,7 +89,7 @@ def choose_rows(predictions: Predictions, most: int = MOST_IMAGES, seed: int = 0
     return np.sort(shuffled[np.concatenate([np.sort(first), rest])[:most]])
 
 
-def judge_robustness(
+def measure_robustness(
     answer: Answers,
     images: np.ndarray,
     predictions: Predictions,
@@ -60,9 +97,9 @@ def judge_robustness(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Judge every change at every severity.
+    progress: Progress | None = None,
+) -> Robustness:
+    """Measure every change at every severity.
 
     Parameters
     ----------
@@ -73,91 +110,68 @@ def judge_robustness(
     predictions
         Of these very images, unchanged.
     calibration
-        Temperature and threshold; without a threshold (nan) only answers can flip.
+        Temperature and threshold; without a threshold only answers can flip.
     resamples, seed
         Of the bootstrap over groups; the changes are drawn from the seed as well.
     progress
-        Hears of (passes done, passes in all).
-
-    Returns
-    -------
-    dict
-        ``images, groups, middle`` and ``changes``: name -> ``title, unit`` and ``severities``, each with ``level,
-        advice_flips, sent_home, sent_in, answer_flips`` (shares; the first with its interval over groups) and
-        ``balanced_accuracy``. ``sent_home`` counts, of those that belong in a clinic and were sent, the share that the
-        change sends home: the flip that harms.
+        Told of passes done.
     """
     before = _Advice.of(predictions, calibration)
     passes = sum(len(kind.levels) for kind in CHANGES.values())
-    found: dict[str, Any] = {}
+    tell = progress or silent
+    changes: dict[str, ChangeFlips] = {}
     done = 0
     for name, kind in CHANGES.items():
-        rows = []
+        severities = []
         for severity, level in enumerate(kind.levels):
             changed = np.stack([change(name, image, severity, seed, number) for number, image in enumerate(images)])
-            after = _Advice.of(_with(predictions, answer(changed)), calibration)
-            rows.append({"level": level, **_compared(predictions, before, after, resamples, seed)})
+            after = _Advice.of(replace(predictions, probabilities=answer(changed)), calibration)
+            severities.append(_flips(level, predictions, before, after, resamples, seed))
             done += 1
-            if progress is not None:
-                progress(done, passes)
-        found[name] = {"title": kind.title, "unit": kind.unit, "severities": rows}
-    return {
-        "images": len(predictions),
-        "groups": len(np.unique(predictions.group_numbers)),
-        "middle": MIDDLE,
-        "balanced_accuracy": metrics.balanced_accuracy(predictions.labels, predictions.probabilities),
-        "seed": seed,
-        "changes": found,
-    }
+            tell("changed photographs", done, passes)
+        changes[name] = ChangeFlips(kind.title, kind.unit, tuple(severities))
+    return Robustness(
+        images=len(predictions),
+        groups=len(np.unique(predictions.group_numbers)),
+        middle=MIDDLE,
+        balanced_accuracy=defined(metrics.balanced_accuracy(predictions.labels, predictions.probabilities)),
+        seed=seed,
+        changes=changes,
+    )
 
 
 @dataclass(frozen=True)
 class _Advice:
-    """What is said of each image, (N,): whether it is sent to a clinic (None without a threshold), and the class."""
+    """What is said of each image, (N,): whether it is referred (None without a threshold), and the class."""
 
     sent: np.ndarray | None
     positive: np.ndarray
     answer: np.ndarray
-    balanced: float
+    balanced: float | None
 
     @classmethod
     def of(cls, predictions: Predictions, calibration: Calibration) -> _Advice:
         positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
-        known = not np.isnan(calibration.risk_threshold)
-        sent = scores >= calibration.risk_threshold if known else None
+        sent = scores >= calibration.risk_threshold if calibration.has_threshold else None
         balanced = metrics.balanced_accuracy(predictions.labels, predictions.probabilities)
-        return cls(sent, positive, predictions.predicted, balanced)
+        return cls(sent, positive, predictions.predicted, defined(balanced))
 
 
-def _with(predictions: Predictions, probabilities: np.ndarray) -> Predictions:
-    """The same images with other answers."""
-    return Predictions(
-        predictions.images,
-        predictions.classes,
-        probabilities,
-        predictions.labels,
-        predictions.folds,
-        predictions.groups,
-    )
-
-
-def _compared(predictions: Predictions, before: _Advice, after: _Advice, resamples: int, seed: int) -> dict[str, Any]:
-    rows: dict[str, Any] = {
-        "answer_flips": float((before.answer != after.answer).mean()),
-        "balanced_accuracy": after.balanced,
-        "advice_flips": {"value": None, "interval": None},
-        "sent_home": None,
-        "sent_in": None,
-    }
+def _flips(level: float, predictions: Predictions, before: _Advice, after: _Advice, resamples: int, seed: int) -> Flips:
+    answer_flips = float((before.answer != after.answer).mean())
     if before.sent is None or after.sent is None:
-        return rows
+        return Flips(level, answer_flips, after.balanced, Estimate(None, None), None, None)
     flips = before.sent != after.sent
     groups = predictions.group_numbers
     draws = bootstrap(lambda weights: (weights @ flips / weights.sum(axis=1))[:, None], groups, resamples, seed)
     value = float(flips.mean())
-    known = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
+    interval = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
     due, spared = before.sent & before.positive, ~before.sent & ~before.positive
-    rows["advice_flips"] = {"value": value, "interval": known}
-    rows["sent_home"] = float(flips[due].mean()) if due.any() else None
-    rows["sent_in"] = float(flips[spared].mean()) if spared.any() else None
-    return rows
+    return Flips(
+        level=level,
+        answer_flips=answer_flips,
+        balanced_accuracy=after.balanced,
+        advice_flips=Estimate.of(value, interval),
+        sent_home=float(flips[due].mean()) if due.any() else None,
+        sent_in=float(flips[spared].mean()) if spared.any() else None,
+    )

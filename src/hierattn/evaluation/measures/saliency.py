@@ -13,12 +13,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 from matplotlib import colormaps
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
+from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval
+from hierattn.evaluation.measures.lesion_masks import MaskedSet, Saliency
+from hierattn.evaluation.predict import Network
+from hierattn.evaluation.predictions import Predictions
 from hierattn.models.cth import CTH, fold_patches
+from hierattn.models.inference import normalise, to_unit
 from hierattn.models.transformer import SelfAttention
+
+MOST_IMAGES = 96
 
 
 def last_map(model: nn.Module) -> nn.Module:
@@ -182,3 +191,73 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
     colours = colormaps["inferno"](np.clip(heat, 0, 1))[..., :3] * 255
     opacity = (np.clip(heat, 0, 1) * strength)[..., None]
     return np.rint(image * (1 - opacity) + colours * opacity).astype(np.uint8)
+
+
+def measure_saliency(
+    network: Network,
+    packed: PackedSet,
+    rows: np.ndarray,
+    predictions: Predictions,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Saliency | None:
+    """How much of the heat lies outside the lesion; None where the set has no masks.
+
+    Parameters
+    ----------
+    network
+        What is looked into.
+    packed, rows
+        Row ``i`` of ``predictions`` is image ``rows[i]`` of ``packed``; at most :data:`MOST_IMAGES` of them are
+        looked at.
+    predictions
+        The heat is that of the predicted class.
+    resamples, seed
+        Of the bootstrap over groups; the images are drawn by the seed as well.
+    """
+    masked = MaskedSet.of(packed)
+    with_mask = np.array([place for place, row in enumerate(rows) if masked.path(int(row)).is_file()], np.int64)
+    if not len(with_mask):
+        return None
+    if len(with_mask) > MOST_IMAGES:
+        with_mask = np.sort(np.random.default_rng(seed).choice(with_mask, MOST_IMAGES, replace=False))
+    shares = np.full((len(with_mask), 3), np.nan)
+    for number, place in enumerate(with_mask):
+        inside = _to_size(masked.mask(int(rows[place])), network.spec.size)
+        pixels = torch.from_numpy(np.array(packed.images[rows[place]]))[None].to(network.device)
+        image = normalise(to_unit(pixels, network.spec.size), network.spec)
+        shares[number] = _shares_outside(network.model, image, int(predictions.predicted[place]), inside)
+    groups = np.unique(predictions.group_numbers[with_mask], return_inverse=True)[1]
+    outside, attention, area = (_mean(shares[:, column], groups, resamples, seed) for column in range(3))
+    return Saliency(len(with_mask), outside, attention, area.value)
+
+
+def _shares_outside(model: nn.Module, image: Tensor, label: int, inside: np.ndarray) -> tuple[float, float, float]:
+    """Of heat, attention (nan without a transformer) and area, the share outside the lesion."""
+    heat = share_outside(grad_cam(model, image, label, last_map(model)), inside)
+    has_attention = any(isinstance(module, CTH) for module in model.modules())
+    attention = share_outside(attention_map(model, image), inside) if has_attention else float("nan")
+    return heat, attention, 1 - float(inside.mean())
+
+
+def _to_size(mask: np.ndarray, size: int) -> np.ndarray:
+    if mask.shape == (size, size):
+        return mask
+    grey = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BILINEAR)
+    inside: np.ndarray = np.asarray(grey) >= 128
+    return inside
+
+
+def _mean(values: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
+    known = ~np.isnan(values)
+    if not known.any():
+        return Estimate(None, None)
+    filled = np.where(known, values, 0.0)
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        below = weights @ known
+        return np.divide(weights @ filled, below, out=np.full(below.shape, np.nan), where=below > 0)[:, None]
+
+    draws = bootstrap(statistic, groups, resamples, seed)
+    return Estimate.of(float(values[known].mean()), interval(draws[:, 0]) if draws.size else None)

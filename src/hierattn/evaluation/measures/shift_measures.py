@@ -1,8 +1,8 @@
-"""What is measured of a model where the photographs come from elsewhere: one row of figures a set of images.
+"""What is measured of a model on photographs from other sources: one row of figures a set of images.
 
 Melanoma against everything else and against nevi alone, cancer against the rest, balanced accuracy, calibration and the
 run's own triage threshold, each with its 95 % interval over lesions or patients; then the share of photographs that is
-turned away, and the same figures of those that are kept. Nothing is fitted here.
+rejected, and the same figures of those that are accepted. Nothing is fitted here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from hierattn import metrics
-from hierattn.evaluation.measures.calibration import Calibration, risk, undefined_as_none
-from hierattn.evaluation.measures.intervals import bootstrap, interval, share_interval
+from hierattn.evaluation.measures.calibration import Calibration, risk
+from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval, share_interval
 from hierattn.evaluation.predictions import Predictions, rows_of
+from hierattn.evaluation.records import to_plain
 from hierattn.taxonomy import MALIGNANT
 
 MEASURES: dict[str, str] = {
@@ -36,7 +37,7 @@ SHARES = ("sensitivity", "specificity")
 def measure_set(
     predictions: Predictions,
     calibration: Calibration,
-    turned_away: np.ndarray | None = None,
+    rejected: np.ndarray | None = None,
     *,
     resamples: int = 1000,
     seed: int = 0,
@@ -49,8 +50,8 @@ def measure_set(
         The network's own probabilities, before calibration.
     calibration
         The run's own.
-    turned_away
-        bool, (N,): photographs that the software would not judge; None where it cannot tell.
+    rejected
+        bool, (N,): photographs that the software would reject; None where it cannot tell.
     resamples, seed
         Of the bootstrap over groups; 0 resamples gives no intervals.
 
@@ -58,19 +59,17 @@ def measure_set(
     -------
     dict
         ``images, groups, classes`` (code -> images), each of :data:`MEASURES` as ``{"value", "interval"}``, and with
-        ``turned_away`` its share as ``turned_away`` and the same of the others as ``kept``. Undefined is None.
+        ``rejected`` its share as ``rejected`` and the same of the others as ``accepted``. Undefined is None.
     """
     row = _figures(predictions, calibration, resamples, seed)
-    if turned_away is not None:
+    if rejected is not None:
         groups = predictions.group_numbers
-        value = float(turned_away.mean()) if len(turned_away) else math.nan
-        draws = bootstrap(
-            lambda weights: (weights @ turned_away / weights.sum(axis=1))[:, None], groups, resamples, seed
-        )
+        value = float(rejected.mean()) if len(rejected) else math.nan
+        draws = bootstrap(lambda weights: (weights @ rejected / weights.sum(axis=1))[:, None], groups, resamples, seed)
         known = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
-        row["turned_away"] = {"value": value, "interval": known}
-        row["kept"] = _figures(rows_of(predictions, np.flatnonzero(~turned_away)), calibration, resamples, seed)
-    plain: dict[str, Any] = undefined_as_none(row)
+        row["rejected"] = Estimate.of(value, known)
+        row["accepted"] = _figures(rows_of(predictions, np.flatnonzero(~rejected)), calibration, resamples, seed)
+    plain: dict[str, Any] = to_plain(row)
     return plain
 
 

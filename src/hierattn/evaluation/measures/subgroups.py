@@ -6,8 +6,8 @@ largest gap: a figure on three lesions is noise with a decimal point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,8 +15,16 @@ from hierattn import metrics
 from hierattn.errors import UsageError
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.measures.calibration import Calibration, risk
-from hierattn.evaluation.measures.intervals import balanced_interval, bootstrap, interval, share_interval
+from hierattn.evaluation.measures.intervals import (
+    Estimate,
+    Interval,
+    balanced_interval,
+    bootstrap,
+    interval,
+    share_interval,
+)
 from hierattn.evaluation.predictions import Predictions, rows_of
+from hierattn.evaluation.records import defined
 from hierattn.taxonomy import MALIGNANT
 
 FEWEST_GROUPS = 30
@@ -37,6 +45,67 @@ FIGURES: dict[str, str] = {
     "spared": "specificity of the advice",
 }
 """What is measured in every subgroup; the last two are of the triage threshold (§5)."""
+
+
+@dataclass(frozen=True)
+class SubgroupEstimate(Estimate):
+    """A figure of a subgroup; ``classes``, of balanced accuracy alone, counts the classes that it is a mean of."""
+
+    too_few: bool
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """One subgroup. ``referred`` and ``spared`` are None without a threshold.
+
+    ``too_few``: it has fewer than :data:`FEWEST_GROUPS` groups.
+    """
+
+    name: str
+    images: int
+    groups: int
+    too_few: bool
+    balanced_accuracy: SubgroupEstimate
+    malignant_auc: SubgroupEstimate
+    referred: SubgroupEstimate | None = None
+    spared: SubgroupEstimate | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The two subgroups of one attribute between which one figure differs most.
+
+    ``figure`` is one of :data:`FIGURES`; ``intervals_overlap`` is None where an interval is not known.
+    """
+
+    attribute: str
+    figure: str
+    gap: float
+    worst: str
+    worst_value: float
+    best: str
+    best_value: float
+    intervals_overlap: bool | None
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """Figures by subgroup.
+
+    Attributes
+    ----------
+    attributes
+        Of :data:`ATTRIBUTES`; one that is the same, or unknown, for every image is left out.
+    largest_gap
+        None where no two subgroups can be compared.
+    fewest_groups
+        Fewer lesions or patients than these are too few to say.
+    """
+
+    attributes: Mapping[str, tuple[Subgroup, ...]]
+    largest_gap: Gap | None
+    fewest_groups: int = FEWEST_GROUPS
 
 
 def value_of(case: Case, attribute: str) -> str:
@@ -83,7 +152,7 @@ def by_subgroups(
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Subgroups:
     """Figures of every subgroup, and the largest gap between two that are large enough.
 
     Parameters
@@ -97,13 +166,6 @@ def by_subgroups(
     resamples, seed
         Of the bootstrap over groups.
 
-    Returns
-    -------
-    dict
-        ``attributes``: attribute -> list of subgroups, each with ``name, images, groups, too_few`` and the
-        :data:`FIGURES`; an attribute that is the same, or unknown, for every image is left out. ``largest_gap``: the
-        two subgroups between which a figure differs most, None where no two can be compared. ``fewest_groups``.
-
     Raises
     ------
     UsageError
@@ -111,16 +173,17 @@ def by_subgroups(
     """
     if tuple(case.image for case in cases) != predictions.images:
         raise UsageError(f"{len(cases)} cases for {len(predictions)} predictions: wanted the same images, in order")
-    found: dict[str, list[dict[str, Any]]] = {}
+    attributes: dict[str, tuple[Subgroup, ...]] = {}
     for attribute in ATTRIBUTES:
         values = np.array([value_of(case, attribute) for case in cases], dtype=str)
         names = sorted(set(values.tolist()), key=_order)
         if len([name for name in names if name != UNKNOWN]) < (1 if len(names) > 1 else 2):
             continue
-        found[attribute] = [
-            {"name": name, **_figures(predictions, values == name, calibration, resamples, seed)} for name in names
-        ]
-    return {"attributes": found, "largest_gap": largest_gap(found), "fewest_groups": FEWEST_GROUPS}
+        attributes[attribute] = tuple(
+            _subgroup(name, rows_of(predictions, np.flatnonzero(values == name)), calibration, resamples, seed)
+            for name in names
+        )
+    return Subgroups(attributes, largest_gap(attributes))
 
 
 def _order(name: str) -> tuple[bool, int, str]:
@@ -130,57 +193,57 @@ def _order(name: str) -> tuple[bool, int, str]:
     return name == UNKNOWN, number, name
 
 
-def _figures(
-    predictions: Predictions, rows: np.ndarray, calibration: Calibration | None, resamples: int, seed: int
-) -> dict[str, Any]:
+def _subgroup(name: str, members: Predictions, calibration: Calibration | None, resamples: int, seed: int) -> Subgroup:
     """One subgroup's counts and figures; a figure on fewer than FEWEST_GROUPS of its own kind is flagged too."""
-    chosen = rows_of(predictions, np.flatnonzero(rows))
-    groups = chosen.group_numbers
+    groups = members.group_numbers
     count = len(np.unique(groups))
-    figures = {
-        "images": len(chosen),
-        "groups": count,
-        "too_few": count < FEWEST_GROUPS,
-        "balanced_accuracy": _balanced(chosen, resamples, seed),
-        "malignant_auc": _cancer_auc(chosen, resamples, seed),
-    }
-    if calibration is not None and not np.isnan(calibration.risk_threshold):
-        positive, scores = risk(chosen, calibration.temperature, calibration.class_bias)
+    referred = spared = None
+    if calibration is not None and calibration.has_threshold:
+        positive, scores = risk(members, calibration.temperature, calibration.class_bias)
         sent = scores >= calibration.risk_threshold
-        figures["referred"] = _share(sent, positive, groups, resamples, seed)
-        figures["spared"] = _share(~sent, ~positive, groups, resamples, seed)
-    return figures
+        referred = _share(sent, positive, groups, resamples, seed)
+        spared = _share(~sent, ~positive, groups, resamples, seed)
+    return Subgroup(
+        name=name,
+        images=len(members),
+        groups=count,
+        too_few=count < FEWEST_GROUPS,
+        balanced_accuracy=_balanced(members, resamples, seed),
+        malignant_auc=_cancer_auc(members, resamples, seed),
+        referred=referred,
+        spared=spared,
+    )
 
 
-def _balanced(chosen: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    classes, groups = len(chosen.classes), chosen.group_numbers
-    of_class = np.eye(classes)[chosen.labels]
-    right = of_class * (chosen.predicted == chosen.labels)[:, None]
+def _balanced(members: Predictions, resamples: int, seed: int) -> SubgroupEstimate:
+    classes, groups = len(members.classes), members.group_numbers
+    of_class = np.eye(classes)[members.labels]
+    right = of_class * (members.predicted == members.labels)[:, None]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         images = weights @ of_class
         shares = np.divide(weights @ right, images, out=np.full(images.shape, np.nan), where=images > 0)
         return metrics.mean_of_defined(shares)[:, None]
 
-    value = metrics.balanced_accuracy(chosen.labels, chosen.probabilities)
-    sizes = [len(np.unique(groups[chosen.labels == index])) for index in range(classes)]
+    value = metrics.balanced_accuracy(members.labels, members.probabilities)
+    sizes = [len(np.unique(groups[members.labels == index])) for index in range(classes)]
     draws = bootstrap(statistic, groups, resamples, seed)
     known = balanced_interval(value, draws[:, 0] if draws.size else draws, sizes)
     present = sum(size > 0 for size in sizes)
     # Over other classes it is another figure: only what has the same classes is compared (see largest_gap).
-    return {"value": value, "interval": known, "too_few": sum(sizes) < FEWEST_GROUPS, "classes": present}
+    return SubgroupEstimate(defined(value), known, sum(sizes) < FEWEST_GROUPS, present)
 
 
-def _cancer_auc(chosen: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    positive, scores = metrics.group_scores(chosen.labels, chosen.probabilities, chosen.classes, MALIGNANT)
-    groups = chosen.group_numbers
+def _cancer_auc(members: Predictions, resamples: int, seed: int) -> SubgroupEstimate:
+    positive, scores = metrics.group_scores(members.labels, members.probabilities, members.classes, MALIGNANT)
+    groups = members.group_numbers
     draws = bootstrap(lambda weights: metrics.auc(positive, scores, weights)[:, None], groups, resamples, seed)
     few = min(len(np.unique(groups[positive])), len(np.unique(groups[~positive])))
     known = interval(draws[:, 0]) if draws.size else None
-    return {"value": float(metrics.auc(positive, scores)), "interval": known, "too_few": few < FEWEST_GROUPS}
+    return SubgroupEstimate(defined(float(metrics.auc(positive, scores))), known, few < FEWEST_GROUPS)
 
 
-def _share(inside: np.ndarray, of: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
+def _share(inside: np.ndarray, of: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> SubgroupEstimate:
     """The share of ``of`` that is ``inside``, both bool (N,)."""
     kept = np.stack([inside & of, of], axis=1).astype(np.float64)
 
@@ -192,39 +255,49 @@ def _share(inside: np.ndarray, of: np.ndarray, groups: np.ndarray, resamples: in
     count = len(np.unique(groups[of]))
     draws = bootstrap(statistic, groups, resamples, seed)
     known = share_interval(value, draws[:, 0] if draws.size else draws, count)
-    return {"value": value, "interval": known, "too_few": count < FEWEST_GROUPS}
+    return SubgroupEstimate(defined(value), known, count < FEWEST_GROUPS)
 
 
-def largest_gap(attributes: dict[str, list[dict[str, Any]]]) -> dict[str, Any] | None:
+def largest_gap(attributes: Mapping[str, Sequence[Subgroup]]) -> Gap | None:
     """The two known subgroups of one attribute between which one figure differs most; None where none compare.
 
     Left out: what is too few to say, the unknown, and balanced accuracies over different numbers of classes.
     """
-    best: dict[str, Any] | None = None
+    gaps = []
     for attribute, subgroups in attributes.items():
         for figure in FIGURES:
-            told = [row for row in subgroups if _comparable(row, figure)]
-            for number in {row[figure].get("classes") for row in told}:
-                same = [row for row in told if row[figure].get("classes") == number]
-                low = min(same, key=lambda row: row[figure]["value"])
-                high = max(same, key=lambda row: row[figure]["value"])
-                gap = high[figure]["value"] - low[figure]["value"]
-                if len(same) > 1 and (best is None or gap > best["gap"]):
-                    best = {
-                        "attribute": attribute, "figure": figure, "gap": gap,
-                        "worst": low["name"], "worst_value": low[figure]["value"],
-                        "best": high["name"], "best_value": high[figure]["value"],
-                        "intervals_overlap": _overlap(low[figure]["interval"], high[figure]["interval"]),
-                    }  # fmt: skip
-    return best
+            estimates = [(row.name, estimate) for row in subgroups if (estimate := _comparable(row, figure))]
+            for number in {estimate.classes for _, estimate in estimates}:
+                same = [(name, estimate) for name, estimate in estimates if estimate.classes == number]
+                if len(same) > 1:
+                    gaps.append(_gap(attribute, figure, same))
+    return max(gaps, key=lambda gap: gap.gap, default=None)
 
 
-def _comparable(row: dict[str, Any], figure: str) -> bool:
-    known = row.get(figure)
-    if known is None or row["name"] == UNKNOWN or row["too_few"]:
-        return False
-    return not known["too_few"] and known["value"] is not None and not np.isnan(known["value"])
+def _gap(attribute: str, figure: str, estimates: Sequence[tuple[str, SubgroupEstimate]]) -> Gap:
+    def value(row: tuple[str, SubgroupEstimate]) -> float:
+        return float(row[1].value or 0)
+
+    low, high = min(estimates, key=value), max(estimates, key=value)
+    return Gap(
+        attribute=attribute,
+        figure=figure,
+        gap=value(high) - value(low),
+        worst=low[0],
+        worst_value=value(low),
+        best=high[0],
+        best_value=value(high),
+        intervals_overlap=_overlap(low[1].interval, high[1].interval),
+    )
 
 
-def _overlap(low: tuple[float, float] | None, high: tuple[float, float] | None) -> bool | None:
+def _comparable(row: Subgroup, figure: str) -> SubgroupEstimate | None:
+    """The figure of a subgroup that may be compared with another's; None where it may not."""
+    estimate: SubgroupEstimate | None = getattr(row, figure)
+    if estimate is None or row.name == UNKNOWN or row.too_few or estimate.too_few or estimate.value is None:
+        return None
+    return estimate
+
+
+def _overlap(low: Interval | None, high: Interval | None) -> bool | None:
     return None if low is None or high is None else low[1] >= high[0]

@@ -1,13 +1,13 @@
-"""What a report on such a network should tell, as tables: CLEAR Derm's items, and STARD-AI's, which hold STARD 2015's.
+"""What a report on such a network should say, as tables: CLEAR Derm's items, and STARD-AI's, which hold STARD 2015's.
 
-Each item names the function that answers it from ``report.json``, or none where only people can: how patients were
+Each item names the function that answers it from the report, or none where only people can: how patients were
 recruited, who made the reference diagnosis, what the ethics committee said. An item without an answer is shown as
 open, never as done, and one that a file answers in part says what is left. Item texts are ours, in short.
 
-STARD-AI's 48 rows, their numbers and their marks (new, changed) were held against two transcriptions of the paper's
+STARD-AI's 48 rows, their numbers and their marks (new, changed) were checked against two transcriptions of the paper's
 Table 2 that agree with one another; STARD 2015's 34 rows against its table as printed in open journals. CLEAR Derm's
-text could not be had: its four headings and what items 1 to 3 ask were found in a news report of the paper, all else
-of it, the numbers too, is from memory, and marked so in every card. docs/evaluation.md names the sources.
+text was not available: its four headings and what items 1 to 3 ask come from a news report of the paper; all else, the
+numbers too, is from memory, and marked so in every card. docs/evaluation.md names the sources.
 
 References
 ----------
@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hierattn.evaluation.pages import checklist_answers as says
-from hierattn.evaluation.pages.checklist_answers import Report
+from hierattn.evaluation.report import Report
 
 Answer = Callable[[Report], str | None]
 
@@ -68,9 +68,9 @@ class Checklist:
 
 
 CLEAR_DERM = Checklist(
-    "Daneshjou et al., JAMA Dermatology 158(1):90-96, 2022, doi:10.1001/jamadermatol.2021.4915. Its text could not be "
-    "had. A news report of it confirms its four parts (data, technique, technical assessment, application) and what "
-    "items 1 to 3 ask for; every number, and what the other items ask for, is from memory. Hold it against the "
+    "Daneshjou et al., JAMA Dermatology 158(1):90-96, 2022, doi:10.1001/jamadermatol.2021.4915. Its text was not "
+    "available. A news report of it confirms its four parts (data, technique, technical assessment, application) and "
+    "what items 1 to 3 ask for; every number, and what the other items ask for, is from memory. Hold it against the "
     "original before citing.",
     "known from",
     (
@@ -106,7 +106,7 @@ CLEAR_DERM = Checklist(
 STARD_AI = Checklist(
     "Sounderajah et al., Nature Medicine 31(10):3283-3289, 2025, doi:10.1038/s41591-025-03953-8: 40 items in 48 rows, "
     "of which 30 are STARD 2015's (Bossuyt et al., BMJ 351:h5527, 2015), 4 changed and 14 new. Numbers and contents "
-    "were held against two transcriptions of the published table; the words are ours.",
+    "were checked against two transcriptions of the published table; the words are ours.",
     "STARD 2015",
     (
         Item("1", "1, changed", "title or abstract: an AI-centred accuracy study, with a measure of accuracy"),

@@ -1,6 +1,6 @@
 """The figures of a report: ROC (Fig. 8), confusion, learning curves, reliability, risk. None holds a photograph.
 
-Every class has one colour everywhere, told apart by people with colour-blindness too (after Okabe and Ito 2008), and
+Every class has one colour everywhere, distinct for people with colour-blindness too (after Okabe and Ito 2008), and
 its own dashes. ``svg`` writes the colours as CSS variables, so that a page can show one drawing on light and on dark.
 """
 
@@ -22,7 +22,9 @@ from matplotlib.ticker import MaxNLocator
 from hierattn import metrics
 from hierattn.evaluation.measures.abstention import risk_coverage
 from hierattn.evaluation.measures.calibration import Calibration, risk
+from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.predictions import Predictions
+from hierattn.files import atomic_file
 from hierattn.taxonomy import CLASS_COLOURS as CLASS_COLOURS
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
@@ -115,7 +117,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int | None = None) -> Figure:
-    """Loss, and the validation figures, over epochs; a line marks the epoch whose weights were kept."""
+    """Loss, and the validation figures, over epochs; a line marks the epoch whose weights are kept."""
     figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
     epochs = [int(epoch or 0) + 1 for epoch in curve["epoch"]]
     marker = "o" if len(epochs) == 1 else ""
@@ -161,7 +163,7 @@ def reliability_figure(predictions: Predictions, calibration: Calibration, bins:
         above.plot(confidence, accuracy, marker="o", markersize=4, linewidth=1.7, label=label, **style)
         centres = (np.arange(bins) + 0.5) / bins + side * 0.21 / bins
         below.bar(centres, images, width=0.38 / bins, color=style["color"])
-    above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="of these, right")
+    above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right")
     below.set(xlim=(0, 1), xlabel="confidence in the answer", ylabel="images")
     legend(above, loc="upper left")
     return figure
@@ -171,24 +173,22 @@ RISK_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
-    """Calibrated risk of those that belong in a clinic (upwards) and of the rest (downwards), with the threshold.
+    """Calibrated risk of lesions that should be seen in a clinic (upwards) and of the rest (downwards); the threshold.
 
     The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
     """
     figure, (axis,) = plain_axes(4.6, 4.0)
     positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
     edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
-    for chosen, sign, colour, label in (
+    for rows, sign, colour, label in (
         (positive, 1, SECOND, "to be seen in a clinic"),
         (~positive, -1, ACCENT, "the rest"),
     ):
-        counts = np.histogram(np.clip(_log_odds(scores[chosen]), edges[0], edges[-1]), edges)[0]
-        shares = sign * counts / max(int(chosen.sum()), 1)
-        axis.bar(
-            edges[:-1], shares, width=np.diff(edges), align="edge", color=colour, label=f"{label} ({chosen.sum()})"
-        )
+        counts = np.histogram(np.clip(_log_odds(scores[rows]), edges[0], edges[-1]), edges)[0]
+        shares = sign * counts / max(int(rows.sum()), 1)
+        axis.bar(edges[:-1], shares, width=np.diff(edges), align="edge", color=colour, label=f"{label} ({rows.sum()})")
     axis.axhline(0, color=LINE, linewidth=1)
-    if not np.isnan(calibration.risk_threshold):
+    if calibration.has_threshold:
         where = float(np.clip(_log_odds(calibration.risk_threshold), edges[0], edges[-1]))
         shown = f"threshold {100 * calibration.risk_threshold:.3g} %"
         axis.axvline(where, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=shown)
@@ -201,35 +201,40 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
 
 
 def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> Figure:
-    """Error among the answers given, against the share given, the surest first: what abstention gains."""
+    """Error among the answers given, against the share given, the most confident first: what abstention gains."""
     figure, (axis,) = plain_axes(4.6, 4.5)
     calibrated = calibration.apply(predictions.probabilities)
     right = predictions.predicted == predictions.labels
     answered, error = risk_coverage(right, calibrated.max(axis=1) if len(predictions) else np.zeros(0))
-    axis.plot(answered, error, color=ACCENT, linewidth=2, label="the surest are answered")
+    axis.plot(answered, error, color=ACCENT, linewidth=2, label="least confident left out")
     if len(error):
         axis.axhline(error[-1], color=LINE, linewidth=1.2, label="left out at random")
-    axis.set(xlim=(0, 1.01), ylim=(0, None), xlabel="share of photographs answered", ylabel="of these answers, wrong")
+    axis.set(
+        xlim=(0, 1.01),
+        ylim=(0, None),
+        xlabel="share of photographs answered",
+        ylabel="share of these answers that is wrong",
+    )
     for part in (axis.xaxis, axis.yaxis):
         part.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     legend(axis, loc="lower right")
     return figure
 
 
-def robustness_figure(robustness: Mapping[str, Any]) -> Figure:
+def robustness_figure(robustness: Robustness) -> Figure:
     """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
     figure, (axis,) = plain_axes(4.6, 5.4)
     colours = [*CLASS_COLOURS.values(), INK, ACCENT, SECOND]
     dashes = [*CLASS_DASHES.values(), "-", "-", (0, (4, 2))]
-    for number, kind in enumerate(robustness["changes"].values()):
-        flips = [row["advice_flips"]["value"] for row in kind["severities"]]
-        if flips[0] is None:
-            flips = [row["answer_flips"] for row in kind["severities"]]
+    for number, kind in enumerate(robustness.changes.values()):
+        advice = [row.advice_flips.value for row in kind.severities]
+        answers: list[float | None] = [row.answer_flips for row in kind.severities]
+        flips = answers if advice[0] is None else advice
         axis.plot(
-            np.arange(1, len(flips) + 1), flips, color=colours[number % len(colours)],
-            linestyle=dashes[number % len(dashes)], linewidth=1.7, marker="o", markersize=3.5, label=kind["title"],
+            np.arange(1, len(flips) + 1), np.array(flips, float), color=colours[number % len(colours)],
+            linestyle=dashes[number % len(dashes)], linewidth=1.7, marker="o", markersize=3.5, label=kind.title,
         )  # fmt: skip
-    axis.set(xlabel="severity", ylabel="photographs whose advice flips", ylim=(0, None))
+    axis.set(xlabel="severity", ylabel="photographs whose advice changes", ylim=(0, None))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     legend(axis, loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncols=2)
@@ -269,12 +274,12 @@ def svg(figure: Figure, label: str) -> str:
 
 def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
     """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         if pixels:
-            figure.savefig(folder / f"{name}.png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
-        with rc_context({"svg.hashsalt": "hierattn"}):
-            figure.savefig(folder / f"{name}.svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
+            with atomic_file(folder / f"{name}.png") as part:
+                figure.savefig(part, format="png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
+        with rc_context({"svg.hashsalt": "hierattn"}), atomic_file(folder / f"{name}.svg") as part:
+            figure.savefig(part, format="svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
 
 
 def draw_figures(

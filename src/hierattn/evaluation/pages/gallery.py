@@ -1,4 +1,4 @@
-"""Pictures that teach most: the surest mistakes and the least certain answers, each with its heat map.
+"""Pictures that teach most: the most confident mistakes and the least certain answers, each with its heat map.
 
 Rendered lesions may stand in any report. Photographs of people may not: they are put there only when the user asks,
 for a report that stays with them.
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation.measures.saliency import grad_cam, last_map, overlay
+from hierattn.evaluation.predict import Network
 from hierattn.evaluation.predictions import Predictions
-from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
 
 RENDERED = "synthetic"
@@ -42,7 +41,7 @@ def may_show(packed: PackedSet) -> bool:
     return all(record.source == RENDERED for record in packed.records)
 
 
-def surest_mistakes(predictions: Predictions, count: int) -> np.ndarray:
+def confident_mistakes(predictions: Predictions, count: int) -> np.ndarray:
     """Row numbers of the wrong answers with the highest confidence, worst first."""
     wrong = np.flatnonzero(predictions.predicted != predictions.labels)
     confidence = predictions.probabilities.max(axis=1)[wrong]
@@ -58,16 +57,9 @@ def least_certain(predictions: Predictions, count: int) -> np.ndarray:
 
 
 def draw_gallery(
-    model: nn.Module,
-    packed: PackedSet,
-    rows: np.ndarray,
-    predictions: Predictions,
-    spec: ImageSpec,
-    *,
-    device: str = "cpu",
-    count: int = 6,
+    network: Network, packed: PackedSet, rows: np.ndarray, predictions: Predictions, count: int = 6
 ) -> dict[str, list[Picture]]:
-    """Surest mistakes and least certain answers, drawn.
+    """Most confident mistakes and least certain answers, drawn.
 
     Parameters
     ----------
@@ -77,23 +69,23 @@ def draw_gallery(
         Pictures of each kind.
     """
     kinds = {
-        "Surest mistakes": surest_mistakes(predictions, count),
+        "Most confident mistakes": confident_mistakes(predictions, count),
         "Least certain answers": least_certain(predictions, count),
     }
     return {
-        kind: [_picture(model, packed.images[rows[place]], predictions, int(place), spec, device) for place in places]
+        kind: [_picture(network, packed.images[rows[place]], predictions, int(place)) for place in places]
         for kind, places in kinds.items()
         if len(places)
     }
 
 
-def _picture(
-    model: nn.Module, pixels: Any, predictions: Predictions, place: int, spec: ImageSpec, device: str
-) -> Picture:
+def _picture(network: Network, pixels: Any, predictions: Predictions, place: int) -> Picture:
     photo = np.ascontiguousarray(pixels)
-    batch = torch.from_numpy(np.array(photo))[None].to(device)
+    batch = torch.from_numpy(np.array(photo))[None].to(network.device)
     answer = int(predictions.predicted[place])
-    heat = grad_cam(model, normalise(to_unit(batch, spec.size), spec), answer, last_map(model))
+    heat = grad_cam(
+        network.model, normalise(to_unit(batch, network.spec.size), network.spec), answer, last_map(network.model)
+    )
     if heat.shape != photo.shape[:2]:
         shown = Image.fromarray(photo).resize((heat.shape[1], heat.shape[0]), Image.Resampling.BILINEAR)
         photo = np.asarray(shown)

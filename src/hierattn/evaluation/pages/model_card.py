@@ -1,6 +1,6 @@
-"""``MODEL_CARD.md``: what a model is for, what it learnt from, how well it does for whom, and what is not known.
+"""``MODEL_CARD.md``: what a model is for, what it was trained on, how well it does for whom, and what is not known.
 
-Every figure comes from ``report.json``. The card never says that something is fine because nothing is known of it.
+Every figure comes from the report. The card never calls something fine because nothing is known of it.
 
 References
 ----------
@@ -9,15 +9,15 @@ Mitchell et al., Model Cards for Model Reporting, FAccT 2019.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from hierattn.errors import TableError, UsageError
+from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, FIGURES
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
 from hierattn.evaluation.pages.html_report import (
+    DASH,
+    area_span,
     decimal,
     gap_sentence,
     limits,
@@ -26,66 +26,34 @@ from hierattn.evaluation.pages.html_report import (
     shown_provenance,
     span,
 )
+from hierattn.evaluation.report import Report
+from hierattn.files import write_text
 
-__all__ = ["checklists", "model_card", "read_report", "write_card"]
-MOST_BYTES = 64 << 20
 INTENDED = (
-    "For research and teaching: to study how small networks classify photographs of single skin lesions, and how such "
-    "figures should be measured.",
+    "For research and teaching: to study how well small networks classify photographs of single skin lesions, and how "
+    "that should be measured.",
     "Not a medical device. Not for diagnosis, not for deciding whether to see a doctor, and not for lesions of mucosa, "
     "nails or scalp hair, for children, or for any disease that is not among its classes: it names one of its classes "
     "whatever it is shown.",
-    "A photograph cannot rule out cancer. Whoever is worried about a lesion should have it seen.",
+    "A photograph cannot rule out cancer. Anyone worried about a lesion should have it seen.",
 )
 
 
-def read_report(run: Path) -> dict[str, Any]:
-    """``report.json`` of a run's own evaluation, or of an evaluation folder.
-
-    Raises
-    ------
-    UsageError, TableError
-        Where it is missing or damaged.
-    """
-    path = next((p for p in (run / "evaluation" / "report.json", run / "report.json") if p.is_file()), None)
-    if path is None:
-        raise UsageError(f"no evaluation in {run}: run 'hierattn evaluate {run}' first")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = report["protocol"]["text"], report["classes"], report["provenance"]["judged_on"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TableError(f"{path} is not a report ({error}); evaluate the run again") from None
-    return report
+def write_card(path: Path, report: Report) -> None:
+    """Write the card."""
+    write_text(path, model_card(report))
 
 
-def write_card(path: Path, report: Mapping[str, Any]) -> None:
-    """Write the card, under a temporary name first."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(model_card(report), encoding="utf-8")
-    temporary.replace(path)
-
-
-def model_card(report: Mapping[str, Any]) -> str:
+def model_card(report: Report) -> str:
     """The card as Markdown."""
-    made, data = report["provenance"], report["provenance"]["judged_on"]
     parts = [
-        f"# Model card: {report['run']}",
-        f"{made['model']}, {made['parameters']:,} parameters, {len(report['class_order'])} classes. "
+        f"# Model card: {report.run}",
+        f"{report.provenance.model}, {report.provenance.parameters:,} parameters, {len(report.class_order)} classes. "
         "**Not a medical device.**",
         "## Intended use",
         *(f"- {line}" for line in INTENDED),
         "## Data and licences",
-        f"- Learnt from {made.get('training_images', 'an unknown number of')} images of "
-        f"{made.get('source') or 'a set that the checkpoint does not name'}"
-        + (f", licence {made['licence']}" if made.get("licence") else "")
-        + ". A model inherits the conditions of what it learnt from: a non-commercial set makes a non-commercial "
-        "model.",
-        f"- Judged on {report['images']:,} images of {report['groups']:,} lesions or patients of {data['source']}"
-        + (f", licence {data['licence']}" if data.get("licence") else "") + ".",
-        *([f"- Cite: {data['citation']}"] if data.get("citation") else []),
-        f"- {report['protocol']['text']}",
+        *(f"- {line}" for line in _data(report)),
         "## How well it does",
         *plain_reading(report),
         _headline(report),
@@ -96,15 +64,33 @@ def model_card(report: Mapping[str, Any]) -> str:
         *_robustness(report),
         "## Limits",
         *(f"- {line}" for line in limits(report)),
-        *(f"- {note}" for note in report["notes"]),
+        *(f"- {note}" for note in report.notes),
         *_checklists(report),
         "## Where it comes from",
         *(f"- {name}: {value}" for name, value in shown_provenance(report)),
-    ]  # fmt: skip
+    ]
     text = ""
     for part, following in zip(parts, [*parts[1:], ""], strict=True):
         text += part + ("\n" if part.startswith("- ") and following.startswith("- ") else "\n\n")
     return text.rstrip() + "\n"
+
+
+def _data(report: Report) -> list[str]:
+    made, data = report.provenance, report.provenance.evaluated_on
+    images = "an unknown number of" if made.training_images is None else str(made.training_images)
+    source = made.source or "a set that the checkpoint does not name"
+    return [
+        f"Trained on {images} images of {source}{_licence(made.licence)}. A model inherits the conditions of its "
+        "training data: a non-commercial set makes a non-commercial model.",
+        f"Evaluated on {report.images:,} images of {report.groups:,} lesions or patients of {data.source}"
+        f"{_licence(data.licence)}.",
+        *([f"Cite: {data.citation}"] if data.citation else []),
+        report.protocol.text,
+    ]
+
+
+def _licence(licence: str) -> str:
+    return f", licence {licence}" if licence else ""
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: bool = False) -> str:
@@ -114,103 +100,101 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], words: bool = Fa
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def _share(figure: Mapping[str, Any] | None) -> str:
-    if figure is None or figure["value"] is None:
-        return "–"
-    return percent(figure["value"]) + (f" ({span(figure['interval'])})" if figure["interval"] else "")
+def _share(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return DASH
+    return percent(estimate.value) + (f" ({span(estimate.interval)})" if estimate.interval else "")
 
 
-def _area(figure: Mapping[str, Any]) -> str:
-    known = figure["interval"]
-    return decimal(figure["value"]) + (f" ({known[0]:.3f} to {known[1]:.3f})" if known else "")
+def _area(estimate: Estimate) -> str:
+    return decimal(estimate.value) + (f" ({area_span(estimate.interval)})" if estimate.interval else "")
 
 
-def _headline(report: Mapping[str, Any]) -> str:
-    points = report.get("operating_points", {}).get("malignant", {})
+def _headline(report: Report) -> str:
     rows = [
-        ("balanced accuracy", _share(report["balanced_accuracy"])),
-        ("top-1 accuracy", _share(report["top1"])),
-        ("macro AUC", _area(report["macro_auc"])),
-        ("cancer AUC", _area(report["malignant_auc"])),
-        ("melanoma sensitivity", _share(report["melanoma_sensitivity"])),
+        ("balanced accuracy", _share(report.balanced_accuracy)),
+        ("top-1 accuracy", _share(report.top1)),
+        ("macro AUC", _area(report.macro_auc)),
+        ("cancer AUC", _area(report.malignant_auc)),
+        ("melanoma sensitivity", _share(report.melanoma_sensitivity)),
     ]
-    if points:
+    if points := report.operating_points.get("malignant"):
         rows += [
-            ("cancer: partial AUC above 80 % sensitivity (0.02 to 0.2)", _area(points["partial_auc"])),
-            ("cancer: sensitivity at 95 % specificity", _share(points["sensitivity_at_95_specificity"])),
-            ("cancer: specificity at 95 % sensitivity", _share(points["specificity_at_95_sensitivity"])),
+            ("cancer: partial AUC above 80 % sensitivity (0.02 to 0.2)", _area(points.partial_auc)),
+            ("cancer: sensitivity at 95 % specificity", _share(points.sensitivity_at_95_specificity)),
+            ("cancer: specificity at 95 % sensitivity", _share(points.specificity_at_95_sensitivity)),
         ]
     return _table(("figure", "value (95 % interval)"), rows)
 
 
-def _by_class(report: Mapping[str, Any]) -> str:
+def _by_class(report: Report) -> str:
     rows = []
-    for code in report["class_order"]:
-        row = report["classes"][code]
-        shares = [_share(row[name]) for name in ("sensitivity", "specificity", "precision")]
-        rows.append((f"{code} {row['name']}", f"{row['images']} ({row['groups']})", *shares, _area(row["auc"])))
+    for code in report.class_order:
+        row = report.classes[code]
+        shares = map(_share, (row.sensitivity, row.specificity, row.precision))
+        rows.append((f"{code} {row.name}", f"{row.images} ({row.groups})", *shares, _area(row.auc)))
     return _table(("class", "images (groups)", "sensitivity", "specificity", "precision", "AUC"), rows)
 
 
-def _subgroups(report: Mapping[str, Any]) -> list[str]:
-    known = report.get("subgroups")
-    if not known or not known["attributes"]:
+def _subgroups(report: Report) -> list[str]:
+    subgroups = report.subgroups
+    if subgroups is None or not subgroups.attributes:
         return [
             "### By subgroup",
-            "The data say nothing about whom the photographs show: nothing is known of fairness.",
+            "The data do not say whom the photographs show, so fairness was not measured.",
         ]
-    parts = ["### By subgroup", gap_sentence(known)]
-    for attribute, subgroups in known["attributes"].items():
+    parts = ["### By subgroup", gap_sentence(subgroups)]
+    for attribute, members in subgroups.attributes.items():
         rows = [
             (
-                row["name"] + (" (too few to say)" if row["too_few"] else ""),
-                f"{row['images']} ({row['groups']})",
-                *(_share(row.get(name)) if name != "malignant_auc" else _area(row[name]) for name in FIGURES),
+                member.name + (" (too few to say)" if member.too_few else ""),
+                f"{member.images} ({member.groups})",
+                _share(member.balanced_accuracy),
+                _area(member.malignant_auc),
+                _share(member.referred),
+                _share(member.spared),
             )
-            for row in subgroups
+            for member in members
         ]
         parts.append(_table((ATTRIBUTES[attribute], "images (groups)", *FIGURES.values()), rows))
-    missing = [title for name, title in ATTRIBUTES.items() if name not in known["attributes"]]
+    missing = [title for name, title in ATTRIBUTES.items() if name not in subgroups.attributes]
     if missing:
-        parts.append(f"Not told apart, because the data do not say or hold one kind only: {', '.join(missing)}.")
+        parts.append(f"Not reported, because the data do not say or hold one kind only: {', '.join(missing)}.")
     return parts
 
 
-def _calibration(report: Mapping[str, Any]) -> list[str]:
-    known = report.get("calibration")
-    if not known:
+def _calibration(report: Report) -> list[str]:
+    gain = report.calibration
+    if gain is None:
         return []
-    error = known["expected_calibration_error"]
+    error = gain.expected_calibration_error
     parts = [
         "### Calibration",
-        f"Temperature {known['temperature']:.3f}; expected calibration error {percent(error['before'])} before and "
-        f"{percent(error['after'])} after it.",
+        f"Temperature {gain.temperature:.3f}; expected calibration error {percent(error.before)} before and "
+        f"{percent(error.after)} after it.",
     ]
     sets = [
-        f"- Sets that should hold the truth {percent(row['wished'], 0)} of the time hold it "
-        f"{_share(row['coverage'])}, with {decimal(row['mean_size'], 2)} classes on average."
-        for row in report.get("conformal", ())
+        f"- Prediction sets with a target coverage of {percent(row.target, 0)} hold the true class "
+        f"{_share(row.coverage)} of the time, with {decimal(row.mean_size, 2)} classes on average."
+        for row in report.conformal
     ]
     return parts + sets
 
 
-def _robustness(report: Mapping[str, Any]) -> list[str]:
-    known = report.get("robustness")
-    if known is None:
-        return ["### Robustness", "Not measured: 'hierattn evaluate --robustness' does."]
-    rows = [
-        (
-            f"{kind['title']}, {kind['severities'][known['middle']]['level']:g} {kind['unit']}",
-            _share(kind["severities"][known["middle"]]["advice_flips"]),
-            percent(kind["severities"][known["middle"]]["answer_flips"]),
-        )
-        for kind in known["changes"].values()
-    ]
-    return ["### Robustness", _table(("change", "advice flips", "answer flips"), rows)]
+def _robustness(report: Report) -> list[str]:
+    robustness = report.robustness
+    if robustness is None:
+        return ["### Robustness", "Not measured; 'hierattn evaluate --robustness' measures it."]
+    rows = []
+    for kind in robustness.changes.values():
+        flips = kind.severities[robustness.middle]
+        change = f"{kind.title}, {flips.level:g} {kind.unit}"
+        rows.append((change, _share(flips.advice_flips), percent(flips.answer_flips)))
+    return ["### Robustness", _table(("change", "advice changes", "answer changes"), rows)]
 
 
-def _checklists(report: Mapping[str, Any]) -> list[str]:
-    parts = ["## Checklists", "Filled from files where files can tell; what is **open** needs people."]
+def _checklists(report: Report) -> list[str]:
+    parts = ["## Checklists", "Filled in from files where files hold the answer; what is **open**, people must answer."]
     for name, items in checklists(report).items():
         known = CHECKLISTS[name]
         rows = [(item["number"] or "", item["asks"] or "", _answered(item), item["remark"] or "") for item in items]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,35 +12,27 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import hierattn
-from hierattn.evaluation.measures.shift import KINDS, Shown
+from hierattn.evaluation.measures.shift import KINDS, EvaluatedSet
 from hierattn.evaluation.measures.shift_measures import MEASURES
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures, svg
 from hierattn.evaluation.pages.html_report import decimal, fill_page, percent
 from hierattn.evaluation.predictions import write_predictions
-from hierattn.evaluation.whole_folder import check_replaceable, whole_folder
+from hierattn.files import FolderKind, whole_folder, write_json, write_table, write_text
 
 JSON = "shift.json"
+KIND = FolderKind(
+    "a table of shifts", mark=JSON, older=("shift.html", "shift.md", "shift.csv", "figures/*", "predictions/*.csv")
+)
 HEADINGS = (
     "photographs", "images", "melanomas", "melanoma AUC", "against nevi", "cancer AUC", "balanced accuracy",
-    "calibration error", "turned away", "melanoma AUC of the kept",
+    "calibration error", "rejected", "melanoma AUC of the accepted",
 )  # fmt: skip
 AREAS = ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc")
 
 
-def check_free(folder: Path) -> None:
-    """Refuse to replace a folder that holds something else than an earlier result of this command.
-
-    Raises
-    ------
-    UsageError
-        Where it does.
-    """
-    check_replaceable(folder, JSON, "a table of shifts")
-
-
 def cells(row: Mapping[str, Any]) -> list[str]:
     """A row of :data:`HEADINGS` in words, intervals in brackets."""
-    kept = row.get("kept")
+    accepted = row.get("accepted")
     return [
         row["title"],
         str(row["images"]),
@@ -50,8 +40,8 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         *(_area(row[name]) for name in AREAS),
         percent(row["balanced_accuracy"]["value"]),
         decimal(row["calibration_error"]["value"]),
-        percent(row["turned_away"]["value"]) if "turned_away" in row else "–",
-        "–" if kept is None else _area(kept["melanoma_auc"]),
+        percent(row["rejected"]["value"]) if "rejected" in row else "–",
+        "–" if accepted is None else _area(accepted["melanoma_auc"]),
     ]
 
 
@@ -67,17 +57,17 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     own = rows[0]["melanoma_auc"]["value"]
     fallen = [row for row in rows[1:] if row["melanoma_auc"]["value"] is not None and row["kind"] != "part"]
     if own is None or not fallen:
-        return ["No melanoma to tell from the others, so no fall can be named."]
+        return ["No melanoma among the photographs, so no drop can be named."]
     worst = min(fallen, key=lambda row: row["melanoma_auc"]["value"])
     said = (
-        f"Melanoma AUC is {own:.3f} on {rows[0]['title']} and falls to {worst['melanoma_auc']['value']:.3f} on "
+        f"Melanoma AUC is {own:.3f} on {rows[0]['title']} and drops to {worst['melanoma_auc']['value']:.3f} on "
         f"{worst['title']} ({KINDS[worst['kind']]})"
     )
-    if "turned_away" not in worst:
-        return [f"{said}; whether a photograph is unlike what was learnt cannot be told here."]
-    said = f"{said}, where {percent(worst['turned_away']['value'], 0)} of the photographs are turned away"
-    kept = worst["kept"]["melanoma_auc"]["value"]
-    return [f"{said}." if kept is None else f"{said}; among the others it is {kept:.3f}."]
+    if "rejected" not in worst:
+        return [f"{said}; whether a photograph is unlike the training photographs cannot be told here."]
+    said = f"{said}, where {percent(worst['rejected']['value'], 0)} of the photographs are rejected"
+    accepted = worst["accepted"]["melanoma_auc"]["value"]
+    return [f"{said}." if accepted is None else f"{said}; among the accepted it is {accepted:.3f}."]
 
 
 def markdown_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -90,11 +80,11 @@ def markdown_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A row a set; a measure has its value, ``_low`` and ``_high``, and the same of the kept behind ``kept_``."""
+    """A row a set; a measure has its value, ``_low`` and ``_high``; ``accepted_`` is before those of the accepted."""
     text = io.StringIO()
-    measured = [*MEASURES, "turned_away", *(f"kept_{name}" for name in MEASURES)]
+    measured = [*MEASURES, "rejected", *(f"accepted_{name}" for name in MEASURES)]
     ends = [f"{name}{mark}" for name in measured for mark in ("", "_low", "_high")]
-    reasons = sorted({f"turned_away_{reason}" for row in rows for reason in row["reasons"]})
+    reasons = sorted({f"rejected_{reason}" for row in rows for reason in row["reasons"]})
     writer = csv.DictWriter(
         text, ["name", "kind", "images", "groups", "melanomas", *ends, *reasons], lineterminator="\n", restval=""
     )
@@ -102,9 +92,13 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         known: dict[str, Any] = {name: row[name] for name in ("name", "kind", "images", "groups")}
         known["melanomas"] = row["classes"].get("MEL", 0)
-        known |= {f"turned_away_{reason}": share for reason, share in row["reasons"].items()}
+        known |= {f"rejected_{reason}": share for reason, share in row["reasons"].items()}
         for name in measured:
-            figure = row["kept"][name[5:]] if name.startswith("kept_") and "kept" in row else row.get(name)
+            figure = (
+                row["accepted"][name.removeprefix("accepted_")]
+                if name.startswith("accepted_") and "accepted" in row
+                else row.get(name)
+            )
             if figure is not None:
                 low, high = figure["interval"] or (None, None)
                 known |= {name: figure["value"], f"{name}_low": low, f"{name}_high": high}
@@ -113,24 +107,24 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Melanoma AUC of every set with its interval; hollow: of the photographs kept; bars: the share turned away."""
+    """Melanoma AUC of every set with its interval; hollow: of the photographs accepted; bars: the share rejected."""
     shown = [row for row in rows if row["melanoma_auc"]["value"] is not None]
     figure, (axis,) = plain_axes(5.8, 1.4 + 0.31 * max(len(shown), 1))
     for place, row in enumerate(shown):
         value, known = row["melanoma_auc"]["value"], row["melanoma_auc"]["interval"]
         colour = ACCENT if row["kind"] in ("own", "part") else SECOND
-        if "turned_away" in row:
-            axis.barh(place, row["turned_away"]["value"], height=0.7, color=LINE, alpha=0.6, linewidth=0)
+        if "rejected" in row:
+            axis.barh(place, row["rejected"]["value"], height=0.7, color=LINE, alpha=0.6, linewidth=0)
         if known is not None:
             axis.plot(known, [place - 0.12] * 2, color=colour, linewidth=1.6)
         axis.plot(value, place - 0.12, "o", color=colour, markersize=6)
-        kept = row["kept"]["melanoma_auc"]["value"] if "kept" in row else None
-        if kept is not None and not math.isnan(kept):
-            axis.plot(kept, place + 0.18, "o", markerfacecolor="none", color=colour, markersize=5)
+        accepted = row["accepted"]["melanoma_auc"]["value"] if "accepted" in row else None
+        if accepted is not None:
+            axis.plot(accepted, place + 0.18, "o", markerfacecolor="none", color=colour, markersize=5)
     axis.axvline(0.5, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), label="chance")
     axis.plot([], [], "o", color=INK, markersize=6, label="all photographs")
-    axis.plot([], [], "o", color=INK, markerfacecolor="none", markersize=5, label="those kept")
-    axis.barh([0], [0], color=LINE, alpha=0.6, label="share turned away")
+    axis.plot([], [], "o", color=INK, markerfacecolor="none", markersize=5, label="accepted photographs")
+    axis.barh([0], [0], color=LINE, alpha=0.6, label="share rejected")
     axis.set_yticks(range(len(shown)), [f"{row['title']}  ({row['classes'].get('MEL', 0)})" for row in shown])
     axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.4, -0.6), xlabel="melanoma AUC (number of melanomas)")
     axis.grid(visible=False, axis="y")
@@ -139,10 +133,10 @@ def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 PARTS: Mapping[str, str] = {
-    "own": "Its own untouched fold",
+    "own": "Its own outer fold",
     "part": "Parts of that fold",
     "changed": "The same photographs, changed",
-    "other": "Photographs from elsewhere",
+    "other": "Photographs from other sources",
 }
 """Kind of row -> its heading on the page."""
 
@@ -166,7 +160,7 @@ def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[s
         title=title,
         sentences=sentences(rows),
         # Our own drawing, with its label escaped: the only markup that is trusted.
-        figure=Markup(svg(shift_figure(rows), "Melanoma AUC of every set, and the share turned away")),
+        figure=Markup(svg(shift_figure(rows), "Melanoma AUC of every set, and the share rejected")),
         parts=[(said, found) for said, found in parts if found],
         notes=[f"{row['title']}: {note}" for row in rows for note in row["notes"]],
         facts={"resamples": 0, **facts},
@@ -175,7 +169,7 @@ def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[s
 
 
 def write_shift(
-    folder: Path, title: str, shown: Sequence[Shown], rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+    folder: Path, title: str, sets: Sequence[EvaluatedSet], rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
 ) -> None:
     """Write everything, whole or not at all: ``shift.html``, ``.md``, ``.csv``, ``.json``, figures and predictions.
 
@@ -185,32 +179,30 @@ def write_shift(
         New, empty, or an earlier result's, which is replaced.
     title
         Of the table.
-    shown, rows
+    sets, rows
         The sets, and what was measured of each.
     facts
         What it was measured with: seed, severity, what was tried.
     """
-    check_free(folder)
-    with whole_folder(folder) as parts:
-        (parts / "predictions").mkdir()
-        for one in shown:
-            if one.kind != "part":
-                write_predictions(parts / "predictions" / f"{one.name}.csv", one.predictions)
-                _write_turned_away(parts / "predictions" / f"{one.name}-turned-away.csv", one)
-        (parts / "shift.md").write_text(markdown_table(title, rows), encoding="utf-8")
-        (parts / "shift.html").write_text(render_shift(title, rows, facts), encoding="utf-8")
-        (parts / "shift.csv").write_text(csv_table(rows), encoding="utf-8")
+    with whole_folder(folder, KIND) as workspace:
+        parts = workspace.folder
+        for each in sets:
+            if each.kind != "part":
+                write_predictions(parts / "predictions" / f"{each.name}.csv", each.predictions)
+                _write_rejected(parts / "predictions" / f"{each.name}-rejected.csv", each)
+        write_text(parts / "shift.md", markdown_table(title, rows))
+        write_text(parts / "shift.html", render_shift(title, rows, facts))
+        write_text(parts / "shift.csv", csv_table(rows))
         save_figures(parts / "figures", {"shift": shift_figure(rows)})
-        kept = {**facts, "made_by": f"hierattn {hierattn.__version__}", "sets": list(rows)}
-        (parts / JSON).write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(parts / JSON, {**facts, "made_by": f"hierattn {hierattn.__version__}", "sets": list(rows)})
 
 
-def _write_turned_away(path: Path, one: Shown) -> None:
-    """Which photographs were turned away, and why: ``image`` and a column a reason, 0 or 1."""
-    if not one.turned_away:
+def _write_rejected(path: Path, evaluated: EvaluatedSet) -> None:
+    """Which photographs were rejected, and why: ``image`` and a column a reason, 0 or 1."""
+    if not evaluated.rejected:
         return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", *one.turned_away))
-        for row, image in enumerate(one.predictions.images):
-            writer.writerow((image, *(int(flags[row]) for flags in one.turned_away.values())))
+    rows = (
+        (image, *(int(flags[row]) for flags in evaluated.rejected.values()))
+        for row, image in enumerate(evaluated.predictions.images)
+    )
+    write_table(path, ("image", *evaluated.rejected), rows)

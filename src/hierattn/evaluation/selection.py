@@ -1,0 +1,106 @@
+"""Which images may be evaluated: those of the outer fold or of an external set that the weights have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.errors import DataError, LeakError, UsageError
+from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.models.weights.checkpoint import Checkpoint
+from hierattn.models.weights.trained_on import digests_of
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of an external set to evaluate, and why others were left out."""
+
+    rows: np.ndarray
+    notes: tuple[str, ...]
+
+
+def outer_fold(packed: PackedSet, run: TrainedRun) -> np.ndarray:
+    """Rows of the outer fold's original images; ``packed`` is the set that the run was trained on.
+
+    Raises
+    ------
+    LeakError
+        Where the weights have seen one of them, in this run or before it.
+    """
+    rows = split(packed.records, run.fold).test
+    seen = already_seen(packed, rows, run.checkpoint)
+    if seen.any():
+        first = packed.records[int(rows[np.flatnonzero(seen)[0]])].image
+        raise LeakError(
+            f"{int(seen.sum())} photographs of the outer fold were trained on, {first} is the first: wanted none; "
+            "train again from weights that have not seen this fold"
+        )
+    return rows
+
+
+def select_external(packed: PackedSet, run: TrainedRun) -> Selection:
+    """The original images of an external set that the model can be evaluated on.
+
+    Left out, and said so: classes that the model does not know, and images that it may have been trained on, told by
+    the same bytes or by the same lesion of the same source. The bytes are those of every photograph that the weights
+    have seen, in earlier runs and through teachers too, where the checkpoint keeps that record.
+    """
+    classes = set(run.checkpoint.classes)
+    originals = [row for row, record in enumerate(packed.records) if record.role == "original"]
+    rows = [row for row in originals if packed.records[row].label in classes]
+    notes = []
+    if len(rows) < len(originals):
+        unknown = sorted({packed.records[row].label for row in originals} - classes)
+        notes.append(
+            f"{len(originals) - len(rows)} images of {', '.join(unknown)} left out: the model has no such class."
+        )
+    absent = [code for code in run.checkpoint.classes if code not in {packed.records[row].label for row in rows}]
+    if absent:
+        notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
+    marks = _marks_of_training(run)
+    if marks is None and run.checkpoint.trained_on is None:
+        notes.append("The set that the run was trained on is not at hand, so overlap with it could not be checked.")
+        return Selection(np.array(rows, np.int64), tuple(notes))
+    new = [row for row in rows if not _marks(packed.records[row]) & (marks or set())]
+    new = [row for row, seen in zip(new, already_seen(packed, new, run.checkpoint), strict=True) if not seen]
+    if len(new) < len(rows):
+        notes.append(f"{len(rows) - len(new)} images left out: the run was trained on them or on the same lesions.")
+    if marks is None:
+        notes.append("The run's own set is not at hand: overlap was checked by the photographs' bytes alone.")
+    return Selection(np.array(new, np.int64), tuple(notes))
+
+
+def already_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoint: Checkpoint) -> np.ndarray:
+    """Whether the weights have seen each photograph, by the record that travels with them; bool, (rows,).
+
+    All False where the checkpoint has no such record or the set no checksums.
+    """
+    record = checkpoint.trained_on
+    if record is None:
+        return np.zeros(len(rows), bool)
+    seen = set(record.trained.tolist()) | set(record.chosen.tolist())
+    digests = (digests_of([packed.records[int(row)].sha256]).tolist() for row in rows)
+    return np.array([bool(seen.intersection(digest)) for digest in digests], bool)
+
+
+def _marks_of_training(run: TrainedRun) -> set[tuple[str, ...]] | None:
+    """Marks of all that training or the choice of its epoch saw; None where the run's own set is not here."""
+    try:
+        own = run.open_own_set()
+    except (DataError, UsageError):
+        return None
+    parts = split(own.records, run.fold)
+    seen = np.concatenate([parts.train, parts.validation])
+    return {mark for row in seen for mark in _marks(own.records[int(row)])}
+
+
+def _marks(record: Record) -> set[tuple[str, ...]]:
+    # HAM10000 is a part of ISIC 2019, under the same lesion ids.
+    source = "isic" if record.source in ("isic2019", "ham10000") else record.source
+    marks = {("bytes", record.sha256)} if record.sha256 else set()
+    return marks | ({("lesion", source, record.lesion)} if record.lesion else set())

@@ -1,0 +1,76 @@
+"""A trained run, as evaluation and export read it: its checkpoint, its outer fold and its own prepared set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.errors import CheckpointError, DataError, UsageError
+from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """The checkpoint of a run folder, and the digest of the manifest that it was trained on."""
+
+    run: RunFolder
+    checkpoint: Checkpoint
+    manifest_sha256: str
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainedRun:
+        """Read a run folder.
+
+        Raises
+        ------
+        UsageError, CheckpointError
+            Where the folder is none of a run, or its checkpoint or digest is missing or damaged.
+        """
+        if not folder.is_dir():
+            raise UsageError(f"no run folder at {folder}: wanted one from 'hierattn train'; run that first")
+        run = RunFolder(folder)
+        return cls(run, load_checkpoint(run.best), run.manifest_sha256())
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.run.path
+
+    @property
+    def prepared(self) -> Path:
+        """The prepared folder that the recipe names."""
+        prepared = str(self.checkpoint.recipe.get("data", {}).get("prepared", ""))
+        if not prepared:
+            raise UsageError(f"the checkpoint in {self.folder} names no prepared set: add --data FOLDER")
+        return Path(prepared)
+
+    @property
+    def fold(self) -> int:
+        """The outer fold, which training did not use."""
+        fold = self.checkpoint.recipe.get("data", {}).get("fold")
+        if not isinstance(fold, int):
+            raise CheckpointError(f"the checkpoint in {self.folder} names no fold: wanted data.fold; train it again")
+        return fold
+
+    def open_own_set(self, moved_to: Path | None = None) -> PackedSet:
+        """The set that the run was trained on, where the recipe says or at ``moved_to``.
+
+        Raises
+        ------
+        DataError
+            Where it is not there, or is not the one: its outer fold may then hold training images.
+        """
+        folder = moved_to or self.prepared
+        try:
+            packed = PackedSet.open(folder)
+        except DataError as error:
+            raise DataError(f"{error}; if the set has moved, say where: --data FOLDER") from None
+        if packed.manifest_sha256 != self.manifest_sha256:
+            raise DataError(
+                f"{folder} is not the set this run was trained on (manifest {packed.manifest_sha256[:12]}, wanted "
+                f"{self.manifest_sha256[:12]}), so its folds may differ: prepare it as before, or evaluate on it as an "
+                "external set with --data"
+            )
+        return packed
