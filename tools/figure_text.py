@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-from hierattn.evaluation.measures.calibration import ThresholdFigures
-from hierattn.evaluation.measures.intervals import Estimate
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
@@ -15,19 +12,19 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     >>> with_interval(0.5, (0.25, 0.75)), with_interval(None, None)
     ('0.500 (0.250 to 0.750)', '–')
     """
-    if value is None or math.isnan(value):
+    if value is None:
         return "–"
     return f"{value:.3f}" + ("" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})")
 
 
-def figure(estimate: Estimate) -> str:
-    """:func:`with_interval` of an estimate, as a report has it."""
-    return with_interval(estimate.value, estimate.interval)
+def figure(values: Mapping[str, Any]) -> str:
+    """:func:`with_interval` of ``{"value": ..., "interval": ...}``, as a report has it."""
+    return with_interval(values["value"], values["interval"])
 
 
-def sensitivity(measured: ThresholdFigures | None) -> str:
-    """The sensitivity at a threshold, as a calibration has it; a dash where it was not measured."""
-    return with_interval(None, None) if measured is None else with_interval(measured.sensitivity, measured.interval)
+def sensitivity(measured: Mapping[str, Any]) -> str:
+    """The sensitivity of an operating point, as a calibration has it."""
+    return with_interval(measured["sensitivity"], measured["interval"])
 
 
 def specificity(measured: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hierattn.deploy.predict.released import RELEASE, released_folder
 from hierattn.evaluation.comparison.paper_numbers import TABLE_1
+from hierattn.evaluation.records import to_plain
 from hierattn.models.registry import SPECS
 from tools.figure_text import figure, sensitivity
 from tools.marked_text import write_between_marks
@@ -85,15 +86,15 @@ def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[
 
 
 def _row(run: PublishedRun, is_released: bool) -> str:
-    report = run.report
+    report, plain = run.report, to_plain(run.report)
     model = _model(run)
     title = SPECS[model].title if model in SPECS else model
     link = f"[{title}, {run.path.name}](results/{run.name})"
     cells = [
         f"**{link}, released**" if is_released else link,
         f"{report.provenance.parameters / 1e6:.2f} M",
-        *(figure(getattr(report, name)) for name in COLUMNS.values()),
-        sensitivity(None if report.triage is None else report.triage.test),
+        *(figure(plain[name]) for name in COLUMNS.values()),
+        sensitivity(plain["triage"]["test"]),
     ]
     return f"| {' | '.join(cells)} |"
 

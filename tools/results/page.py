@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from hierattn.evaluation.comparison.tables import footnotes, markdown_table
+from hierattn.evaluation.records import to_plain
 from tools.figure_text import figure, sensitivity
 from tools.marked_text import write_between_marks
 from tools.results.accuracy_size import FIGURES, PICTURE, sets_of
@@ -42,12 +43,12 @@ def tables(results: Path = RESULTS) -> str:
 
 
 def _row(run: PublishedRun) -> str:
-    report = run.report
+    report, plain = run.report, to_plain(run.report)
     cells = [
         f"[{run.name}]({run.name})",
         f"{report.images} ({report.groups})",
-        *(figure(getattr(report, name)) for name in HEADLINE.values()),
-        sensitivity(None if report.triage is None else report.triage.test),
+        *(figure(plain[name]) for name in HEADLINE.values()),
+        sensitivity(plain["triage"]["test"]),
         f"`{run.environment['commit']}`",
     ]
     return f"| {' | '.join(cells)} |"

@@ -39,7 +39,7 @@ def test_the_page_is_well_formed_and_asks_nothing_of_a_network(page):
 def test_the_page_says_what_a_reader_must_know(page):
     report, _ = made()
     assert page.count("Not a medical device") >= 2
-    for said in ("untouched by training", "CC BY-NC 4.0", "quicktest", "1,079,928", "12 images left out."):
+    for said in ("held out from training", "CC BY-NC 4.0", "quicktest", "1,079,928", "12 images left out."):
         assert said in page
     for code in CODES:
         assert f">{code}<small>" in page
