@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_runs import SPEC, TINY, make_set
+from noise_runs import SPEC, TINY, make_set
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tiny_runs import make_run, make_set
+from noise_runs import make_run, make_set
 
 from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun

@@ -21,7 +21,7 @@ from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
 from hierattn.errors import TrainingError, UsageError
-from hierattn.evaluation.evaluate import evaluate
+from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.image_spec import ImageSpec
 from hierattn.run_folder import LOG_COLUMNS, RunFolder
 from hierattn.training.fit import fit
@@ -257,17 +257,17 @@ def learnt(folder, shuffled):
         }
     )
     fit(recipe, folder / "run", device="cpu")
-    return evaluate(folder / "run", device="cpu", bootstrap=0).report
+    return evaluate(folder / "run", EvaluateOptions(device="cpu", bootstrap=0)).report
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_shuffled_labels_leave_nothing_to_learn(tmp_path, shuffled):
     report = learnt(tmp_path, shuffled)
-    balanced, area = report["balanced_accuracy"], report["macro_auc"]
+    balanced, area = report.balanced_accuracy, report.macro_auc
     if shuffled:
         # 12 images a class: chance is 1/4 and 0.5, each with a standard error of about 0.06.
-        assert abs(balanced["value"] - 0.25) < 0.2
-        assert abs(area["value"] - 0.5) < 0.2
+        assert abs(balanced.value - 0.25) < 0.2
+        assert abs(area.value - 0.5) < 0.2
     else:
-        assert balanced["value"] > 0.6
-        assert area["value"] > 0.9
+        assert balanced.value > 0.6
+        assert area.value > 0.9

@@ -131,10 +131,7 @@ def _embedding(weights: Path, progress: Progress | None) -> Embedding:
         raise UsageError(f"no weights at {file}: wanted a run folder, a checkpoint, or MobileNetV2's .npz")
     from hierattn.evaluation.embedding import embed_pictures
 
-    return Embedding(
-        sha256(file.read_bytes()).hexdigest(),
-        partial(embed_pictures, weights, progress=lambda _, done, total: progress(done, total or 0)),
-    )
+    return Embedding(sha256(file.read_bytes()).hexdigest(), partial(embed_pictures, weights, progress=progress))
 
 
 def _show(console: Console, report: PreparationReport) -> None:

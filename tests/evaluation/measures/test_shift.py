@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import typer
 from html_checker import Checker
-from prediction_tables import table
 from noise_runs import TINY, make_run, make_set
+from prediction_tables import table
 from typer.testing import CliRunner
 
 from hierattn.cli import shift as command
