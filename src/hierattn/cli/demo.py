@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 
 def run(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where everything goes.")] = Path("hierattn-demo"),
-    images: Annotated[int, typer.Option(help="Rendered photographs.")] = 2400,
-    size: Annotated[int, typer.Option(help="Pixels at which the network works.")] = 64,
-    seed: Annotated[int, typer.Option(help="Another seed is another set and another run.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Training epochs; 0 keeps the recipe's.")] = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that the demo makes.")] = Path(
+        "hierattn-demo"
+    ),
+    images: Annotated[int, typer.Option(help="How many lesions to render.")] = 2400,
+    size: Annotated[int, typer.Option(help="Image size of the network in pixels.")] = 64,
+    seed: Annotated[int, typer.Option(help="Another seed gives another set and another run.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Training epochs; 0: the recipe's.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo in --out.")] = False,
 ) -> None:
     """Run the whole pipeline once: render, prepare, train, evaluate, export, predict.
 
     Renders a set of dermoscopy-like lesions (no photograph of a person is needed), prepares it with folds that keep a
-    lesion's photographs together, trains HierAttn_xs for a few minutes, judges it on the fold that it never saw,
-    exports one ONNX file, asks it about one lesion, asks the released model as well where one is installed, and says
-    where the report is. Each step prints the command that does the same by itself.
+    lesion's photographs together, trains HierAttn_xs for a few minutes, evaluates it on the held-out outer fold,
+    exports one ONNX file, predicts one lesion with it and with the released model where one is installed, and says
+    where the report is. Each step prints the command that does the same on its own.
     """
     import shutil
 
@@ -61,7 +63,7 @@ def run(
         evaluate.run(trained)
     with _step(console, f"hierattn export {trained} {bundle}"):
         export.run(trained, bundle)
-    photograph = _untouched_photograph(prepared)
+    photograph = _outer_photograph(prepared)
     with _step(console, f"hierattn predict {photograph} --model {bundle}"):
         predict.run([photograph], model=str(bundle))
     _ask_released(console, photograph)
@@ -72,7 +74,7 @@ def run(
 
 
 def _ask_released(console: Console, photograph: Path) -> None:
-    """Let the released dermoscopy model look at the rendered lesion, and say what that can and cannot show."""
+    """Predict the rendered lesion with the released dermoscopy model, and say what that can and cannot show."""
     from hierattn.cli import predict
     from hierattn.deploy.predict.predictor import Predictor
     from hierattn.deploy.predict.released import is_released
@@ -90,21 +92,20 @@ def _ask_released(console: Console, photograph: Path) -> None:
 
 
 def _limits(bundle: Bundle, *, noticed: bool) -> str:
-    """What the released model's answer for a drawing is worth, and what it is known to miss."""
+    """What the released model's answer for a drawing means, and what the model is known to miss."""
     source = bundle.training_data.get("source", "its own photographs")
-    said = f"The released model learnt from photographs ({source}), and this lesion is drawn. " + (
-        "It noticed: a picture unlike all that it learnt from is turned away, and its percentages mean nothing."
+    limits = f"The released model was trained on photographs ({source}), and this lesion is drawn. " + (
+        "It noticed: a picture unlike all its training photographs is rejected, and its percentages mean nothing."
         if noticed
-        else "It did not notice, and answered all the same: that a picture was not turned away is no sign that the "
-        "answer can be trusted."
+        else "It did not notice, and answered: a picture that is not rejected may still get a wrong answer."
     )
-    known = bundle.triage
-    if known.sensitivity is None:
-        return said
-    share = f"{100 * known.sensitivity:.1f} %"
+    triage = bundle.triage
+    if triage.sensitivity is None:
+        return limits
+    share = f"{100 * triage.sensitivity:.1f} %"
     return (
-        f"{said} On {known.images:,} photographs like its own that it had never seen, it sent {share} of the dangerous "
-        "lesions to a doctor, and so it missed some. On photographs from elsewhere it does worse: "
+        f"{limits} On {triage.images:,} photographs like its own that it had never seen, it sent {share} of the "
+        "dangerous lesions to a doctor, and so missed some. On photographs from other sources it does worse: "
         "docs/released-models.md."
     )
 
@@ -117,11 +118,11 @@ def _step(console: Console, command: str) -> Iterator[None]:
     console.print(f"[dim]({time.perf_counter() - began:.1f} s)[/]")
 
 
-def _untouched_photograph(prepared: Path) -> Path:
+def _outer_photograph(prepared: Path) -> Path:
     """A melanoma of the fold that training did not see."""
     from hierattn.data.prepared_set.packed import PackedSet
 
     records = PackedSet.open(prepared).records
-    chosen = next(record for record in records if record.fold == 0 and record.label == "MEL")
-    path = (prepared / chosen.image).resolve()
+    melanoma = next(record for record in records if record.fold == 0 and record.label == "MEL")
+    path = (prepared / melanoma.image).resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

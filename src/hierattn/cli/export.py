@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(
     source: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a .safetensors checkpoint.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle to write: *.onnx, or *.pte for a phone.")],
-    heatmap: Annotated[bool, typer.Option(help="Let the bundle draw heat maps as well.")] = True,
+    heatmap: Annotated[bool, typer.Option(help="Give the bundle a heat map as an output.")] = True,
     precision: Annotated[
         str, typer.Option("--precision", "-p", help="float32, float16, int8-weights or int8; .onnx only.")
     ] = "float32",
@@ -24,23 +24,23 @@ def run(
         Path | None, typer.Option("--data", "-d", help="The prepared set of the run, if it has moved.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", help="Let the .onnx take this many images at a time; any number otherwise.")
+        int | None, typer.Option("--batch", help="Fixed batch size of the .onnx; any number of images without it.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON, and nothing else.")] = False,
 ) -> None:
     """Export a trained model to one file that needs neither torch nor hierattn.
 
-    In goes a photograph of any size as uint8 RGB; out come calibrated probabilities, the triage risk, a heat map and
-    the novelty, which tells pictures of other things. Resize, scaling and temperature are inside the graph; classes,
-    thresholds, figures, licence and provenance are in the file's metadata (docs/bundle.md). The temperature and the
-    threshold come from RUN/evaluation, so evaluate first.
+    It takes a photograph of any size as uint8 RGB and gives calibrated probabilities, the triage risk, a heat map and
+    the novelty, which is high for pictures of other things. Resize, scaling and temperature are inside the graph;
+    classes, thresholds, figures, licence and provenance are in the file's metadata (docs/bundle.md). The temperature
+    and the threshold come from RUN/evaluation, so evaluate first.
 
-    A name that ends in .pte gives an ExecuTorch program for Android and iOS: one image of the network's own size goes
-    in, already resized. That takes a minute or two.
+    A name that ends in .pte gives an ExecuTorch program for Android and iOS, which takes one image already resized to
+    the network's own size. That takes a minute or two.
 
-    The file appears only after its probabilities were found equal to PyTorch's on rendered lesions. In less than
-    float32, 99 % of the photographs that training never saw must keep their answer, and the loss of balanced accuracy
-    on them is printed and stored.
+    The file is published only after its probabilities were found equal to PyTorch's on rendered lesions. In a lower
+    precision 99 % of the photographs of the outer fold must keep their answer, and the loss of balanced accuracy on
+    them is printed and stored.
 
         hierattn export runs/quicktest model.onnx
 
@@ -52,11 +52,11 @@ def run(
     """
     from rich.console import Console
 
-    from hierattn.deploy.export.export import export_any
+    from hierattn.deploy.export.export import export
 
     console = Console(stderr=as_json)
     with console.status("Exporting, then comparing with PyTorch"):
-        exported = export_any(source, out, precision=precision, heatmap=heatmap, data=data, batch=batch)
+        exported = export(source, out, precision=precision, heatmap=heatmap, data=data, batch=batch)
     if as_json:
         sys.stdout.write(json.dumps(_plain(exported), indent=1, ensure_ascii=False) + "\n")
         return
@@ -83,9 +83,9 @@ def _lines(exported: Exported) -> list[str]:
     else:
         lines.append(f"Equal to PyTorch: {export.parity}")
     if export.bundle.novelty:
-        away = export.bundle.novelty.get("rejected")
-        share = "" if away is None else f" (of lesions that training never saw, {away:.1%})"
-        lines.append(f"Photographs unlike the training images are turned away{share}")
+        rejected = export.bundle.novelty.get("rejected")
+        share = "" if rejected is None else f" (of lesions that training never saw, {rejected:.1%})"
+        lines.append(f"Photographs unlike the training images are rejected{share}")
     return [*lines, *exported.notes]
 
 

@@ -15,11 +15,17 @@ from hierattn.cli.which_model import DomainOption, ModelOption
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hierattn.deploy.archive.archive import ArchiveOptions
     from hierattn.deploy.predict.photo_file import PhotoFile
     from hierattn.deploy.predict.predictor import Diagnosis, Predictor
     from hierattn.image_spec import CropRule
 
 BAR = 24
+"""Characters of a probability's bar."""
+
+OUTCOMES = ("see_soon", "have_checked", "watch", "retake", "refused")
+"""What the summary of a batch counts, the most urgent first."""
+
 _COLOURS = {"see_soon": "bold red", "have_checked": "bold yellow", "watch": "bold cyan", "retake": "bold magenta"}
 
 
@@ -30,27 +36,29 @@ def run(
     model: ModelOption = None,
     domain: DomainOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object an image.")] = False,
-    rule: Annotated[str, typer.Option(help="risk: summed, calibrated. paper: one class above 50 %, §5.")] = "risk",
+    rule: Annotated[
+        str, typer.Option(help="risk: summed calibrated risk against a threshold. paper: one class above 50 %, §5.")
+    ] = "risk",
     language: Annotated[str, typer.Option(help="Of the advice: en, pt or zh.")] = "en",
     heatmap: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="Draw what spoke for the first class; one image only.")
+        Path | None, typer.Option(metavar="OUT.png", help="Save a heat map for the top class; one image only.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes the processor's, at most 4.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: one per core, up to 4.")] = 0,
     batch: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Judge an archive: every file in and under it, into --out.")
+        Path | None, typer.Option(metavar="FOLDER", help="Predict for a whole archive: every file in and under it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TABLE.csv", help="The table of --batch.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes of --batch; 0: one for each processor.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes of --batch; 0: one per core.")] = 0,
     dicom_sr: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write a DICOM-SR there for each DICOM file answered.")
+        Path | None, typer.Option(metavar="FOLDER", help="Write a DICOM-SR there for each DICOM file with an answer.")
     ] = None,
 ) -> None:
     """Classify photographs of skin lesions: calibrated probabilities, and what to do next.
 
-    Needs no torch and no network: the photograph stays on this machine. An image that cannot be read gets one line,
-    the others still get their answer, and the exit code is 1.
+    Needs no torch and no network: photographs stay on this machine. An image that cannot be read gets one line, the
+    others still get their answer, and the exit code is 1.
 
-    Where no bundle is named, the released one answers: for photographs through a dermatoscope, or by a phone with
+    Without --model a released model answers: for photographs taken through a dermatoscope, or with a phone by
     --domain phone. Released models are for non-commercial use only.
 
         hierattn predict photo.jpg
@@ -61,38 +69,65 @@ def run(
 
         hierattn predict --batch archive/ --out answers.csv
 
-    A batch writes a row for every file, with the reason where it has no answer; stopped, the same command goes on.
+    A batch writes a row for every file, with the reason where it has no answer. The same command resumes a stopped one.
 
     Not a medical device.
     """
-    from hierattn.cli.predict_archive import predict_archive
     from hierattn.cli.which_model import choose_model, say_which
     from hierattn.deploy.predict.advice_texts import language_texts
     from hierattn.deploy.predict.predictor import Predictor
     from hierattn.errors import UsageError, require
 
-    language_texts(language)  # a wrong language is said before anything is loaded
+    language_texts(language)  # an unknown language is refused before anything is loaded
     if dicom_sr is not None:
         require("highdicom", "dicom")
     name = choose_model(model, domain)
     if batch is not None or out is not None:
+        from hierattn.deploy.archive.archive import ArchiveOptions
+        from hierattn.files import cores
+
         if batch is None or out is None or images or heatmap is not None:
             raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE or --heatmap")
         say_which(name)
-        predict_archive(batch, out, name, jobs=jobs, rule=rule, language=language, reports=dicom_sr, as_json=as_json)
+        options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr)
+        _predict_archive(batch, out, name, options, as_json)
         return
     if not images:
         raise UsageError("no image: wanted photographs (hierattn predict photo.jpg), or --batch FOLDER --out TABLE.csv")
-    found = list(_expand(images))
-    if heatmap is not None and len(found) != 1:
-        raise UsageError(f"--heatmap with {len(found)} images: wanted one; call it once for each")
+    paths = list(_expand(images))
+    if heatmap is not None and len(paths) != 1:
+        raise UsageError(f"--heatmap with {len(paths)} images: wanted one; call it once for each")
     predictor = Predictor.load(name, threads=threads)
     say_which(name)
     report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)
-    answers = _answer(predictor, found, name, heatmap, rule, language, report)
-    failed = _print_json(answers) if as_json else _print_tables(answers, len(found))
+    answers = _answer(predictor, paths, name, heatmap, rule, language, report)
+    failed = _print_json(answers) if as_json else _print_tables(answers, len(paths))
     if failed:
         raise typer.Exit(1)
+
+
+def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOptions, as_json: bool) -> None:
+    """Predict for an archive, with a bar on standard error and a summary on standard output; neither names a file."""
+    from rich.console import Console
+
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.deploy.archive.archive import predict_archive
+    from hierattn.deploy.predict.triage import RULES
+    from hierattn.errors import UsageError
+
+    if options.rule not in RULES:
+        raise UsageError(f"triage rule {options.rule!r}: wanted one of {', '.join(RULES)}")
+    try:
+        with step_bars(Console(stderr=True), as_json) as progress:
+            counts = predict_archive(folder, out, model, options, progress=progress)
+    except KeyboardInterrupt:
+        print(f"hierattn: stopped; the rows so far are in {out}.part, and the same command resumes", file=sys.stderr)
+        raise SystemExit(1) from None
+    if as_json:
+        print(json.dumps({"table": str(out), "files": counts.total(), **{name: counts[name] for name in OUTCOMES}}))
+        return
+    summary = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES)
+    print(f"{counts.total()} new rows: {summary}\n{out} has a row for every file. Not a medical device.")
 
 
 def _expand(paths: list[Path]) -> Iterator[Path]:

@@ -14,31 +14,35 @@ def run(
     model: ModelOption = None,
     domain: DomainOption = None,
     also: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=BUNDLE", help="A further bundle to choose from; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=BUNDLE", help="One more bundle to choose from; may be repeated.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0: every network that this machine is in.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0: all networks of this machine.")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
-    threads: Annotated[int, typer.Option(help="Predictions at a time in a process; 0 shares out the processor.")] = 0,
-    queue: Annotated[int, typer.Option(help="Requests inside a process at a time; more get 503.")] = 32,
-    batch: Annotated[int, typer.Option(help="Waiting photographs that a thread takes together.")] = 8,
-    max_body: Annotated[int, typer.Option(help="Bytes of one request; larger ones get 413.")] = 16 * 1024 * 1024,
+    threads: Annotated[
+        int, typer.Option(help="Predictions at a time in a process; 0 divides the cores among the processes.")
+    ] = 0,
+    queue: Annotated[int, typer.Option(help="Requests in a process at a time; more get 503.")] = 32,
+    batch: Annotated[int, typer.Option(help="Waiting photographs that a thread predicts together.")] = 8,
+    max_body: Annotated[int, typer.Option(help="Largest request in bytes; larger ones get 413.")] = 16 * 1024 * 1024,
     max_images: Annotated[int, typer.Option(help="Photographs in one request; more get 413.")] = 8,
-    max_pixels: Annotated[int, typer.Option(help="Width x height of a photograph; larger ones get 422.")] = 50_000_000,
-    receive_seconds: Annotated[float, typer.Option(help="For a request to arrive; slower ones get 408.")] = 30,
-    answer_seconds: Annotated[float, typer.Option(help="From request to answer; later ones get 503.")] = 30,
-    rate: Annotated[int, typer.Option(help="Requests a minute of one client; more get 429. 0: no limit.")] = 0,
+    max_pixels: Annotated[
+        int, typer.Option(help="Largest width x height of a photograph; larger ones get 422.")
+    ] = 50_000_000,
+    receive_seconds: Annotated[float, typer.Option(help="Time for a request to arrive; slower ones get 408.")] = 30,
+    answer_seconds: Annotated[float, typer.Option(help="Time from request to answer; later ones get 503.")] = 30,
+    rate: Annotated[int, typer.Option(help="Requests per minute and client; more get 429. 0: no limit.")] = 0,
     origin: Annotated[
         list[str] | None, typer.Option(help="A web origin whose pages may call the service; may be repeated.")
     ] = None,
-    app: Annotated[bool, typer.Option(help="Whether to serve the web app, and with it the bundle.")] = True,
+    app: Annotated[bool, typer.Option(help="Serve the web app, and the bundle with it.")] = True,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve the web app, and predictions for other programs, from a bundle.
 
-    The web app judges on the device of whoever opens it: its photographs never come here. Programs send theirs to
+    The web app predicts on the visitor's own device: its photographs are never sent here. Programs send theirs to
     /v1/predictions; nothing of them is written to a disk or a log. Needs no torch: pip install 'hierattn[serve]'
 
         hierattn serve --model model.onnx
@@ -47,17 +51,18 @@ def run(
 
         curl -F images=@photo.jpg http://127.0.0.1:8000/v1/predictions
 
-    Where no bundle is named, all released ones are served, that of --domain first. The web app asks which of several
-    bundles is to judge; a program says ?model=NAME, or gets the first.
+    Without --model all released bundles are served, that of --domain first. The web app asks its visitor which of
+    several bundles to use; a program says ?model=NAME, or gets the first.
 
     Pages: / the web app, /docs the interface, /v1/models the bundles' descriptions, /healthz, /readyz, /metrics.
 
-    HIERATTN_API_KEYS=KEY,KEY in the environment asks for a key. Beyond this machine put a proxy with TLS in front:
-    docs/service.md. SIGTERM finishes what was taken, then stops. Not a medical device.
+    HIERATTN_API_KEYS=KEY,KEY in the environment makes a key necessary. Beyond this machine put a proxy with TLS in
+    front: docs/service.md. SIGTERM finishes the requests that were accepted, then stops. Not a medical device.
     """
     from hierattn.cli.which_model import say_which
     from hierattn.deploy.predict.predictor import Predictor
     from hierattn.errors import UsageError, require
+    from hierattn.files import cores
 
     for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
         require(package, "serve")
@@ -71,7 +76,7 @@ def run(
         model=bundle,
         name=name,
         more=tuple(more),
-        threads=threads or max(1, (os.cpu_count() or 1) // workers),
+        threads=threads or max(1, cores() // workers),
         queue=queue,
         batch=batch,
         max_body=max_body,
@@ -84,10 +89,10 @@ def run(
         app=app,
     )
     keys = read_api_keys(os.environ.get(API_KEYS, ""))
-    for name, bundle in settings.models.items():  # a bad bundle is said here, and not by each worker
+    for name, bundle in settings.models.items():  # a bad bundle is refused here, and not by each worker
         typer.echo(f"{name}: {Predictor.load(bundle, threads=1).description}", err=True)
         say_which(bundle)
-    typer.echo("API keys wanted" if keys else "No API key wanted", err=True)
+    typer.echo("API key required" if keys else "No API key required", err=True)
     typer.echo(f"Open http://{host}:{port}/ (Ctrl-C stops)", err=True)
     run_service(settings, host, port, workers=workers, level=log_level)
 
@@ -111,9 +116,9 @@ def served_models(model: str | None, domain: str | None, also: list[str]) -> lis
     served: list[tuple[str, str]] = [(first if first in DOMAINS else "model", first)]
     if model is None:
         served += [(other, other) for other in DOMAINS if other != first and is_released(other)]
-    for one in also:
-        name, separator, bundle = one.partition("=")
+    for entry in also:
+        name, separator, bundle = entry.partition("=")
         if not (separator and name and bundle):
-            raise UsageError(f"--also {one!r}: wanted NAME=BUNDLE, such as phone=phone.onnx")
+            raise UsageError(f"--also {entry!r}: wanted NAME=BUNDLE, such as phone=phone.onnx")
         served.append((name, bundle))
     return served

@@ -1,4 +1,4 @@
-"""Which bundle a command answers with: the one that was named, or the released one for a way of taking photographs."""
+"""Which bundle a command uses: the one named, or the released one for the way the photographs were taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ModelOption = Annotated[
 ]
 DomainOption = Annotated[
     str | None,
-    typer.Option("--domain", help="The released model for photographs by: dermoscopy (the default) or phone."),
+    typer.Option("--domain", help="The released model for photographs taken by: dermoscopy (the default) or phone."),
 ]
 OTHER = {"dermoscopy": "phone", "phone": "dermoscopy"}
 
@@ -27,7 +27,7 @@ def choose_model(model: str | None, domain: str | None) -> str:
     Raises
     ------
     UsageError
-        Where both were given, or the domain is none.
+        Where both were given, or there is no such domain.
 
     >>> choose_model(None, None), choose_model("mine.onnx", None), choose_model(None, "phone")
     ('dermoscopy', 'mine.onnx', 'phone')
@@ -43,13 +43,13 @@ def choose_model(model: str | None, domain: str | None) -> str:
 
 
 def say_which(model: str) -> None:
-    """Say on standard error that a released model answers, for what kind of photograph, and under which condition."""
+    """Say on standard error that a released model answers, for which photographs, and under which condition."""
     from hierattn.deploy.predict.predictor import find_bundle
     from hierattn.deploy.predict.released import DOMAINS, USE, released_folder
 
     if model in DOMAINS and find_bundle(model).parent == released_folder():
         print(
-            f"hierattn: the released {model} model answers, {USE}. Photographs taken otherwise: --domain "
+            f"hierattn: the released {model} model answers, {USE}. For photographs taken otherwise: --domain "
             f"{OTHER[model]}",
             file=sys.stderr,
         )
@@ -57,17 +57,17 @@ def say_which(model: str) -> None:
 
 @cache
 def _second(domain: str) -> Predictor:
-    """The other released model, loaded once however many photographs of a folder ask for it."""
+    """The other released model, loaded once for all photographs."""
     from hierattn.deploy.predict.predictor import Predictor
 
     return Predictor.released(domain, threads=1)
 
 
 def other_domain_hint(model: str, photo: object, diagnosis: Diagnosis) -> str:
-    """A line where a photograph is unlike what this released model learnt from and like what the other one did.
+    """A line where a photograph is unlike what this released model was trained on, and not unlike the other's.
 
     Nothing is guessed from the picture itself: both bundles measure how far it is from their own training photographs,
-    and the hint is given only where this one turns it away and the other does not. Empty otherwise.
+    and the hint is given only where this one rejects it and the other does not. Empty otherwise.
 
     Parameters
     ----------
@@ -88,6 +88,6 @@ def other_domain_hint(model: str, photo: object, diagnosis: Diagnosis) -> str:
     if not second.has_novelty or UNLIKE in second(photo).quality.problems:  # type: ignore[call-overload]
         return ""
     return (
-        f"The {model} model has seen nothing like this photograph; the {other} model has. If that is how it was taken: "
-        f"--domain {other}"
+        f"The {model} model was not trained on photographs like this one; the {other} model has seen such. If that is "
+        f"how it was taken: --domain {other}"
     )

@@ -20,7 +20,7 @@ from small_bundles import UNCALIBRATED, write_small_bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.archive import archive
 from hierattn.deploy.archive import worker as archive_worker
-from hierattn.deploy.archive.archive import AHEAD, judge_archive
+from hierattn.deploy.archive.archive import AHEAD, STEP, ArchiveOptions, predict_archive
 from hierattn.deploy.archive.files import find_files
 from hierattn.deploy.archive.table import ArchiveTable, columns
 from hierattn.deploy.predict.predictor import Predictor
@@ -56,13 +56,13 @@ def read_rows(table: Path) -> list[dict[str, str]]:
 
 
 def test_every_file_has_one_row_with_the_predictors_answer_or_the_reason(bundle, photos, tmp_path):
-    seen: list[tuple[int, int]] = []
-    counts = judge_archive(photos, tmp_path / "t.csv", bundle, advance=lambda *done: seen.append(done))
+    seen: list[tuple[str, int, int | None]] = []
+    counts = predict_archive(photos, tmp_path / "t.csv", bundle, progress=lambda *done: seen.append(done))
     rows = read_rows(tmp_path / "t.csv")
     assert [row["file"] for row in rows] == [
         "0.png", "2.png", "Doe^Jane.txt", "b/1.png", "b/3.png", "cut.png", "empty.jpg", "grey.png",
     ]  # fmt: skip
-    assert seen == [(number, 8) for number in range(1, 9)]
+    assert seen == [(STEP, number, 8) for number in range(1, 9)]
     predictor, retake = Predictor.load(bundle), set()
     for row in rows:
         if row["status"] == "refused":
@@ -109,7 +109,7 @@ def in_session(session: int) -> list[str]:
 
 def test_a_killed_run_goes_on_and_ends_with_the_table_of_an_unbroken_one(bundle, tmp_path):
     folder, table = many(tmp_path / "many", 400), tmp_path / "t.csv"
-    judge_archive(folder, tmp_path / "unbroken.csv", bundle, jobs=2)
+    predict_archive(folder, tmp_path / "unbroken.csv", bundle, ArchiveOptions(jobs=2))
     command = [sys.executable, "-m", "hierattn", "predict", "--batch", folder, "--out", table, "-m", bundle]
     process = subprocess.Popen([*command, "--jobs", "1", "--json"], stdout=subprocess.DEVNULL, start_new_session=True)
     part = tmp_path / "t.csv.part"
@@ -124,7 +124,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_table_of_an_unbroken_one(bundle,
     assert not table.exists()
     written = part.read_bytes()
     part.write_bytes(written[:-20])  # and the disk lost the end of the last row
-    judged = judge_archive(folder, table, bundle).total()
+    judged = predict_archive(folder, table, bundle).total()
     assert judged == 400 - (written.count(b"\n") - 2)
     assert table.read_bytes() == (tmp_path / "unbroken.csv").read_bytes()
     assert not part.exists()
@@ -132,36 +132,36 @@ def test_a_killed_run_goes_on_and_ends_with_the_table_of_an_unbroken_one(bundle,
 
 def test_new_files_get_their_rows_and_old_ones_are_not_judged_again(bundle, tmp_path):
     folder, table = many(tmp_path / "many", 3), tmp_path / "t.csv"
-    assert judge_archive(folder, table, bundle).total() == 3
+    assert predict_archive(folder, table, bundle).total() == 3
     before = table.read_bytes()
     Image.fromarray(np.full((120, 120, 3), 90, np.uint8)).save(folder / "0001b.png")
-    assert judge_archive(folder, table, bundle).total() == 1
+    assert predict_archive(folder, table, bundle).total() == 1
     assert table.read_bytes().startswith(before)
     assert [row["file"] for row in read_rows(table)][3:] == ["0001b.png"]
 
 
 def test_rows_of_two_bundles_or_rules_do_not_mix(bundle, photos, tmp_path):
-    judge_archive(photos, tmp_path / "t.csv", bundle)
+    predict_archive(photos, tmp_path / "t.csv", bundle)
     before = (tmp_path / "t.csv").read_bytes()
     other = write_small_bundle(tmp_path / "other.onnx", UNCALIBRATED)
     with pytest.raises(TableError, match="made with bundle"):
-        judge_archive(photos, tmp_path / "t.csv", other)
+        predict_archive(photos, tmp_path / "t.csv", other)
     with pytest.raises(TableError, match="made with rule"):
-        judge_archive(photos, tmp_path / "t.csv", bundle, rule="paper")
+        predict_archive(photos, tmp_path / "t.csv", bundle, ArchiveOptions(rule="paper"))
     assert (tmp_path / "t.csv").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.onnx", "t.csv"]
 
 
-def deadly_judge_file(file: str) -> dict[str, str]:
+def deadly_predict_file(file: str) -> dict[str, str]:
     """What a decoder's crash does: the process is gone."""
     if file == "b/1.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return archive_worker.judge_file(file)
+    return archive_worker.predict_file(file)
 
 
 def test_file_that_kills_its_process_gets_a_row_and_the_others_their_answer(bundle, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "judge_file", deadly_judge_file)
-    judge_archive(photos, tmp_path / "t.csv", bundle)
+    monkeypatch.setattr(archive, "predict_file", deadly_predict_file)
+    predict_archive(photos, tmp_path / "t.csv", bundle)
     reasons = {row["file"]: row["reason"] for row in read_rows(tmp_path / "t.csv")}
     assert len(reasons) == 8
     assert "died" in reasons["b/1.png"]
@@ -232,6 +232,17 @@ def test_finished_table_has_no_part_beside_it(tmp_path):
         table.finish()
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert (tmp_path / "t.csv").read_text(encoding="utf-8") == ",".join(columns(("MEL", "NV"))) + "\n"
+
+
+def test_a_table_that_another_process_writes_is_refused_and_keeps_its_rows(tmp_path):
+    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+        table.add({"file": "first", **SAME})
+        with pytest.raises(UsageError, match="is being written by process"):
+            ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME)
+        table.add({"file": "second", **SAME})
+        table.finish()
+    assert [row["file"] for row in read_rows(tmp_path / "t.csv")] == ["first", "second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_foreign_table_is_left_alone(tmp_path):

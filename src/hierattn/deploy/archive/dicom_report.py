@@ -9,7 +9,6 @@ diagnosis, and borrowing a clinical code would make it one.
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from hierattn.bundle.bundle import Bundle
 from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC
 from hierattn.deploy.predict.predictor import Diagnosis
 from hierattn.errors import ImageError, require
+from hierattn.files import atomic_file
 from hierattn.taxonomy import BY_CODE
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_report(
     Parameters
     ----------
     folder
-        Where ``<SOP instance UID>.dcm`` is written, by a temporary name.
+        Where ``<SOP instance UID>.dcm`` is written, whole or not at all.
     header
         Of the photograph; from :class:`~hierattn.deploy.predict.dicom_photo.DicomPhoto`.
     diagnosis, bundle, digest
@@ -72,14 +72,9 @@ def write_report(
     """
     require("highdicom", "dicom")
     report = make_report(header, diagnosis, bundle, digest, name=name)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{report.SOPInstanceUID}.dcm"
-    temporary = path.with_name(path.name + ".part")
-    try:
+    with atomic_file(path) as temporary:
         report.save_as(temporary, enforce_file_format=True)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

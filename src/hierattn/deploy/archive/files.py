@@ -22,18 +22,19 @@ def find_files(folder: Path, excluded: Collection[Path] = ()) -> Iterator[str]:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: wanted the folder with the photographs; check the path")
-    unwanted = {path.absolute() for path in excluded}
-    return _walk(folder, "", unwanted)
+    return _walk(folder, "", {path.absolute() for path in excluded})
 
 
-def _walk(folder: Path, prefix: str, unwanted: set[Path]) -> Iterator[str]:
+def _walk(folder: Path, prefix: str, excluded: set[Path]) -> Iterator[str]:
     try:
         with os.scandir(folder) as inside:
-            entries = sorted((one for one in inside if not one.name.startswith(".")), key=lambda one: one.name)
+            entries = sorted(
+                (entry for entry in inside if not entry.name.startswith(".")), key=lambda entry: entry.name
+            )
     except OSError as error:
         raise UsageError(f"{folder} cannot be listed ({error.strerror}): check its permissions") from None
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", unwanted)
-        elif entry.is_file() and Path(entry.path).absolute() not in unwanted:
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", excluded)
+        elif entry.is_file() and Path(entry.path).absolute() not in excluded:
             yield prefix + entry.name

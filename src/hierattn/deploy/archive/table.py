@@ -1,7 +1,7 @@
-"""The table of a clinic's archive: a row a file, written as it is known, and picked up again where it broke off.
+"""The table of a clinic's archive: one row for each file, written as soon as it is known; an interrupted table resumes.
 
 While it grows it is called ``TABLE.csv.part``. Each row goes to the disk by one write, and a row that a crash cut short
-is dropped when the table is taken up again. Only a whole table gets its own name.
+is dropped when the table is resumed. Only a whole table gets its own name. A lock keeps the table to one process.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from hierattn.errors import TableError, UsageError
+from hierattn.files import atomic_file, lock, part_of
 
 ANSWERED, REFUSED = "answered", "refused"
 _BEFORE = ("file", "sha256", "status", "advice", "label")
@@ -56,27 +58,26 @@ class ArchiveTable:
     TableError
         Where what exists is no such table, or one of another bundle or rule.
     UsageError
-        Where its folder is missing.
+        Where its folder is missing, or another process writes the same table.
     """
 
     def __init__(self, path: Path, codes: Sequence[str], same: Mapping[str, str]) -> None:
         if not path.parent.is_dir():
             raise UsageError(f"no folder {path.parent} for the table: make it, or choose another --out")
-        self.path, self.part = path, path.with_name(path.name + ".part")
+        self.path, self.part = path, part_of(path)
         self.columns, self._same = columns(codes), dict(same)
         self.done: set[str] = set()
-        before = self.part if self.part.exists() else path
-        if before.exists():
-            self._take_up(before)
-        else:
-            self._write_new(iter(()))
-        self._file: IO[bytes] = self.part.open("ab", buffering=0)
+        with ExitStack() as opened:
+            opened.enter_context(lock(path.with_name(f".{path.name}.lock"), f"{path} is being written"))
+            self._start()
+            self._file: IO[bytes] = opened.enter_context(self.part.open("ab", buffering=0))
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> ArchiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._opened.close()
 
     def add(self, row: Mapping[str, str]) -> None:
         """Write one row; what it lacks stays empty."""
@@ -89,12 +90,16 @@ class ArchiveTable:
         self._file.close()
         os.replace(self.part, self.path)
 
-    def _take_up(self, before: Path) -> None:
-        """Start with the whole rows of what is there."""
+    def _start(self) -> None:
+        """Write the heading, and the whole rows of the table that is there."""
+        before = self.part if self.part.exists() else self.path
+        if not before.exists():
+            self._write(iter(()))
+            return
         with before.open("r", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            self._write_new(self._kept(file, before))
+            self._write(self._former_rows(file, before))
 
-    def _kept(self, file: IO[str], before: Path) -> Iterator[list[str]]:
+    def _former_rows(self, file: IO[str], before: Path) -> Iterator[list[str]]:
         rows = _whole_rows(file)
         head = next(rows, None)
         if head is not None and tuple(head) != self.columns:
@@ -112,19 +117,14 @@ class ArchiveTable:
             if row[name] != wanted:
                 raise TableError(
                     f"{before} was made with {name} {row[name][:12]}, this is {wanted[:12]}: choose another --out, "
-                    "or delete it to judge every file again"
+                    "or delete it to answer for every file again"
                 )
 
-    def _write_new(self, rows: Iterator[list[str]]) -> None:
-        temporary = self.part.with_name(self.part.name + ".new")
-        try:
-            with temporary.open("wb") as out:
-                out.write(self._line(self.columns))
-                for row in rows:
-                    out.write(self._line(row))
-            os.replace(temporary, self.part)
-        finally:
-            temporary.unlink(missing_ok=True)
+    def _write(self, rows: Iterator[list[str]]) -> None:
+        with atomic_file(self.part) as temporary, temporary.open("wb") as out:
+            out.write(self._line(self.columns))
+            for row in rows:
+                out.write(self._line(row))
 
     @staticmethod
     def _line(values: Sequence[str]) -> bytes:

@@ -1,4 +1,4 @@
-"""What one process does with one file of an archive: read, judge, perhaps write a DICOM report, give back a row."""
+"""What one process does with one file of an archive: read, predict, perhaps write a DICOM report, give back a row."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def get_ready() -> None:
     _load(_question)
 
 
-def judge_file(file: str) -> dict[str, str]:
+def predict_file(file: str) -> dict[str, str]:
     """The row of one file; a file that cannot be used gets a row with the reason.
 
     Raises
@@ -96,7 +96,7 @@ def judge_file(file: str) -> dict[str, str]:
 
 
 def values_of(diagnosis: Diagnosis) -> dict[str, str]:
-    """What the table says of an answer. An unfit photograph has no label, probabilities or risk: they mean nothing."""
+    """The table's values for an answer; an unfit photograph has no label, probabilities or risk, which mean nothing."""
     quality = diagnosis.quality
     values = {"advice": diagnosis.advice.level, "quality": " ".join(quality.problems) or "ok"}
     if "novelty" in quality.values:
@@ -111,6 +111,6 @@ def _load(question: ArchiveQuestion) -> Predictor:
     global _predictor
     if _predictor is None:
         if digest_of(question.bundle.read_bytes()) != question.digest:
-            raise BundleError(f"{question.bundle} was changed while the archive was being judged: start again")
+            raise BundleError(f"{question.bundle} was changed while the archive was being read: start again")
         _predictor = Predictor.load(question.bundle, threads=1)
     return _predictor

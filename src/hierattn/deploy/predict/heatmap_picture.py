@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from hierattn.files import write_bytes
 
 LARGEST_SIDE = 1024
 STRONGEST = 0.6
@@ -46,9 +47,7 @@ def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
 
 
 def write_overlay(path: Path, photo: np.ndarray, heatmap: np.ndarray) -> None:
-    """Write :func:`overlay` as PNG, under a temporary name first."""
+    """Write :func:`overlay` as PNG, whole or not at all."""
     file = io.BytesIO()
     overlay(photo, heatmap).save(file, "PNG")
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(file.getvalue())
-    os.replace(temporary, path)
+    write_bytes(path, file.getvalue())
