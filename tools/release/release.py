@@ -19,10 +19,10 @@ from typing import Any
 import onnx
 
 from hierattn import metrics
-from hierattn.deploy.export.onnx import Export, wrap_run
+from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import OwnImages, open_own_images
-from hierattn.deploy.export.precisions import answers, export_reduced
-from hierattn.deploy.export.wrapped import Wrapped
+from hierattn.deploy.export.precisions import answers
+from hierattn.deploy.export.wrapped import Wrapped, wrap_run
 from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS, Domain
 from hierattn.errors import BundleError, ParityError, UsageError
 from hierattn.evaluation.records import to_plain
@@ -144,7 +144,7 @@ def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) 
         out = work / f"{candidate.domain}.onnx"
         say(f"{candidate.domain}: exporting in {precision}")
         try:
-            export = export_reduced(wrapped, out, precision, own)
+            export = export_onnx(wrapped, out, precision=precision, own=own)
         except ParityError as error:
             tried.append({"precision": precision, "refused": str(error).split(";")[0]})
             say(f"{candidate.domain}: {precision} refused: {error}")

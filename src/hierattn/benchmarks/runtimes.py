@@ -31,7 +31,7 @@ from torch import nn
 from hierattn.bundle.bundle import INPUT
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.onnx import OPSET, build_graph
-from hierattn.deploy.export.quiet import warnings_held_back
+from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.predict.session import open_session
 from hierattn.errors import UsageError, require
 from hierattn.image_spec import ImageSpec
@@ -109,7 +109,7 @@ def _bundle(model: nn.Module, size: int, runtime: str) -> onnx.ModelProto:
 
 def _plain_export(model: nn.Module, size: int) -> bytes:
     require("onnxscript", "train")
-    with tempfile.TemporaryDirectory() as folder, warnings_held_back(), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, quiet(), torch.no_grad():
         path = Path(folder) / "plain.onnx"
         torch.onnx.export(
             model,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +9,6 @@ from torch import nn
 from hierattn import create_model
 from hierattn.deploy.export.exportable import (
     CalibratedNetwork,
-    Exportable,
     PlainAttention,
     PlainTransformer,
     evidence_source,
@@ -128,17 +126,6 @@ def test_the_trained_model_is_not_touched(photos):
     CalibratedNetwork(model, ImageSpec(size=SIZE), WEIGHTS)(photos)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert any(isinstance(part, SelfAttention) for part in model.modules())
-
-
-@pytest.mark.parametrize("shape", [(SIZE, SIZE), (40, 50), (200, 90)])
-def test_resize_follows_pillow_to_one_grey_level(shape):
-    generator = np.random.default_rng(0)
-    photo = np.kron(generator.integers(0, 256, (8, 8, 3)), np.ones((30, 30, 1)))[: shape[0], : shape[1]]
-    photo = np.clip(photo + generator.integers(-20, 20, photo.shape), 0, 255).astype(np.uint8)
-    spec = ImageSpec(size=SIZE)
-    exportable = Exportable(CalibratedNetwork(small_hierattn(), spec, WEIGHTS))
-    resized = exportable.resize(torch.from_numpy(photo[None]))[0].numpy()
-    assert np.abs(resized.astype(int) - spec.resize(photo).astype(int)).max() <= 1
 
 
 def test_impossible_temperature_is_refused():

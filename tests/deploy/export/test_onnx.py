@@ -20,9 +20,10 @@ from hierattn import create_model
 from hierattn.bundle.bundle import read_bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.export import parity
-from hierattn.deploy.export.onnx import Export, export_onnx, export_run
+from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.onnx_graph import fold_divisions
 from hierattn.deploy.export.parity import LOSSY, check_parity, parity_images
+from hierattn.deploy.export.wrapped import wrap, wrap_run
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import CheckpointError, ParityError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigures, calibrate, write_calibration
@@ -80,7 +81,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def export(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return export_run(run_folder, tmp_path_factory.mktemp("export") / "deep" / "model.onnx")
+    return export_onnx(wrap_run(run_folder), tmp_path_factory.mktemp("export") / "deep" / "model.onnx")
 
 
 def test_probabilities_are_pytorchs(export):
@@ -213,7 +214,7 @@ def test_predictor_reads_the_export(export):
 
 
 def test_same_checkpoint_gives_the_same_bytes_and_no_calibration_is_said(run_folder, export, tmp_path):
-    again = export_run(run_folder, tmp_path / "again.onnx")
+    again = export_onnx(wrap_run(run_folder), tmp_path / "again.onnx")
     assert again.path.read_bytes() == export.path.read_bytes()
     assert list(tmp_path.iterdir()) == [again.path]
 
@@ -228,15 +229,16 @@ def test_an_export_that_differs_leaves_no_file(tmp_path, export):
 
 def test_a_bound_that_cannot_be_kept_leaves_nothing_behind(tmp_path, monkeypatch, export):
     monkeypatch.setattr("hierattn.deploy.export.onnx.build_graph", lambda network: _without_metadata(export.path))
+    images = parity_images(ImageSpec(size=SIZE))[:2]
     with pytest.raises(ParityError):
-        export_onnx(make_checkpoint(seed=1), tmp_path / "model.onnx", images=parity_images(ImageSpec(size=SIZE))[:2])
+        export_onnx(wrap(make_checkpoint(seed=1)), tmp_path / "model.onnx", images=images)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_export_without_evaluation_says_uncalibrated(tmp_path, monkeypatch, export):
     monkeypatch.setattr("hierattn.deploy.export.onnx.build_graph", lambda network: _without_metadata(export.path))
     # The borrowed graph divides by 1.7, which a bound of 1 forgives: only the description is looked at here.
-    bare = export_onnx(make_checkpoint(), tmp_path / "bare.onnx", images=[], bounds=LOSSY)
+    bare = export_onnx(wrap(make_checkpoint()), tmp_path / "bare.onnx", images=[], bounds=LOSSY)
     assert bare.bundle.temperature == 1
     assert bare.bundle.triage.threshold is None
     assert bare.bundle.metrics == {}
@@ -252,17 +254,17 @@ def test_weights_that_diverged_are_refused(tmp_path):
     checkpoint = make_checkpoint()
     next(iter(checkpoint.state_dict.values()))[0] = float("nan")
     with pytest.raises(CheckpointError, match="not all finite"):
-        export_onnx(checkpoint, tmp_path / "model.onnx")
+        export_onnx(wrap(checkpoint), tmp_path / "model.onnx")
 
 
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"\.onnx"):
-        export_onnx(make_checkpoint(), tmp_path / "model.pt")
+        export_onnx(wrap(make_checkpoint()), tmp_path / "model.pt")
 
 
 def test_folder_without_a_checkpoint_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"best\.safetensors"):
-        export_run(tmp_path, tmp_path / "model.onnx")
+        export_onnx(wrap_run(tmp_path), tmp_path / "model.onnx")
 
 
 def test_a_bias_a_class_is_in_the_graph_as_evaluation_adds_it(tmp_path):
@@ -272,7 +274,7 @@ def test_a_bias_a_class_is_in_the_graph_as_evaluation_adds_it(tmp_path):
     bias = (0.5, -1.0, 0.0, 0.25, 1.5, -0.75, 0.0, -0.5)
     calibration = Calibration(1.7, 0.25, 0.95, point(0.96), point(0.92), "the inner fold", class_bias=bias)
     write_calibration(tmp_path / "evaluation" / "calibration.json", calibration)
-    export_run(tmp_path, tmp_path / "biased.onnx", heatmap=False)
+    export_onnx(wrap_run(tmp_path, heatmap=False), tmp_path / "biased.onnx")
     photo = render_lesion("MEL", np.random.default_rng(6), SIZE).image
     with torch.no_grad():
         plain = checkpoint.build()(torch.from_numpy(checkpoint.image_spec.scale(photo[None]))).softmax(1).numpy()

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from small_bundles import BUNDLE, expected_probabilities, small_graph, write_model
 
-from hierattn.deploy.export.export import export_any
+from hierattn.deploy.export.export import export
 from hierattn.deploy.export.onnx_graph import fix_batch
 from hierattn.deploy.predict import session as session_module
 from hierattn.deploy.predict.predictor import Predictor
@@ -75,7 +75,7 @@ def test_a_run_that_takes_too_long_is_ended(monkeypatch):
 @pytest.mark.parametrize(("name", "batch"), [("m.onnx", 0), ("m.onnx", 5000), ("m.pte", 2)])
 def test_a_batch_that_cannot_be_had_is_said_before_anything_is_loaded(tmp_path, name, batch):
     with pytest.raises(UsageError, match="leave --batch"):
-        export_any(tmp_path / "no-run", tmp_path / name, batch=batch)
+        export(tmp_path / "no-run", tmp_path / name, batch=batch)
 
 
 def test_a_graph_of_ones_own_making_may_be_opened_without_the_bound_on_memory(tmp_path):

@@ -10,7 +10,7 @@ import torch
 
 from hierattn.bundle.bundle import MAX_BYTES, PROBABILITIES
 from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
-from hierattn.deploy.export.onnx import build_graph, export_wrapped
+from hierattn.deploy.export.onnx import build_graph, export_onnx
 from hierattn.deploy.export.wrapped import Wrapped, wrap
 from hierattn.errors import CheckpointError
 from hierattn.image_spec import ImageSpec
@@ -53,7 +53,7 @@ def wrapped() -> Wrapped:
 
 @pytest.fixture(scope="module")
 def bundle(wrapped: Wrapped, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_wrapped(wrapped, tmp_path_factory.mktemp("bundle") / "xs.onnx").path
+    return export_onnx(wrapped, tmp_path_factory.mktemp("bundle") / "xs.onnx").path
 
 
 def answer(source: Checkpoint) -> np.ndarray:
@@ -107,7 +107,7 @@ def test_weights_in_few_bits_are_read_as_the_runtime_reads_them(
 )
 def test_every_hierattn_and_specification_comes_back(name: str, options: dict, spec: dict, tmp_path: Path) -> None:
     source = checkpoint(name, spec_of(**spec), **options)
-    path = export_wrapped(wrap(source), tmp_path / "it.onnx").path
+    path = export_onnx(wrap(source), tmp_path / "it.onnx").path
     np.testing.assert_allclose(answer(load_bundle(path)), answer(source), atol=1e-4)
 
 

@@ -9,6 +9,7 @@ import torch
 from tools.release.lineage import licence_of, lineage
 
 from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.wrapped import wrap
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
@@ -62,7 +63,7 @@ def test_a_bundle_tells_of_the_runs_behind_it_and_hands_on_its_licence(tmp_path)
     model = create_model("hierattn_xs", 2)
     known = {"source": "isic2019", "licence": NC, "training_images": 10, "commit": "abc"}
     one = Checkpoint("hierattn_xs", ("MEL", "NV"), ImageSpec(size=64), model.state_dict(), provenance=known)
-    export_onnx(one, tmp_path / "plain.onnx")
+    export_onnx(wrap(one), tmp_path / "plain.onnx")
     proto = onnx.load(tmp_path / "plain.onnx")
     told = {
         "provenance": {"commands": ["hierattn train a --out runs/a", "hierattn train b seed=1 --out runs/b"],

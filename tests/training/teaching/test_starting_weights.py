@@ -7,6 +7,7 @@ from tiny_runs import tiny_recipe, with_one_thread
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.wrapped import wrap
 from hierattn.errors import LeakError, UsageError
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import load_checkpoint
@@ -27,7 +28,7 @@ def recipe(prepared):
 def test_a_run_trains_on_from_a_bundle_with_its_classifier(recipe, tmp_path):
     fit(recipe, tmp_path / "first", device="cpu")
     first = load_checkpoint(tmp_path / "first" / "best.safetensors")
-    export_onnx(first, tmp_path / "first.onnx")
+    export_onnx(wrap(first), tmp_path / "first.onnx")
     values = {**recipe.to_dict(), "transfer": {"checkpoint": str(tmp_path / "first.onnx"), "classifier": True}}
     values["seed"] += 1  # else fresh weights would be those that the first run began with
     values["optimiser"] |= {"epochs": 1, "learning_rate": 1e-7, "final_learning_rate": 1e-7, "warmup_epochs": 0}

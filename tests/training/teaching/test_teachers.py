@@ -13,6 +13,7 @@ from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.wrapped import wrap
 from hierattn.errors import LeakError, UsageError
 from hierattn.models.inference import to_unit
 from hierattn.models.registry import create_model
@@ -45,7 +46,7 @@ def weights(packed: PackedSet, tmp_path_factory: pytest.TempPathFactory) -> list
         save_checkpoint(path, checkpoint)
         paths.append(path)
         if not seed:
-            export_onnx(checkpoint, folder / "0.onnx")
+            export_onnx(wrap(checkpoint), folder / "0.onnx")
     return [*paths, folder / "0.onnx"]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,9 +24,10 @@ import torch
 from hierattn.bundle.bundle import MAX_BYTES, Bundle
 from hierattn.deploy.export.onnx import Export, check_suffix
 from hierattn.deploy.export.parity import EXACT, Answer, Bounds, compare, or_remove
-from hierattn.deploy.export.quiet import warnings_held_back
+from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.errors import BundleError, require
+from hierattn.files import atomic_file
 
 FORWARD, METADATA = "forward", "hierattn_metadata"
 """The program's two methods: the network, and its description."""
@@ -64,9 +64,7 @@ def export_executorch(
     """
     check_suffix(out, ".pte")
     program, operators = build_program(wrapped)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
-    try:
+    with atomic_file(out) as temporary:
         temporary.write_bytes(seal(program))
         answer, bundle = load_program(temporary)
         if bundle != wrapped.bundle:
@@ -75,9 +73,6 @@ def export_executorch(
             answer, bundle, wrapped.checkpoint, images, bounds, runtime="ExecuTorch", wrapped=wrapped.network
         )
         or_remove(report, temporary)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return Export(out, out.stat().st_size, operators, wrapped.bundle, report)
 
 
@@ -99,7 +94,7 @@ def lower(
         Where an operation of the network has no place in ExecuTorch.
     """
     require("executorch", "mobile")
-    with warnings_held_back(), torch.no_grad():
+    with quiet(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -131,7 +126,7 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
     """
     content, name = _read(path), str(path)
     require("executorch", "mobile")
-    with warnings_held_back():
+    with quiet():
         from executorch.runtime import Runtime, Verification
 
         try:
@@ -148,8 +143,8 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
         # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
         assert FORWARD in program.method_names
         resized = torch.from_numpy(np.array(bundle.image_spec.resize(image)[None]))
-        found = method.execute([resized])
-        return {key: value.clone().numpy() for key, value in zip(names, found, strict=True)}
+        outputs = method.execute([resized])
+        return {key: value.clone().numpy() for key, value in zip(names, outputs, strict=True)}
 
     return answer, bundle
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.deploy.export.int8 import PRECISIONS
-from hierattn.deploy.export.onnx import Export, export_wrapped, wrap_run
+from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
+from hierattn.deploy.export.wrapped import wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
 
@@ -28,26 +29,26 @@ UNSUPPORTED: dict[str, str] = {
         "not compared; on Android use .pte, or .onnx with ONNX Runtime"
     ),
 }
-"""What is asked for and not written, and why."""
+"""Formats that are not written, and why."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what is to be known about it.
+    """What was written, and what its user should know.
 
     Attributes
     ----------
     export
         The file.
     notes
-        One line each: what the bundle lacks, and how to get it.
+        One line for each thing that the bundle lacks, and how to get it.
     """
 
     export: Export
     notes: tuple[str, ...]
 
 
-def export_any(
+def export(
     source: Path,
     out: Path,
     *,
@@ -79,6 +80,22 @@ def export_any(
     UsageError
         For an ending, a precision or a batch that cannot be had.
     """
+    _check(out, precision, batch)
+    if precision == "float32":
+        own, missing = find_own_images(source, data)
+    else:
+        own, missing = open_own_images(source, data), ""
+    wrapped = wrap_run(source, heatmap=heatmap, own=own)
+    if out.suffix == ".pte":
+        from hierattn.deploy.export.executorch import export_executorch
+
+        written = export_executorch(wrapped, out)
+    else:
+        written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
+    return Exported(written, _notes(wrapped.bundle.triage.threshold, missing))
+
+
+def _check(out: Path, precision: str, batch: int | None) -> None:
     if out.suffix in UNSUPPORTED:
         raise UsageError(f"{out}: {out.suffix} is not written: {UNSUPPORTED[out.suffix]}")
     if out.suffix not in FORMATS:
@@ -90,24 +107,8 @@ def export_any(
             f"{out}: a batch of {batch}: wanted 1 to {MAX_BATCH} in a .onnx (a .pte takes one image); leave --batch "
             "out for any number"
         )
-    if precision != "float32":
-        if out.suffix != ".onnx":
-            raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
-        from hierattn.deploy.export.precisions import export_reduced
-
-        images = open_own_images(source, data)
-        wrapped = wrap_run(source, heatmap=heatmap, own=images)
-        export = export_reduced(wrapped, out, precision, images, batch=batch)
-        return Exported(export, _notes(wrapped.bundle.triage.threshold))
-    own, missing = find_own_images(source, data)
-    wrapped = wrap_run(source, heatmap=heatmap, own=own)
-    if out.suffix == ".pte":
-        from hierattn.deploy.export.executorch import export_executorch
-
-        export = export_executorch(wrapped, out)
-    else:
-        export = export_wrapped(wrapped, out, batch=batch)
-    return Exported(export, _notes(wrapped.bundle.triage.threshold, missing))
+    if precision != "float32" and out.suffix != ".onnx":
+        raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
 
 
 def _notes(threshold: float | None, missing: str = "") -> tuple[str, ...]:
@@ -118,5 +119,5 @@ def _notes(threshold: float | None, missing: str = "") -> tuple[str, ...]:
             "predictions will not advise to wait and watch."
         )
     if missing:
-        notes.append(f"Cannot tell photographs of other things: {missing}.")
+        notes.append(f"Photographs of other things are not rejected: {missing}.")
     return tuple(notes)

@@ -1,10 +1,8 @@
-"""The network as it leaves the house: uint8 photograph in, calibrated probabilities, risk and evidence out.
+"""The network as it is exported: resized uint8 pixels in, calibrated probabilities, risk and evidence out.
 
-A wrapper around the trained model and never a change to it. Two parts, because they are exported differently:
-
-- :class:`CalibratedNetwork`, fixed at S x S pixels: scale -> network -> logits / T -> softmax, the summed risk (§5) and
-  the evidence for each class by place;
-- :class:`Exportable`, the resize of any photograph to S x S before it.
+A wrapper around the trained model and never a change to it: :class:`CalibratedNetwork` does scale -> network ->
+logits / T -> softmax, the summed risk (§5) and the evidence for each class by place, at S x S pixels. The resize before
+it belongs to the graph (:mod:`hierattn.deploy.export.onnx_graph`) or, for ExecuTorch, to the caller.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
 from hierattn.deploy.export.novelty import Novelty, summary
@@ -65,7 +62,7 @@ class CalibratedNetwork(nn.Module):
     class_bias
         Added to the divided logits, one a class; empty is none.
     novelty
-        How far the photograph is from those that the network learnt from, as one more output; None for no such output.
+        How far the photograph is from the training photographs, as one more output; None for no such output.
 
     Raises
     ------
@@ -161,36 +158,6 @@ class CalibratedNetwork(nn.Module):
         scaled = logits / self.temperature
         probabilities = torch.softmax(scaled + self.class_bias if self.has_bias else scaled, dim=1)
         return probabilities, probabilities @ self.risk_weights
-
-
-class Exportable(nn.Module):
-    """Photographs of any size -> what :class:`CalibratedNetwork` answers.
-
-    (batch, H, W, 3) uint8, any H and W -> probabilities, risk and perhaps a heat map. The resize is torch's own on
-    uint8, which follows Pillow to within one grey level, as the resize in the exported graph does.
-
-    Parameters
-    ----------
-    network
-        The part after the resize.
-    """
-
-    def __init__(self, network: CalibratedNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def resize(self, images: Tensor) -> Tensor:
-        """(batch, H, W, 3) uint8 -> (batch, S, S, 3) uint8."""
-        size = self.network.spec.size
-        if images.shape[1:3] == (size, size):
-            return images
-        resized = F.interpolate(images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
-        return resized.permute(0, 2, 3, 1)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(batch, H, W, 3) uint8 -> (probabilities, risk) or (probabilities, risk, heatmap)."""
-        answer: tuple[Tensor, ...] = self.network(self.resize(images))
-        return answer
 
 
 class PlainAttention(nn.Module):

@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from hierattn.bundle.bundle import INPUT
 from hierattn.deploy.export.int8 import large_weights, store_as_int8
-from hierattn.deploy.export.quiet import log_lines_held_back
+from hierattn.deploy.export.quiet import quiet_logs
 
 WANTED_AGREEMENT = 0.995
 """Share of the inner fold's images with the float32 answer, above the 99 % that the untouched fold is held to."""
@@ -99,7 +99,7 @@ def _ranges(model: ModelProto, images: np.ndarray) -> Any:
             batch = next(self.rest, None)
             return None if batch is None else {INPUT: batch}
 
-    with tempfile.TemporaryDirectory() as folder, log_lines_held_back():
+    with tempfile.TemporaryDirectory() as folder, quiet_logs():
         path = Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         calibrator = create_calibrator(
@@ -120,7 +120,7 @@ def _quantised(model: ModelProto, ranges: Any, nodes: Sequence[str]) -> ModelPro
     copy.CopyFrom(model)
     if not nodes:
         return copy
-    with log_lines_held_back():
+    with quiet_logs():
         quantiser = QDQQuantizer(
             onnx.shape_inference.infer_shapes(copy),
             per_channel=True,

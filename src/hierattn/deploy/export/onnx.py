@@ -7,7 +7,6 @@ Only standard operators are used, so that ONNX Runtime on a server, a phone or i
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +20,14 @@ import hierattn
 from hierattn.bundle.bundle import INPUT, Bundle
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.fast_transformer import with_fast_transformers
+from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.own_images import OwnImages
-from hierattn.deploy.export.parity import EXACT, Bounds, ParityReport, check_parity
-from hierattn.deploy.export.quiet import warnings_held_back
-from hierattn.deploy.export.wrapped import Wrapped, wrap
+from hierattn.deploy.export.parity import EXACT, LOSSY, Bounds, ParityReport, check_parity
+from hierattn.deploy.export.precisions import check_measurable, lower_precision
+from hierattn.deploy.export.quiet import quiet
+from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.errors import BundleError, UsageError, require
-from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.files import atomic_file
 
 if TYPE_CHECKING:
     import onnx
@@ -35,9 +36,6 @@ OPSET = 23
 """ONNX operator set: the first with attention as one operator; ONNX Runtime reads it since 1.23."""
 
 IR_VERSION = 11  # what opset 23 came with; newer exporters would stamp a newer one, which older runtimes refuse
-
-CHECKPOINT, EVALUATION = "best.safetensors", "evaluation"
-"""In a run folder: the weights, and the folder that 'hierattn evaluate' writes."""
 
 
 @dataclass(frozen=True)
@@ -63,85 +61,55 @@ class Export:
     parity: ParityReport
 
 
-def export_run(source: Path, out: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Export:
-    """Export a run folder, or a checkpoint, with the calibration and the figures that lie beside it.
-
-    Parameters
-    ----------
-    source
-        A run folder (its ``best.safetensors`` is taken) or a ``.safetensors`` file.
-    out
-        The file to write, ``*.onnx``.
-    heatmap
-        Whether the bundle gets a heat map as an output.
-    own
-        The images that the run learnt from, for the novelty; None leaves that output out.
-
-    Raises
-    ------
-    UsageError
-        Where ``out`` does not end in ``.onnx``.
-    CheckpointError, BundleError, ParityError
-        As :func:`export_onnx`.
-    """
-    return export_wrapped(wrap_run(source, heatmap=heatmap, own=own), out)
-
-
-def wrap_run(source: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Wrapped:
-    """What an exporter needs of a run folder or a checkpoint."""
-    path = source / CHECKPOINT if source.is_dir() else source
-    return wrap(load_checkpoint(path), path.parent / EVALUATION, heatmap=heatmap, own=own)
-
-
 def export_onnx(
-    checkpoint: Checkpoint,
-    out: Path,
-    *,
-    evaluation: Path | None = None,
-    images: Sequence[np.ndarray] | None = None,
-    bounds: Bounds = EXACT,
-    heatmap: bool = True,
-) -> Export:
-    """Export ``checkpoint`` to ``out``. The same checkpoint and evaluation give the same bytes.
-
-    The file gets its name only after its numbers were found equal to PyTorch's: a failure leaves nothing behind.
-
-    Parameters
-    ----------
-    checkpoint
-        What was trained.
-    out
-        The file to write, ``*.onnx``; its folder is made where it is missing.
-    evaluation, heatmap
-        Of :func:`~hierattn.deploy.export.wrapped.wrap`.
-    images, bounds
-        Of :func:`~hierattn.deploy.export.parity.check_parity`.
-
-    Raises
-    ------
-    UsageError
-        Where ``out`` does not end in ``.onnx``.
-    CheckpointError
-        Where weights are not finite.
-    ParityError
-        Where the numbers differ from PyTorch's.
-    """
-    return export_wrapped(wrap(checkpoint, evaluation, heatmap=heatmap), out, images=images, bounds=bounds)
-
-
-def export_wrapped(
     wrapped: Wrapped,
     out: Path,
     *,
+    precision: str = "float32",
+    own: OwnImages | None = None,
     images: Sequence[np.ndarray] | None = None,
     bounds: Bounds = EXACT,
     batch: int | None = None,
 ) -> Export:
-    """As :func:`export_onnx`, for a checkpoint already in its wrapper; ``batch`` as for :func:`publish`."""
+    """Export a wrapped checkpoint. The same checkpoint and evaluation give the same bytes.
+
+    The file gets its name only after its numbers were found equal to PyTorch's, or, in a lower precision, after 99 % of
+    the outer fold were found to keep their answer: a failure leaves nothing behind.
+
+    Parameters
+    ----------
+    wrapped
+        The checkpoint in its wrapper, from :func:`~hierattn.deploy.export.wrapped.wrap` or ``wrap_run``.
+    out
+        The file to write, ``*.onnx``; its folder is made where it is missing.
+    precision
+        One of :data:`~hierattn.deploy.export.int8.PRECISIONS`.
+    own
+        The run's own images, which a lower precision is fitted and measured on; not needed for float32.
+    images, bounds
+        Of :func:`~hierattn.deploy.export.parity.check_parity`, for float32; a lower precision has its own.
+    batch
+        Images that the graph takes at a time, for runtimes that need every length known; None takes any number.
+
+    Raises
+    ------
+    UsageError
+        Where ``out`` does not end in ``.onnx``, or for an unknown precision, or a lower one without ``own``.
+    DataError
+        Where there is no image to measure a lower precision on.
+    ParityError
+        Where the numbers differ from PyTorch's.
+    """
     check_suffix(out, ".onnx")
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
     require("onnx", "train")
     require("onnxscript", "train")
-    return publish(build_graph(wrapped.network), out, wrapped, images, bounds, batch)
+    if precision == "float32":
+        return publish(build_graph(wrapped.network), out, wrapped, images, bounds, batch)
+    measured = check_measurable(own, precision)
+    lowered = lower_precision(build_graph(wrapped.network), wrapped, precision, measured)
+    return publish(lowered.graph, out, lowered.wrapped, lowered.images, LOSSY, batch)
 
 
 def check_suffix(out: Path, wanted: str) -> None:
@@ -180,7 +148,7 @@ def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
     """Export the part after the resize with torch, at two images: a batch of one would be taken for a constant."""
     size = network.spec.size
     example = torch.zeros(2, size, size, network.spec.channels, dtype=torch.uint8)
-    with warnings_held_back(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             network.eval(),
             (example,),
@@ -204,9 +172,9 @@ def publish(
     bounds: Bounds = EXACT,
     batch: int | None = None,
 ) -> Export:
-    """Describe, check and write a graph under a temporary name, compare it with PyTorch, and only then name it.
+    """Describe, check and write a graph under a temporary name; it gets its own once it was compared with PyTorch.
 
-    ``batch`` images are taken at a time and no other number, for runtimes that want every length known; None takes any.
+    The arguments are those of :func:`export_onnx`.
     """
     import onnx
 
@@ -216,14 +184,9 @@ def publish(
         fix_batch(proto, batch)
     onnx.helper.set_model_props(proto, wrapped.bundle.to_metadata())
     onnx.checker.check_model(proto, full_check=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".part")
     network = wrapped.network if bounds is EXACT else None
-    try:
+    with atomic_file(out) as temporary:
         temporary.write_bytes(proto.SerializeToString(deterministic=True))
         parity = check_parity(temporary, wrapped.checkpoint, images, bounds, network)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     operators = Counter(node.op_type for node in proto.graph.node)
     return Export(out, out.stat().st_size, operators, wrapped.bundle, parity)

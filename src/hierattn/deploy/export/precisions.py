@@ -1,4 +1,4 @@
-"""Export in another precision than float32, with what that costs on the fold that training never saw."""
+"""A graph in a lower precision than float32, and what that costs, measured on the held-out outer fold."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.bundle.bundle import INPUT, NOVELTY, PROBABILITIES, RISK
-from hierattn.deploy.export.int8 import PRECISIONS, store_as_float16, store_as_int8
+from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
 from hierattn.deploy.export.novelty import describe_threshold
-from hierattn.deploy.export.onnx import Export, build_graph, check_suffix, publish
 from hierattn.deploy.export.own_images import OwnImages, spread_rows
-from hierattn.deploy.export.parity import LOSSY
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.deploy.predict.session import open_session
-from hierattn.errors import DataError, UsageError, require
+from hierattn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +27,7 @@ INNER_IMAGES = 400
 """Images of the inner fold on which layers are chosen."""
 
 PARITY_IMAGES = 500
-"""Images of the untouched fold that are compared with PyTorch one by one; the loss is measured on all of it."""
+"""Images of the outer fold that are compared with PyTorch one by one; the loss is measured on all of it."""
 
 
 @dataclass(frozen=True)
@@ -46,74 +44,90 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def export_reduced(wrapped: Wrapped, out: Path, precision: str, own: OwnImages, *, batch: int | None = None) -> Export:
-    """Export in ``precision``; the file gets its name only if 99 % of the untouched fold keep PyTorch's answer.
+@dataclass(frozen=True)
+class Lowered:
+    """A graph in a lower precision, ready to be published.
 
-    Parameters
+    Attributes
     ----------
+    graph
+        Without metadata.
     wrapped
-        The checkpoint in its wrapper.
-    out
-        The file to write, ``*.onnx``.
-    precision
-        ``float16``, ``int8`` or ``int8-weights``.
-    own
-        The images that the run learnt from, and those that it did not.
-    batch
-        Of :func:`~hierattn.deploy.export.onnx.publish`.
+        The checkpoint, its description completed by the precision and what it costs.
+    images
+        Of the outer fold, uint8 RGB, to be compared with PyTorch one by one.
+    """
+
+    graph: onnx.ModelProto
+    wrapped: Wrapped
+    images: list[np.ndarray]
+
+
+def check_measurable(own: OwnImages | None, precision: str) -> OwnImages:
+    """The images that a lower precision is fitted and measured on.
 
     Raises
     ------
     UsageError
-        For another precision or ending.
+        Where there are none.
     DataError
-        Where there is no image to measure on.
-    ParityError
-        Where fewer than 99 % keep their answer.
+        Where the inner or the outer fold is empty.
     """
-    check_suffix(out, ".onnx")
-    if precision not in PRECISIONS or precision == "float32":
-        raise UsageError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
+    if own is None:
+        raise UsageError(f"precision {precision}: wanted the run's own images, to measure what it costs")
     if not len(own.test) or not len(own.validation):
-        raise DataError("no image in the untouched or the inner fold: wanted both, to measure what is lost")
-    require("onnx", "train")
-    exact = build_graph(wrapped.network)
-    reduced, found = _reduce(exact, precision, own)
-    inner = answers(reduced, own, own.validation)
-    before, after = answers(exact, own, own.test), answers(reduced, own, own.test)
-    threshold = wrapped.bundle.triage.threshold
-    cost = measure_loss(before, after, own.labels[own.test], wrapped, threshold)
-    bundle = replace(wrapped.bundle, precision={"name": precision, **found, **cost})
+        raise DataError("no image in the outer or the inner fold: wanted both, to measure what is lost")
+    return own
+
+
+def lower_precision(exact: onnx.ModelProto, wrapped: Wrapped, precision: str, own: OwnImages) -> Lowered:
+    """Put a float32 graph into a lower precision, and measure on the outer fold what that costs.
+
+    Parameters
+    ----------
+    exact
+        The whole graph of ``wrapped.network``, float32; it stays as it is.
+    wrapped
+        The checkpoint in its wrapper.
+    precision
+        ``float16``, ``int8`` or ``int8-weights``.
+    own
+        The run's own images, from :func:`check_measurable`.
+    """
+    graph, description = _lower(exact, precision, own)
+    inner = answers(graph, own, own.validation)
+    before, after = answers(exact, own, own.test), answers(graph, own, own.test)
+    cost = measure_loss(before, after, own.labels[own.test], wrapped, wrapped.bundle.triage.threshold)
+    bundle = replace(wrapped.bundle, precision={"name": precision, **description, **cost})
     if inner.novelty is not None and after.novelty is not None:  # rounding moves it: set the threshold for this graph
-        bundle = replace(
-            bundle, novelty=describe_threshold(inner.novelty, after.novelty, own, wrapped.checkpoint.classes)
-        )
+        novelty = describe_threshold(inner.novelty, after.novelty, own, wrapped.checkpoint.classes)
+        bundle = replace(bundle, novelty=novelty)
     images = list(own.take(spread_rows(own.test, PARITY_IMAGES)))
-    return publish(reduced, out, replace(wrapped, bundle=bundle), images, LOSSY, batch)
+    return Lowered(graph, replace(wrapped, bundle=bundle), images)
 
 
-def _reduce(exact: onnx.ModelProto, precision: str, own: OwnImages) -> tuple[onnx.ModelProto, dict[str, Any]]:
+def _lower(exact: onnx.ModelProto, precision: str, own: OwnImages) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """The graph in another precision, and what is to be said of how it was made."""
     import onnx
 
-    reduced = onnx.ModelProto()
-    reduced.CopyFrom(exact)
+    graph = onnx.ModelProto()
+    graph.CopyFrom(exact)
     if precision == "float16":
-        return reduced, {"weights": store_as_float16(reduced)}
+        return graph, {"weights": store_as_float16(graph)}
     if precision == "int8-weights":
-        return reduced, {"weights": store_as_int8(reduced)}
+        return graph, {"weights": store_as_int8(graph)}
     from hierattn.deploy.export.int8_static import quantise
 
     rows = spread_rows(own.validation, INNER_IMAGES)
     wanted = answers(exact, own, rows)
 
-    def judge(candidate: onnx.ModelProto) -> tuple[float, float]:
-        found = answers(candidate, own, rows)
-        moved = np.abs(found.probabilities - wanted.probabilities).mean()
-        return float(np.mean(found.classes == wanted.classes)), float(moved)
+    def measure(candidate: onnx.ModelProto) -> tuple[float, float]:
+        candidates = answers(candidate, own, rows)
+        moved = np.abs(candidates.probabilities - wanted.probabilities).mean()
+        return float(np.mean(candidates.classes == wanted.classes)), float(moved)
 
     training = own.take(spread_rows(own.training, CALIBRATION_IMAGES))
-    result = quantise(exact, training, judge)
+    result = quantise(exact, training, measure)
     described = {"calibration_images": len(training), "layers": result.layers, "kept_in_float32": list(result.kept)}
     return result.model, described
 
@@ -131,7 +145,7 @@ def answers(model: onnx.ModelProto, own: OwnImages, rows: np.ndarray) -> Answers
 def measure_loss(
     before: Answers, after: Answers, labels: np.ndarray, wrapped: Wrapped, threshold: float | None
 ) -> dict[str, Any]:
-    """What changed on the untouched fold: plain values for the bundle."""
+    """What changed on the outer fold: plain values for the bundle."""
     group = np.array([code in wrapped.bundle.triage.group for code in wrapped.checkpoint.classes])
     positive = group[labels]
     cost: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What exporters and quantisers say about their own insides, held back while they work; what fails, raises."""
+"""Silence while exporters and quantisers work: their warnings are about their own insides; what fails still raises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def log_lines_held_back() -> Iterator[None]:
+def quiet_logs() -> Iterator[None]:
     """No log line up to a warning, of any logger, for the time of the block."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -20,8 +20,8 @@ def log_lines_held_back() -> Iterator[None]:
 
 
 @contextmanager
-def warnings_held_back() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No such log line and no Python warning for the time of the block."""
-    with log_lines_held_back(), warnings.catch_warnings():
+    with quiet_logs(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,8 @@ from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
 from hierattn.deploy.export.novelty import MIN_IMAGES, FittedNovelty, fit_novelty
 from hierattn.deploy.export.own_images import OwnImages
 from hierattn.errors import CheckpointError
-from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters
+from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
+from hierattn.run_folder import RunFolder
 from hierattn.taxonomy import TRIAGE_GROUP
 
 
@@ -37,9 +37,11 @@ class Wrapped:
     network: CalibratedNetwork
     bundle: Bundle
 
-    def described_as(self, precision: dict[str, Any]) -> Wrapped:
-        """The same with another ``precision`` in its description."""
-        return replace(self, bundle=replace(self.bundle, precision=precision))
+
+def wrap_run(source: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Wrapped:
+    """As :func:`wrap`, for a run folder or a ``.safetensors`` file, with the evaluation beside the weights."""
+    path = RunFolder(source).best if source.is_dir() else source
+    return wrap(load_checkpoint(path), RunFolder(path.parent).evaluation, heatmap=heatmap, own=own)
 
 
 def wrap(
@@ -57,7 +59,7 @@ def wrap(
     heatmap
         Whether to compute a heat map, where the network's head allows it.
     own
-        The images that the run learnt from, for the novelty; None leaves that output out.
+        The run's own images, for the novelty; None leaves that output out.
 
     Raises
     ------
