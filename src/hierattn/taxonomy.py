@@ -25,7 +25,7 @@ class Lesion:
     name
         The clinical name in English.
     plain
-        What a patient may be told it is, in a few words.
+        What it is, in a few words for a patient.
     malignancy
         ``malignant``, ``pre-malignant`` (actinic keratosis can become squamous cell carcinoma) or ``benign``.
     refer
@@ -73,7 +73,7 @@ CLASS_COLOURS: dict[str, str] = {
     "SCC": "#cc79a7",
     "VASC": "#009e73",
 }
-"""One colour a class in every figure, told apart by people with colour-blindness too (after Okabe and Ito 2008)."""
+"""One colour for each class in every figure, distinguishable with colour-blindness too (after Okabe and Ito 2008)."""
 
 TRIAGE_GROUP: frozenset[str] = frozenset(lesion.code for lesion in LESIONS if lesion.refer)
 """MEL, BCC, ACK, SCC and VASC: the classes that §5 refers to a clinic. VASC is there because the paper asks for

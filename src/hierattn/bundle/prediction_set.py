@@ -61,7 +61,7 @@ def prediction_sets(probabilities: Mapping[str, float], rules: Sequence[SetRule]
     """The set of each rule for one photograph's calibrated probabilities.
 
     >>> rules = (SetRule(0.9, 0.25), SetRule(0.95, 0.1))
-    >>> [found.classes for found in prediction_sets({"MEL": 0.6, "NV": 0.2, "BKL": 0.2}, rules)]
+    >>> [chosen.classes for chosen in prediction_sets({"MEL": 0.6, "NV": 0.2, "BKL": 0.2}, rules)]
     [('MEL',), ('MEL', 'NV', 'BKL')]
     """
     ranked = sorted(probabilities, key=lambda code: -probabilities[code])

@@ -45,7 +45,7 @@ class ApiKeys:
         if not self.required:
             return
         digest = _digest(_key_of(request))
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        matches = [hmac.compare_digest(digest, valid) for valid in self._digests]
         if not any(matches):
             raise Refusal(401, "key", "no valid API key: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 

@@ -128,8 +128,8 @@ def _as_refusal(error: Exception) -> Refusal:
         wrong = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
         return Refusal(422, "parameter", f"{wrong}: a value that is not allowed; /docs lists those that are")
     status = error.status_code if isinstance(error, HTTPException) else 500
-    known = {404: "nothing is here: /docs lists the routes", 405: "not by this method: /docs lists them"}
-    return Refusal(status, "route", known.get(status, "the request cannot be answered"))
+    reasons = {404: "nothing is here: /docs lists the routes", 405: "not by this method: /docs lists them"}
+    return Refusal(status, "route", reasons.get(status, "the request cannot be answered"))
 
 
 def _add_operations(app: FastAPI, service: Service) -> None:

@@ -22,7 +22,7 @@ CONTENT_POLICY = (
     "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, nothing inline. ``wasm-unsafe-eval`` lets WebAssembly be compiled, and only that."""
+"""Nothing from other origins, nothing inline. ``wasm-unsafe-eval`` lets WebAssembly be compiled, and only that."""
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CONTENT_POLICY,

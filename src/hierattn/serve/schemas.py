@@ -27,7 +27,7 @@ class Advice(Answer):
 
 
 class Quality(Answer):
-    """Whether the photograph is fit to be judged."""
+    """Whether the photograph is good enough for a prediction."""
 
     ok: bool
     problems: list[str]

@@ -192,8 +192,8 @@ def _evaluations(diagnosis: Diagnosis) -> list[Any]:
     from highdicom.sr import QualitativeEvaluation
 
     advice = diagnosis.advice
-    found = [QualitativeEvaluation(_own("ADVICE", "Advice"), _own(advice.level.upper(), _MEANINGS[advice.level]))]
-    return found + [
+    evaluations = [QualitativeEvaluation(_own("ADVICE", "Advice"), _own(advice.level.upper(), _MEANINGS[advice.level]))]
+    return evaluations + [
         QualitativeEvaluation(
             _own("PROBLEM", "Problem of the photograph"), _own(f"PHOTO-{problem.upper()}", f"Photograph: {problem}")
         )
@@ -205,7 +205,7 @@ _MEANINGS = {
     "see_soon": "See a doctor soon",
     "have_checked": "Have it checked",
     "watch": "Keep an eye on it",
-    "retake": "Not judged: take another photograph",
+    "retake": "No answer: take another photograph",
 }
 
 

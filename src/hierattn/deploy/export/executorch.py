@@ -162,10 +162,10 @@ def unseal(content: bytes, name: str) -> bytes:
     BundleError
         Where there is none, or another.
     """
-    program, mark, found = content[:-48], content[-48:-32], content[-32:]
+    program, mark, digest = content[:-48], content[-48:-32], content[-32:]
     if mark != SEAL:
         raise BundleError(f"{name} does not end in a checksum: wanted a whole .pte of this version; export it again")
-    if hashlib.sha256(program).digest() != found:
+    if hashlib.sha256(program).digest() != digest:
         raise BundleError(
             f"{name} is damaged: its bytes are not those its checksum was made of; copy or export it again"
         )

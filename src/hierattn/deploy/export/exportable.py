@@ -42,7 +42,7 @@ class CalibratedNetwork(nn.Module):
     spread evenly on the common grid of 15 x 15 cells. What all classes share is taken off, because the softmax does not
     see it. So the map of class c adds up to (logit_c - b_c) / T less the mean of that over the classes: it accounts for
     the whole answer but the biases. It does not tell which pixels caused a feature: the transformers have looked at the
-    whole image before, and a cell stands for what they found there.
+    whole image before, and a cell stands for what they read there.
 
     Networks that end in mean, dropout and one linear layer get the same from their last map (the class activation map
     of Zhou et al. 2016); others get none.

@@ -11,7 +11,7 @@ int8           the same, and activations of most layers as uint8      convolutio
 
 Only standard ONNX operators are used, so that every runtime reads every precision. For ``int8`` the ranges of the
 activations come from training images, and the layers whose answer suffers most stay in float32: which, is measured on
-the inner fold. The loss is measured on the fold that training never saw, and travels in the bundle.
+the inner fold. The loss is measured on the held-out outer fold, and stored in the bundle.
 """
 
 from __future__ import annotations

@@ -22,12 +22,12 @@ from hierattn.deploy.export.int8 import large_weights, store_as_int8
 from hierattn.deploy.export.quiet import quiet_logs
 
 WANTED_AGREEMENT = 0.995
-"""Share of the inner fold's images with the float32 answer, above the 99 % that the untouched fold is held to."""
+"""Share of the inner fold's images with the float32 answer, above the 99 % required of the outer fold."""
 
 KEPT = (0, 2, 4, 8, 16, 32)
 """How many of the most sensitive layers stay in float32: the least of these that reaches the wanted agreement."""
 
-Judge = Callable[[ModelProto], tuple[float, float]]
+Measure = Callable[[ModelProto], tuple[float, float]]
 """(share of equal answers, mean absolute difference of a probability) of a quantised graph on the inner fold."""
 
 
@@ -40,7 +40,7 @@ class Quantised:
     kept: tuple[str, ...]
 
 
-def quantise(model: ModelProto, calibration: np.ndarray, judge: Judge) -> Quantised:
+def quantise(model: ModelProto, calibration: np.ndarray, measure: Measure) -> Quantised:
     """Quantise a graph; it stays as it is.
 
     Parameters
@@ -49,8 +49,8 @@ def quantise(model: ModelProto, calibration: np.ndarray, judge: Judge) -> Quanti
         In float32, ``image`` as its input.
     calibration
         uint8 images of the network's size, (N, S, S, 3), from the training part.
-    judge
-        Compares a candidate with float32 on images that are neither training's nor the untouched fold's.
+    measure
+        Compares a candidate with float32 on images that are neither training's nor the outer fold's.
     """
     candidates = layers_to_quantise(model)
     ranges = _ranges(model, calibration)
@@ -58,10 +58,10 @@ def quantise(model: ModelProto, calibration: np.ndarray, judge: Judge) -> Quanti
     best = model
     for count in KEPT:
         if count and not sensitive:
-            sensitive = _most_sensitive_first(model, ranges, candidates, judge)
+            sensitive = _most_sensitive_first(model, ranges, candidates, measure)
         kept = sensitive[:count]
         best = _quantised(model, ranges, [name for name in candidates if name not in kept])
-        if judge(best)[0] >= WANTED_AGREEMENT or len(kept) >= len(candidates):
+        if measure(best)[0] >= WANTED_AGREEMENT or len(kept) >= len(candidates):
             break
     store_as_int8(best)  # what stays in float32 is computed so, and stored in 8 bits all the same
     return Quantised(best, len(candidates) - len(kept), tuple(kept))
@@ -82,9 +82,9 @@ def layers_to_quantise(model: ModelProto) -> list[str]:
     ]
 
 
-def _most_sensitive_first(model: ModelProto, ranges: Any, candidates: Sequence[str], judge: Judge) -> list[str]:
+def _most_sensitive_first(model: ModelProto, ranges: Any, candidates: Sequence[str], measure: Measure) -> list[str]:
     """Quantise each layer alone and see how far the answers move."""
-    moved = {name: judge(_quantised(model, ranges, [name]))[1] for name in candidates}
+    moved = {name: measure(_quantised(model, ranges, [name]))[1] for name in candidates}
     return sorted(candidates, key=lambda name: -moved[name])
 
 

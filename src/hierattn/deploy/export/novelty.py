@@ -9,10 +9,10 @@ About 1 is usual. In S every class counts alike: naevi are most of the images an
 alone melanomas would pass for strange. From the threshold on the advice is to take another photograph. The inner fold
 sets it, cautiously, because its few images are only a sample: see :func:`choose_threshold`.
 
-Rivals were measured (docs/lab-notes.md): the energy of the logits told lesions from drawings and everyday photographs
-worse than a coin does, and the features before the classifier, with all of their covariance or its main directions, no
-better than these for four times the room. What no such score sees is skin without a lesion; the photograph's own
-colours tell that (``photo_quality.py``).
+Alternatives were measured (docs/lab-notes.md): the energy of the logits separated lesions from drawings and everyday
+photographs worse than chance, and the features before the classifier, with all of their covariance or its main
+directions, no better than these at four times the size. None of these scores notices skin without a
+lesion; the photograph's own colours do (``photo_quality.py``).
 
 References
 ----------
@@ -113,8 +113,8 @@ def fit_layer(features: np.ndarray, labels: np.ndarray) -> Novelty:
     if features.shape[1] > WIDEST:
         basis = np.linalg.svd(features - centre, full_matrices=False)[2][:DIRECTIONS].T
     reduced = (features - centre) @ basis
-    known, places = np.unique(labels, return_inverse=True)
-    means = np.stack([reduced[places == place].mean(axis=0) for place in range(len(known))])
+    present, places = np.unique(labels, return_inverse=True)
+    means = np.stack([reduced[places == place].mean(axis=0) for place in range(len(present))])
     weights = 1 / np.bincount(places)[places]  # every class counts alike
     apart = (reduced - means[places]) * np.sqrt(weights / weights.mean())[:, None]
     covariance = LedoitWolf(assume_centered=True).fit(apart).covariance_

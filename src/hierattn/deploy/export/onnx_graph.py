@@ -25,8 +25,8 @@ def fold_batch_norms(model: ModelProto) -> int:
     folded = 0
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         conv = makers.get(norm.input[0])
-        known = conv is not None and all(name in weights for name in [*conv.input[1:], *norm.input[1:]])
-        if conv is None or conv.op_type != "Conv" or readers[conv.output[0]] != 1 or not known:
+        constant = conv is not None and all(name in weights for name in [*conv.input[1:], *norm.input[1:]])
+        if conv is None or conv.op_type != "Conv" or readers[conv.output[0]] != 1 or not constant:
             continue
         scale, shift, mean, variance = (_values(weights[name]) for name in norm.input[1:5])
         factor = scale / np.sqrt(variance + _attribute(norm, "epsilon", 1e-5))

@@ -1,7 +1,7 @@
-"""Is what a graph answered what a bundle has to answer? A damaged graph must end in an error, never in a calm number.
+"""Check a graph's answer: a damaged graph must end in an error, never in a plausible number.
 
-A risk that is no number would pass for a risk of 0, and one that does not follow from the probabilities for whatever it
-says: so each answer is looked at before anyone is told anything.
+A risk that is not a number would pass for a risk of 0, and one that does not follow from the probabilities for any
+risk. So every answer is checked before it is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SLACK = 1e-3
 
 
 def check_answer(answer: Mapping[str, np.ndarray], images: int, bundle: Bundle) -> None:
-    """Refuse an answer of another shape or kind than docs/bundle.md promises, or one that contradicts itself.
+    """Refuse an answer of another shape or type than docs/bundle.md specifies, or one that contradicts itself.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
     Parameters
     ----------
     photo
-        uint8 RGB, (height, width, 3): the part that was judged, after the crop.
+        uint8 RGB, (height, width, 3): the part that the network sees, after the crop.
     heatmap
         Float, (h, w), of one class.
 

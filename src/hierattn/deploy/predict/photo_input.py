@@ -65,7 +65,7 @@ def _from_pillow(image: Image.Image) -> np.ndarray:
 
 
 def crop_as_trained(image: np.ndarray, rule: CropRule) -> tuple[np.ndarray, bool]:
-    """Crop by the rule that training used (§3.2.1): (the part to judge, whether anything was cut).
+    """Crop by the rule that training used (§3.2.1): (the part that the network sees, whether anything was cut).
 
     For ``"surround"`` OpenCV is loaded only where all four corners are dark.
     """
@@ -80,7 +80,7 @@ def crop_as_trained(image: np.ndarray, rule: CropRule) -> tuple[np.ndarray, bool
 def clean_as_trained(part: np.ndarray, spec: ImageSpec) -> np.ndarray:
     """What training did between the crop and the resize: hair removal and colour constancy, uint8 RGB of one shape.
 
-    The quality of a photograph is judged before, on what the camera saw.
+    The quality of a photograph is checked before, on what the camera saw.
     """
     from hierattn.preprocessing.cleaning import clean_cropped
 

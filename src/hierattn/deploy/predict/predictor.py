@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_b
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import Advice, advise
 from hierattn.errors import UsageError
+from hierattn.files import cores
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Diagnosis:
             "heatmap": None if self.heatmap is None else self.heatmap.tolist(),
             "seconds": round(self.seconds, 4),
             "model": self.model,
-            "prediction_sets": [one.to_dict() for one in self.prediction_sets],
+            "prediction_sets": [classes.to_dict() for classes in self.prediction_sets],
         }
 
 
@@ -152,7 +152,7 @@ class Predictor:
         model
             A path, or a released name: ``"dermoscopy"`` or ``"phone"``. Released bundles are for non-commercial use.
         threads
-            Of ONNX Runtime within one prediction; 0 takes the processor's, at most 4.
+            Of ONNX Runtime within one prediction; 0: one per core, up to 4.
 
         Raises
         ------
@@ -162,10 +162,10 @@ class Predictor:
             For a released name of which no bundle is installed, or a negative number of threads.
         """
         if threads < 0:
-            raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for the processor's")
+            raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for one per core")
         path = find_bundle(model)
         content, bundle = read_bundle(path)
-        return cls(bundle, open_session(content, path, threads or min(os.cpu_count() or 1, MAX_THREADS)))
+        return cls(bundle, open_session(content, path, threads or min(cores(), MAX_THREADS)))
 
     @classmethod
     def released(cls, domain: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
@@ -187,7 +187,7 @@ class Predictor:
 
     @property
     def has_novelty(self) -> bool:
-        """Whether the bundle can say that a photograph is unlike what its network learnt from."""
+        """Whether the bundle can say that a photograph is unlike those that its network was trained on."""
         return NOVELTY in self._outputs and self.bundle.novelty_threshold is not None
 
     @property
@@ -244,13 +244,13 @@ class Predictor:
             raise UsageError(f"{self.bundle.model} has no heat map in its bundle: ask without heatmap")
         if isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
             return self._diagnose(to_photograph(image), heatmap, rule, language)
-        return [self._diagnose(to_photograph(one), heatmap, rule, language) for one in image]
+        return [self._diagnose(to_photograph(photo), heatmap, rule, language) for photo in image]
 
     def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
         return self.diagnose([self.prepare(photo)], heatmap=heatmap, rule=rule, language=language)[0]
 
     def prepare(self, photo: np.ndarray) -> PreparedPhoto:
-        """All that comes before the graph: the crop, the judgement of the photograph, its cleaning and the resize.
+        """All that comes before the graph: the crop, the check of the quality, the cleaning and the resize.
 
         Parameters
         ----------
@@ -271,14 +271,14 @@ class Predictor:
 
         The arguments and errors are those of a call.
         """
-        answer = self._run(np.stack([one.pixels for one in prepared]), heatmap)
+        answer = self._run(np.stack([photo.pixels for photo in prepared]), heatmap)
         threshold = self.bundle.novelty_threshold
         diagnoses = []
-        for number, one in enumerate(prepared):
+        for number, photo in enumerate(prepared):
             values = answer[PROBABILITIES][number].tolist()
             probabilities = dict(zip(self.bundle.classes, values, strict=True))
             risk = min(1.0, max(0.0, float(answer[RISK][number])))
-            quality = one.quality
+            quality = photo.quality
             if NOVELTY in answer and threshold is not None:
                 quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
             advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
@@ -289,7 +289,7 @@ class Predictor:
                     advice=advice,
                     quality=quality,
                     heatmap=answer[HEATMAP][number] if heatmap else None,
-                    seconds=time.perf_counter() - one.start,
+                    seconds=time.perf_counter() - photo.start,
                     model=self.description,
                     prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
                 )

@@ -34,7 +34,7 @@ MAX_SECONDS = 60.0
 """A session's first answer; a batch of 64 on a slow processor takes a few."""
 
 _answered: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
-"""Sessions whose graph is known to come to an end: they need no watch, which costs a thread a run."""
+"""Sessions whose graph has ended once: they need no timer, which costs a thread a run."""
 
 
 def open_session(content: bytes, path: Path, threads: int, *, bounded: bool = True) -> onnxruntime.InferenceSession:

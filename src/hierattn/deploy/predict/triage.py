@@ -2,7 +2,7 @@
 
 The paper: MEL, BCC, ACK, SCC or VASC with more than 50 % -> go to a clinic, otherwise nothing to fear. Five classes can
 share the risk with each of them under 50 %, and the second half is not supported by the evidence. So the default rule,
-``"risk"``, holds the SUMMED calibrated risk of those five against a threshold that was set for a wished sensitivity;
+``"risk"``, holds the SUMMED calibrated risk of those five against a threshold that was set for a target sensitivity;
 the paper's own rule stays available as ``"paper"``, without its last sentence.
 
 ============== ======================================================== =======================================

@@ -28,9 +28,9 @@ MAX_RELEASED_BYTES = 3_000_000
 SUMS, RELEASE, LICENCE = "SHA256SUMS", "release.json", "LICENCE.md"
 """The files that are not named after a domain."""
 
-USE = "for non-commercial use only: it learnt from photographs under CC BY-NC 4.0 (HAM10000)"
-"""What a command says when it takes a released bundle unasked; also true of ``phone``, which began from those
-weights."""
+USE = "for non-commercial use only: trained on photographs under CC BY-NC 4.0 (HAM10000)"
+"""What a command says when it takes a released bundle by default; also true of ``phone``, whose starting weights
+were those."""
 
 _MOST_SUMS = 1 << 16
 _AGAIN = "install hierattn again, or give a bundle of your own with --model"
@@ -47,7 +47,7 @@ def is_released(domain: str) -> bool:
 
 
 def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
-    """The released bundle for a way of taking photographs, once its checksum was found to be the listed one.
+    """The released bundle for a way of taking photographs, with its checksum verified.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
             f"no model for {domain} came with this hierattn: make one with 'hierattn export RUN model.onnx' and give "
             "its path (--model model.onnx)"
         )
-    wanted, found = _listed(path), hashlib.sha256(_content(path)).hexdigest()
-    if wanted != found:
-        raise BundleError(f"{path} has SHA-256 {found[:12]}…, wanted {wanted[:12]}…: it is not as released; {_AGAIN}")
+    wanted, digest = _listed(path), hashlib.sha256(_content(path)).hexdigest()
+    if wanted != digest:
+        raise BundleError(f"{path} has SHA-256 {digest[:12]}…, wanted {wanted[:12]}…: it is not as released; {_AGAIN}")
     return path
 
 
