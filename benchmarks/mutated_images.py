@@ -27,7 +27,7 @@ from hierattn.serve.settings import ServiceSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
-from image_mutations import mutated, valid_files
+from image_files import mutated, valid_files
 from small_bundles import write_small_bundle
 
 ALLOWED = {200, 415, 422}

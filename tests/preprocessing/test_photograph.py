@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_bytes import encoded, png_header
+from image_files import encoded, png_header
 from PIL import Image
 
 from hierattn.errors import ImageError

@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from image_mutations import mutated, valid_files
+from image_files import mutated, valid_files
 from small_bundles import write_small_bundle
 
 from hierattn.serve.app import create_app

@@ -1,4 +1,6 @@
-"""A report of drawn predictions with its figures, and evaluated runs for comparisons."""
+"""A report of drawn predictions with its figures, evaluated runs for comparisons, and a checker of HTML pages."""
+
+from html.parser import HTMLParser
 
 import numpy as np
 from prediction_tables import CURVE, table
@@ -60,3 +62,28 @@ def evaluated_run(folder, fold, skill, seed=0, protocol=HONEST, images=90, prefi
     write_cases(evaluation.cases, [Case(name, sha256=name[-9:]) for name in names])
     made(images=20, protocol=protocol, fold=fold)[0].save(evaluation.report)
     return predictions
+
+
+class Checker(HTMLParser):
+    """Notes what is left open and what is loaded from outside."""
+
+    VOID = frozenset({"meta", "br", "img", "path", "use", "rect", "link"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.outside, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href") and not value.startswith(("data:", "#")):
+                self.outside.append((tag, value))
+        assert tag not in ("script", "iframe", "object", "link")
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import RunFolder
@@ -66,3 +66,13 @@ class StopAfter(Silent):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def randomised(model: nn.Module, seed: int = 1) -> dict[str, Tensor]:
+    """The model's state with every floating value moved a little, so that a misplaced tensor is seen."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, value in model.state_dict().items():
+        noise = torch.randn(value.shape, generator=generator)
+        state[name] = value + 0.02 * noise if value.is_floating_point() else value.clone()
+    return state

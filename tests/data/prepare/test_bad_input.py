@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_bytes import encoded, png_header
+from image_files import encoded, png_header
 from PIL import Image
 from tiny_sets import ISIC_COLUMNS, blob, folder_set, isic_set, one_hot, write_table
 

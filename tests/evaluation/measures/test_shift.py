@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 import typer
-from html_checker import Checker
 from noise_runs import TINY, make_run, make_set
 from prediction_tables import table
+from reports import Checker
 from typer.testing import CliRunner
 
 from hierattn.cli import shift as command

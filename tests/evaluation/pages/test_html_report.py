@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from html_checker import Checker
-from reports import made
+from reports import Checker, made
 
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (

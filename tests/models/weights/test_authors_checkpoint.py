@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_weights import randomised
 from tests.conftest import SHARED
+from tiny_runs import randomised
 from torch import Tensor
 
 from hierattn.errors import CheckpointError, UsageError

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from random_weights import randomised
+from tiny_runs import randomised
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_weights import randomised
 from safetensors.torch import save_file
+from tiny_runs import randomised
 from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError, UsageError

@@ -1,8 +1,10 @@
-"""Valid files of every format, and seeded damage to them: what the service's bad-input test and benchmark send."""
+"""Image files as bytes: encoded by Pillow, a PNG written by hand, valid files of every format, and damage to them."""
 
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -12,15 +14,27 @@ from hierattn.data.rendered.rendered_set import render_lesion
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png_header(width: int, height: int, depth: int = 8, colour: int = 2, rows: bytes = b"") -> bytes:
+    """A PNG written by hand, independent of Pillow."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data
+
+
 def valid_files(side: int = 96) -> list[bytes]:
     """One valid file of each format: a rendered lesion."""
     image = Image.fromarray(render_lesion("MEL", np.random.default_rng(2), side).image)
-    contents = []
-    for kind in FORMATS:
-        file = io.BytesIO()
-        image.save(file, kind)
-        contents.append(file.getvalue())
-    return contents
+    return [encoded(image, kind) for kind in FORMATS]
 
 
 def mutated(content: bytes, generator: np.random.Generator) -> bytes:
