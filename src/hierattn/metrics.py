@@ -239,8 +239,8 @@ def partial_auc(
         raise UsageError(f"minimum sensitivity {minimum_sensitivity}: wanted 0 to below 1")
     found, false_positives, _ = _counts_above(positive, scores, weights)
     true_rate, false_rate = _ratio(found, found[..., -1:]), _ratio(false_positives, false_positives[..., -1:])
-    # Along the sensitivity axis: integrate the specificity from the wished sensitivity to 1. The curve is made of
-    # straight pieces; the one that crosses the wished sensitivity is cut there, those below it have no height left.
+    # Along the sensitivity axis: integrate the specificity from the least sensitivity to 1. The curve is made of
+    # straight pieces; the one that crosses the least sensitivity is cut there, those below it have no height left.
     low, high = true_rate[..., :-1], true_rate[..., 1:]
     left, right = false_rate[..., :-1], false_rate[..., 1:]
     cut = np.clip(np.nan_to_num(_ratio(minimum_sensitivity - low, high - low)), 0.0, 1.0)

@@ -1,7 +1,5 @@
 """A run folder in, a judgement out: honest about which images, whole or not at all."""
 
-import json
-import re
 import shutil
 from dataclasses import replace
 
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from noise_runs import SPEC, TINY, make_run, make_set
-from typer.testing import CliRunner
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, LeakError, TableError, UsageError
@@ -249,20 +246,3 @@ def test_what_is_missing_is_named(judged, tmp_path):
     (tmp_path / "soon" / "images.npy").unlink()
     with pytest.raises(DataError, match="--data FOLDER"):
         evaluate(gone)
-
-
-def test_the_command_shows_intervals_and_json_is_the_report_alone(judged):
-    import typer
-
-    from hierattn.cli.evaluate import run as command
-
-    run, _, _ = judged
-    app = typer.Typer()
-    app.command()(command)
-    shown = CliRunner().invoke(app, [str(run), "--device", "cpu", "--bootstrap", "100"], env={"COLUMNS": "120"})
-    assert shown.exit_code == 0, shown.output
-    for said in ("balanced accuracy", "95 % interval", "melanoma", "report.html", "Not a medical device"):
-        assert said in shown.output
-    assert re.search(r"0\.\d{3} to 0\.\d{3}", shown.output)
-    plain = CliRunner().invoke(app, [str(run), "--device", "cpu", "--bootstrap", "100", "--json"])
-    assert json.loads(plain.stdout) == json.loads((run / "evaluation" / "report.json").read_text())

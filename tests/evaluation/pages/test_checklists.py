@@ -5,11 +5,9 @@ from dataclasses import replace
 
 import pytest
 from reports import made
-from typer.testing import CliRunner
 
-from hierattn.cli.main import app
 from hierattn.evaluation.measures.subgroups import Gap, Subgroups
-from hierattn.evaluation.pages.checklists import CHECKLISTS, CLEAR_DERM, STARD_AI, checklists
+from hierattn.evaluation.pages.checklists import CLEAR_DERM, STARD_AI, checklists
 from hierattn.evaluation.pages.html_report import gap_sentence
 from hierattn.evaluation.pages.model_card import model_card
 from hierattn.evaluation.report import EvaluatedOn
@@ -93,12 +91,3 @@ def test_the_gap_is_told_in_the_words_of_the_report(report):
     )  # fmt: skip
     report = replace(report, subgroups=Subgroups({}, gap))
     assert filled(report)["23"]["answer"] == gap_sentence(report.subgroups)
-
-
-def test_the_command_counts_what_is_filled_and_what_in_part(report, tmp_path):
-    report.save(tmp_path / "evaluation" / "report.json")
-    said = CliRunner().invoke(app, ["card", str(tmp_path)]).output
-    items = [item for name in CHECKLISTS for item in checklists(report)[name]]
-    whole = sum(item["answer"] is not None and not item["open"] for item in items)
-    partly = sum(item["answer"] is not None and item["open"] != "" for item in items)
-    assert f"{whole} of 73 checklist items filled in and {partly} in part" in " ".join(said.split())

@@ -1,6 +1,6 @@
 """Is one model better than another on the same images, or was it luck? Paired tests over groups, never over images.
 
-Two models that are judged on the same lesions share what is hard about them, so their difference is known far better
+Two models that are evaluated on the same lesions share what is hard about them, so their difference is known far better
 than either figure is. All tests here are two-sided, pair by image, and count a lesion or patient once.
 """
 

@@ -1,7 +1,7 @@
 """Changes that a photograph meets on its way and that change no lesion: another hand, camera, lamp or file.
 
-Made by OpenCV and Pillow on uint8 images, independently of the augmentation that a network learnt with, so that what it
-learnt is tested and not its own arithmetic. Five severities each; the middle one is what is spoken of as "small crop"
+Made by OpenCV and Pillow on uint8 images, independently of the augmentation of training, so that the network is
+tested and not its own arithmetic. Five severities each; the middle one is what is spoken of as "small crop"
 or "JPEG 50".
 """
 
