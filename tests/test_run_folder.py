@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import tomllib
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import tomli_w
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny_runs import StopAfter
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
@@ -19,7 +19,6 @@ from hierattn.errors import CheckpointError, RecipeError, UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import FORMAT_VERSION, LOG_COLUMNS, FoldsFolder, RunFolder, current_keys
 from hierattn.training.fit import fit
-from hierattn.training.listener import Silent
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import load_state
 
@@ -81,18 +80,6 @@ def test_a_run_of_version_1_says_the_same_of_itself(today, old, recipe):
     assert former.recipe == present.recipe == recipe.to_dict()
     assert former.trained_on.trained.tolist() == present.trained_on.trained.tolist() != []
     assert former.trained_on.chosen.tolist() == present.trained_on.chosen.tolist() != []
-
-
-class StopAfter(Silent):
-    """Asks for a stop, as Ctrl-C does, after so many steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def step(self, epoch, loss, images_per_second):
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_run_of_version_1_is_resumed_to_the_same_bits(today, recipe, tmp_path):
