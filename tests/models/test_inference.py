@@ -33,6 +33,8 @@ def test_logits_come_in_the_order_asked_for_whatever_the_batch():
 
 def test_the_models_mode_is_put_back_and_progress_adds_up():
     model, done = MeanColour().train(), []
-    predict_logits(model, IMAGES, range(10), SPEC, batch_size=4, progress=done.append)
+    predict_logits(
+        model, IMAGES, range(10), SPEC, batch_size=4, progress=lambda step, images, total: done.append((images, total))
+    )
     assert model.training
-    assert done == [4, 4, 2]
+    assert done == [(4, 10), (8, 10), (10, 10)]

@@ -25,7 +25,7 @@ from hierattn.cli.run_options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.cli.experiments import How
+    from hierattn.cli.experiments import ExperimentOptions
     from hierattn.evaluation.comparison.entrant import Entrant
     from hierattn.training.recipe import Recipe
 
@@ -62,7 +62,7 @@ ABLATIONS: Mapping[str, Ablation] = MappingProxyType(
             "Permutation of branch attention's pixels (ours)", {"on": "", "off": "ablations/no_permutation"}
         ),
         "balance": Ablation(
-            "Balancing, on the same untouched folds (Fig. 9)",
+            "Balancing, on the same outer folds (Fig. 9)",
             {"hardness": "", "random": "", "on-the-fly": "", "none": ""},
         ),
     }
@@ -76,12 +76,12 @@ def run(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to every variant's recipe.")
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="What all variants share: a file or a built-in name.")
+        str, typer.Option("--recipe", "-r", help="The recipe that all variants share: a file or a built-in name.")
     ] = "isic2019/hierattn_s",
     data: Prepared = None,
-    variants: Annotated[str, typer.Option(help="Some of the variants, with commas. [default: all]")] = "",
+    variants: Annotated[str, typer.Option(help="Some of the variants, separated by commas. [default: all]")] = "",
     target: Annotated[
-        str, typer.Option(help="For balance: images a class, a number or the paper's isic2019 or pad.")
+        str, typer.Option(help="For balance: images a class: a number, or isic2019 or pad as in the paper.")
     ] = "isic2019",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: ablation-WHAT]")] = None,
     runs_folder: Annotated[
@@ -95,14 +95,14 @@ def run(
     seed: ResampleSeed = 0,
     as_json: ComparisonJson = False,
 ) -> None:
-    """Train variants of one recipe on the same folds and say what each part is worth, beside the paper's word on it.
+    """Train variants of one recipe on the same folds and measure what each part contributes.
 
-    Everything but the one part is the same: recipe, seed, folds. Folds that are finished are kept, the others go on
-    where they stopped; so the same command may be given again, with more folds or variants for instance.
+    Only the one part differs; recipe, seed and folds are the same. Finished folds are kept and the others resumed, so
+    the same command can be given again, for instance with more folds or variants.
 
-    balance compares images chosen by instance hardness (Eq. 1), chosen at random, classes balanced on the fly, and no
-    balancing. Each fold's training part is balanced by itself, and all are evaluated on the same held-out images, which
-    Fig. 9 does not do. Every variant sees equally many images an epoch.
+    balance compares images selected by instance hardness (Eq. 1), images selected at random, classes balanced on the
+    fly, and no balancing. Each fold's training part is balanced by itself, and all are evaluated on the same held-out
+    images, unlike in Fig. 9. Every variant sees equally many images an epoch.
 
         hierattn ablate attention --data out/isic --jobs 2
 
@@ -111,7 +111,7 @@ def run(
     from rich.console import Console
 
     from hierattn.cli.crossval import parse_folds
-    from hierattn.cli.experiments import How, publish, read, show, train_folds
+    from hierattn.cli.experiments import ExperimentOptions, Page, publish, read, show, train_folds
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.page import JSON, KIND
     from hierattn.evaluation.comparison.paper_numbers import ABLATIONS as PAPER
@@ -122,42 +122,43 @@ def run(
     out, runs_folder = out or Path(f"ablation-{what}"), runs_folder or Path("runs") / f"ablate-{what}"
     check_replaceable(out, KIND)
     console = Console(stderr=as_json)
-    how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
-    changes = [*(overrides or ()), *([] if data is None else [f"data.prepared={data}"])]
+    options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
     entrants: list[Entrant] = []
     for name in _chosen(what, variants):
         console.print(f"[bold]{what}: {name}[/]")
-        folder = runs_folder / name
+        folder, variant = runs_folder / name, _recipe(recipe, ABLATIONS[what].variants[name], overrides, data)
         if what == "balance":
-            _train_balanced(name, _recipe(recipe, "", changes), folder, target, how, console)
+            _train_balanced(name, variant, folder, target, options, console)
         else:
-            train_folds(_recipe(recipe, ABLATIONS[what].variants[name], changes), folder, how, console)
-        entrants.append(read(name, folder, how, console))
-    found = publish(out, entrants, console, how, title=ABLATIONS[what].title, paper=PAPER.get(what, {}), ablation=True)
+            train_folds(variant, folder, options, console)
+        entrants.append(read(name, folder, options, console))
+    page = Page(ABLATIONS[what].title, PAPER.get(what, {}), ablation=True)
+    found = publish(out, entrants, options, console, page)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
     else:
         show(console, found, out)
 
 
-def _chosen(what: str, wished: str) -> list[str]:
+def _chosen(what: str, listed: str) -> list[str]:
     from hierattn.errors import UsageError
 
     known = list(ABLATIONS[what].variants)
-    names = [name.strip() for name in wished.split(",") if name.strip()] or known
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UsageError(f"no variant {', '.join(strange)} of {what}: wanted some of {', '.join(known)}")
+    names = [name.strip() for name in listed.split(",") if name.strip()] or known
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"no variant {', '.join(unknown)} of {what}: wanted some of {', '.join(known)}")
     return names
 
 
-def _recipe(base: str, variant: str, changes: list[str]) -> Recipe:
-    """The base recipe with the keys of the variant's own file laid over it, and then the user's changes."""
+def _recipe(base: str, variant: str, overrides: list[str] | None, data: Path | None = None) -> Recipe:
+    """The base recipe with the user's overrides, and over them the keys of the variant's own file."""
     from hierattn.cli.recipes import find_recipe
     from hierattn.errors import UsageError
 
     keys = _keys_of(find_recipe(variant)) if variant else []
-    without, recipe = load_recipe(base, changes), load_recipe(base, [*changes, *keys])
+    without = load_recipe(base, overrides, data)
+    recipe = load_recipe(base, [*(overrides or ()), *keys], data)
     if variant and recipe == without:
         raise UsageError(
             f"{base} has {', '.join(keys)} already, so there is nothing to leave out: choose another --recipe"
@@ -182,16 +183,18 @@ def _keys_of(path: Path) -> list[str]:
 
 def _flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, dict[str, object]]:
     """Tables by their dotted names, without the tables inside them."""
-    found: dict[str, dict[str, object]] = {prefix: {}}
+    tables: dict[str, dict[str, object]] = {prefix: {}}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= _flattened(value, f"{prefix}.{key}" if prefix else key)
+            tables |= _flattened(value, f"{prefix}.{key}" if prefix else key)
         else:
-            found[prefix][key] = value
-    return found
+            tables[prefix][key] = value
+    return tables
 
 
-def _train_balanced(name: str, recipe: Recipe, folder: Path, target: str, how: How, console: Console) -> None:
+def _train_balanced(
+    name: str, recipe: Recipe, folder: Path, target: str, options: ExperimentOptions, console: Console
+) -> None:
     """Train every fold on a set whose training part was balanced for that fold alone."""
     from dataclasses import replace
 
@@ -208,14 +211,13 @@ def _train_balanced(name: str, recipe: Recipe, folder: Path, target: str, how: H
     draws = recipe.data.epoch_images or images * classes
     recipe = replace(recipe, data=replace(recipe.data, sampling=SAMPLING[name], epoch_images=draws))  # type: ignore[arg-type]
     every = range(1 + max(record.fold for record in packed.records))
-    for fold in every if how.folds is None else how.folds:
+    for fold in every if options.folds is None else options.folds:
         prepared = packed.folder
         if name in ("hardness", "random"):
             prepared = _balanced_set(
                 packed.folder, folder.parent / "sets" / f"{name}-fold{fold}", name, images, fold, console
             )
-        one = replace(how, folds=[fold])
-        train_folds(recipe.with_prepared(prepared), folder, one, console)
+        train_folds(recipe.with_prepared(prepared), folder, replace(options, folds=[fold]), console)
 
 
 def _balanced_set(prepared: Path, out: Path, name: str, target: int, fold: int, console: Console) -> Path:

@@ -78,7 +78,7 @@ def run(
     from rich.console import Console
 
     from hierattn.cli.crossval import parse_folds
-    from hierattn.cli.experiments import How, named, publish, read, show, train_folds
+    from hierattn.cli.experiments import ExperimentOptions, Page, named, publish, read, show, train_folds
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.page import JSON, KIND
     from hierattn.files import check_replaceable
@@ -87,18 +87,18 @@ def run(
         raise UsageError(f"--protocol {protocol!r}: wanted honest, paper or both")
     check_replaceable(out, KIND)
     console = Console(stderr=as_json)
-    how = How(parse_folds(folds), jobs, threads, device, bootstrap, seed)
-    entrants = [read(name, Path(path), how, console, data) for name, path in map(named, runs or ())]
+    options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
+    entrants = [read(name, Path(path), options, console, data) for name, path in map(named, runs or ())]
     if recipes:
         sets = _sets(protocol, data, paper_data)
         for mark, prepared in sets.items():
             for name, recipe in map(named, recipes):
                 folder = runs_folder / f"{name}{mark}"
-                train_folds(load_recipe(recipe, overrides, prepared), folder, how, console)
-                entrants.append(read(name, folder, how, console))
+                train_folds(load_recipe(recipe, overrides, prepared), folder, options, console)
+                entrants.append(read(name, folder, options, console))
     if not entrants:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
-    found = publish(out, entrants, console, how, title=title, protocol=protocol)
+    found = publish(out, entrants, options, console, Page(title), protocol)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
     else:

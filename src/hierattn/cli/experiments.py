@@ -1,9 +1,9 @@
-"""What ``compare`` and ``ablate`` share: train missing folds, evaluate runs that are not evaluated, read."""
+"""What ``compare`` and ``ablate`` share: train missing folds, evaluate runs, compare them and show the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class How:
-    """What every experiment is asked: which folds (None: all), and how they are trained and evaluated."""
+class ExperimentOptions:
+    """Which folds, and how they are trained and evaluated.
+
+    Attributes
+    ----------
+    folds
+        None: all.
+    jobs, threads, device
+        As :class:`~hierattn.training.cross_validation.cross_validate.CrossValidationOptions` takes them.
+    bootstrap, seed
+        Of the resamples for the intervals.
+    """
 
     folds: Sequence[int] | None
     jobs: int
@@ -27,18 +37,37 @@ class How:
     seed: int
 
 
+@dataclass(frozen=True)
+class Page:
+    """What the page of a comparison shows beside the figures.
+
+    Attributes
+    ----------
+    title
+        Of the page.
+    paper
+        The paper's own figures, by entrant.
+    ablation
+        Whether the entrants are variants of one network.
+    """
+
+    title: str
+    paper: Mapping[str, PaperRow] = field(default_factory=dict)
+    ablation: bool = False
+
+
 def named(text: str) -> tuple[str, str]:
     """``NAME=PATH`` in two parts; a path alone is called by its last part.
 
     >>> named("xs=runs/a"), named("runs/b")
     (('xs', 'runs/a'), ('b', 'runs/b'))
     """
-    name, found, path = text.partition("=")
-    return (name, path) if found else (Path(text).name or text, text)
+    name, equals, path = text.partition("=")
+    return (name, path) if equals else (Path(text).name or text, text)
 
 
-def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
-    """Train what is missing of ``out/fold-K``; what is finished is left as it is.
+def train_folds(recipe: Recipe, out: Path, options: ExperimentOptions, console: Console) -> None:
+    """Train the missing folds of ``out``; finished ones are kept.
 
     Raises
     ------
@@ -49,15 +78,17 @@ def train_folds(recipe: Recipe, out: Path, how: How, console: Console) -> None:
     from hierattn.errors import TrainingError
     from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
 
-    training = CrossValidationOptions(how.folds, how.jobs, device=how.device, threads=how.threads)
+    training = CrossValidationOptions(options.folds, options.jobs, device=options.device, threads=options.threads)
     with FoldBars(console, recipe.optimiser.epochs) as bars:
         result = cross_validate(recipe, out, training, listener=bars)
     if not result.complete:
         unfinished = ", ".join(str(fold.fold) for fold in result.folds if fold.status != "finished")
-        raise TrainingError(f"{out}: folds {unfinished} are not finished; the same command continues them")
+        raise TrainingError(f"{out}: folds {unfinished} are not finished; the same command resumes them")
 
 
-def evaluate_missing(runs: Sequence[Path], how: How, console: Console, data: Path | None = None) -> None:
+def evaluate_missing(
+    runs: Sequence[Path], options: ExperimentOptions, console: Console, data: Path | None = None
+) -> None:
     """Evaluate the runs that have no evaluation of this version."""
     from hierattn.evaluation.comparison.entrant import is_evaluated
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
@@ -65,60 +96,69 @@ def evaluate_missing(runs: Sequence[Path], how: How, console: Console, data: Pat
     for run in runs:
         if not is_evaluated(run):
             with console.status(f"evaluating {run}"):
-                options = EvaluateOptions(device=how.device, bootstrap=how.bootstrap, seed=how.seed)
-                evaluate(run, options, prepared=data)
+                measures = EvaluateOptions(device=options.device, bootstrap=options.bootstrap, seed=options.seed)
+                evaluate(run, measures, prepared=data)
 
 
-def read(name: str, folder: Path, how: How, console: Console, data: Path | None = None) -> Entrant:
+def read(name: str, folder: Path, options: ExperimentOptions, console: Console, data: Path | None = None) -> Entrant:
     """The entrant that a run, or a folder of folds, is; evaluated first where it is not."""
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
+    from hierattn.run_folder import FoldsFolder
 
     if not folder.is_dir():
         raise UsageError(f"no run folder at {folder}: wanted one from 'hierattn train' or 'crossval'; run that first")
     runs = run_folders(folder)
-    if how.folds is not None and runs != [folder]:
-        runs = [run for run in runs if int(run.name.removeprefix("fold-")) in how.folds]
-        if len(runs) < len(set(how.folds)):
-            raise UsageError(f"{folder} lacks some of the folds {how.folds}: train them with 'hierattn crossval' first")
-    evaluate_missing(runs, how, console, data)
+    if options.folds is not None and runs != [folder]:
+        runs = [run.path for fold, run in FoldsFolder(folder).runs().items() if fold in options.folds]
+        if len(runs) < len(set(options.folds)):
+            raise UsageError(
+                f"{folder} lacks some of the folds {options.folds}: train them with 'hierattn crossval' first"
+            )
+    evaluate_missing(runs, options, console, data)
     return read_entrant(name, runs)
 
 
 def publish(
-    out: Path,
-    entrants: Sequence[Entrant],
-    console: Console,
-    how: How,
-    *,
-    title: str,
-    protocol: str = "",
-    paper: Mapping[str, PaperRow] | None = None,
-    ablation: bool = False,
+    out: Path, entrants: Sequence[Entrant], options: ExperimentOptions, console: Console, page: Page, protocol: str = ""
 ) -> dict[str, Any]:
-    """Compare, write everything to ``out``, and return what was found. Without a protocol it is the runs' own."""
+    """Compare, write everything to ``out``, and return the comparisons. Without a protocol it is the runs' own."""
     from hierattn.cli.progress_bars import step_bars
-    from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
     from hierattn.evaluation.comparison.page import write_comparison
 
     protocol = protocol or entrants[0].protocol
-    wanted = ("honest", "paper") if protocol == "both" else (protocol,)
-    sides = [[one for one in entrants if one.protocol == kind] for kind in wanted]
-    for kind, side in zip(wanted, sides, strict=True):
+    sides = _sides(entrants, protocol)
+    with step_bars(console, quiet=console.stderr) as progress:
+        comparisons = [
+            compare(
+                side,
+                paper=page.paper,
+                title=page.title,
+                resamples=options.bootstrap,
+                seed=options.seed,
+                progress=progress,
+            )
+            for side in sides
+        ]
+        gaps = protocol_gaps(comparisons[0], comparisons[1]) if protocol == "both" else []
+        write_comparison(out, comparisons, sides, gaps, ablation=page.ablation)
+    return {"comparisons": comparisons, "gaps": gaps}
+
+
+def _sides(entrants: Sequence[Entrant], protocol: str) -> list[list[Entrant]]:
+    """The entrants of the protocol; with ``both``, those of the honest one and those of the paper's."""
+    from hierattn.errors import UsageError
+
+    kinds = ("honest", "paper") if protocol == "both" else (protocol,)
+    sides = [[entrant for entrant in entrants if entrant.protocol == kind] for kind in kinds]
+    for kind, side in zip(kinds, sides, strict=True):
         if not side:
             raise UsageError(f"no run of the {kind} protocol: wanted one, or another --protocol (honest, paper, both)")
     if protocol != "both" and len(sides[0]) < len(entrants):
-        others = ", ".join(one.name for one in entrants if one.protocol != protocol)
+        others = ", ".join(entrant.name for entrant in entrants if entrant.protocol != protocol)
         raise UsageError(f"{others}: not evaluated by the {protocol} protocol; leave them out, or use --protocol both")
-    with step_bars(console, quiet=console.stderr) as progress:
-        found = [
-            compare(side, paper=paper, title=title, resamples=how.bootstrap, seed=how.seed, progress=progress)
-            for side in sides
-        ]
-        gaps = protocol_gaps(found[0], found[1]) if protocol == "both" else []
-        write_comparison(out, found, sides, gaps, ablation=ablation)
-    return {"comparisons": found, "gaps": gaps}
+    return sides
 
 
 def show(console: Console, found: Mapping[str, Any], out: Path) -> None:

@@ -53,13 +53,7 @@ class Network:
         DataError
             Where the network's output is not finite.
         """
-        done, tell = 0, progress or silent
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            tell(step, done, len(rows))
-
+        tell = progress or silent
         logits = predict_logits(
             self.model,
             images,
@@ -67,7 +61,7 @@ class Network:
             self.spec,
             batch_size=self.batch_size,
             device=self.device,
-            progress=advance,
+            progress=lambda _, done, total: tell(step, done, total),
         )
         return probabilities_of(logits.reshape(len(rows), len(self.classes)))
 

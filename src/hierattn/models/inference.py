@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hierattn.image_spec import ImageSpec
+from hierattn.progress import Progress
 
 
 def to_unit(images: Tensor, size: int) -> Tensor:
@@ -41,7 +42,7 @@ def predict_logits(
     *,
     batch_size: int = 64,
     device: str | torch.device = "cpu",
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Logits of ``model`` for the images at ``indices``.
 
@@ -56,7 +57,7 @@ def predict_logits(
     spec
         What the model expects.
     progress
-        Called with the number of images done after each batch.
+        Called after each batch, with the images done and their number.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def predict_logits(
             batch = torch.from_numpy(np.ascontiguousarray(images[chosen])).to(device)
             parts.append(model(normalise(to_unit(batch, spec.size), spec)).float().cpu().numpy())
             if progress is not None:
-                progress(len(chosen))
+                progress("predicting", min(start + batch_size, len(order)), len(order))
     finally:
         model.train(was_training)
     if not parts:

@@ -6,7 +6,6 @@ Read from files alone: ``RUN/evaluation``, or ``OUT/fold-0/evaluation``, ``OUT/f
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of
 from hierattn.evaluation.report import Provenance, Report
-from hierattn.run_folder import RunFolder
+from hierattn.run_folder import FoldsFolder, RunFolder
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,10 @@ def run_folders(folder: Path) -> list[Path]:
     run = RunFolder(folder)
     if run.best.is_file() or run.evaluation.is_dir():
         return [folder]
-    folds = {int(path.name[5:]): path for path in folder.glob("fold-*") if re.fullmatch(r"fold-\d+", path.name)}
+    folds = [run.path for run in FoldsFolder(folder).runs().values()]
     if not folds:
         raise UsageError(f"no run in {folder}: wanted a run folder, or one with fold-0, fold-1 ... from 'crossval'")
-    return [folds[number] for number in sorted(folds)]
+    return folds
 
 
 def is_evaluated(run: Path) -> bool:
