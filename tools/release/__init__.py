@@ -1,1 +1,1 @@
-"""From judged runs to the released bundles."""
+"""From evaluated runs to the released bundles."""

@@ -1,1 +1,1 @@
-"""From judged runs to the published results."""
+"""From evaluated runs to the published results."""
