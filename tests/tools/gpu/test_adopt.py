@@ -5,7 +5,7 @@ from tools.gpu.adopt import adopt
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
-from hierattn.evaluation.predict import TrainedRun
+from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
