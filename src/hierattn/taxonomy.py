@@ -75,6 +75,18 @@ CLASS_COLOURS: dict[str, str] = {
 }
 """One colour for each class in every figure, distinguishable with colour-blindness too (after Okabe and Ito 2008)."""
 
+CLASS_COLOURS_DARK: dict[str, str] = {
+    "ACK": "#f0b429",
+    "BCC": "#4a9fe0",
+    "BKL": "#8fd0f5",
+    "DF": "#c9c552",
+    "MEL": "#ff7f3f",
+    "NV": "#a7adb4",
+    "SCC": "#e59ac3",
+    "VASC": "#2ec79a",
+}
+"""The same, lighter, on a dark page."""
+
 TRIAGE_GROUP: frozenset[str] = frozenset(lesion.code for lesion in LESIONS if lesion.refer)
 """MEL, BCC, ACK, SCC and VASC: the classes that §5 refers to a clinic. VASC is there because the paper asks for
 close monitoring of it (§3.1), not because it is cancer."""

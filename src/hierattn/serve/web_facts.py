@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from hierattn import image_spec
 from hierattn.bundle import bundle
-from hierattn.deploy.predict import answer_check, heatmap_picture, photo_input, predictor, triage
+from hierattn.deploy.predict import answer_check, heatmap_picture, photo_input, session, triage
 from hierattn.deploy.predict.advice_texts import TEXTS
 from hierattn.files import write_json
 from hierattn.image_spec import CropRule
@@ -45,7 +45,7 @@ def web_facts() -> dict[str, Any]:
         "photo": _constants(photograph, "MIN_SIDE", "MAX_ASPECT", "MAX_BYTES") | _constants(photo_input, "MAX_PIXELS"),
         "crop": _constants(adaptive_crop, *_CROP),
         "quality": _constants(photo_quality, *_QUALITY),
-        "prediction": _constants(predictor, "MAX_THREADS") | _constants(answer_check, "SLACK"),
+        "prediction": _constants(session, "MAX_THREADS") | _constants(answer_check, "SLACK"),
         "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")
         | {"URGENCY": {level: place for place, level in enumerate(reversed(triage.LEVELS))}},
         "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST"),

@@ -17,7 +17,7 @@ from hierattn.evaluation.pages.html_report import (
     triage_reading,
     write_html_report,
 )
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy import CLASS_COLOURS, CLASS_COLOURS_DARK, CODES
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,17 @@ def test_on_a_phone_every_figure_of_a_row_is_told_by_its_column(page):
 
 def test_paper_is_white_for_those_whose_screen_is_dark(page):
     assert re.findall(r"@media ([^{]*)\(prefers-color-scheme: dark\)", page) == ["screen and "]
+
+
+def test_every_colour_of_a_class_is_the_taxonomys_on_light_and_on_dark_pages(page):
+    used = set(re.findall(r"var\(--(\w+)\)", page)) & {code.lower() for code in CODES}
+    assert used
+    light, dark = (
+        re.search(rf"{opening}([^}}]*--ack[^}}]*)", page)[1] for opening in (r":root \{", r"dark\) \{ :root \{")
+    )
+    for code in CODES:
+        assert f"--{code.lower()}: {CLASS_COLOURS[code]};" in light
+        assert f"--{code.lower()}: {CLASS_COLOURS_DARK[code]};" in dark
 
 
 def test_provenance_says_whether_the_image_was_cropped(page):

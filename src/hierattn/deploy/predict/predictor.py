@@ -24,7 +24,6 @@ from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_b
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import Advice, advise
 from hierattn.errors import UsageError
-from hierattn.files import cores
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 RELEASED: tuple[str, ...] = DOMAINS
 """Names of released bundles; :mod:`hierattn.deploy.predict.released` holds them."""
-
-MAX_THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +162,7 @@ class Predictor:
             raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for one per core")
         path = find_bundle(model)
         content, bundle = read_bundle(path)
-        return cls(bundle, open_session(content, path, threads or min(cores(), MAX_THREADS)))
+        return cls(bundle, open_session(content, path, threads))
 
     @classmethod
     def released(cls, domain: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:

@@ -20,12 +20,16 @@ import numpy as np
 
 from hierattn.bundle.bundle import INPUT
 from hierattn.errors import BundleError
+from hierattn.files import cores
 
 if TYPE_CHECKING:
     import onnxruntime
 
 MAX_MEMORY = 2 * 1024**3
 """Bytes that the graphs of one process may hold; HierAttn_m takes 0.2 GB for 16 images of 256 pixels."""
+
+MAX_THREADS = 4
+"""Of ONNX Runtime within one prediction, where nobody says how many: more bring a small network nothing."""
 
 MAX_BATCH = 1024
 """Images that a graph may ask for at a time."""
@@ -37,8 +41,10 @@ _answered: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
 """Sessions whose graph has ended once: they need no timer, which costs a thread a run."""
 
 
-def open_session(content: bytes, path: Path, threads: int, *, bounded: bool = True) -> onnxruntime.InferenceSession:
+def open_session(content: bytes, path: Path, threads: int = 0, *, bounded: bool = True) -> onnxruntime.InferenceSession:
     """ONNX Runtime's session for the bytes of a bundle; they were examined by ``read_bundle``.
+
+    ``threads`` are those within one prediction; 0: one per core, up to :data:`MAX_THREADS`.
 
     ``bounded=False`` leaves out the bound on memory, for graphs of one's own making in batches of any size.
 
@@ -50,7 +56,7 @@ def open_session(content: bytes, path: Path, threads: int, *, bounded: bool = Tr
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or min(cores(), MAX_THREADS)
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what matters comes as an exception
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from hierattn import metrics
 from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
-from hierattn.evaluation.pages.figures import ACCENT, CLASS_COLOURS, INK, LINE, SECOND, legend, plain_axes
+from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
+from hierattn.taxonomy import CLASS_COLOURS
 
 LINES: tuple[tuple[str, Any], ...] = (
     (ACCENT, "-"),

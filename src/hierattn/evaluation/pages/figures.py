@@ -25,7 +25,7 @@ from hierattn.evaluation.measures.calibration import Calibration, risk
 from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.predictions import Predictions
 from hierattn.files import atomic_file
-from hierattn.taxonomy import CLASS_COLOURS as CLASS_COLOURS
+from hierattn.taxonomy import CLASS_COLOURS
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
 CLASS_DASHES: dict[str, Any] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,12 +18,12 @@ from matplotlib.figure import Figure
 from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
 from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
-from hierattn.evaluation.pages.figures import CLASS_COLOURS, svg
+from hierattn.evaluation.pages.figures import svg
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.report import Report
 from hierattn.files import write_text
-from hierattn.taxonomy import BY_CODE, TRIAGE_GROUP
+from hierattn.taxonomy import BY_CODE, CLASS_COLOURS, CLASS_COLOURS_DARK, TRIAGE_GROUP
 
 DASH = "–"
 FIGURE_TEXTS: dict[str, tuple[str, str]] = {
@@ -286,7 +287,14 @@ def fill_page(template: str, **values: Any) -> str:
     )
     page.filters.update(percent=percent, decimal=decimal, span=span, area_span=area_span)
     style = resources.files("hierattn.evaluation.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    colours = {"class_colours": _variables(CLASS_COLOURS), "class_colours_dark": _variables(CLASS_COLOURS_DARK)}
+    style = Template(style).substitute(colours)
     return page.get_template(template).render(style=Markup(style), **values)  # our own file
+
+
+def _variables(colours: Mapping[str, str]) -> str:
+    """Colours as variables of the style sheet."""
+    return " ".join(f"--{code.lower()}: {colour};" for code, colour in colours.items())
 
 
 def write_html_report(
