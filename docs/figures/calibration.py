@@ -8,6 +8,7 @@ import numpy as np
 from drawing import ACCENT, INK, LINE, SECOND, chart, new_figure
 from matplotlib.figure import Figure
 
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.metrics import expected_calibration_error, reliability_bins
@@ -16,10 +17,8 @@ from hierattn.taxonomy import TRIAGE_GROUP
 
 def draw(evaluation: Path) -> Figure:
     """Above: stated against observed. Below: the risk of lesions that should be seen and of the others."""
-    predictions, calibration = (
-        read_predictions(evaluation / "predictions.csv"),
-        read_calibration(evaluation / "calibration.json"),
-    )
+    files = EvaluationFolder(evaluation)
+    predictions, calibration = read_predictions(files.predictions), read_calibration(files.calibration)
     stated = predictions.probabilities
     after = calibrate(stated, calibration.temperature)
     figure = new_figure(5.6)

@@ -23,14 +23,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import Calibration, evaluate_calibration, fit_calibration
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import Measurements, Report, measure_predictions
+from hierattn.run_folder import RunFolder
 from tools.results.prediction_tables import PREDICTIONS, read_tables
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
-REPORT, ENVIRONMENT, RECIPE = "report.json", "environment.json", "recipe.toml"
+REPORT = EvaluationFolder(Path()).report.name
+ENVIRONMENT, RECIPE = RunFolder(Path()).environment.name, RunFolder(Path()).recipe.name
 COMPARISON, ENTRANTS = "comparison.json", "entrants.json"
 OUTER, INNER = "outer", "inner"
 """The tables of a run: predictions of its held-out outer fold, and of the inner fold that it was calibrated on."""
