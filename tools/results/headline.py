@@ -71,8 +71,8 @@ def shown_runs(runs: Sequence[PublishedRun], released: set[str]) -> list[Publish
 
 
 def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[str]:
-    first = runs[0].report
     shown = shown_runs(runs, released)
+    first = shown[0].report
     return [
         f"**{SETS.get(name, name)}**: {first.images:,} photographs of {first.groups:,} lesions or patients "
         "that training never saw.",
