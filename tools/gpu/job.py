@@ -22,7 +22,8 @@ class Job:
     until
         Seconds since 1970 at which everything must be saved.
     mode
-        The way to begin with: ``eager``, ``default`` (compiled) or ``graphs`` (compiled, with recorded graphs).
+        The way to begin with: ``eager``, ``default`` (compiled) or ``graphs`` (compiled, with recorded graphs); with
+        ``+teachers`` behind it the teachers are compiled too.
     only_steps
         End after so many steps and keep nothing: to try whether a way works.
     """

@@ -80,15 +80,20 @@ class Teachers:
             order = torch.tensor([checkpoint.classes.index(code) for code in classes], device=device)
             self.members.append((network, spec.size, mean, std, order))
             self.trained_on = self.trained_on.joined(checkpoint.trained_on or TrainedOn(whole=False))
+        self.ways: list[Any] = [member[0] for member in self.members]
 
     def __bool__(self) -> bool:
         return bool(self.members)
+
+    def compile(self, compiled: bool) -> None:
+        """Run them compiled from now on, or eager."""
+        self.ways = [torch.compile(one[0], dynamic=False) if compiled else one[0] for one in self.members]
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> Tensor:
         """The logarithm of their mean probabilities, (batch, classes), for images in [0, 1]."""
         total: Tensor | None = None
-        for network, size, mean, std, order in self.members:
+        for network, (_, size, mean, std, order) in zip(self.ways, self.members, strict=True):
             seen = images
             if images.shape[-1] != size:
                 seen = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
@@ -197,17 +202,16 @@ class Learning:
     # --- steps -----------------------------------------------------------------------------------------------------
 
     def take_way(self, mode: str) -> None:
-        """Run the network in another way from now on."""
-        if mode in TO_TORCH:
-            broken(mode)
+        """Run the network in another way from now on, with ``+teachers`` the teachers too."""
+        way, _, more = mode.partition("+")
+        self.mode, self.forward = "eager", self.network
+        self.teachers.compile(False)
+        if way in TO_TORCH:
+            broken(way)
             say("compiling", mode=mode)
-            import torch._dynamo
-
-            torch._dynamo.config.suppress_errors = False
-            self.forward = torch.compile(self.network, mode=TO_TORCH[mode], dynamic=False)
-        else:
-            self.forward = self.network
-        self.mode = mode
+            self.forward = torch.compile(self.network, mode=TO_TORCH[way], dynamic=False)
+            self.teachers.compile(more == "teachers")
+            self.mode = mode
 
     def take_step(self, images: Tensor, labels: Tensor, share: float, partner: Tensor) -> None:
         """One step of the optimiser."""
@@ -217,7 +221,7 @@ class Learning:
             broken("bf16")
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             taught = self.teachers.answer(images) if self.teachers else None
-            if self.mode == "graphs":
+            if self.mode.startswith("graphs"):
                 torch.compiler.cudagraph_mark_step_begin()
             logits = self.forward((images - self.mean) / self.std)
         logits = logits.float()
@@ -525,7 +529,7 @@ def main(path: Path) -> None:
     """Do the job that ``path`` describes; the exit status says what went wrong."""
     if os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     job = Job(**json.loads(path.read_text(encoding="utf-8")))
     try:

@@ -28,7 +28,7 @@ from tools.gpu.settings import Settings
 
 FORMAT = 1
 KIND = FolderKind("a GPU pack", "pack.json")
-SAMPLE = 48
+SAMPLE = 160
 """Photographs by which the quality is chosen."""
 
 Say = Callable[[str], None]

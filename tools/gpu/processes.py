@@ -75,14 +75,14 @@ class Watched:
         with suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def wait(self, until: float, *, silence: Callable[[], float] | None = None) -> Ended:
-        """Wait for its end, and bring it about at ``until`` or after ``silence()`` seconds without a line."""
+    def wait(self, until: float, *, silence: Callable[[Watched], float] | None = None) -> Ended:
+        """Wait for its end, and bring it about at ``until`` or after ``silence`` seconds without a line."""
         why = ""
         while self.process.poll() is None:
             now = time.time()
             if now >= until:
                 why = "its time was over"
-            elif silence is not None and now - self.heard > silence():
+            elif silence is not None and now - self.heard > silence(self):
                 why = f"it was silent for {now - self.heard:.0f} s"
             if why:
                 self.ask_to_end()

@@ -13,6 +13,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -131,7 +132,8 @@ class Quarter:
         try:
             return self._run()
         finally:
-            for watched in self.alive:
+            self.stopped = True
+            for watched in list(self.alive):
                 watched.end()
             for number, handler in former.items():
                 signal.signal(number, handler)
@@ -298,7 +300,6 @@ class Quarter:
         self, part: str, table: Settings, until: float, *, teachers: list[str] | None = None, start: str = ""
     ) -> bool:
         """One training, restarted until it has used its time."""
-        limits = self.order.settings["limits"]
         mode_file = self.work / f"{part}.way"
         for attempt in range(TRIES):
             if until - time.time() < 3 or self.stopped:
@@ -306,13 +307,7 @@ class Quarter:
             job = self._job(part, table, until, teachers=teachers or [], start=start, mode_file=str(mode_file))
             path = self.work / f"{part}.json"
             write_json(path, asdict(job))
-            begun = time.time()
-
-            def silence(begun: float = begun) -> float:
-                # The first lines come after the imports, and a step that compiles says nothing.
-                return float(limits["stall"]) if time.time() - begun > 150 else 150.0
-
-            ended = self._watch(part, ["learn", str(path)], until + 3, silence=silence)
+            ended = self._watch(part, ["learn", str(path)], until + 3, silence=self._patience(time.time()))
             finished = any(event["event"] == "finished" for event in ended.events)
             if finished and ended.status == 0:
                 return True
@@ -327,6 +322,16 @@ class Quarter:
             self.note(part, f"try {attempt + 1} ended with {ended.status} ({why}): again from the last saving, eager, "
                             f"{rules['precision']}, batches of {rules['batch_size']}")  # fmt: skip
         return False
+
+    def _patience(self, begun: float) -> Callable[[Watched], float]:
+        """How long a training may say nothing: longer while it is imported and while it compiles."""
+        limits = self.order.settings["limits"]
+
+        def seconds(watched: Watched) -> float:
+            compiling = bool(watched.events) and watched.events[-1]["event"] == "compiling"
+            return float(limits["warm_seconds"] if compiling or time.time() - begun < 150 else limits["stall"])
+
+        return seconds
 
     def _safer(self, table: Settings, status: int) -> Settings:
         rules = table["optimiser"]
@@ -352,6 +357,8 @@ class Quarter:
 
     def _way_ahead(self, part: str, table: Settings, **more: Any) -> None:
         ways = [way for way in self.order.ways if way != "eager"]
+        if more.get("teachers") and ways:
+            ways.insert(0, f"{ways[0]}+teachers")
         if not ways:
             return
 

@@ -39,7 +39,7 @@ def test_a_silent_process_is_ended_with_all_that_it_started(tmp_path):
     mark = tmp_path / "mark"
     child = f"import time; time.sleep(3); open({str(mark)!r}, 'w')"
     code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
-    ended = watch(tmp_path, code).wait(time.time() + 60, silence=lambda: 0.5)
+    ended = watch(tmp_path, code).wait(time.time() + 60, silence=lambda watched: 0.5)
     assert ended.why.startswith("it was silent")
     time.sleep(3.5)
     assert not mark.exists()

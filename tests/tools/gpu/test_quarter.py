@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tools.gpu.job import DIVERGED, FULL
@@ -123,6 +124,24 @@ def test_the_fastest_way_that_works_is_found_beside_the_training(quarter):
     assert all(job["only_steps"] for job in jobs)
     assert (quarter.work / "student.way").read_text() == "default"
     assert "no graphs" in quarter.status["parts"]["student"]["notes"][0]
+
+
+def test_teachers_of_the_pack_are_compiled_too_where_that_works(quarter):
+    jobs = watched(quarter, [Ended(1), Ended(0, events=[{"event": "tried"}])])
+    table = {**quarter.order.settings["student"], "set": "set", "start": ""}
+    quarter._way_ahead("student", table, teachers=["teacher-0.safetensors"])
+    quarter._wait_for_ways(time.time() + 30)
+    assert [job["mode"] for job in jobs] == ["graphs+teachers", "graphs"]
+    assert (quarter.work / "student.way").read_text() == "graphs"
+
+
+def test_a_training_that_compiles_may_be_silent_for_longer(quarter):
+    limits = quarter.order.settings["limits"]
+    patience = quarter._patience(time.time() - 1000)
+    compiling, stepping = (SimpleNamespace(events=[{"event": event}]) for event in ("compiling", "step"))
+    assert patience(compiling) == limits["warm_seconds"]
+    assert patience(stepping) == limits["stall"]
+    assert quarter._patience(time.time())(SimpleNamespace(events=[])) == limits["warm_seconds"]
 
 
 def test_where_no_way_works_it_stays_eager(quarter):
