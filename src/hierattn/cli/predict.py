@@ -114,6 +114,7 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
     from hierattn.deploy.archive.archive import predict_archive
     from hierattn.deploy.predict.triage import RULES
     from hierattn.errors import UsageError
+    from hierattn.files import part_of
 
     if options.rule not in RULES:
         raise UsageError(f"triage rule {options.rule!r}: wanted one of {', '.join(RULES)}")
@@ -121,7 +122,9 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
         with step_bars(Console(stderr=True), as_json) as progress:
             counts = predict_archive(folder, out, model, options, progress=progress)
     except KeyboardInterrupt:
-        print(f"hierattn: stopped; the rows so far are in {out}.part, and the same command resumes", file=sys.stderr)
+        print(
+            f"hierattn: stopped; the rows so far are in {part_of(out)}, and the same command resumes", file=sys.stderr
+        )
         raise SystemExit(1) from None
     if as_json:
         print(json.dumps({"table": str(out), "files": counts.total(), **{name: counts[name] for name in OUTCOMES}}))
@@ -145,7 +148,7 @@ def _expand(paths: list[Path]) -> Iterator[Path]:
         yield from inside
 
 
-Report = Callable[[Path, "PhotoFile", "Diagnosis"], None]
+WriteReport = Callable[[Path, "PhotoFile", "Diagnosis"], None]
 
 
 def _answer(
@@ -155,7 +158,7 @@ def _answer(
     heatmap: Path | None,
     rule: str,
     language: str,
-    report: Report | None,
+    report: WriteReport | None,
 ) -> Iterator[tuple[Path, Diagnosis | str]]:
     """Each path with its diagnosis, or with the one line that says why there is none."""
     from hierattn.cli.which_model import other_domain_hint
@@ -178,7 +181,7 @@ def _answer(
         yield path, diagnosis
 
 
-def _reporter(folder: Path, predictor: Predictor, model: str) -> Report:
+def _reporter(folder: Path, predictor: Predictor, model: str) -> WriteReport:
     """What writes a DICOM-SR for a DICOM file; an image of another kind is refused, because it names no study."""
     from hierattn.deploy.archive.dicom_report import write_report
     from hierattn.deploy.predict.photo_file import digest_of

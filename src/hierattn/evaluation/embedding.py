@@ -17,6 +17,7 @@ from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.transfer import IMAGENET_MEAN, IMAGENET_STD
 from hierattn.progress import Progress
+from hierattn.run_folder import RunFolder
 
 
 def embed(
@@ -112,7 +113,7 @@ class _InColour:
 
 
 def _network(checkpoint: Path) -> tuple[nn.Module, ImageSpec]:
-    path = checkpoint / "best.safetensors" if checkpoint.is_dir() else checkpoint
+    path = RunFolder(checkpoint).best if checkpoint.is_dir() else checkpoint
     if not path.is_file():
         raise UsageError(f"no checkpoint at {path}: wanted a run folder of 'hierattn train' or its best.safetensors")
     loaded = load_checkpoint(path)
