@@ -123,7 +123,7 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
             counts = predict_archive(folder, out, model, options, progress=progress)
     except KeyboardInterrupt:
         print(
-            f"hierattn: stopped; the rows so far are in {part_of(out)}, and the same command resumes", file=sys.stderr
+            f"hierattn: stopped; the rows so far are in {part_of(out)}; the same command resumes", file=sys.stderr
         )
         raise SystemExit(1) from None
     if as_json:
