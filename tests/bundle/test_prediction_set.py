@@ -6,18 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reports import made
 from small_bundles import BUNDLE, small_graph, write_model, write_small_bundle
-from tests.deploy.export.test_onnx import make_checkpoint
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.bundle.prediction_set import SetRule, prediction_sets
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.export.description import describe
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import BundleError
 from hierattn.evaluation.measures import conformal
-from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.taxonomy import CODES
 
 RULES = (SetRule(0.9, 0.2, 0.87, (0.8, 0.92), 1.7), SetRule(0.95, 0.01))
@@ -30,14 +26,6 @@ def test_they_are_the_evaluations_sets():
         found = prediction_sets(dict(zip(CODES, row, strict=True)), RULES)[0]
         assert set(found.classes) == {code for code, inside in zip(CODES, member, strict=True) if inside}
         assert list(found.classes) == sorted(found.classes, key=lambda code: -row[CODES.index(code)])
-
-
-def test_thresholds_and_what_they_reached_come_from_the_report():
-    row = conformal.SetFigures(0.9, 0.2, Estimate(0.87, (0.8, 0.92)), 1.7, (0, 1), {"MEL": 0.5})
-    unmeasured = conformal.SetFigures(0.95, 0.01, Estimate(None, None), None, (), {})
-    report = replace(made()[0], conformal=(row, unmeasured))
-    assert describe(make_checkpoint(), 1, None, report).prediction_sets == RULES
-    assert describe(make_checkpoint(), 1, None, None).prediction_sets == ()
 
 
 def test_they_survive_the_file_and_every_answer_has_its_sets(tmp_path):

@@ -21,12 +21,8 @@ from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.archive import archive
 from hierattn.deploy.archive import worker as archive_worker
 from hierattn.deploy.archive.archive import AHEAD, STEP, ArchiveOptions, predict_archive
-from hierattn.deploy.archive.files import find_files
-from hierattn.deploy.archive.table import ArchiveTable, columns
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.errors import TableError, UsageError
-
-SAME = {"rule": "risk", "bundle": "d"}
+from hierattn.errors import TableError
 
 
 @pytest.fixture(scope="module")
@@ -201,62 +197,3 @@ def test_no_file_is_named_on_the_screen(bundle, photos, tmp_path):
     result = subprocess.run([*command, "--jobs", "1"], capture_output=True, text=True, check=True)
     assert "refused 3" in result.stdout
     assert "Doe" not in result.stdout + result.stderr
-
-
-# --- the table and the files, without processes -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ['quote".png', "comma,\nline.png", "\udce9.png", "é.png"])
-def test_rows_cut_anywhere_are_dropped_and_whole_ones_kept(tmp_path, name):
-    with ArchiveTable(tmp_path / "whole.csv", ("MEL",), SAME) as table:
-        for file in ("first", name, "last"):
-            table.add({"file": file, "reason": 'said "no", twice\n', **SAME})
-    content = (tmp_path / "whole.csv.part").read_bytes()
-    ends = []
-    with ArchiveTable(tmp_path / "one.csv", ("MEL",), SAME) as table:
-        for file in ("first", name, "last"):
-            ends.append(len((tmp_path / "one.csv.part").read_bytes()))
-            table.add({"file": file, "reason": 'said "no", twice\n', **SAME})
-    ends.append(len(content))
-    for cut in range(len(content)):
-        (tmp_path / "cut.csv.part").write_bytes(content[:cut])
-        with ArchiveTable(tmp_path / "cut.csv", ("MEL",), SAME) as table:
-            assert len(table.done) == max(0, sum(end <= cut for end in ends) - 1)
-        if cut >= ends[0]:
-            kept = max(end for end in ends if end <= cut)
-            assert (tmp_path / "cut.csv.part").read_bytes() == content[:kept]
-
-
-def test_finished_table_has_no_part_beside_it(tmp_path):
-    with ArchiveTable(tmp_path / "t.csv", ("MEL", "NV"), SAME) as table:
-        table.finish()
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
-    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == ",".join(columns(("MEL", "NV"))) + "\n"
-
-
-def test_a_table_that_another_process_writes_is_refused_and_keeps_its_rows(tmp_path):
-    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
-        table.add({"file": "first", **SAME})
-        with pytest.raises(UsageError, match="is being written by process"):
-            ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME)
-        table.add({"file": "second", **SAME})
-        table.finish()
-    assert [row["file"] for row in read_rows(tmp_path / "t.csv")] == ["first", "second"]
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
-
-
-def test_foreign_table_is_left_alone(tmp_path):
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(TableError, match="other columns"):
-        ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME)
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
-
-
-def test_files_are_found_in_order_once_and_links_to_folders_are_not_followed(tmp_path):
-    for name in ("b/2", "b/10", "a", "c/d/e", ".git/x"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "loop").symlink_to(tmp_path)
-    assert list(find_files(tmp_path, [tmp_path / "a"])) == ["b/10", "b/2", "c/d/e"]
-    with pytest.raises(UsageError, match="no folder"):
-        list(find_files(tmp_path / "a"))

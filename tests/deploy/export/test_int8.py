@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from hierattn.deploy.export.int8 import large_weights, store_as_float16, store_as_int8, to_int8
-from hierattn.deploy.export.int8_static import layers_to_quantise, quantise
 
 SIZE, CLASSES = 16, 4
 
@@ -89,29 +88,3 @@ def test_stored_small_it_answers_nearly_the_same(images, store, bound):
     assert len(model.SerializeToString()) < 0.75 * size
     found = answer(model, images)
     assert 0 < np.abs(found - wanted).max() < bound
-
-
-def test_static_quantisation_computes_in_eight_bits_and_leaves_the_last_layers_alone(images):
-    model = two_layers()
-    before = model.SerializeToString()
-    wanted = answer(model, images)
-    assert layers_to_quantise(model) == ["conv", "gemm"]
-    result = quantise(model, images, lambda candidate: (1.0, 0.0))
-    assert (result.layers, result.kept) == (2, ())
-    assert model.SerializeToString() == before
-    operators = {node.op_type for node in result.model.graph.node}
-    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
-    assert 0 < np.abs(answer(result.model, images) - wanted).max() < 0.1
-
-
-def test_the_layer_that_harms_most_is_the_first_to_stay_in_float(images):
-    model = two_layers()
-
-    def judge(candidate: onnx.ModelProto) -> tuple[float, float]:
-        """As if the convolution could not bear rounding."""
-        conv = next(node for node in candidate.graph.node if node.name == "conv")
-        spoilt = conv.input[1] != "kernel"
-        return (0.5 if spoilt else 1.0), float(spoilt)
-
-    result = quantise(model, images, judge)
-    assert result.kept[0] == "conv"

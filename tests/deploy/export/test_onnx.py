@@ -15,13 +15,12 @@ import pytest
 import torch
 from PIL import Image
 from reports import made
+from small_checkpoints import SIZE, make_checkpoint
 
-from hierattn import create_model
 from hierattn.bundle.bundle import read_bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.export import parity
 from hierattn.deploy.export.onnx import Export, export_onnx
-from hierattn.deploy.export.onnx_graph import fold_divisions
 from hierattn.deploy.export.parity import LOSSY, check_parity, parity_images
 from hierattn.deploy.export.wrapped import wrap, wrap_run
 from hierattn.deploy.predict.predictor import Predictor
@@ -29,38 +28,7 @@ from hierattn.errors import CheckpointError, ParityError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigures, calibrate, write_calibration
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.image_spec import ImageSpec
-from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
-from hierattn.taxonomy import CODES
-
-SIZE = 64
-OPTIONS = {"transformer_layers": [1, 1, 1]}
-
-
-def make_checkpoint(seed: int = 0) -> Checkpoint:
-    """A small HierAttn with random weights and statistics, as if it had been trained on rendered lesions."""
-    torch.manual_seed(seed)
-    model = create_model("hierattn_xs", num_classes=8, **OPTIONS)
-    model.train()
-    with torch.no_grad():
-        for _ in range(4):  # fill the batch normalisations' running statistics with something other than 0 and 1
-            model(torch.rand(4, 3, SIZE, SIZE))
-        model.classifier.weight.mul_(4)
-    return Checkpoint(
-        model="hierattn_xs",
-        classes=CODES,
-        image_spec=ImageSpec(size=SIZE),
-        state_dict=model.state_dict(),
-        options=OPTIONS,
-        recipe={"name": "small", "optimiser": {"epochs": 1}},
-        provenance={
-            "hierattn": "0.1.0",
-            "commit": "abc",
-            "source": "synthetic",
-            "licence": "CC0-1.0",
-            "training_images": 40,
-            "validation": {"validation_top1": float("nan")},
-        },
-    )
+from hierattn.models.weights.checkpoint import save_checkpoint
 
 
 def point(sensitivity: float) -> ThresholdFigures:
@@ -145,34 +113,6 @@ def test_skips_are_added_inside_the_convolutions(export, tmp_path):
         pytest.skip("this processor has no blocked layout in ONNX Runtime: nothing to look at")
     fused = [node for node in nodes if node.op_type == "Conv" and len(node.input) == 4]
     assert len(fused) == 3  # the SCADW blocks with a skip
-
-
-@pytest.mark.parametrize("readers", [1, 2], ids=["the convolution alone", "another reader"])
-def test_a_division_goes_into_the_convolution_that_alone_reads_it(readers):
-    generator = np.random.default_rng(0)
-    kernel = generator.normal(size=(4, 2, 3, 3)).astype(np.float32)
-    nodes = [
-        onnx.helper.make_node("Div", ["x", "by"], ["part"]),
-        onnx.helper.make_node("Conv", ["part", "kernel", "bias"], ["y"], pads=[1, 1, 1, 1]),
-        *[onnx.helper.make_node("Abs", ["part"], ["z"])][: readers - 1],
-    ]
-    weights = {"by": np.array(255, np.float32), "kernel": kernel, "bias": np.ones(4, np.float32)}
-    names = ["y", "z"][:readers]
-    graph = onnx.helper.make_graph(
-        nodes,
-        "small",
-        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 2, 5, 5])],
-        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, None, 5, 5]) for name in names],
-        [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
-    feed = {"x": generator.uniform(0, 255, (1, 2, 5, 5)).astype(np.float32)}
-    wanted = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feed)
-    assert fold_divisions(model) == 2 - readers
-    assert ("Div" in {node.op_type for node in model.graph.node}) == (readers == 2)
-    found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feed)
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5, rtol=1e-5)
 
 
 def test_nothing_tells_of_the_exporting_machine(export):

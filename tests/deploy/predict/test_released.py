@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.cli import demo, predict
-from hierattn.cli.which_model import choose_model
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict import released as released_module
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
@@ -154,20 +153,6 @@ def test_a_file_of_that_name_is_what_was_asked_for(folder, tmp_path, monkeypatch
     (tmp_path / "phone").touch()
     assert find_bundle("phone") == Path("phone")
     assert Predictor.released("phone").bundle.model == BUNDLE.model
-
-
-@pytest.mark.parametrize(
-    ("model", "domain", "chosen"),
-    [(None, None, "dermoscopy"), (None, "phone", "phone"), ("a.onnx", None, "a.onnx"), ("phone", None, "phone")],
-)
-def test_a_named_bundle_comes_before_the_domain_and_the_domain_before_the_default(model, domain, chosen):
-    assert choose_model(model, domain) == chosen
-
-
-@pytest.mark.parametrize(("model", "domain"), [("a.onnx", "phone"), (None, "x-ray"), (None, "")])
-def test_two_wishes_or_an_unknown_domain_are_refused(model, domain):
-    with pytest.raises(UsageError, match="wanted"):
-        choose_model(model, domain)
 
 
 def test_predict_without_a_bundle_says_which_answers_and_that_it_is_not_for_commerce(folder, photo):

@@ -27,10 +27,8 @@ from small_bundles import BUNDLE, write_small_bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import BundleError, UsageError
-from hierattn.serve.admission import Places, RateLimit
 from hierattn.serve.app import create_app
-from hierattn.serve.problems import Refusal
-from hierattn.serve.settings import ServiceSettings, read_api_keys
+from hierattn.serve.settings import ServiceSettings
 
 KEY = "a-key-of-more-than-sixteen-characters"
 
@@ -382,51 +380,9 @@ def test_nothing_that_the_client_wrote_is_logged_or_stored(bundle, photos, caplo
     assert not any("patient" in line or "who-am-i" in line or "language" in line for line in lines)
 
 
-# --- settings -----------------------------------------------------------------------------------------------------
-
-
-def test_settings_survive_the_way_to_a_worker():
-    settings = ServiceSettings("m.onnx", queue=3, origins=("https://a.example",), more=(("phone", "p.onnx"),))
-    assert ServiceSettings.from_json(settings.to_json()) == settings
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [({"queue": 0}, "--queue 0"), ({"rate": -1}, "--rate -1"), ({"origins": ("*",)}, "--origin"),
-     ({"receive_seconds": 0}, "--receive-seconds 0"), ({"more": (("model", "x"),)}, "a different name"),
-     ({"more": (("../x", "x"),)}, "model name")],
-)  # fmt: skip
-def test_impossible_settings_name_their_option(wrong, said):
-    with pytest.raises(UsageError, match=said):
-        ServiceSettings("m.onnx", **wrong)
-
-
-def test_short_keys_are_refused_without_repeating_them():
-    with pytest.raises(UsageError) as caught:
-        read_api_keys(f"{KEY},hunter2")
-    assert "key 2" in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
 def test_missing_bundle_is_said_before_anything_is_served(tmp_path):
     with pytest.raises(BundleError, match="no bundle"):
         create_app(ServiceSettings(str(tmp_path / "none.onnx")))
-
-
-def test_tokens_return_with_time():
-    limit = RateLimit(60)
-    assert sum(limit.take("a", now=0.0) == 0 for _ in range(100)) == 60
-    assert limit.take("a", now=2.5) == 0
-    assert limit.take("b", now=2.5) == 0
-
-
-def test_places_come_back_after_a_failure():
-    places = Places(1)
-    with pytest.raises(ValueError), places.take():
-        raise ValueError
-    with places.take(), pytest.raises(Refusal), places.take():
-        pass
-    assert places.taken == 0
 
 
 def test_service_needs_no_torch(bundle):

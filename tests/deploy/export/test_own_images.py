@@ -1,0 +1,35 @@
+"""A run's own images: rows are spread evenly, and a single checkpoint names none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hierattn.deploy.export.own_images import OwnImages, find_own_images, open_own_images, spread_rows
+from hierattn.errors import UsageError
+
+
+def test_rows_are_spread_from_the_first_to_the_last_without_repeats():
+    rows = np.arange(100, 1100)
+    chosen = spread_rows(rows, 37)
+    assert (chosen[0], chosen[-1], len(np.unique(chosen))) == (100, 1099, 37)
+    assert np.ptp(np.diff(chosen)) <= 1
+    assert spread_rows(rows, 5000) is rows
+
+
+def test_batches_hold_every_row_once_in_order():
+    images = np.arange(10, dtype=np.uint8).repeat(12).reshape(10, 2, 2, 3)
+    own = OwnImages(images, np.zeros(10), np.zeros(10), np.arange(10), np.arange(0), np.arange(0))
+    rows = np.array([7, 1, 4, 9, 0])
+    batches = list(own.batches(rows, 2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert np.concatenate(batches)[:, 0, 0, 0].tolist() == rows.tolist()
+
+
+def test_a_single_checkpoint_does_not_name_its_images(tmp_path):
+    path = tmp_path / "best.safetensors"
+    with pytest.raises(UsageError, match="no run folder"):
+        open_own_images(path)
+    own, reason = find_own_images(path)
+    assert own is None
+    assert "no run folder" in reason
