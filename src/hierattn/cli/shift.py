@@ -96,12 +96,12 @@ def _predict(trained: TrainedRun, settings: _Settings, progress: Progress | None
     """Every set: the outer fold, its parts, the changes, the external sets."""
     from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.deploy.export.own_images import open_own_images
-    from hierattn.deploy.export.screening import open_eyes
+    from hierattn.deploy.export.screening import make_screening
     from hierattn.evaluation.measures.shift import changed_folds, external_set, own_fold, parts_by_table
 
     packed = trained.open_own_set(settings.own)
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
-    answer = open_eyes(model, open_own_images(trained.folder, settings.own), spec, trained.checkpoint.classes)
+    answer = make_screening(model, open_own_images(trained.folder, settings.own), spec, trained.checkpoint.classes)
     sets = [own_fold(trained, packed, answer, progress)]
     if settings.table is not None:
         sets += parts_by_table(sets[0], settings.table, settings.columns)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from hierattn.cli import shift as command
 from hierattn.deploy.export.own_images import OwnImages
-from hierattn.deploy.export.screening import UNFIT, open_eyes
+from hierattn.deploy.export.screening import UNFIT, make_screening
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.photo_changes import CHANGES, other_camera
@@ -159,7 +159,7 @@ def test_the_novelty_of_a_bundle_rejects_what_it_was_trained_on_nothing_like():
     images = skin(400)
     rows = np.arange(400)
     own = OwnImages(images, rows % 8, rows, rows[:150], rows[150:350], rows[350:])
-    look = open_eyes(create_model("hierattn_xs", num_classes=8, **TINY).eval(), own, ImageSpec(size=32), CODES)
+    look = make_screening(create_model("hierattn_xs", num_classes=8, **TINY).eval(), own, ImageSpec(size=32), CODES)
     usual, strange = look(skin(50)), look(np.zeros((10, 32, 32, 3), np.uint8))
     assert usual.rejected[UNLIKE].mean() < 0.3
     assert strange.rejected[UNLIKE].all()

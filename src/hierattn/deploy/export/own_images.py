@@ -1,4 +1,4 @@
-"""The images that a run learnt from, and those that it never saw: to calibrate with, and to measure what is lost."""
+"""A run's own images, of every fold: to fit novelty and lower precisions on, and to measure what those cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OwnImages:
     groups
         A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
     training, validation, test
-        Row numbers; ``test`` is the fold that nothing was learnt from or chosen on.
+        Row numbers; ``test`` is the outer fold, on which nothing was trained or chosen.
     """
 
     images: np.ndarray
@@ -58,7 +58,7 @@ def spread_rows(rows: np.ndarray, at_most: int) -> np.ndarray:
 
 
 def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
-    """The set that a run folder learnt from.
+    """The prepared set that a run was trained on.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
     Raises
     ------
     UsageError
-        Where ``run`` is a single checkpoint, which does not say what it learnt from.
+        Where ``run`` is a single checkpoint, which does not say what it was trained on.
     DataError, CheckpointError
         Where the set is missing or another.
     """

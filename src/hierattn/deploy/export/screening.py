@@ -1,7 +1,7 @@
-"""What the software would say of photographs, and which it would reject: for measuring under a change of source.
+"""What a bundle would answer for photographs, and which it would reject: for measuring under a change of source.
 
-The network is the one that a bundle holds, novelty included, and the photographs pass the same checks as a
-patient's; only their size is not, as packed images have the network's and not the camera's.
+The network is the one that a bundle holds, novelty included, and the photographs pass the same checks as a patient's,
+except that of their size: packed images have the network's size and not the camera's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNFIT = "unfit"
 """Blurred, flat, dark, bright, glaring or miscoloured, in ``photo_quality.py``'s words."""
 
 
-def open_eyes(
+def make_screening(
     model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]
 ) -> Callable[[np.ndarray], Answers]:
     """A function from images, uint8 (N, size, size, 3), to the answers to them.
@@ -47,14 +47,14 @@ def open_eyes(
     )
 
     @torch.inference_mode()
-    def look(images: np.ndarray) -> Answers:
+    def screen(images: np.ndarray) -> Answers:
         answer = dict(zip(network.output_names, network(torch.from_numpy(images)), strict=True))
         rejected = {UNFIT: np.array([_unfit(image) for image in images], bool)}
         if novelty is not None:
             rejected[UNLIKE] = answer["novelty"].numpy() >= novelty.description["threshold"]
         return Answers(answer["probabilities"].double().numpy(), rejected)
 
-    return look
+    return screen
 
 
 def _unfit(image: np.ndarray) -> bool:
