@@ -11,7 +11,7 @@
     │   └── LeakError             a lesion, patient or near-duplicate in two folds
     ├── CheckpointError           a checkpoint or foreign weights
     ├── BundleError               an exported bundle
-    ├── ParityError               an export whose numbers differ from PyTorch's
+    │   └── ParityError           an export whose numbers differ from PyTorch's
     ├── TrainingError             divergence, out of memory
     └── MissingPackageError       an optional package; says how to install it
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -86,11 +84,3 @@ def test_several_workers_answer_and_count_together(bundle, photo, tmp_path):
         line for line in text.splitlines() if line.startswith("hierattn_requests_total") and "predictions" in line
     ]
     assert sum(float(line.rsplit(" ", 1)[1]) for line in counted) == 6
-
-
-def test_bad_use_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "hierattn", "serve", "--model", str(tmp_path / "none.onnx")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1
-    assert result.stderr.count("\n") == 1
-    assert "no bundle" in result.stderr

@@ -1,9 +1,5 @@
-import json
-
 import pytest
-from typer.testing import CliRunner
 
-from hierattn.cli.main import app
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.training.dry_run import dry_run
 from hierattn.training.fit import fit
@@ -34,15 +30,6 @@ def test_a_dry_run_says_what_a_run_takes_and_leaves_nothing(recipe, tmp_path):
     assert found.state_bytes > 4 * 3 * found.parameters  # weights and AdamW's two moments
     assert found.memory_bytes > found.state_bytes
     assert 0 <= found.waiting_share < 1
-
-
-def test_the_command_prints_json(recipe, tmp_path):
-    recipe.save(tmp_path / "tiny.toml")
-    words = ["train", str(tmp_path / "tiny.toml"), "--out", str(tmp_path / "run"), "--device", "cpu", "--dry-run"]
-    result = CliRunner().invoke(app, [*words, "--json"])
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["parameters"] == 1_079_928
-    assert "Expected:" in CliRunner().invoke(app, words).output
 
 
 def test_what_would_stop_the_run_stops_the_dry_run(recipe, tmp_path):

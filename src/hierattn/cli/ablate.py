@@ -73,7 +73,7 @@ SAMPLING = {"hardness": "natural", "random": "natural", "on-the-fly": "balanced"
 def run(
     what: Annotated[str, typer.Argument(help="attention, balance, warmup, stochastic-depth, skip or permutation.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to every variant's recipe.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to every variant's recipe.")
     ] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="The recipe that all variants share: a file or a built-in name.")

@@ -24,7 +24,7 @@ def run(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME=RUN]...",
+            metavar="NAME=RUN",
             help="Run folders, or folders of 'hierattn crossval'. Differences are from the first.",
         ),
     ] = None,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from hierattn.bundle.bundle import Bundle
 
+MARKER = ".hierattn-demo"
+PARTS = ("rendered", "prepared", "run", "lesions.onnx")
+
 
 def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that the demo makes.")] = Path(
@@ -32,25 +35,18 @@ def run(
     lesion's photographs together, trains HierAttn_xs for a few minutes, evaluates it on the held-out outer fold,
     exports one ONNX file, predicts one lesion with it and with the released model where one is installed, and says
     where the report is. Each step prints the command that does the same on its own.
-    """
-    import shutil
 
+        hierattn demo --out demo
+    """
     from rich.console import Console
 
     from hierattn.cli import evaluate, export, predict, prepare, train
     from hierattn.data.rendered.rendered_set import render_set
-    from hierattn.errors import UsageError
 
     console = Console()
-    marker = out / ".hierattn-demo"
-    if out.exists() and any(out.iterdir()):
-        if not (overwrite and marker.exists()):
-            raise UsageError(f"{out} is not empty: choose another --out, or --overwrite an earlier demo")
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    _make_room(out, overwrite=overwrite)
     began = time.perf_counter()
-    rendered, prepared, trained, bundle = out / "rendered", out / "prepared", out / "run", out / "lesions.onnx"
+    rendered, prepared, trained, bundle = (out / name for name in PARTS)
 
     with _step(console, f"hierattn render {rendered} --images {images} --size {2 * size} --seed {seed}"):
         render_set(rendered, images=images, size=2 * size, seed=seed)
@@ -71,6 +67,25 @@ def run(
         f"\nDone in {time.perf_counter() - began:.0f} s. Report: [bold]{trained / 'evaluation' / 'report.html'}[/]",
         soft_wrap=True,
     )
+
+
+def _make_room(out: Path, *, overwrite: bool) -> None:
+    """Make the demo's folder; an earlier demo is removed with ``overwrite``, unless somebody added to it."""
+    import shutil
+
+    from hierattn.errors import UsageError
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: wanted a folder to make; choose another --out")
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if names and not (overwrite and MARKER in names):
+        raise UsageError(f"{out} is not empty: choose another --out, or --overwrite an earlier demo")
+    if added := sorted(names - {MARKER, *PARTS}):
+        raise UsageError(f"{out} holds {added[0]}, which no demo made: nothing in it is touched; choose another --out")
+    if names:
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).touch()
 
 
 def _ask_released(console: Console, photograph: Path) -> None:

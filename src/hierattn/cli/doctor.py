@@ -48,7 +48,6 @@ _MODULES = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "scikit-learn": "sklearn",
-    "python-multipart": "multipart",
 }
 
 

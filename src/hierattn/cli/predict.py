@@ -31,7 +31,7 @@ _COLOURS = {"see_soon": "bold red", "have_checked": "bold yellow", "watch": "bol
 
 def run(
     images: Annotated[
-        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Photographs or DICOM files, or folders of them.")
+        list[Path] | None, typer.Argument(metavar="IMAGE", help="Photographs or DICOM files, or folders of them.")
     ] = None,
     model: ModelOption = None,
     domain: DomainOption = None,
@@ -122,9 +122,7 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
         with step_bars(Console(stderr=True), as_json) as progress:
             counts = predict_archive(folder, out, model, options, progress=progress)
     except KeyboardInterrupt:
-        print(
-            f"hierattn: stopped; the rows so far are in {part_of(out)}; the same command resumes", file=sys.stderr
-        )
+        print(f"hierattn: stopped; the rows so far are in {part_of(out)}; the same command resumes", file=sys.stderr)
         raise SystemExit(1) from None
     if as_json:
         print(json.dumps({"table": str(out), "files": counts.total(), **{name: counts[name] for name in OUTCOMES}}))

@@ -22,6 +22,8 @@ def run(
 
     `OUT/contact_sheet.png` shows lesions of every class, `OUT/masks` where each lesion is, `OUT/synthetic.json` what
     the tables hide. Next: `hierattn prepare OUT PREPARED`.
+
+        hierattn render lesions --images 600
     """
     from rich.console import Console
 

@@ -15,7 +15,7 @@ RELEASED = "released:"
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, by its dotted keys.")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, by its dotted keys.")
 ]
 Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepared set (data.prepared).")]
 Folds = Annotated[str, typer.Option(help="Folds to hold out: all, 0-9, or 0,2,5.")]

@@ -1,14 +1,82 @@
-"""The page of a change of source: its tables say what was measured, and its sentence names the worst set."""
+"""The page and the tables of ``hierattn shift``: each says what the others say."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from prediction_tables import table
+from reports import Checker
 
 from hierattn.evaluation.measures.calibration import fit_calibration
-from hierattn.evaluation.measures.shift import EvaluatedSet, measure_all
-from hierattn.evaluation.pages.shift_page import HEADINGS, cells, csv_table, markdown_table, render_shift, sentences
+from hierattn.evaluation.measures.shift import KINDS, EvaluatedSet, measure_all
+from hierattn.evaluation.pages.html_report import decimal
+from hierattn.evaluation.pages.shift_page import (
+    HEADINGS,
+    cells,
+    csv_table,
+    markdown_table,
+    render_shift,
+    sentences,
+    write_shift,
+)
+
+
+def drawn(name, kind, seed, share, notes=()):
+    """A set of drawn answers of which that share is rejected."""
+    predictions = table(80, seed=seed)
+    unfit = np.arange(80) < 80 * share
+    return EvaluatedSet(name, f"photographs of {name}", kind, predictions, {"unfit": unfit}, notes)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    base = tmp_path_factory.mktemp("shift_page")
+    sets = [
+        drawn("own", "own", 2, 0.1),
+        drawn("follow-up", "part", 3, 0.0),
+        drawn("blur", "changed", 4, 0.25),
+        drawn("clinic", "other", 5, 0.5, ("12 images left out.",)),
+    ]
+    rows = measure_all(sets, fit_calibration(table(seed=1), resamples=100), resamples=100)
+    write_shift(base / "out", "A run under a change of source", sets, rows, {"severity": 5})
+    return base, rows
+
+
+def test_the_page_is_whole_alone_and_says_what_the_table_says(judged):
+    base, _ = judged
+    page = (base / "out" / "shift.html").read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert not checker.outside
+    assert "<image" not in page
+    for row in json.loads((base / "out" / "shift.json").read_text())["sets"]:
+        assert row["title"] in page
+        assert decimal(row["malignant_auc"]["value"]) in page
+        assert all(note in page for note in row["notes"])
+    assert page.index("Its own outer fold") < page.index("Photographs from other sources")
+
+
+def test_the_sentence_names_the_worst_set_and_never_a_part(judged):
+    _, rows = judged
+    (sentence,) = sentences(rows)
+    values = {row["name"]: row["melanoma_auc"]["value"] for row in rows}
+    worst = min(("blur", "clinic"), key=values.get)
+    row = next(row for row in rows if row["name"] == worst)
+    assert f"{values['own']:.3f} on photographs of own" in sentence
+    assert f"to {values[worst]:.3f} on photographs of {worst} ({KINDS[row['kind']]})" in sentence
+    assert f"among the accepted it is {row['accepted']['melanoma_auc']['value']:.3f}" in sentence
+    without = [{**each, "melanoma_auc": {"value": None, "interval": None}} for each in rows]
+    assert "no drop can be named" in sentences(without)[0]
+
+
+def test_the_predictions_of_parts_are_in_those_of_their_set_and_not_written_again(judged):
+    base, _ = judged
+    names = {path.name for path in (base / "out" / "predictions").iterdir()}
+    assert names == {f"{name}{end}.csv" for name in ("own", "blur", "clinic") for end in ("", "-rejected")}
+    with (base / "out" / "predictions" / "clinic-rejected.csv").open(newline="") as file:
+        assert sum(row["unfit"] == "1" for row in csv.DictReader(file)) == 40
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ PAPER_ROUNDS = 1000
 
 def run(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Which; without any, all. See: hierattn models")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Names from 'hierattn models'. [default: all]")
     ] = None,
     runtimes: Annotated[
         str, typer.Option(help="Some of pytorch,onnx,bundle,int8,executorch; executorch takes minutes to build.")

@@ -18,7 +18,7 @@ PROFILED = 15
 
 def run(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Which; without any, all. See: hierattn models")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Names from 'hierattn models'. [default: all]")
     ] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the images in pixels.")] = 256,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Images at a time.")] = 1,

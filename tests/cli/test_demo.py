@@ -1,0 +1,50 @@
+"""``hierattn demo``: what it refuses to replace, and the lesion that it asks about.
+
+The whole demo runs in tests/house/test_docs.py, and its last step in tests/deploy/predict/test_released.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+from noise_runs import make_set
+
+from hierattn.cli import demo
+from hierattn.data.prepared_set.packed import PackedSet
+
+
+@pytest.mark.parametrize("words", [[], ["--overwrite"]])
+def test_a_folder_that_is_no_demo_is_refused_and_not_touched(refused, content, words, tmp_path):
+    (tmp_path / "rendered").mkdir()
+    (tmp_path / "rendered" / "mine.txt").write_text("keep")
+    before = content(tmp_path)
+    assert "is not empty" in refused(2, "demo", "--out", tmp_path, *words)
+    assert content(tmp_path) == before
+
+
+def test_an_earlier_demo_is_kept_unless_it_may_be_replaced_and_nobody_added_to_it(refused, content, tmp_path):
+    (tmp_path / ".hierattn-demo").touch()
+    (tmp_path / "lesions.onnx").write_text("an earlier bundle")
+    before = content(tmp_path)
+    assert "--overwrite an earlier demo" in refused(2, "demo", "--out", tmp_path)
+    assert content(tmp_path) == before
+    (tmp_path / "notes.txt").write_text("keep")
+    assert "notes.txt, which no demo made" in refused(2, "demo", "--out", tmp_path, "--overwrite")
+    assert content(tmp_path) == {**before, "notes.txt": b"keep"}
+    (tmp_path / "notes.txt").unlink()
+    demo._make_room(tmp_path, overwrite=True)
+    assert content(tmp_path) == {".hierattn-demo": b""}
+
+
+def test_a_file_is_refused_as_a_folder(refused, tmp_path):
+    (tmp_path / "file").write_text("keep")
+    assert "is a file" in refused(2, "demo", "--out", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "keep"
+
+
+def test_the_lesion_that_is_predicted_is_a_melanoma_of_the_fold_that_quicktest_holds_out(tmp_path):
+    from hierattn.cli.run_options import load_recipe
+
+    prepared = make_set(tmp_path / "prepared")
+    path = demo._outer_photograph(prepared)
+    record = next(each for each in PackedSet.open(prepared).records if (prepared / each.image).resolve() == path)
+    assert (record.label, record.fold) == ("MEL", load_recipe("quicktest").data.fold)

@@ -1,0 +1,68 @@
+"""``hierattn export``: one file that answers as the network does, described for people and for programs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from noise_runs import SPEC, make_run, make_set
+
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.models.inference import predict_logits
+from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.run_folder import RunFolder
+from hierattn.taxonomy import CODES
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, hierattn):
+    base = tmp_path_factory.mktemp("export")
+    make_run(base / "run", make_set(base / "set"))
+    return base, hierattn("export", base / "run", base / "out" / "noise.onnx", "--json")
+
+
+def test_json_alone_describes_the_file_that_was_written(exported):
+    base, result = exported
+    assert result.code == 0, result.err
+    written = json.loads(result.out)
+    path = base / "out" / "noise.onnx"
+    assert (written["path"], written["bytes"]) == (str(path), path.stat().st_size)
+    assert written["precision"] == {"name": "float32"}
+    assert any("Not calibrated" in note and "hierattn evaluate" in note for note in written["notes"])
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_the_bundle_answers_as_the_network_does(exported):
+    base, _ = exported
+    image = np.random.default_rng(8).integers(0, 256, (SPEC.size, SPEC.size, 3), dtype=np.uint8)
+    answer = Predictor.load(base / "out" / "noise.onnx", threads=1)(image).probabilities
+    logits = predict_logits(load_checkpoint(RunFolder(base / "run").best).build(), image[None], [0], SPEC)
+    wanted = torch.softmax(torch.as_tensor(logits[0]), 0).numpy()
+    assert [answer[code] for code in CODES] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["out.txt"], "ends in .onnx or .pte"),
+        (["out.tflite"], "on Android use .pte"),
+        (["out.mlpackage"], "on iOS use .pte"),
+        (["out.onnx", "--precision", "int4"], "wanted one of float32, float16"),
+        (["out.onnx", "--batch", "0"], "wanted 1 to"),
+        (["out.pte", "--batch", "2"], "leave --batch"),
+        (["out.pte", "--precision", "int8"], "leave --precision out"),
+    ],
+)
+def test_bad_use_is_one_line_and_writes_nothing(exported, refused, words, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(2, "export", exported[0] / "run", *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_weights_is_a_failure_and_writes_nothing(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    assert "no checkpoint" in refused(1, "export", "run", "out.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
