@@ -10,6 +10,7 @@ from noise_runs import make_set
 
 from hierattn.cli import demo
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.files import write_contents
 
 
 @pytest.mark.parametrize("words", [[], ["--overwrite"]])
@@ -17,22 +18,34 @@ def test_a_folder_that_is_no_demo_is_refused_and_not_touched(refused, content, w
     (tmp_path / "rendered").mkdir()
     (tmp_path / "rendered" / "mine.txt").write_text("keep")
     before = content(tmp_path)
-    assert "is not empty" in refused(2, "demo", "--out", tmp_path, *words)
+    assert "holds rendered/mine.txt, which is not part of a demo" in refused(2, "demo", "--out", tmp_path, *words)
     assert content(tmp_path) == before
 
 
-def test_an_earlier_demo_is_kept_unless_it_may_be_replaced_and_nobody_added_to_it(refused, content, tmp_path):
-    (tmp_path / ".hierattn-demo").touch()
+@pytest.mark.parametrize("added", ["notes.txt", "run/notes.txt", "rendered/mine.jpg"])
+def test_an_earlier_demo_is_kept_unless_it_may_be_replaced_and_nobody_added_to_it(refused, content, added, tmp_path):
+    (tmp_path / demo.DEMO.mark).touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "rendered").mkdir()
     (tmp_path / "lesions.onnx").write_text("an earlier bundle")
+    write_contents(tmp_path, demo.DEMO)
     before = content(tmp_path)
-    assert "--overwrite an earlier demo" in refused(2, "demo", "--out", tmp_path)
+    assert "holds an earlier demo" in refused(2, "demo", "--out", tmp_path)
     assert content(tmp_path) == before
-    (tmp_path / "notes.txt").write_text("keep")
-    assert "notes.txt, which no demo made" in refused(2, "demo", "--out", tmp_path, "--overwrite")
-    assert content(tmp_path) == {**before, "notes.txt": b"keep"}
-    (tmp_path / "notes.txt").unlink()
+    (tmp_path / added).write_text("keep")
+    assert f"holds {added}, which is not part of a demo" in refused(2, "demo", "--out", tmp_path, "--overwrite")
+    assert content(tmp_path) == {**before, added: b"keep"}
+    (tmp_path / added).unlink()
     demo._make_room(tmp_path, overwrite=True)
-    assert content(tmp_path) == {".hierattn-demo": b""}
+    assert content(tmp_path) == {demo.DEMO.mark: b""}
+
+
+def test_a_demo_that_was_stopped_may_be_replaced(content, tmp_path):
+    (tmp_path / demo.DEMO.mark).touch()
+    (tmp_path / ".rendered.part").mkdir()
+    (tmp_path / ".rendered.part" / "1.jpg").touch()
+    demo._make_room(tmp_path, overwrite=True)
+    assert content(tmp_path) == {demo.DEMO.mark: b""}
 
 
 def test_a_file_is_refused_as_a_folder(refused, tmp_path):

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.files import FolderKind, check_replaceable, write_contents
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hierattn.bundle.bundle import Bundle
 
-MARKER = ".hierattn-demo"
 PARTS = ("rendered", "prepared", "run", "lesions.onnx")
+DEMO = FolderKind(
+    "a demo",
+    mark=".hierattn-demo",
+    older=("rendered/*", "prepared/*", "run/*", "lesions.onnx*", ".*.part/*", ".*.lock"),  # of one that was stopped
+)
 
 
 def run(
@@ -63,6 +69,7 @@ def run(
     with _step(console, f"hierattn predict {photograph} --model {bundle}"):
         predict.run([photograph], model=str(bundle))
     _ask_released(console, photograph)
+    write_contents(out, DEMO)
     console.print(
         f"\nDone in {time.perf_counter() - began:.0f} s. Report: [bold]{trained / 'evaluation' / 'report.html'}[/]",
         soft_wrap=True,
@@ -75,17 +82,13 @@ def _make_room(out: Path, *, overwrite: bool) -> None:
 
     from hierattn.errors import UsageError
 
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: wanted a folder to make; choose another --out")
-    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if names and not (overwrite and MARKER in names):
-        raise UsageError(f"{out} is not empty: choose another --out, or --overwrite an earlier demo")
-    if added := sorted(names - {MARKER, *PARTS}):
-        raise UsageError(f"{out} holds {added[0]}, which no demo made: nothing in it is touched; choose another --out")
-    if names:
+    check_replaceable(out, DEMO)
+    if (out / DEMO.mark).exists():
+        if not overwrite:
+            raise UsageError(f"{out} holds an earlier demo: choose another --out, or replace it with --overwrite")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / MARKER).touch()
+    (out / DEMO.mark).touch()
 
 
 def _ask_released(console: Console, photograph: Path) -> None:
