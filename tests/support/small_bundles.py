@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from hierattn.bundle.bundle import Bundle
@@ -18,6 +19,7 @@ from hierattn.bundle.thresholds import TriageSettings
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy import CODES, TRIAGE_GROUP
 
+TWO_LAYERS_SIDE = 16
 WEIGHTS = np.random.default_rng(7).normal(0, 6, (3, len(CODES))).astype(np.float32)
 GROUP = tuple(code for code in CODES if code in TRIAGE_GROUP)
 CALIBRATED = TriageSettings(
@@ -114,3 +116,44 @@ def write_model(path: Path, model: onnx.ModelProto, metadata: Mapping[str, str])
 def write_small_bundle(path: Path, bundle: Bundle = BUNDLE) -> Path:
     """Write a whole small bundle."""
     return write_model(path, small_graph(bundle), bundle.to_metadata())
+
+
+def two_layers() -> onnx.ModelProto:
+    """Bytes (N, 16, 16, 3) -> convolution of 1,200 weights -> mean -> product -> softmax."""
+    generator = np.random.default_rng(0)
+    constants = {
+        "kernel": generator.normal(0, 0.2, (48, 3, 3, 3)).astype(np.float32),
+        "bias": generator.normal(0, 0.1, 48).astype(np.float32),
+        "wide": generator.normal(0, 0.2, (48, 64)).astype(np.float32),
+        "wide_bias": np.zeros(64, np.float32),
+        "last": generator.normal(0, 2, (64, 4)).astype(np.float32),
+        "full": np.array(255, np.float32),
+        "places": np.array([2, 3], np.int64),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["values"], to=TensorProto.FLOAT, name="cast"),
+        helper.make_node("Div", ["values", "full"], ["unit"], name="div"),
+        helper.make_node("Transpose", ["unit"], ["first"], perm=[0, 3, 1, 2], name="transpose"),
+        helper.make_node("Conv", ["first", "kernel", "bias"], ["map"], pads=[1, 1, 1, 1], name="conv"),
+        helper.make_node("Relu", ["map"], ["positive"], name="relu"),
+        helper.make_node("ReduceMean", ["positive", "places"], ["pooled"], keepdims=0, name="mean"),
+        helper.make_node("Gemm", ["pooled", "wide", "wide_bias"], ["hidden"], name="gemm"),
+        helper.make_node("MatMul", ["hidden", "last"], ["logits"], name="logits"),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1, name="softmax"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", TWO_LAYERS_SIDE, TWO_LAYERS_SIDE, 3])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 4])],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def answer_of(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    """What ONNX Runtime answers, once the checker finds the graph whole and plain."""
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.domain for entry in model.opset_import} == {""}
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"image": images})[0]
