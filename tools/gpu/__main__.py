@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _pack(arguments: argparse.Namespace) -> int:
-    from tools.gpu.pack import write_pack
+    from tools.gpu.pack import PackOptions, write_pack
 
     starts = []
     for text in arguments.start:
@@ -71,10 +71,8 @@ def _pack(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--start {text!r}: wanted NETWORK=FILE, e.g. tf_efficientnet_lite0=lite0.pth")
         starts.append((network, Path(path)))
     settings = load_settings(arguments.settings, arguments.changes)
-    write_pack(
-        arguments.out, arguments.prepared, settings=settings, repository=ROOT,
-        teachers=arguments.teacher, starts=starts, sources=arguments.source,
-    )  # fmt: skip
+    options = PackOptions(settings, ROOT, tuple(arguments.teacher), tuple(starts), tuple(arguments.source))
+    write_pack(arguments.out, arguments.prepared, options)
     return 0
 
 

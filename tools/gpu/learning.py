@@ -445,7 +445,7 @@ class Run:
                 if job.parent and os.getppid() != job.parent:
                     self.stopped = True
                 self._look_for_way()
-            if now - saved >= job.save_every:
+            if now - saved >= job.save_every and not job.only_steps:
                 learning.mean_loss()
                 learning.save()
                 saved = time.time()

@@ -55,29 +55,38 @@ def travelling_bytes(repository: Path) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 
-def write_pack(
-    out: Path,
-    prepared: Sequence[Path],
-    *,
-    settings: Settings,
-    repository: Path,
-    teachers: Sequence[Path] = (),
-    starts: Sequence[tuple[str, Path]] = (),
-    sources: Sequence[str] = (),
-    say: Say = print,
-) -> dict[str, Any]:
-    """Write a pack and return what ``pack.json`` holds.
+@dataclass(frozen=True)
+class PackOptions:
+    """What goes into a pack beside the photographs of prepared sets, and how.
 
-    Parameters
+    Attributes
     ----------
-    prepared
-        Folders of ``hierattn prepare``; each is named after its folder.
+    settings
+        The tables of gpu_quarter_hour.toml.
+    repository
+        What travels too.
     teachers
         Checkpoints (``.safetensors``) of trained networks; refused where they have seen a held-out photograph.
     starts
         (network, weights) to fine-tune as teachers on the machine: weights of others, or of ours.
     sources
         Only photographs whose manifest names one of these sources; empty: all.
+    """
+
+    settings: Settings
+    repository: Path
+    teachers: tuple[Path, ...] = ()
+    starts: tuple[tuple[str, Path], ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def limit(self) -> int:
+        """Bytes that may travel."""
+        return int(self.settings["limits"]["travel_megabytes"] * 1e6)
+
+
+def write_pack(out: Path, prepared: Sequence[Path], options: PackOptions, say: Say = print) -> dict[str, Any]:
+    """Write a pack of the sets in ``prepared``, each named after its folder; returns what ``pack.json`` holds.
 
     Raises
     ------
@@ -87,44 +96,52 @@ def write_pack(
         Where a teacher has seen a photograph of the outer or the inner fold.
     """
     _refuse_tracked(out)
-    inputs = [*prepared, *teachers, *(path for _, path in starts)]
+    inputs = [*prepared, *options.teachers, *(path for _, path in options.starts)]
     check_replaceable(out, KIND, inputs=inputs)
     names = [folder.resolve().name for folder in prepared]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"prepared sets {', '.join(names) or 'none'}: wanted one or more, of different names")
-    sets = [_Set(name, PackedSet.open(folder), settings, sources) for name, folder in zip(names, prepared, strict=True)]
-    rules, limit = settings["pack"], int(settings["limits"]["travel_megabytes"] * 1e6)
+    sets = [_Set(name, PackedSet.open(folder), options) for name, folder in zip(names, prepared, strict=True)]
     with whole_folder(out, KIND, inputs=inputs) as workspace:
-        folder = workspace.folder
-        weights = _write_weights(folder, sets[0], teachers, starts, say)
-        repository_bytes = travelling_bytes(repository)
-        manifests = sum(one.write_rows(folder) for one in sets)
-        room = limit - repository_bytes - sum(one["bytes"] for one in weights) - manifests - 200_000
-        quality = _quality(sets, rules, room)
-        if quality is None:
-            raise UsageError(_what_to_leave_out(sets, weights, rules, room, repository_bytes, limit))
-        described = {
-            "format": FORMAT, "size": rules["size"], "quality": quality,
-            "sets": [one.write_photographs(folder, quality) for one in sets], "weights": weights,
-        }  # fmt: skip
-        described["bytes"] = sum(path.stat().st_size for path in folder.iterdir())
-        described["repository_bytes"] = repository_bytes
-        write_json(folder / KIND.mark, described)
-    total = described["bytes"] + repository_bytes
+        described = _write_files(workspace.folder, sets, options, say)
+        write_json(workspace.folder / KIND.mark, described)
+    pack, repository = described["bytes"], described["repository_bytes"]
     photographs = sum(one["images"] for one in described["sets"])
-    say(f"{photographs} photographs of {rules['size']} pixels at WebP quality {quality}; "
-        f"{len(weights)} files of weights")  # fmt: skip
-    say(f"pack {described['bytes'] / 1e6:.1f} MB + repository {repository_bytes / 1e6:.1f} MB = {total / 1e6:.1f} MB "
-        f"of {limit / 1e6:.0f} MB")  # fmt: skip
-    if total > limit:
-        raise UsageError(f"{total / 1e6:.1f} MB would travel, wanted {limit / 1e6:.0f}: lower pack.best_quality")
+    say(f"{photographs} photographs of {described['size']} pixels at WebP quality {described['quality']}; "
+        f"{len(described['weights'])} files of weights")  # fmt: skip
+    say(f"pack {pack / 1e6:.1f} MB + repository {repository / 1e6:.1f} MB = {(pack + repository) / 1e6:.1f} MB "
+        f"of {options.limit / 1e6:.0f} MB")  # fmt: skip
     return described
 
 
+def _write_files(folder: Path, sets: Sequence[_Set], options: PackOptions, say: Say) -> dict[str, Any]:
+    rules, repository = options.settings["pack"], travelling_bytes(options.repository)
+    weights = _write_weights(folder, sets[0], options, say)
+    manifests = sum(one.write_rows(folder) for one in sets)
+    room = options.limit - repository - sum(one["bytes"] for one in weights) - manifests - 200_000
+    quality = _quality(sets, rules, room)
+    if quality is None:
+        raise UsageError(_what_to_leave_out(sets, weights, rules, room, repository, options.limit))
+    photographs = [one.write_photographs(folder, quality) for one in sets]
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    if size + repository > options.limit:
+        total, most = (size + repository) / 1e6, options.limit / 1e6
+        raise UsageError(f"{total:.1f} MB would travel, wanted at most {most:.0f}: lower pack.best_quality")
+    return {
+        "format": FORMAT,
+        "size": rules["size"],
+        "quality": quality,
+        "sets": photographs,
+        "weights": weights,
+        "bytes": size,
+        "repository_bytes": repository,
+    }
+
+
 class _Set:
-    def __init__(self, name: str, packed: PackedSet, settings: Settings, sources: Sequence[str]) -> None:
-        self.name, self.packed, self.size = name, packed, int(settings["pack"]["size"])
-        self.fold = int(settings["student"]["fold"])
+    def __init__(self, name: str, packed: PackedSet, options: PackOptions) -> None:
+        self.name, self.packed, self.size = name, packed, int(options.settings["pack"]["size"])
+        self.fold, sources = int(options.settings["student"]["fold"]), options.sources
         self.rows = [row for row, record in enumerate(packed.records)
                      if record.fold != self.fold and record.role == "original"
                      and (not sources or record.source in sources)]  # fmt: skip
@@ -166,10 +183,8 @@ class _Set:
         }  # fmt: skip
 
 
-def _write_weights(
-    folder: Path, first: _Set, teachers: Sequence[Path], starts: Sequence[tuple[str, Path]], say: Say
-) -> list[dict[str, Any]]:
-    if not teachers and not starts:
+def _write_weights(folder: Path, first: _Set, options: PackOptions, say: Say) -> list[dict[str, Any]]:
+    if not options.teachers and not options.starts:
         return []
     from hierattn.data.prepared_set.folds import split
     from hierattn.image_spec import ImageSpec
@@ -180,7 +195,7 @@ def _write_weights(
     packed = first.packed
     held_out = HeldOut(packed, first.fold, split(packed.records, first.fold))
     described = []
-    for number, source in enumerate(teachers):
+    for number, source in enumerate(options.teachers):
         checkpoint = load_checkpoint(source)
         # Its photographs, where it names them, prove more than its manifest and its fold.
         proof = replace(checkpoint, provenance={}) if checkpoint.trained_on else checkpoint
@@ -189,7 +204,7 @@ def _write_weights(
         path = folder / f"teacher-{number}.safetensors"
         save_checkpoint(path, replace(checkpoint, state_dict=halved(checkpoint.state_dict)))
         described.append({"file": path.name, "kind": "teacher", "network": checkpoint.model})
-    for number, (network, source) in enumerate(starts):
+    for number, (network, source) in enumerate(options.starts):
         path = folder / f"start-{number}.safetensors"
         spec = ImageSpec(size=first.size)
         save_checkpoint(path, Checkpoint(network, (), spec, halved(foreign_as(network, source))))

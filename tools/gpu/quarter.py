@@ -184,7 +184,7 @@ class Quarter:
         table = copy.deepcopy(self.order.settings[part])
         table["set"] = table["set"] or described["sets"][0]["name"]
         if self.order.device != "cuda":
-            table["optimiser"]["precision"] = os.environ.get("HIERATTN_GPU_CPU_PRECISION", "32-true")
+            table["optimiser"]["precision"] = "32-true"
         return table
 
     def _starts(self, described: dict[str, Any]) -> list[dict[str, Any]]:

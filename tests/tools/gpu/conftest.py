@@ -42,9 +42,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pack(prepared: Path, start: Path, settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tools.gpu.pack import write_pack
+    from tools.gpu.pack import PackOptions, write_pack
 
     out = tmp_path_factory.mktemp("gpu") / "pack"
-    write_pack(out, [prepared], settings=settings, repository=out.parent, starts=[("shufflenet_v2_1x", start)],
-               say=lambda text: None)  # fmt: skip
+    options = PackOptions(settings, out.parent, starts=(("shufflenet_v2_1x", start),))
+    write_pack(out, [prepared], options, say=lambda text: None)
     return out

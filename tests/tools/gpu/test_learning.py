@@ -122,7 +122,7 @@ def test_a_way_that_fails_in_a_step_leads_back_to_eager(job, capsys):
 
 
 def test_trying_a_way_keeps_nothing_and_fails_loudly(job, monkeypatch, capsys):
-    job.only_steps = 2
+    job.only_steps, job.save_every = 2, 0
     learning.Run(job).go()
     assert lines(capsys)[-1]["event"] == "tried"
     assert not list(Path(job.out).iterdir())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tools.gpu.pack import decode, read_description, travelling_bytes, write_pack
+from tools.gpu.pack import PackOptions, decode, read_description, travelling_bytes, write_pack
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, LeakError, UsageError
@@ -47,17 +47,17 @@ def test_a_file_that_is_cut_short_is_named(pack, tmp_path):
 def test_what_is_too_large_is_refused_with_what_to_leave_out(prepared, start, settings, tmp_path):
     narrow = copy.deepcopy(settings)
     narrow["limits"]["travel_megabytes"] = 1
+    options = PackOptions(narrow, tmp_path / "none", starts=(("shufflenet_v2_1x", start),))
     with pytest.raises(UsageError, match=r"too much for 1 MB.*pack\.size=54.*start shufflenet_v2_1x \(2\.\d MB\)"):
-        write_pack(tmp_path / "pack", [prepared], settings=narrow, repository=tmp_path / "none",
-                   starts=[("shufflenet_v2_1x", start)], say=quiet)  # fmt: skip
+        write_pack(tmp_path / "pack", [prepared], options, quiet)
     assert not (tmp_path / "pack").exists()
 
 
 def test_quality_falls_until_it_fits(prepared, settings, tmp_path):
-    roomy = write_pack(tmp_path / "one", [prepared], settings=settings, repository=tmp_path / "none", say=quiet)
+    roomy = write_pack(tmp_path / "one", [prepared], PackOptions(settings, tmp_path / "none"), quiet)
     narrow = copy.deepcopy(settings)
     narrow["limits"]["travel_megabytes"] = (roomy["bytes"] - 10_000 + 200_000) / 1e6
-    tight = write_pack(tmp_path / "two", [prepared], settings=narrow, repository=tmp_path / "none", say=quiet)
+    tight = write_pack(tmp_path / "two", [prepared], PackOptions(narrow, tmp_path / "none"), quiet)
     assert tight["quality"] < roomy["quality"] == settings["pack"]["best_quality"]
     assert tight["bytes"] < roomy["bytes"]
 
@@ -66,8 +66,8 @@ def test_a_folder_that_git_would_commit_is_refused(prepared, settings, tmp_path)
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / ".gitignore").write_text("out/\n")
     with pytest.raises(UsageError, match="must not be committed"):
-        write_pack(tmp_path / "pack", [prepared], settings=settings, repository=tmp_path, say=quiet)
-    write_pack(tmp_path / "out" / "pack", [prepared], settings=settings, repository=tmp_path, say=quiet)
+        write_pack(tmp_path / "pack", [prepared], PackOptions(settings, tmp_path), quiet)
+    write_pack(tmp_path / "out" / "pack", [prepared], PackOptions(settings, tmp_path), quiet)
 
 
 def test_a_teacher_that_has_seen_the_outer_fold_stays_at_home(prepared, settings, tmp_path):
@@ -88,11 +88,9 @@ def test_a_teacher_that_has_seen_the_outer_fold_stays_at_home(prepared, settings
         return path
 
     with pytest.raises(LeakError, match="holds out"):
-        write_pack(
-            tmp_path / "no", [prepared], settings=settings, repository=tmp_path, teachers=[teacher({0})], say=quiet
-        )
-    described = write_pack(tmp_path / "yes", [prepared], settings=settings, repository=tmp_path / "none",
-                           teachers=[teacher({2})], say=quiet)  # fmt: skip
+        write_pack(tmp_path / "no", [prepared], PackOptions(settings, tmp_path, (teacher({0}),)), quiet)
+    options = PackOptions(settings, tmp_path / "none", (teacher({2}),))
+    described = write_pack(tmp_path / "yes", [prepared], options, quiet)
     assert [one["kind"] for one in described["weights"]] == ["teacher"]
     whole = (tmp_path / "teacher-2.safetensors").stat().st_size
     assert described["weights"][0]["bytes"] < 0.6 * whole  # half precision
