@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -31,7 +32,9 @@ WAYS = (("cuda-graphs", "bf16-mixed"), ("default", "bf16-mixed"), ("no", "bf16-m
 """``compile`` and ``precision`` of the recipe, the fastest first."""
 _NAMES = {"graphs": "cuda-graphs", "default": "default", "eager": "no"}
 COMPILING_SHARE = 0.55
-"""Of the budget: at most so much for compiling ahead."""
+"""Of the budget: when measuring begins, whatever still compiles."""
+LAST_WORD = 20.0
+"""Seconds before the end at which what still compiles is given up, and measured eager."""
 
 
 def write_set(photographs: Photographs, folder: Path, size: int, count: int) -> None:
@@ -107,21 +110,23 @@ class Bench:
         """Compile ahead, ``wait`` for what else compiles, then measure; whatever is known at ``until``."""
         began = time.time()
         compiled_by = began + (until - began) * COMPILING_SHARE
+        last = max(until - LAST_WORD, compiled_by)
         models = list(self.rules["models"])
-        if len(self.ways) > 1:
-            with ThreadPoolExecutor(len(models)) as pool:
-                chosen = dict(zip(models, pool.map(lambda one: self._first_way(one, compiled_by), models), strict=True))
-        else:
-            chosen = dict.fromkeys(models, 0)
-        wait(compiled_by)
-        for model in models:
-            for place in range(chosen[model], len(self.ways)):
-                if until - time.time() < 5 or self._measure(model, place, until, rough=False):
-                    break
+        with ThreadPoolExecutor(len(models)) as pool:
+            compiling = {model: pool.submit(self._first_way, model, last) for model in models}
+            futures.wait(compiling.values(), timeout=compiled_by - time.time())
+            wait(compiled_by)
+            # Those that are compiled are measured first; the others may take longer meanwhile.
+            for model in sorted(models, key=lambda model: not compiling[model].done()):
+                for place in range(compiling[model].result(), len(self.ways)):
+                    if until - time.time() < 5 or self._measure(model, place, until, rough=False):
+                        break
         return self.results
 
     def _first_way(self, model: str, until: float) -> int:
         """The number of the first way that works; also a rough figure, should there be no time for a better one."""
+        if len(self.ways) == 1:
+            return 0
         for place in range(len(self.ways)):
             if self._measure(model, place, until, rough=True):
                 return place
