@@ -4,7 +4,7 @@ import pytest
 
 from hierattn import create_model, list_models
 from hierattn.errors import UsageError
-from hierattn.models.registry import SPECS, model_input_size, model_options, model_spec
+from hierattn.models.registry import SPECS, model_options, model_spec
 
 NAMES = [
     *("hierattn_xs", "hierattn_s", "hierattn_m"),
@@ -19,7 +19,7 @@ def test_the_list_is_complete_and_hierattn_comes_first() -> None:
 
 
 def test_every_model_reads_256_pixels_in_the_paper() -> None:
-    assert {model_input_size(name) for name in NAMES} == {256}
+    assert {spec.input_size for spec in SPECS.values()} == {256}
 
 
 def test_an_unknown_model_is_refused_with_the_list_and_a_guess() -> None:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     import onnx
 
 RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "executorch")
-DEFAULT_RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle")
 CLASSES = 8
 _SEED = 20230829
 _CALIBRATION_IMAGES = 8

@@ -75,11 +75,6 @@ def model_spec(name: str) -> ModelSpec:
     return SPECS[name]
 
 
-def model_input_size(name: str) -> int:
-    """Side in pixels of the images that a model is trained on in the paper: 256."""
-    return model_spec(name).input_size
-
-
 def model_options(name: str) -> tuple[str, ...]:
     """The options that :func:`create_model` takes for a model beyond the number of classes; none for the peers."""
     model_spec(name)

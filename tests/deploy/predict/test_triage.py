@@ -6,10 +6,10 @@ import pytest
 from small_bundles import CALIBRATED, GROUP
 
 from hierattn.deploy.predict.advice_texts import LANGUAGES, TEXTS
-from hierattn.deploy.predict.triage import RULES, TriageSettings, advise, decide, percent, summed_risk
+from hierattn.deploy.predict.triage import RULES, TriageSettings, advise, decide, percent
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality
-from hierattn.taxonomy import CODES, TRIAGE_GROUP
+from hierattn.taxonomy import CODES
 
 FIT, UNFIT = PhotoQuality(ok=True), PhotoQuality(ok=False, problems=("blurred",))
 UNCALIBRATED = TriageSettings(group=GROUP)
@@ -23,11 +23,6 @@ def spread(risk: float) -> dict[str, float]:
 
 def level(risk: float, settings: TriageSettings, rule: str = "risk", quality: PhotoQuality = FIT) -> str:
     return decide(spread(risk), risk, settings, quality, rule).level
-
-
-def test_risk_is_the_sum_over_the_five():
-    assert summed_risk(spread(0.7)) == pytest.approx(0.7)
-    assert summed_risk(dict.fromkeys(CODES, 1.0)) == len(TRIAGE_GROUP) == 5
 
 
 @pytest.mark.parametrize(

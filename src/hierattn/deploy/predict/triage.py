@@ -28,7 +28,6 @@ from hierattn.bundle.thresholds import TriageSettings
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality
-from hierattn.taxonomy import TRIAGE_GROUP
 
 Rule = Literal["risk", "paper"]
 Level = Literal["see_soon", "have_checked", "watch", "retake"]
@@ -92,15 +91,6 @@ class Verdict:
     level: Level
     reason: str
     numbers: dict[str, float] = field(default_factory=dict)
-
-
-def summed_risk(probabilities: Mapping[str, float], group: tuple[str, ...] | frozenset[str] = TRIAGE_GROUP) -> float:
-    """The summed probability of the triage group.
-
-    >>> round(summed_risk({"MEL": 0.3, "BCC": 0.25, "NV": 0.45}), 2)
-    0.55
-    """
-    return float(sum(value for code, value in probabilities.items() if code in group))
 
 
 def decide(
