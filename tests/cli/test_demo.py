@@ -1,12 +1,13 @@
-"""``hierattn demo``: what it refuses to replace, and the lesion that it asks about.
+"""``hierattn demo``: what it refuses to replace, and what it asks the released model.
 
-The whole demo runs in tests/house/test_docs.py, and its last step in tests/deploy/predict/test_released.py.
+The whole demo runs in tests/house/test_docs.py.
 """
 
 from __future__ import annotations
 
 import pytest
 from noise_runs import make_set
+from small_bundles import list_sums, with_novelty
 
 from hierattn.cli import demo
 from hierattn.data.prepared_set.packed import PackedSet
@@ -61,3 +62,23 @@ def test_the_lesion_that_is_predicted_is_a_melanoma_of_the_fold_that_quicktest_h
     path = demo._outer_photograph(prepared)
     record = next(each for each in PackedSet.open(prepared).records if (prepared / each.image).resolve() == path)
     assert (record.label, record.fold) == ("MEL", load_recipe("quicktest").data.fold)
+
+
+def test_the_demo_ends_without_a_released_model_where_there_is_none(empty, photo, capsys):
+    from rich.console import Console
+
+    demo._ask_released(Console(), photo)
+    assert "No model for dermoscopy came with this hierattn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("value", "said"), [(3.0, "It noticed"), (0.5, "It did not notice")])
+def test_the_demo_ends_with_the_released_model_and_what_it_misses(folder, photo, capsys, value, said):
+    from rich.console import Console
+
+    with_novelty(folder / "dermoscopy.onnx", value)
+    list_sums(folder)
+    demo._ask_released(Console(width=2000), photo)
+    out = capsys.readouterr().out
+    assert said in out
+    assert "93.0 % of the dangerous" in out  # BUNDLE's own, of 250 photographs
+    assert "On 250 photographs" in out

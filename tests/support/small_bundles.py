@@ -5,6 +5,7 @@ The graph is Resize -> mean colour -> linear -> softmax: a network whose answer 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hierattn.bundle.bundle import Bundle
 from hierattn.bundle.thresholds import TriageSettings
+from hierattn.deploy.predict.released import SUMS
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy import CODES, TRIAGE_GROUP
 
@@ -157,3 +159,28 @@ def answer_of(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     assert {entry.domain for entry in model.opset_import} == {""}
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {"image": images})[0]
+
+
+def with_novelty(path: Path, value: float) -> None:
+    """A small bundle that finds every photograph ``value`` novel, where 1 is its limit."""
+    graph = small_graph(BUNDLE)
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "how_novel"))
+    graph.graph.node.append(helper.make_node("Mul", ["risk", "zero"], ["none"]))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    graph.graph.node.append(helper.make_node("Add", ["none", "how_novel"], ["novelty"]))
+    graph.graph.output.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N"]))
+    write_model(path, graph, replace(BUNDLE, novelty={"threshold": 1.0}).to_metadata())
+
+
+def list_sums(folder: Path) -> None:
+    """List the checksums of the bundles in a folder, as a release does."""
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in folder.glob("*.onnx")]
+    (folder / SUMS).write_text("".join(lines))
+
+
+def write_released(folder: Path) -> Path:
+    """Two bundles as if released: nothing is like what ``dermoscopy`` has seen, everything like ``phone``'s."""
+    with_novelty(folder / "dermoscopy.onnx", 3.0)
+    with_novelty(folder / "phone.onnx", 0.5)
+    list_sums(folder)
+    return folder

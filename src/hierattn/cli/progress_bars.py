@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def step_bars(console: Console, quiet: bool, *, of_bytes: bool = False) -> Iterator[Progress | None]:
-    """A bar for each step, added when it is first reported; none where a program reads the output (``quiet``).
+    """A bar for each step, added when it is first reported; none where a program reads the output (``quiet``) or nobody
+    sees it (no terminal).
 
     ``of_bytes`` shows sizes and speed instead of counts.
     """
@@ -40,7 +41,7 @@ def step_bars(console: Console, quiet: bool, *, of_bytes: bool = False) -> Itera
         (DownloadColumn(), TransferSpeedColumn()) if of_bytes else (MofNCompleteColumn(),)
     )
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def show(step: str, done: int, total: int | None) -> None:
             with adding:

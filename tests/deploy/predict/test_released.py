@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
-from small_bundles import BUNDLE, small_graph, write_model
+from small_bundles import BUNDLE, write_released
 from tests.conftest import SHARED
 from tools.release.publish_release import table
 from tools.results.published import OUTER, PublishedRun
-from typer.testing import CliRunner
 
 from hierattn.bundle.bundle import read_bundle
-from hierattn.cli import demo, predict
-from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict import released as released_module
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.deploy.predict.released import (
@@ -43,22 +36,6 @@ ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = [domain for domain in DOMAINS if is_released(domain)]
 
 
-def with_novelty(path: Path, value: float) -> None:
-    """A small bundle that finds every photograph ``value`` novel, where 1 is its limit."""
-    graph = small_graph(BUNDLE)
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "how_novel"))
-    graph.graph.node.append(helper.make_node("Mul", ["risk", "zero"], ["none"]))
-    graph.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
-    graph.graph.node.append(helper.make_node("Add", ["none", "how_novel"], ["novelty"]))
-    graph.graph.output.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N"]))
-    write_model(path, graph, replace(BUNDLE, novelty={"threshold": 1.0}).to_metadata())
-
-
-def list_sums(folder: Path) -> None:
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in folder.glob("*.onnx")]
-    (folder / SUMS).write_text("".join(lines))
-
-
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
     """A package without bundles."""
@@ -69,29 +46,9 @@ def empty(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def folder(empty, monkeypatch):
-    """A package with two small bundles: nothing is like what 'dermoscopy' has seen, everything like 'phone's."""
-    with_novelty(empty / "dermoscopy.onnx", 3.0)
-    with_novelty(empty / "phone.onnx", 0.5)
-    list_sums(empty)
-    monkeypatch.setattr("hierattn.cli.which_model._second", lambda domain: Predictor.released(domain, threads=1))
-    return empty
-
-
-@pytest.fixture
-def photo(tmp_path):
-    path = tmp_path / "photo.png"
-    Image.fromarray(render_lesion("NV", np.random.default_rng(3), 160).image).save(path)
-    return path
-
-
-def call(*words):
-    app = typer.Typer()
-    app.command()(predict.run)
-    result = CliRunner().invoke(app, [str(word) for word in words], env={"HIERATTN_MODEL": "", "COLUMNS": "100"})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+def folder(empty):
+    """A package with two small bundles."""
+    return write_released(empty)
 
 
 def test_each_domain_has_its_bundle(folder):
@@ -153,52 +110,6 @@ def test_a_file_of_that_name_is_what_was_asked_for(folder, tmp_path, monkeypatch
     (tmp_path / "phone").touch()
     assert find_bundle("phone") == Path("phone")
     assert Predictor.released("phone").bundle.model == BUNDLE.model
-
-
-def test_predict_without_a_bundle_says_which_answers_and_that_it_is_not_for_commerce(folder, photo):
-    result = call(photo, "--domain", "phone", "--json")
-    assert len(json.loads(result.stdout)) == 1
-    assert "the released phone model answers" in result.stderr
-    assert "non-commercial" in result.stderr
-    assert "--domain dermoscopy" in result.stderr
-
-
-def test_a_bundle_of_ones_own_is_used_without_a_word_about_released_ones(folder, photo, tmp_path):
-    with_novelty(tmp_path / "mine.onnx", 0.5)
-    assert "released" not in call(photo, "--model", tmp_path / "mine.onnx").stderr
-
-
-def test_a_photograph_that_only_the_other_model_knows_gets_a_hint_and_the_reverse_gets_none(folder, photo):
-    said = call(photo, "--json").stderr
-    assert "the phone model has" in said
-    assert "--domain phone" in said.splitlines()[-1]
-    assert "has seen nothing like" not in call(photo, "--domain", "phone", "--json").stderr
-
-
-def test_where_both_models_know_nothing_of_it_no_other_is_recommended(folder, photo):
-    with_novelty(folder / "phone.onnx", 2.0)
-    list_sums(folder)
-    assert "has seen nothing like" not in call(photo, "--json").stderr
-
-
-def test_the_demo_ends_without_a_released_model_where_there_is_none(empty, photo, capsys):
-    from rich.console import Console
-
-    demo._ask_released(Console(), photo)
-    assert "No model for dermoscopy came with this hierattn" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("value", "said"), [(3.0, "It noticed"), (0.5, "It did not notice")])
-def test_the_demo_ends_with_the_released_model_and_what_it_misses(folder, photo, capsys, value, said):
-    from rich.console import Console
-
-    with_novelty(folder / "dermoscopy.onnx", value)
-    list_sums(folder)
-    demo._ask_released(Console(width=2000), photo)
-    out = capsys.readouterr().out
-    assert said in out
-    assert "93.0 % of the dangerous" in out  # BUNDLE's own, of 250 photographs
-    assert "On 250 photographs" in out
 
 
 # What this tree ships.
