@@ -30,8 +30,8 @@ def embed(
 ) -> np.ndarray:
     """Embeddings of all images of a prepared set.
 
-    A network has learnt its own training images by heart and finds each of them easy: an embedding judges hardness
-    fairly only where the network learnt from other images.
+    A network remembers its own training images and finds each of them easy: its embedding measures hardness fairly only
+    for images that it was not trained on.
 
     Parameters
     ----------
