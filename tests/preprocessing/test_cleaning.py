@@ -9,19 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_sets import folder_set
 
-from hierattn.data.prepare.options import PrepareOptions
-from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.predict.photo_input import clean_as_trained, crop_as_trained
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.cleaning import clean, clean_cropped
 from hierattn.preprocessing.colour_constancy import balance_colours
 from hierattn.preprocessing.hair_removal import remove_hair
-from hierattn.preprocessing.photograph import read_photograph
 
 ALL = ImageSpec(size=64, crop="surround", colour_constancy="shades_of_grey", hair_removal=True)
 
@@ -55,18 +49,6 @@ def test_old_records_read_on_and_new_ones_survive_the_round_trip() -> None:
     for wrong in ({"colour_constancy": "retinex"}, {"hair_removal": "yes"}):
         with pytest.raises(UsageError):
             ImageSpec(**wrong)  # type: ignore[arg-type]
-
-
-def test_prepare_and_the_predictor_make_the_same_pixels_of_the_same_file(tmp_path: Path) -> None:
-    source = folder_set(tmp_path / "mine", {"MEL": 3, "NV": 3})
-    prepare(
-        source, tmp_path / "out", PrepareOptions(size=64, folds=3, colour_constancy="shades_of_grey", hair_removal=True)
-    )
-    packed = PackedSet.open(tmp_path / "out")
-    assert packed.image_spec == ALL
-    for record, pixels in zip(packed.records, packed.images, strict=True):
-        part, _ = crop_as_trained(read_photograph(packed.folder / record.image), ALL.crop)
-        np.testing.assert_array_equal(packed.image_spec.resize(clean_as_trained(part, ALL)), pixels)
 
 
 def test_the_predictor_asks_the_graph_with_cleaned_pixels(framed: np.ndarray, tmp_path: Path) -> None:

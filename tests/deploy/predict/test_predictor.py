@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,7 +15,7 @@ from small_bundles import BUNDLE, UNCALIBRATED, expected_probabilities, small_gr
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.errors import BundleError, ImageError, UsageError
+from hierattn.errors import BundleError, UsageError
 from hierattn.preprocessing.adaptive_crop import crop, find_surround
 from hierattn.taxonomy import CODES
 
@@ -58,18 +56,6 @@ def test_every_way_to_hand_over_a_photo_gives_the_same_bits(predictor, photo, tm
     ways = [photo, path, str(path), path.read_bytes(), Image.fromarray(photo), Image.open(path)]
     for diagnosis in predictor(ways):
         assert diagnosis.probabilities == predictor(photo).probabilities
-
-
-def test_pil_image_is_turned_upright_and_flattened_as_its_file_would_be(predictor, photo, tmp_path):
-    path = tmp_path / "turned.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(photo[:100]).save(path, exif=exif)
-    assert predictor(Image.open(path)).probabilities == predictor(path).probabilities
-    glass = np.dstack([photo, np.full(photo.shape[:2], 40, np.uint8)])
-    file = io.BytesIO()
-    Image.fromarray(glass).save(file, "PNG")
-    assert predictor(Image.fromarray(glass)).probabilities == predictor(file.getvalue()).probabilities
 
 
 def test_a_list_gives_a_list_and_one_gives_one(predictor, photo):
@@ -154,27 +140,6 @@ def test_threads_at_once_give_the_same_answers(predictor):
     alone = [predictor(one).probabilities for one in photos]
     with ThreadPoolExecutor(8) as pool:
         assert [one.probabilities for one in pool.map(predictor, photos * 4)] == alone * 4
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((64, 64), np.uint8),
-        np.zeros((64, 64, 4), np.uint8),
-        np.zeros((64, 64, 3), np.float32),
-        np.zeros((4, 64, 3), np.uint8),
-        b"not an image",
-        b"",
-        "nowhere.jpg",
-        Path("nowhere.jpg"),
-        3.5,
-    ],
-    ids=str,
-)
-def test_what_is_no_photograph_gets_one_line(predictor, image):
-    with pytest.raises(ImageError) as caught:
-        predictor([image])
-    assert "\n" not in str(caught.value)
 
 
 def test_negative_threads_are_refused(tmp_path):

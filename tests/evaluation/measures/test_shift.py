@@ -5,18 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from noise_runs import TINY, make_run, make_set
+from noise_runs import make_run, make_set
 from prediction_tables import table
 
-from hierattn.deploy.export.own_images import OwnImages
-from hierattn.deploy.export.screening import UNFIT, make_screening
 from hierattn.errors import DataError, TableError
 from hierattn.evaluation.measures.photo_changes import CHANGES, other_camera
 from hierattn.evaluation.measures.shift import RENDERED, EvaluatedSet, parts_by_table
-from hierattn.image_spec import ImageSpec
-from hierattn.models.registry import create_model
-from hierattn.preprocessing.photo_quality import UNLIKE
-from hierattn.taxonomy import CODES
 
 
 def test_another_size_is_refused_with_what_to_do(tmp_path):
@@ -62,20 +56,3 @@ def test_another_camera_takes_another_picture_and_the_same_again():
     assert {one.shape for one in taken} == {image.shape}
     assert len({one.tobytes() for one in taken}) > 15
     assert set(RENDERED) < set(CHANGES)
-
-
-def test_the_novelty_of_a_bundle_rejects_what_it_was_trained_on_nothing_like():
-    generator = np.random.default_rng(0)
-
-    def skin(count):
-        return np.clip(generator.normal((200, 140, 120), 25, (count, 32, 32, 3)), 0, 255).astype(np.uint8)
-
-    images = skin(400)
-    rows = np.arange(400)
-    own = OwnImages(images, rows % 8, rows, rows[:150], rows[150:350], rows[350:])
-    look = make_screening(create_model("hierattn_xs", num_classes=8, **TINY).eval(), own, ImageSpec(size=32), CODES)
-    usual, strange = look(skin(50)), look(np.zeros((10, 32, 32, 3), np.uint8))
-    assert usual.rejected[UNLIKE].mean() < 0.3
-    assert strange.rejected[UNLIKE].all()
-    assert strange.rejected[UNFIT].all()
-    np.testing.assert_allclose(usual.probabilities.sum(axis=1), 1, atol=1e-6)

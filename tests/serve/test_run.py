@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -84,3 +86,18 @@ def test_several_workers_answer_and_count_together(bundle, photo, tmp_path):
         line for line in text.splitlines() if line.startswith("hierattn_requests_total") and "predictions" in line
     ]
     assert sum(float(line.rsplit(" ", 1)[1]) for line in counted) == 6
+
+
+def test_all_that_is_logged_is_json_lines_and_nothing_of_pillow(tmp_path):
+    code = (
+        "import logging, logging.config; from hierattn.serve.run import log_config\n"
+        "logging.config.dictConfig(log_config('info'))\n"
+        "for name in ('hierattn.serve', 'uvicorn', 'uvicorn.error', 'PIL.TiffImagePlugin'):\n"
+        "    logging.getLogger(name).debug('small'); logging.getLogger(name).error('said by ' + name)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == ""
+    lines = [json.loads(line) for line in said.stderr.splitlines()]
+    assert [line["event"] for line in lines] == [
+        f"said by {name}" for name in ("hierattn.serve", "uvicorn", "uvicorn.error")
+    ]

@@ -1,0 +1,82 @@
+"""The service in process, and how to ask it: real requests through the whole application, without a port."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.serve.app import create_app
+from hierattn.serve.settings import ServiceSettings
+
+
+def png(image: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def rendered_photos() -> list[bytes]:
+    """Three PNG files of 160 x 160 pixels."""
+    return [
+        png(render_lesion(code, np.random.default_rng(n), 160).image) for n, code in enumerate(("MEL", "NV", "BCC"))
+    ]
+
+
+@contextmanager
+def service(bundle: Path, keys: tuple[str, ...] = (), **limits: Any) -> Iterator[Any]:
+    """The application with these limits, without the web app; its threads end with the block."""
+    app = create_app(ServiceSettings(str(bundle), app=False, **limits), keys)
+    try:
+        yield app
+    finally:
+        app.state.service.pool.close()
+
+
+def client_of(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def send(app: Any, method: str, url: str, **arguments: Any) -> httpx.Response:
+    """One request."""
+
+    async def go() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, url, **arguments)
+
+    return asyncio.run(go())
+
+
+def post(app: Any, *contents: bytes, query: str = "", **arguments: Any) -> httpx.Response:
+    """One request for the prediction of these photographs."""
+    files = [("images", ("photo", content)) for content in contents]
+    return send(app, "POST", f"/v1/predictions{query}", files=files, **arguments)
+
+
+def stream(app: Any, pieces: AsyncIterable[bytes]) -> httpx.Response:
+    """One request for a prediction whose body comes piece by piece, its length unannounced; its boundary is ``x``."""
+
+    async def go() -> httpx.Response:
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        async with client_of(app) as client:
+            return await client.post("/v1/predictions", content=pieces, headers=headers)
+
+    return asyncio.run(go())
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The answer is a problem of that status and code, said in one line; returns it."""
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    problem: dict[str, Any] = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert "\n" not in problem["detail"]
+    return problem
