@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
-from metric_cases import CASES, random_case, same
+from prediction_tables import CASES, random_case, same
 from sklearn import metrics as sk
 
 from hierattn import metrics

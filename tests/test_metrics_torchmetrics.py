@@ -8,7 +8,7 @@ against ours to that precision.
 import numpy as np
 import pytest
 import torch
-from metric_cases import CASES, random_case, same
+from prediction_tables import CASES, random_case, same
 from torchmetrics.functional import classification as tm
 
 from hierattn import metrics
