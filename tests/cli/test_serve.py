@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("uvicorn")
 
 import httpx
-from service_process import served
+from services import served
 from small_bundles import write_small_bundle
 
 from hierattn.cli.serve import served_models

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from service_client import assert_problem, client_of, post, rendered_photos, send, service
+from services import assert_problem, client_of, post, rendered_photos, send, service
 from small_bundles import write_small_bundle
 
 from hierattn.serve.admission import Places, RateLimit

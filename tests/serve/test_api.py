@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from service_client import assert_problem, post, rendered_photos, send, service
+from services import assert_problem, post, rendered_photos, send, service
 from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.deploy.predict.predictor import Predictor

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from prometheus_client.parser import text_string_to_metric_families
-from service_client import post, rendered_photos, service
+from services import post, rendered_photos, service
 from small_bundles import write_small_bundle
 
 from hierattn.serve.metrics import ServiceMetrics

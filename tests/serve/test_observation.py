@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from service_client import assert_problem, post, rendered_photos, send, service
+from services import assert_problem, post, rendered_photos, send, service
 from small_bundles import write_small_bundle
 
 from hierattn.serve.observation import JsonLines

@@ -18,7 +18,7 @@ from PIL import Image
 
 pytest.importorskip("uvicorn")
 
-from service_process import served
+from services import served
 from small_bundles import write_small_bundle
 
 from hierattn.data.rendered.rendered_set import render_lesion

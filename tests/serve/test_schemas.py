@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from pydantic import BaseModel, ValidationError
-from service_client import post, rendered_photos, send, service
+from services import post, rendered_photos, send, service
 from small_bundles import write_small_bundle
 
 from hierattn.deploy.predict.advice_texts import TEXTS

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from service_client import assert_problem, post, rendered_photos, send, service, stream
+from services import assert_problem, post, rendered_photos, send, service, stream
 from small_bundles import write_small_bundle
 
 

@@ -24,7 +24,7 @@ pytest.importorskip("playwright")
 pytest.importorskip("uvicorn")
 
 from playwright import sync_api as playwright
-from service_process import served
+from services import served
 from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
 
 from hierattn.bundle.prediction_set import SetRule

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from service_client import assert_problem, client_of, post, rendered_photos, service
+from services import assert_problem, client_of, post, rendered_photos, service
 from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.deploy.predict.predictor import Diagnosis, Predictor
