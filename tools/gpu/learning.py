@@ -335,6 +335,7 @@ class Learning:
         tensors = dict(self.average.tensors)
         described = self.photographs.info
         teachers = [Path(path).name for path in self.job.teachers]
+        flat = {f"{source}_{name}": value for source, values in figures.items() for name, value in values.items()}
         return Checkpoint(
             model=self.table["network"], classes=self.classes, image_spec=self.spec,
             options=dict(self.table["options"]),
@@ -347,7 +348,7 @@ class Learning:
                 "gpu_quarter_hour": self.table,
             },
             provenance={
-                **known, **described["info"], "manifest_sha256": described["manifest_sha256"], "validation": figures,
+                **known, **described["info"], "manifest_sha256": described["manifest_sha256"], "validation": flat,
                 "training_images": len(self.train), "mode": self.mode,
             },
             trained_on=self.trained_on,

@@ -58,6 +58,7 @@ def test_it_leaves_weights_that_every_later_stage_reads(job, capsys):
     assert kept.provenance["step"] == 3
     assert kept.provenance["images"] == 24
     assert kept.trained_on.whole
+    assert all(isinstance(value, int | float) for value in kept.provenance["validation"].values())
     answers = np.load(Path(job.out) / "answers.npz")
     assert answers["logits"].shape == (len(answers["labels"]), len(kept.classes))
     assert set(answers["folds"]) == {1}
