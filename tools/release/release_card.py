@@ -94,7 +94,7 @@ def _file(model: Mapping[str, Any]) -> str:
     rejected = novelty.get("rejected", novelty.get("turned_away"))  # the name in earlier releases
     if rejected is not None:
         lines.append(
-            f"- Of the outer fold's images, {percent(rejected)} are rejected as unlike the training photographs."
+            f"- Of the outer fold's lesions, {percent(rejected)} are rejected as unlike the training photographs."
         )
     return "\n".join(lines)
 

@@ -77,7 +77,7 @@ def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[
         f"**{SETS.get(name, name)}**: {first.images:,} photographs of {first.groups:,} lesions or patients "
         "that training never saw.",
         "",
-        f"| model | parameters | {' | '.join(COLUMNS)} | dangerous ones caught at the threshold |",
+        f"| model | parameters | {' | '.join(COLUMNS)} | referral sensitivity at the threshold |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
         *(_row(run, run.report.run in released) for run in shown),
         *_paper_row(shown[0], is_phone(name)),
