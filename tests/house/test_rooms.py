@@ -103,3 +103,15 @@ def test_temporary_names_locks_cores_and_free_space_are_the_business_of_one_file
                     "os.cpu_count",
                     "os.sched_getaffinity",
                 ), (path, name)
+
+
+def test_a_report_is_read_as_a_record_and_never_by_key():
+    for path in [*MODULES, *(ROOT / "tools").rglob("*.py")]:
+        if path == SOURCE / "evaluation" / "report.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                read = ast.unparse(node.value)
+                by_key = read.split(".")[-1] == "report" and isinstance(node.slice.value, str)
+                # entrants.json of a published comparison holds its own copy of where each report came from
+                assert not by_key or path.name == "comparisons.py", f"{path}: {ast.unparse(node)}"
