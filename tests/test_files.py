@@ -221,6 +221,16 @@ def test_an_output_that_is_or_holds_an_input_is_refused(tmp_path):
             check_replaceable(tmp_path / "out", KIND, inputs=[path])
 
 
+def test_a_folder_of_folders_that_we_made_is_ours_too(tmp_path):
+    make(tmp_path / "all" / "part")
+    (tmp_path / "all" / KIND.mark).touch()
+    files.write_contents(tmp_path / "all", KIND)
+    check_replaceable(tmp_path / "all", KIND)
+    (tmp_path / "all" / "part" / "note").touch()
+    with pytest.raises(UsageError, match="holds part/note"):
+        check_replaceable(tmp_path / "all", KIND)
+
+
 def test_a_failure_leaves_nothing_behind(tmp_path):
     with pytest.raises(RuntimeError):
         fail(tmp_path / "out", RuntimeError)

@@ -286,7 +286,7 @@ def write_contents(folder: Path, kind: FolderKind) -> None:
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != CONTENTS
+        if path.is_file() and path != folder / CONTENTS  # a folder within has a list of its own
     }
     write_json(folder / CONTENTS, {"kind": kind.name, "files": files}, indent=1)
 

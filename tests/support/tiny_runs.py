@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -76,3 +77,15 @@ def randomised(model: nn.Module, seed: int = 1) -> dict[str, Tensor]:
         noise = torch.randn(value.shape, generator=generator)
         state[name] = value + 0.02 * noise if value.is_floating_point() else value.clone()
     return state
+
+
+def folded(model: nn.Module) -> dict[str, np.ndarray]:
+    """Fold each batch normalisation of ``model`` into its convolution, as the file's makers did."""
+    arrays = {}
+    pairs = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    for (name, convolution), norm in zip(pairs, norms, strict=True):
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        arrays[f"{name}.weight"] = (convolution.weight * scale[:, None, None, None]).detach().numpy()
+        arrays[f"{name}.bias"] = (norm.bias - norm.running_mean * scale).detach().numpy()
+    return arrays

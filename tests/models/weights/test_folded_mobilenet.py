@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import SHARED
-from torch import nn
+from tiny_runs import folded
 from torch.nn import functional as F
 
 from hierattn.errors import CheckpointError
@@ -16,24 +16,12 @@ from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 FOLDED = SHARED / "weights" / "mobilenet_v2_imagenet_folded_torchvision_names.npz"
 
 
-def _folded(model: nn.Module) -> dict[str, np.ndarray]:
-    """Fold each batch normalisation of ``model`` into its convolution, as the file's makers did."""
-    arrays = {}
-    pairs = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
-    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
-    for (name, convolution), norm in zip(pairs, norms, strict=True):
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        arrays[f"{name}.weight"] = (convolution.weight * scale[:, None, None, None]).detach().numpy()
-        arrays[f"{name}.bias"] = (norm.bias - norm.running_mean * scale).detach().numpy()
-    return arrays
-
-
 def test_folded_weights_compute_the_same_features_whatever_the_images(tmp_path: Path) -> None:
     torch.manual_seed(0)
     original = create_model("mobilenet_v2", 8)
     original.train()(torch.rand(4, 3, 32, 32))
     original.eval()
-    np.savez(tmp_path / "folded.npz", **_folded(original))
+    np.savez(tmp_path / "folded.npz", **folded(original))
     x = torch.rand(2, 3, 32, 32)
     for images in (None, torch.rand(4, 3, 32, 32)):
         model = load_folded_mobilenet_v2(tmp_path / "folded.npz", images, num_classes=3)
@@ -44,7 +32,7 @@ def test_folded_weights_compute_the_same_features_whatever_the_images(tmp_path: 
 
 
 def test_another_network_in_the_npz_is_refused_by_name(tmp_path: Path) -> None:
-    arrays = _folded(create_model("mobilenet_v2"))
+    arrays = folded(create_model("mobilenet_v2"))
     np.savez(tmp_path / "short.npz", **{name: arrays[name] for name in list(arrays)[:4]})
     with pytest.raises(CheckpointError, match=r"holds no features\.1\.conv\.1\.weight"):
         load_folded_mobilenet_v2(tmp_path / "short.npz")
