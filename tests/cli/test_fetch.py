@@ -11,7 +11,7 @@ from download_shop import Shop, open_shop, zipped
 from typer.testing import CliRunner
 
 from hierattn.data.sets.catalog import PUBLIC_SETS
-from hierattn.errors import DataError, UsageError
+from hierattn.errors import CheckpointError, DataError, UsageError
 
 
 @pytest.fixture
@@ -60,3 +60,35 @@ def test_the_command_fetches_from_a_mirror_and_checks_all_the_same(shop: Shop, t
     shop.files["HAM10000_metadata.csv"] = b"not the table"
     wrong = CliRunner().invoke(app, ["ham10000", str(tmp_path / "ham"), "--mirror", shop.address, "--yes"])
     assert isinstance(wrong.exception, DataError)
+
+
+def test_weights_of_networks_are_listed_where_they_are_missing_and_fetched_from_a_mirror(
+    shop: Shop, tmp_path: Path
+) -> None:
+    from hierattn.cli.main import app
+
+    folder = tmp_path / "weights"
+    words = ["fetch", "hierattn_s,mobilevit_xs,hierattn_xs", str(folder)]  # _s starts from MobileViT_xs: two files
+    checked = CliRunner().invoke(app, [*words, "--check"])
+    assert isinstance(checked.exception, CheckpointError)
+    assert "2 of 2 files" in str(checked.exception)
+    for name in ("mobilevit_xs", "mobilevit_xxs"):
+        assert f"{folder / name}.safetensors: hierattn fetch {name} {folder}, or put there https://" in checked.output
+    assert not folder.exists()
+    shop.files |= {"mobilevit_xs.safetensors": b"one", "mobilevit_xxs.safetensors": b"two"}
+    done = CliRunner().invoke(app, [*words, "--mirror", shop.address, "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert json.loads(done.stdout)["files"] == ["mobilevit_xs.safetensors", "mobilevit_xxs.safetensors"]
+    assert (folder / "mobilevit_xxs.safetensors").read_bytes() == b"two"
+    assert CliRunner().invoke(app, [*words, "--check"]).exit_code == 0
+    shop.files.clear()
+    assert CliRunner().invoke(app, [*words, "--mirror", shop.address]).exit_code == 0  # what is there is kept
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v9,hierattn_s", "mobilenet_v9"])
+def test_an_unknown_network_is_refused(name: str, tmp_path: Path) -> None:
+    from hierattn.cli.main import app
+
+    done = CliRunner().invoke(app, ["fetch", name, str(tmp_path / "weights")])
+    assert isinstance(done.exception, UsageError)
+    assert "wanted" in str(done.exception)

@@ -17,3 +17,9 @@ def test_a_released_model_goes_by_its_name():
 def test_a_name_that_nothing_was_released_by_is_refused_with_those_that_were():
     with pytest.raises(UsageError, match="dermoscopy or phone"):
         load_recipe("quicktest", ["transfer.checkpoint=released:microscopy"])
+
+
+def test_imagenet_weights_are_those_of_the_recipes_network():
+    for model, file in (("hierattn_xs", "mobilevit_xxs.safetensors"), ("mobilevit_s", "mobilevit_s.safetensors")):
+        recipe = load_recipe(f"isic2019/{model}", ["transfer.checkpoint=imagenet:my weights"])
+        assert recipe.transfer.checkpoint == f"my weights/{file}"

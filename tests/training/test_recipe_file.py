@@ -19,6 +19,41 @@ def test_overrides_take_dotted_keys_and_bare_text(tmp_path):
     assert (recipe.data.prepared, recipe.model.name) == ("out/some set", "hierattn_m")
 
 
+FROZEN = '[transfer]\ncheckpoint = "x.pth"\nfrozen_epochs = 30\n'
+
+
+@pytest.mark.parametrize(
+    ("overrides", "frozen"),
+    [
+        ([], 30),
+        (["optimiser.epochs=500"], 30),
+        (["optimiser.epochs=250"], 15),
+        (["optimiser.epochs=20"], 2),
+        (["optimiser.epochs=2"], 1),
+        (["optimiser.epochs=1"], 0),
+        (["optimiser.epochs=20", "transfer.frozen_epochs=7"], 7),
+        (["transfer.frozen_epochs=0", "optimiser.epochs=20"], 0),
+        (["optimiser.epochs=20", "transfer.checkpoint=y.pth"], 2),
+        (["optimiser.epochs=20", "optimiser.epochs=250"], 15),
+    ],
+)
+def test_frozen_epochs_keep_their_share_where_the_epochs_alone_are_overridden(tmp_path, overrides, frozen):
+    (tmp_path / "base.toml").write_text(FROZEN)  # 500 epochs by default
+    (tmp_path / "mine.toml").write_text('base = "base.toml"\n')
+    for name in ("base", "mine"):
+        assert Recipe.load(tmp_path / f"{name}.toml", overrides).transfer.frozen_epochs == frozen
+
+
+def test_a_recipe_file_means_what_it_says_whatever_epochs_it_has(tmp_path):
+    (tmp_path / "base.toml").write_text(FROZEN)
+    (tmp_path / "mine.toml").write_text('base = "base.toml"\n[optimiser]\nepochs = 40\n')
+    assert Recipe.load(tmp_path / "mine.toml").transfer.frozen_epochs == 30
+    assert Recipe.load(tmp_path / "mine.toml", ["optimiser.epochs=20"]).transfer.frozen_epochs == 15
+    for wrong in ("optimiser.epochs=many", "optimiser.epochs=0", "optimiser.epochs=-3"):
+        with pytest.raises(RecipeError, match=r"optimiser\.epochs"):
+            Recipe.load(tmp_path / "mine.toml", [wrong])
+
+
 @pytest.mark.parametrize("override", ["epochs", "=3", "seed.deep=3", "optimiser.nothing=1"])
 def test_a_wrong_override_is_an_error(tmp_path, override):
     path = tmp_path / "mine.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(help="isic2019, ham10000 or pad-ufes-20.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="isic2019, ham10000 or pad-ufes-20; or networks, with commas, for their ImageNet weights; or imagenet "
+            "for those of all networks of Table 1."
+        ),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The folder to download into; made if it is missing.")
     ] = None,
@@ -27,9 +34,12 @@ def run(
     ] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep zip files once unpacked.")] = False,
     jobs: Annotated[int, typer.Option(help="Parallel downloads.")] = 4,
+    check: Annotated[
+        bool, typer.Option("--check", help="For networks: download nothing, list the files that DIR lacks.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was done (or --list) as JSON.")] = False,
 ) -> None:
-    """Download a public data set into a folder that prepare reads.
+    """Download a public data set into a folder that prepare reads, or the weights that the paper's recipes start from.
 
     Shows the licence first. Resumes interrupted downloads, also in a later call. Every file is checked against the
     size and checksum that its archive publishes; ISIC publishes none, and there the zip's own checksums are checked.
@@ -40,6 +50,8 @@ def run(
         hierattn fetch pad-ufes-20 data/pad
 
         hierattn prepare data/pad out/pad
+
+        hierattn fetch hierattn_s,mobilenet_v2 weights
     """
     from rich.console import Console
 
@@ -53,6 +65,11 @@ def run(
         return
     if name is None or folder is None:
         raise UsageError("fetch wants a set's name and a folder: hierattn fetch pad-ufes-20 data/pad; see --list")
+    if networks := _networks(name):
+        _fetch_weights(console, networks, folder, mirror, check, json)
+        return
+    if check:
+        raise UsageError(f"--check is for networks' weights, and {name} is none; 'fetch' checks a set's files itself")
     chosen = public_set(name)
     if mirror is not None:
         chosen = from_mirror(chosen, mirror)
@@ -65,6 +82,54 @@ def run(
         typer.echo(dumps({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked}, indent=1))
     else:
         console.print(f"Ready: [bold]{folder}[/]  Next: hierattn prepare {folder} OUT", soft_wrap=True)
+
+
+def _networks(name: str) -> list[str]:
+    """The networks that are asked for; none where it is a data set, or unknown."""
+    from hierattn.data.sets.catalog import PUBLIC_SETS
+    from hierattn.errors import UsageError
+
+    if name in PUBLIC_SETS:  # which needs no torch
+        return []
+    from hierattn.models.registry import SPECS
+
+    if name == "imagenet":
+        return [model for model, spec in SPECS.items() if spec.paper_parameters is not None and model != "hierattn_m"]
+    names = [part.strip() for part in name.split(",") if part.strip()]
+    unknown = [part for part in names if part not in SPECS]
+    if unknown and "," in name:
+        raise UsageError(f"no network {', '.join(unknown)}: wanted some of {', '.join(SPECS)}")
+    return [] if unknown else names
+
+
+def _fetch_weights(
+    console: Console, networks: Sequence[str], folder: Path, mirror: str | None, check: bool, json: bool
+) -> None:
+    """Bring the networks' ImageNet weights; with ``check`` say which are missing and how to get each, and fail."""
+    from json import dumps
+
+    from hierattn.errors import CheckpointError
+    from hierattn.models.weights.weight_files import fetch_published, published_weights
+
+    wanted = {published.file: published for published in map(published_weights, networks)}
+    missing = [published for published in wanted.values() if not (folder / published.file).is_file()]
+    if check and missing:
+        lines = [f"{folder / one.file}: {one.fetch_command(folder)}, or put there {one.url}" for one in missing]
+        for line in lines:
+            console.print(f"missing {line}", soft_wrap=True, markup=False, highlight=False)
+        raise CheckpointError(
+            f"{len(missing)} of {len(wanted)} files of weights are missing: 'hierattn fetch "
+            f"{','.join(one.name for one in missing)} {folder}' downloads them"
+        )
+    for published in missing:
+        console.print(f"{published.file}  licence: {published.licence}  {published.url}", soft_wrap=True, markup=False)
+        place = None if mirror is None else f"{mirror.rstrip('/')}/{published.file}"
+        with console.status(f"downloading {published.file}"):
+            fetch_published(published.name, folder, url=place)
+    if json:
+        typer.echo(dumps({"folder": str(folder), "files": list(wanted)}, indent=1))
+    else:
+        console.print(f"Ready: {', '.join(str(folder / file) for file in wanted)}", soft_wrap=True, highlight=False)
 
 
 def _accept(console: Console, chosen: PublicSet, yes: bool) -> None:

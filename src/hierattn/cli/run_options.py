@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from hierattn.training.recipe import Recipe
 
-RELEASED = "released:"
+RELEASED, IMAGENET = "released:", "imagenet:"
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")]
 Overrides = Annotated[
@@ -31,7 +31,8 @@ ComparisonJson = Annotated[bool, typer.Option("--json", help="Print comparison.j
 def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | None = None) -> Recipe:
     """The recipe of that name or path, with the user's overrides and then the prepared set of ``--data``.
 
-    ``released:dermoscopy`` as starting weights or a teacher is the bundle that comes with the package.
+    ``released:dermoscopy`` as starting weights or a teacher is the bundle that comes with the package;
+    ``imagenet:FOLDER`` as starting weights is the file in FOLDER that ``hierattn fetch MODEL FOLDER`` leaves there.
 
     Raises
     ------
@@ -48,9 +49,17 @@ def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | 
     start, teachers = recipe.transfer.checkpoint, recipe.distillation.teacher
     return replace(
         recipe,
-        transfer=replace(recipe.transfer, checkpoint=_released_path(start)),
+        transfer=replace(recipe.transfer, checkpoint=_start_path(start, recipe.model.name)),
         distillation=replace(recipe.distillation, teacher=tuple(map(_released_path, teachers))),
     )
+
+
+def _start_path(weights: str, model: str) -> str:
+    if not weights.startswith(IMAGENET):
+        return _released_path(weights)
+    from hierattn.models.weights.weight_files import published_weights
+
+    return str(Path(weights.removeprefix(IMAGENET)) / published_weights(model).file)
 
 
 def _released_path(weights: str) -> str:

@@ -17,6 +17,7 @@ from hierattn.files import write_text
 from hierattn.run_folder import current_keys
 from hierattn.training.augmentation.ranges import AugmentationRanges, MixingRanges
 from hierattn.training.epoch_order import Sampling
+from hierattn.training.optimisation.transfer_warmup import scaled_frozen_epochs
 from hierattn.training.recipe_file import Limits, build_record, check_limits, read_recipe_values
 
 Count = Annotated[int, Limits("0 or more", least=0)]
@@ -69,7 +70,8 @@ class TransferRecipe:
         the classifier only where ``classifier`` says so.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
-        more over the rest.
+        more over the rest. Where ``optimiser.epochs`` alone is overridden, their share stays
+        (:func:`~hierattn.training.optimisation.transfer_warmup.scaled_frozen_epochs`).
     classifier
         Whether the classifier is taken over too, to train on from weights that know the same classes.
     """
@@ -231,8 +233,15 @@ class Recipe:
 
     @classmethod
     def load(cls, path: Path, overrides: Sequence[str] = ()) -> Recipe:
-        """Read a TOML file and the recipe it names as its ``base``, and apply ``key=value`` overrides, in order."""
-        return cls.from_dict(read_recipe_values(path, overrides))
+        """Read a TOML file and the recipe it names as its ``base``, and apply ``key=value`` overrides, in order.
+
+        An override of ``optimiser.epochs`` without one of ``transfer.frozen_epochs`` keeps the frozen epochs' share.
+        """
+        values = read_recipe_values(path, overrides)
+        keys = {override.partition("=")[0] for override in overrides}
+        if "optimiser.epochs" in keys and "transfer.frozen_epochs" not in keys:
+            _keep_frozen_share(values, read_recipe_values(path))
+        return cls.from_dict(values)
 
     def save(self, path: Path) -> None:
         """Write the resolved recipe, whole or not at all."""
@@ -256,3 +265,11 @@ class Recipe:
             transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
             distillation=replace(self.distillation, teacher=tuple(map(named, self.distillation.teacher))),
         )
+
+
+def _keep_frozen_share(values: dict[str, Any], own: Mapping[str, Any]) -> None:
+    """Scale the frozen epochs of a recipe's values to their changed epochs; what is wrong there is found later."""
+    planned = own.get("optimiser", {}).get("epochs", OptimiserRecipe.epochs)
+    frozen, epochs = values.get("transfer", {}).get("frozen_epochs"), values["optimiser"]["epochs"]
+    if all(type(value) is int and value > 0 for value in (planned, frozen, epochs)):
+        values["transfer"] = {**values["transfer"], "frozen_epochs": scaled_frozen_epochs(frozen, planned, epochs)}

@@ -13,9 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from hierattn.cli.recipes import find_recipe
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.models.peers import PEERS
+from hierattn.models.registry import VARIANTS
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
-from hierattn.models.weights.weight_files import fetch_published, published_url, read_state_dict
+from hierattn.models.weights.weight_files import fetch_published, published_weights, read_state_dict
+from hierattn.training.recipe import Recipe
 
 
 class _Burglar:
@@ -107,8 +111,15 @@ def test_another_file_than_the_published_one_is_refused_and_not_kept(server: tup
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_every_peer_has_a_published_place_and_hierattn_has_none() -> None:
-    assert published_url("mobilenet_v2").endswith(".pth")
-    assert published_url("mobilevit_xs").endswith("mobilevit_xs.cvnets_in1k/resolve/main/model.safetensors")
-    with pytest.raises(UsageError, match="no library publishes weights of hierattn_xs"):
-        published_url("hierattn_xs")
+def test_every_network_has_a_published_start_and_the_papers_recipes_name_its_file() -> None:
+    for model in (*VARIANTS, *PEERS):
+        published = published_weights(model)
+        assert published.url.startswith("https://")
+        assert published.file.endswith((".safetensors", ".pth"))
+        if model in VARIANTS:
+            assert published.name.startswith("mobilevit")
+    for model in ("hierattn_xs", "hierattn_s", *(name for name, peer in PEERS.items() if peer.paper_parameters)):
+        recipe = Recipe.load(find_recipe(f"isic2019/{model}"))
+        assert recipe.transfer.checkpoint == f"weights/{published_weights(model).file}"
+    with pytest.raises(UsageError, match="no library publishes weights of resnet"):
+        published_weights("resnet")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zipfile import BadZipFile
 
@@ -15,8 +17,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.files import atomic_file
 
 LARGEST_FILE = 2 * 1024**3
+IMAGENET_STARTS: Mapping[str, str] = MappingProxyType(
+    {"hierattn_xs": "mobilevit_xxs", "hierattn_s": "mobilevit_xs", "hierattn_m": "mobilevit_s"}
+)
+"""HierAttn's variants -> the MobileViT whose ImageNet weights they start from (§4.1.1)."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 
 
@@ -74,8 +81,32 @@ def _only_tensors(loaded: Any, source: str) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): value for name, value in loaded.items()}
 
 
-def published_url(name: str) -> str:
-    """Where a peer's ImageNet weights are published by torchvision or, for MobileViT, by timm.
+@dataclass(frozen=True)
+class PublishedWeights:
+    """ImageNet weights of a network, as its library publishes them.
+
+    Attributes
+    ----------
+    name
+        The network that they are of.
+    file
+        What recipes call the file.
+    url, licence
+        Where it is, and under what.
+    """
+
+    name: str
+    file: str
+    url: str
+    licence: str
+
+    def fetch_command(self, folder: Path) -> str:
+        """What a user runs to get the file into ``folder``."""
+        return f"hierattn fetch {self.name} {folder}"
+
+
+def published_weights(name: str) -> PublishedWeights:
+    """The ImageNet weights that a network of Table 1 starts from: its own, and for a HierAttn a MobileViT's.
 
     Raises
     ------
@@ -84,25 +115,30 @@ def published_url(name: str) -> str:
     """
     from hierattn.models.peers import PEERS
 
+    name = IMAGENET_STARTS.get(name, name)
     if name not in PEERS:
-        raise UsageError(f"no library publishes weights of {name}: wanted one of {', '.join(PEERS)}")
+        raise UsageError(
+            f"no library publishes weights of {name}: wanted one of {', '.join((*IMAGENET_STARTS, *PEERS))}"
+        )
     peer = PEERS[name]
     if peer.library == "timm":
-        return f"https://huggingface.co/timm/{peer.builder}.cvnets_in1k/resolve/main/model.safetensors"
+        url = f"https://huggingface.co/timm/{peer.builder}.cvnets_in1k/resolve/main/model.safetensors"
+        return PublishedWeights(name, f"{name}.safetensors", url, "Apple's, see github.com/apple/ml-cvnets")
     from torchvision.models import get_model_weights
 
-    return str(get_model_weights(peer.builder).DEFAULT.url)
+    url = str(get_model_weights(peer.builder).DEFAULT.url)
+    return PublishedWeights(name, url.rpartition("/")[2], url, "BSD-3-Clause (torchvision)")
 
 
 def fetch_published(name: str, folder: Path, *, url: str | None = None) -> Path:
-    """Download a peer's published ImageNet weights into ``folder``; a file already there is used as it is.
+    """Download a network's published ImageNet weights into ``folder``; a file already there is used as it is.
 
     torchvision writes the start of the SHA-256 into its file names, and what arrives is checked against it.
 
     Parameters
     ----------
     name
-        A peer, e.g. ``"mobilenet_v2"``.
+        As :func:`published_weights` takes it.
     folder
         Made where missing.
     url
@@ -113,16 +149,18 @@ def fetch_published(name: str, folder: Path, *, url: str | None = None) -> Path:
     CheckpointError
         Where nothing can be fetched, or something else arrives.
     """
-    url = url or published_url(name)
-    filename = url.rpartition("/")[2]
-    target = folder / (f"{name}.safetensors" if filename == "model.safetensors" else filename)
+    published = published_weights(name)
+    url = url or published.url
+    file = url.rpartition("/")[2]
+    target = folder / (published.file if file == "model.safetensors" else file)
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    digest = torch.hub.HASH_REGEX.search(filename)
+    digest = torch.hub.HASH_REGEX.search(file)
     try:
-        # Downloads under a temporary name in the same folder and renames it when the hash agrees.
-        torch.hub.download_url_to_file(url, str(target), digest.group(1) if digest else None, progress=False)
+        with atomic_file(target) as part:
+            torch.hub.download_url_to_file(url, str(part), digest.group(1) if digest else None, progress=False)
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"{url} could not be fetched ({error}); download it by hand and give the file") from None
+        raise CheckpointError(
+            f"{url} could not be fetched ({error}); download it by hand, elsewhere, and put it at {target}"
+        ) from None
     return target

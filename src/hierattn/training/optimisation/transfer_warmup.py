@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def scaled_frozen_epochs(frozen: int, planned: int, epochs: int) -> int:
+    """The frozen epochs of a run of ``epochs`` epochs whose recipe freezes ``frozen`` of ``planned``.
+
+    The same share, rounded up; at least one epoch is left in which all layers train.
+
+    >>> [scaled_frozen_epochs(30, 500, epochs) for epochs in (500, 100, 20, 2, 1)]
+    [30, 6, 2, 1, 0]
+    """
+    return min(-(-frozen * epochs // planned), epochs - 1)
 
 
 def set_frozen(model: nn.Module, names: Collection[str], frozen: bool) -> None:

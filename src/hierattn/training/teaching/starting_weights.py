@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
+from hierattn.models.peers import PEERS
 from hierattn.models.weights.bundle_weights import load_bundle
 from hierattn.models.weights.checkpoint import Checkpoint, is_described, load_checkpoint
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.models.weights.transfer import TransferReport, load_source, transfer_weights
+from hierattn.models.weights.weight_files import published_weights
 from hierattn.training.teaching.held_out import Admission
 
 FOREIGN = "{path} holds foreign weights: only their authors know whether they have seen this run's held-out photographs"
@@ -53,7 +55,7 @@ def transfer_into(
     """
     if not path.is_file():
         raise CheckpointError(
-            f"no weights at {path}, which transfer.checkpoint names: docs/training.md says where to get MobileViT's; "
+            f"no weights at {path}, which transfer.checkpoint names: {_how_to_get(path)}; "
             "or start from random weights with transfer.checkpoint= transfer.frozen_epochs=0"
         )
 
@@ -75,6 +77,14 @@ def transfer_into(
         return transfer_weights(model, source), TrainedOn()
     trained_on = admission.held_out.refuse_seen_by(ours, path, admission.warn)
     return transfer_weights(model, source, classifier=classifier), trained_on
+
+
+def _how_to_get(path: Path) -> str:
+    """A file that 'fetch' brings is named with the command; any other is some run's."""
+    for published in map(published_weights, PEERS):
+        if published.file == path.name:
+            return f"get them with '{published.fetch_command(path.parent)}'"
+    return "train them first, or name others"
 
 
 def _refuse_other_classes(path: Path, known: tuple[str, ...], classes: tuple[str, ...]) -> None:
