@@ -64,7 +64,7 @@ def run(
     from hierattn.errors import UsageError, require
     from hierattn.files import cores
 
-    for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
     from hierattn.serve.run import run_service
     from hierattn.serve.settings import API_KEYS, ServiceSettings, read_api_keys

@@ -176,8 +176,6 @@ def _describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         schema = plain()
         schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problem_schema()
-        schema["components"]["schemas"].pop("HTTPValidationError", None)
-        schema["components"]["schemas"].pop("ValidationError", None)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,13 +1,18 @@
-"""A request's photographs, read into memory as they stream in: bounded in bytes, parts and time, never on a disk."""
+"""A request's photographs, read into memory as they stream in: bounded in bytes, parts and time, never on a disk.
+
+A form is answered as it was sent, or not at all. It is whole when it begins with its boundary, ends with its closing
+boundary, and holds nothing before, between and after its parts (RFC 2046, section 5.1.1; RFC 7578). Parsers for the web
+are more forgiving than that: they drop a last part that never ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from email.message import Message
+from email.parser import HeaderParser
 
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from hierattn.serve.problems import Refusal
@@ -22,10 +27,11 @@ DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32 * 1024 * 1024
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 
 
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser, which would write files above 1 MB to a temporary file."""
+_MOST_HEADERS = 8 * 1024
+"""Bytes of a part's headers."""
 
-    spool_max_size = 0  # of SpooledTemporaryFile: never rolls over
+_OTHER_PART = re.compile(rb"content-disposition:\s*form-data")
+"""What no photograph holds: a part's headers, in lower case."""
 
 
 async def read_photographs(request: Request, settings: ServiceSettings) -> list[bytes]:
@@ -36,72 +42,88 @@ async def read_photographs(request: Request, settings: ServiceSettings) -> list[
     Refusal
         408, 413, 415 or 422.
     """
-    _check_headers(request.headers, settings)
+    boundary = _check_headers(request.headers, settings)
     try:
         async with asyncio.timeout(settings.receive_seconds):
-            return await _parse(request, settings)
+            body = await _receive(request, settings)
     except TimeoutError:
         raise Refusal(
             408, "slow", f"the body took over {settings.receive_seconds:g} s to arrive: send it again, or smaller"
         ) from None
     except ClientDisconnect:
         raise Refusal(400, "disconnected", "the client left before the whole body had arrived") from None
+    parts = _split(body, boundary, settings.max_images)
+    return [_recognised(_content(part, number), number) for number, part in enumerate(parts)]
 
 
-def _check_headers(headers: Headers, settings: ServiceSettings) -> None:
-    """Refuse by what is announced; what comes is counted all the same."""
+def _check_headers(headers: Headers, settings: ServiceSettings) -> bytes:
+    """The form's boundary. Refuse by what is announced; what comes is counted all the same."""
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise Refusal(
             415, "media_type", f"content type {kind or 'missing'}: wanted multipart/form-data with the field '{FIELD}'"
         )
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise Refusal(415, "media_type", "the body is compressed (content-encoding): send the form as it is")
     announced = headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > settings.max_body:
         raise _too_large(settings)
+    form = Message()
+    form["Content-Type"] = headers["content-type"]
+    return str(form.get_boundary("")).encode("ascii", "replace")
 
 
-async def _parse(request: Request, settings: ServiceSettings) -> list[bytes]:
-    parser = _InMemoryParser(
-        request.headers, _bounded(request, settings), max_files=settings.max_images, max_fields=4, max_part_size=1024
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many files"):
-            raise Refusal(
-                413, "too_many", f"over {settings.max_images} photographs in one request: send them in several"
-            ) from None
-        raise Refusal(422, "form", f"the form cannot be read ({error.message.rstrip('.')}): send it again") from None
-    async with _closing(form.multi_items()) as items:
-        files = [value for name, value in items if name == FIELD and isinstance(value, UploadFile)]
-        if not files or len(files) != len(items):
-            raise Refusal(
-                422, "form", f"{len(items)} parts, {len(files)} of them files named '{FIELD}': wanted such files only"
-            )
-        return [_recognised(await file.read(), number) for number, file in enumerate(files)]
-
-
-async def _bounded(request: Request, settings: ServiceSettings) -> AsyncGenerator[bytes, None]:
-    """The body's pieces, until they are too many."""
-    received = 0
+async def _receive(request: Request, settings: ServiceSettings) -> bytes:
+    """The body, with the line break before it that its first boundary may lack, unless it is too long."""
+    pieces, received = [b"\r\n"], 0
     async for piece in request.stream():
         received += len(piece)
         if received > settings.max_body:
             raise _too_large(settings)
-        yield piece
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
-@asynccontextmanager
-async def _closing(
-    items: list[tuple[str, UploadFile | str]],
-) -> AsyncIterator[list[tuple[str, UploadFile | str]]]:
-    """Free the files' memory at once, whatever comes."""
-    try:
-        yield items
-    finally:
-        for _, value in items:
-            if isinstance(value, UploadFile):
-                await value.close()
+def _split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
+    """The parts of a whole form, each with its headers."""
+    if not boundary:
+        raise _broken("the content type names no boundary")
+    before, *parts = body.split(b"\r\n--" + boundary, most + 2)
+    if before.strip() or not parts:
+        raise _broken("the form does not begin with the boundary that the content type names")
+    after = parts.pop()
+    if len(parts) > most:
+        raise Refusal(413, "too_many", f"over {most} photographs in one request: send them in several")
+    if any(part[:2] == b"--" for part in parts) or (after[:2] == b"--" and after[2:].strip()):
+        raise _broken("more follows the closing boundary")
+    if after[:2] != b"--":
+        raise _broken(f"the form breaks off in part {len(parts)}: wanted the closing boundary after it")
+    if not parts:
+        raise _broken(f"no photograph came: wanted files in the field '{FIELD}'")
+    return parts
+
+
+def _content(part: bytes, number: int) -> bytes:
+    """The file in a part."""
+    line, _, rest = part[:_MOST_HEADERS].partition(b"\r\n")
+    head, end, _ = rest.partition(b"\r\n\r\n")
+    headers, disposition = HeaderParser().parsestr(head.decode("latin-1")), "content-disposition"
+    if line.strip(b" \t") or not end or headers.get_content_disposition() != "form-data":
+        raise _broken(f"part {number} begins without the headers of a form's part", number)
+    name, file = (headers.get_param(option, header=disposition) for option in ("name", "filename"))
+    if name != FIELD or file is None:
+        raise _broken(f"part {number} is no file in the field '{FIELD}': wanted such files only", number)
+    if headers.get("content-transfer-encoding", "binary").strip().lower() not in ("binary", "8bit", "7bit"):
+        raise _broken(f"part {number} is encoded: wanted the file's own bytes", number)
+    content = part[len(line) + 2 + len(head) + 4 :]
+    if _OTHER_PART.search(content.lower()):
+        raise _broken(f"part {number} runs on into another: the boundary between them is missing", number)
+    return content
+
+
+def _broken(why: str, number: int | None = None) -> Refusal:
+    return Refusal(422, "form", f"{why}; send the form again", image=number)
 
 
 def _recognised(content: bytes, number: int) -> bytes:
