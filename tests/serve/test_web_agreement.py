@@ -23,11 +23,12 @@ from hierattn.bundle.bundle import FORMAT_VERSION, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule, prediction_sets
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.released import DOMAINS, released_bundle
-from hierattn.deploy.predict.triage import TriageSettings, decide, percent
+from hierattn.deploy.predict.triage import TriageSettings, decide
 from hierattn.errors import BundleError
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import crop, find_crop
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
+from hierattn.shares import fraction, of_hundred, percent, told_apart
 from hierattn.taxonomy import CODES
 
 WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
@@ -152,13 +153,42 @@ def test_advice_has_pythons_level_and_reason(ask, settings: TriageSettings, ok):
 
 
 def test_percentages_read_as_in_python(ask):
-    shares = [0, 1e-9, 0.004, 0.0099, 0.01, 0.014, 0.015, 0.125, 0.384, 0.5, 0.505, 0.985, 0.99, 0.9901, 0.99999, 1]
-    assert ask([{"percent": shares}]) == [[percent(share) for share in shares]]
+    shares = [
+        0,
+        1e-9,
+        0.004,
+        0.0099,
+        0.01,
+        0.014,
+        0.015,
+        0.125,
+        0.384,
+        0.5,
+        0.505,
+        0.1225,
+        0.1275,
+        0.1235,
+        0.985,
+        0.99,
+        0.9901,
+        0.99999,
+        1,
+    ]
+    shares += np.random.default_rng(3).random(200).tolist()
+    for digits in range(3):
+        theirs = ask([{"percent": shares, "digits": digits}, {"fraction": shares, "digits": digits + 1}])
+        assert theirs[0] == [percent(share, digits) for share in shares]
+        assert theirs[1] == [fraction(share, digits + 1) for share in shares]
 
 
-def test_a_share_of_a_hundred_is_never_rounded_to_a_certainty(ask):
-    shares = [0, 1e-9, 0.004, 0.8766, 0.9045, 0.994, 0.996, 0.9999999, 1]
-    assert ask([{"of_hundred": shares}]) == [[0, 1, 1, 88, 90, 99, 99, 99, 100]]
+def test_a_share_of_a_hundred_rounds_towards_the_bad_news_as_in_python(ask):
+    shares = [0, 1e-9, 0.004, 0.8766, 0.9045, 0.994, 0.996, 0.9999999, 1, *(n / 240 for n in range(241))]
+    assert ask([{"of_hundred": shares}]) == [[of_hundred(share) for share in shares]]
+
+
+def test_a_risk_and_its_limit_are_told_apart_as_in_python(ask):
+    pairs = [[0.0438, 0.0442], [0.04, 0.62], [0.3, 0.3], [0.99991, 0.99999], [0.001, 0.002], [0.5, 0.500001]]
+    assert ask([{"told_apart": pairs}]) == [[list(told_apart(*pair)) for pair in pairs]]
 
 
 def test_another_photograph_never_talks_an_alarm_down(ask):

@@ -29,7 +29,6 @@ OTHER_MEANINGS: dict[str, set[float]] = {
     "photo/adaptive-crop.ts": {256.0},  # grey levels
     "photo/canvas-pixels.ts": {0.9},  # JPEG's quality
     "photo/pixels.ts": {256.0},  # grey levels
-    "texts/shares.ts": {0.01},  # one percent
     "views/answer.ts": {256.0},  # SHA-256
     "views/crop.ts": {0.01, 0.6},  # the slider's step, and the frame that it begins with
 }

@@ -27,6 +27,7 @@ from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEAS
 from hierattn.errors import BundleError, ParityError, UsageError
 from hierattn.evaluation.records import to_plain
 from hierattn.files import write_json, write_text
+from hierattn.shares import percent
 from tools.machine_paths import plain_values
 from tools.release.candidate import Candidate
 from tools.release.release_card import licence_text, release_card
@@ -155,7 +156,7 @@ def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) 
         say(
             f"{candidate.domain}: {precision}, {export.size:,} bytes; on the inner fold balanced accuracy "
             f"{cost['balanced_accuracy']:.4f}, in float32 {cost['balanced_accuracy_float32']:.4f}; "
-            f"{cost['agreement']:.2%} keep their answer"
+            f"{percent(cost['agreement'], 2)} keep their answer"
         )
         if not (reason := refusal(export.size, cost)):
             return export, tried

@@ -17,6 +17,7 @@ from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_la
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
 from hierattn.evaluation.records import to_plain
 from hierattn.files import atomic_file
+from hierattn.shares import hundredths
 from tools.results.published import COMPARISON, published_runs
 
 FIGURES = "figures"
@@ -114,7 +115,7 @@ def accuracy_size_figure(marks: list[Point], title: str) -> Figure:
             color=colour, markersize=6, capsize=2, elinewidth=1.2,
             label=None if any(mark.colour == colour for mark in placed) else words,
         )  # fmt: skip
-        placed.append(Mark(x, point.value, low, high, f"{point.name}  {100 * point.value:.1f}", colour))
+        placed.append(Mark(x, point.value, low, high, f"{point.name}  {hundredths(point.value, 1)}", colour))
     paper = [mark for mark in marks if mark.kind == "paper"]
     axis.plot(
         [mark.parameters for mark in paper], [mark.value for mark in paper], "s", markerfacecolor="none",
@@ -136,7 +137,7 @@ def _dress(axis: Axes, title: str, largest: float) -> None:
     axis.set_xticks(shown, [f"{value / 1e6:g} M" for value in shown])
     axis.set_xticks([], minor=True)
     axis.set_xlim(0.9e6, max(7.5e6, 1.3 * largest))
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     axis.spines["bottom"].set_color(LINE)
     legend(axis, loc="upper left", bbox_to_anchor=(-0.02, -0.12))
 

@@ -9,13 +9,15 @@ import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
 import { judgePhoto } from "../src/photo/photo-quality";
 import { cut } from "../src/photo/pixels";
 import { BILINEAR, BOX, resize } from "../src/photo/resample";
-import { ofHundred, percent } from "../src/texts/shares";
+import { fraction, ofHundred, percent, toldApart } from "../src/texts/shares";
 
 interface Picture { raw: string; width: number; height: number; size: number; rule: CropRule }
 
 function answer(line: any): unknown {
   if ("onnx" in line) return Object.fromEntries(readMetadata(readFileSync(line.onnx)));
-  if ("percent" in line) return line.percent.map(percent);
+  if ("percent" in line) return line.percent.map((share: number) => percent(share, line.digits));
+  if ("fraction" in line) return line.fraction.map((share: number) => fraction(share, line.digits));
+  if ("told_apart" in line) return line.told_apart.map((pair: number[]) => toldApart(pair));
   if ("of_hundred" in line) return line.of_hundred.map(ofHundred);
   if ("risks" in line) return line.risks.map((risk: number) => decide(risk, line.triage, { ok: line.ok }));
   if ("answers" in line) return combine(line.answers, line.triage);

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hierattn.files import FolderKind, check_replaceable, write_contents
+from hierattn.shares import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,10 +121,11 @@ def _limits(bundle: Bundle, *, noticed: bool) -> str:
     triage = bundle.triage
     if triage.sensitivity is None:
         return limits
-    share = f"{100 * triage.sensitivity:.1f} %"
+    share = percent(triage.sensitivity, 1)
+    missed = ", and so missed some" if triage.sensitivity < 1 else ""
     return (
         f"{limits} On {triage.images:,} photographs like its own that it had never seen, it sent {share} of the "
-        "dangerous lesions to a doctor, and so missed some. On photographs from other sources it does worse: "
+        f"dangerous lesions to a doctor{missed}. On photographs from other sources it does worse: "
         "docs/released-models.md."
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hierattn.cli.run_options import Bootstrap, Device, ResampleSeed
+from hierattn.shares import fraction, setting
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -110,11 +111,11 @@ def run(
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else fraction(value)
 
 
 def _interval(interval: Sequence[float] | None) -> str:
-    return "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return "–" if interval is None else " to ".join(fraction(end) for end in interval)
 
 
 def _headline(report: Report) -> Table:
@@ -152,8 +153,8 @@ def _classes(report: Report) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for code in report.class_order:
         row = report.classes[code]
-        low, high = row.sensitivity.interval or (None, None)
-        shown = _share(row.sensitivity.value) + ("" if low is None else f" ({low:.2f}–{high:.2f})")
+        ends = "–".join(fraction(end, 2) for end in row.sensitivity.interval or ())
+        shown = _share(row.sensitivity.value) + (f" ({ends})" if ends else "")
         others = (_share(estimate.value) for estimate in (row.specificity, row.precision, row.auc))
         table.add_row(f"{code} [dim]{row.name}[/]", str(row.images), shown, *others)
     return table
@@ -175,9 +176,9 @@ def _sentences(report: Report) -> list[str]:
     elif triage.test is not None:
         test = triage.test
         lines.append(
-            f"Triage: see a clinic from a risk of {triage.risk_threshold:.4f} on; sensitivity "
-            f"{_share(defined(test.sensitivity))} ({_interval(test.interval)}), specificity "
-            f"{_share(defined(test.specificity))} ({_interval(test.specificity_interval)})."
+            f"Triage: see a clinic from a risk of {setting(triage.risk_threshold)} on; sensitivity "
+            f"{_share(defined(test.sensitivity))} ({_interval(test.interval)}), {test.missed} of {test.positives} "
+            f"missed; specificity {_share(defined(test.specificity))} ({_interval(test.specificity_interval)})."
         )
     return [*lines, *_weaknesses(report), "Not a medical device."]
 

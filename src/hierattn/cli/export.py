@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.shares import percent
+
 if TYPE_CHECKING:
     from hierattn.deploy.export.export import Exported
 
@@ -74,8 +76,8 @@ def _lines(exported: Exported) -> list[str]:
     if cost:
         now, before = cost["balanced_accuracy"], cost["balanced_accuracy_float32"]
         lines.append(
-            f"{cost['name']}: balanced accuracy {now:.1%}, in float32 {before:.1%}, on {cost['images']} images that "
-            f"training never saw; {cost['agreement']:.1%} keep their answer"
+            f"{cost['name']}: balanced accuracy {percent(now, 1)}, in float32 {percent(before, 1)}, on "
+            f"{cost['images']} images that training never saw; {percent(cost['agreement'], 1)} keep their answer"
         )
         if cost.get("kept_in_float32"):
             lines.append(f"{len(cost['kept_in_float32'])} sensitive layers stay in float32, {cost['layers']} do not")
@@ -84,7 +86,7 @@ def _lines(exported: Exported) -> list[str]:
         lines.append(f"Equal to PyTorch: {export.parity}")
     if export.bundle.novelty:
         rejected = export.bundle.novelty.get("rejected")
-        share = "" if rejected is None else f" (of lesions that training never saw, {rejected:.1%})"
+        share = "" if rejected is None else f" (of lesions that training never saw, {percent(rejected, 1)})"
         lines.append(f"Photographs unlike the training images are rejected{share}")
     return [*lines, *exported.notes]
 

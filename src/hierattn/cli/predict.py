@@ -240,7 +240,7 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
     from rich.table import Table
 
     from hierattn.deploy.predict.advice_texts import language_texts
-    from hierattn.deploy.predict.triage import percent
+    from hierattn.shares import percent
 
     texts = language_texts(answer.advice.language)
     table = Table(box=None, pad_edge=False, title=escape(str(path)), title_justify="left", title_style="bold")
@@ -266,7 +266,7 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
 def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
     from rich.markup import escape
 
-    from hierattn.deploy.predict.triage import percent
+    from hierattn.shares import percent
 
     first = f"{answer.label} {percent(answer.probabilities[answer.label])}"
     level = f"[{_COLOURS[answer.advice.level]}]{answer.advice.title}[/]"

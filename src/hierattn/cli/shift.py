@@ -142,16 +142,16 @@ def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
 
 def _short(row: dict[str, Any]) -> list[str]:
     """A row without intervals, which the files have: a terminal has 80 columns."""
-    from hierattn.evaluation.pages.html_report import decimal, percent
+    from hierattn.evaluation.pages.html_report import area, percent
 
     names = ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc")
     return [
         row["name"].replace("_", " "),
         str(row["images"]),
         str(row["classes"].get("MEL", 0)),
-        *(decimal(row[name]["value"], 2) for name in names),
+        *(area(row[name]["value"], 2) for name in names),
         percent(row["balanced_accuracy"]["value"], 0),
-        decimal(row["calibration_error"]["value"], 2),
+        area(row["calibration_error"]["value"], 2),
         percent(row["rejected"]["value"], 0) if "rejected" in row else "–",
-        decimal(row["accepted"]["melanoma_auc"]["value"], 2) if "accepted" in row else "–",
+        area(row["accepted"]["melanoma_auc"]["value"], 2) if "accepted" in row else "–",
     ]

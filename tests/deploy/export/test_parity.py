@@ -46,7 +46,7 @@ def test_report_reads_as_one_line_with_its_figures():
     line = str(GOOD)
     assert "\n" not in line
     assert "1.0e-06" in line
-    assert "100%" in line
+    assert "100 %" in line
 
 
 def test_images_are_always_the_same_and_of_both_kinds():

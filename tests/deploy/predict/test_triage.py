@@ -6,7 +6,7 @@ import pytest
 from small_bundles import CALIBRATED, GROUP
 
 from hierattn.deploy.predict.advice_texts import LANGUAGES, TEXTS
-from hierattn.deploy.predict.triage import RULES, TriageSettings, advise, decide, percent
+from hierattn.deploy.predict.triage import RULES, TriageSettings, advise, decide
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality
 from hierattn.taxonomy import CODES
@@ -98,10 +98,16 @@ def test_sensitivity_of_the_risk_rule_is_not_claimed_for_the_papers():
     assert "93 %" not in " ".join(limits)
 
 
-def test_percent_is_never_rounded_to_a_certainty():
-    assert percent(0.996) == "> 99 %"
-    assert percent(0.004) == "< 1 %"
-    assert (percent(0.0), percent(1.0), percent(0.5)) == ("0 %", "100 %", "50 %")
+def test_the_limits_round_what_was_caught_down_and_never_say_all_of_some():
+    settings = TriageSettings(group=GROUP, threshold=0.3, sensitivity=239 / 240, interval=(0.9759, 0.9999), images=1200)
+    (said,) = [line for line in advise(spread(0.1), 0.1, settings, FIT).limits if "1200" in line]
+    assert "99 % (97 % to 99 %)" in said
+
+
+def test_a_risk_just_under_the_limit_is_told_from_it():
+    why = advise(spread(0.2961), 0.2961, TriageSettings(group=GROUP, threshold=0.3034), FIT).why
+    assert "29.6 %" in why
+    assert "30.3 %" in why
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,5 +1,6 @@
 """The page: whole, alone, escaped, and its sentences true to the figures."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from hierattn.evaluation.pages.html_report import (
     triage_reading,
     write_html_report,
 )
+from hierattn.shares import of_hundred
 from hierattn.taxonomy import CLASS_COLOURS, CLASS_COLOURS_DARK, CODES
 
 
@@ -97,7 +99,7 @@ def test_no_photograph_without_a_gallery(page):
 def test_the_sentences_are_true_to_the_figures():
     report, _ = made()
     first, second = plain_reading(report)
-    assert f"{100 * report.balanced_accuracy.value:.0f} times in 100" in first
+    assert f"{of_hundred(report.balanced_accuracy.value)} times in 100" in first
     assert "12.5 times" in first
     row = report.confusion_matrix[CODES.index("MEL")]
     assert f"Of {sum(row)} photographs of melanoma it calls {row[CODES.index('MEL')]} melanoma" in second
@@ -108,10 +110,41 @@ def test_the_sentences_are_true_to_the_figures():
 def test_triage_is_told_in_natural_frequencies():
     report, _ = made()
     said = triage_reading(report.triage)
-    assert said["found"] == round(100 * report.triage.test.sensitivity)
-    assert said["positives"] + said["others"] == report.images
+    test = report.triage.test
+    assert said["found"].hundred == math.floor(100 * test.sensitivity)
+    assert said["found"].images == test.positives
+    assert said["found"].images + said["spared"].images == report.images
+    assert said["found"].failed == round((1 - test.sensitivity) * test.positives)
     assert said["group"] == "ACK, BCC, MEL, SCC and VASC"
     assert said["reached"] == (report.triage.test.sensitivity >= 0.95)
+
+
+@pytest.mark.parametrize(
+    ("missed", "positives", "said"),
+    [
+        (1, 240, "1 of 100 are missed"),
+        (0, 240, "0 of 100 are missed"),
+        (239, 240, "99 of 100 are missed"),
+        (3, 400, "1 of 100 are missed"),
+    ],
+)
+def test_one_missed_of_many_is_told_as_missed(missed, positives, said):
+    report, _ = made()
+    test = replace(report.triage.test, sensitivity=1 - missed / positives, positives=positives, images=2 * positives)
+    page = render(replace(report, triage=replace(report.triage, test=test)), {}, {})
+    assert f'aria-label="{said}"' in page
+    assert f"counted: {missed} of {positives} images missed" in page
+
+
+@pytest.mark.parametrize(
+    ("alarms", "others", "said"), [(1, 1000, "1"), (0, 1000, "0"), (15, 1000, "2"), (999, 1000, "99")]
+)
+def test_false_alarms_of_100_are_rounded_up(alarms, others, said):
+    report, _ = made()
+    test = replace(report.triage.test, specificity=1 - alarms / others, positives=10, images=10 + others)
+    page = render(replace(report, triage=replace(report.triage, test=test)), {}, {})
+    assert f'aria-label="{said} of 100 are referred unnecessarily"' in page
+    assert f"counted: {alarms} of {others} images referred unnecessarily" in page
 
 
 def test_limits_name_rendered_sets_small_classes_and_absent_ones():

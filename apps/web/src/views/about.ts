@@ -2,7 +2,7 @@
 import type { App } from "../app";
 import { fileButton, h } from "../dom";
 import type { Bundle } from "../model/bundle";
-import { percent } from "../texts/shares";
+import { fraction, percent } from "../texts/shares";
 import { advice, currentLocale, decimal, t, type TextKey, unbroken } from "../texts/texts";
 import { limits } from "./answer";
 
@@ -48,7 +48,7 @@ function modelView(bundle: Bundle): HTMLElement {
 function figures(metrics: Bundle["metrics"]): HTMLElement {
   const rows = FIGURES.filter((name) => name in metrics).map((name) => {
     const { value, interval } = metrics[name]!;
-    const show = (share: number) => (name.endsWith("auc") ? decimal(share, 3) : percent(share));
+    const show = (share: number) => (name.endsWith("auc") ? fraction(share, 3, decimal) : percent(share));
     const range = interval ? unbroken(`${show(interval[0])} – ${show(interval[1])}`) : "";
     const heading = h("th", { scope: "row" }, t(`metric.${name}` as TextKey));
     return h("tr", {}, heading, h("td", {}, unbroken(show(value))), h("td", {}, range));

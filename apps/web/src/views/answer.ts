@@ -4,8 +4,8 @@ import { h, lateImage } from "../dom";
 import facts from "../facts.json";
 import type { Bundle, Triage } from "../model/bundle";
 import type { Combined } from "../model/triage";
-import { percent } from "../texts/shares";
-import { advice, currentLocale, t, unbroken } from "../texts/texts";
+import { ofHundred, toldApart } from "../texts/shares";
+import { advice, currentLocale, decimal, t, unbroken } from "../texts/texts";
 import { drawHeatmap } from "./heatmap";
 import { nameOf } from "./model-choice";
 import { colourOf, setsView } from "./prediction-sets";
@@ -45,8 +45,8 @@ function modelUsed({ current, served }: App): HTMLElement | null {
 }
 
 function why({ verdict }: Combined): string {
-  const numbers = Object.entries(verdict.numbers).map(([name, value]) => [name, percent(value)]);
-  return advice(`why.${verdict.reason}`, Object.fromEntries(numbers));
+  const said = toldApart(Object.values(verdict.numbers), decimal);
+  return advice(`why.${verdict.reason}`, Object.fromEntries(Object.keys(verdict.numbers).map((name, k) => [name, said[k]!])));
 }
 
 function steps({ verdict, quality }: Combined): string[] {
@@ -60,8 +60,8 @@ export function limits(triage: Triage): string[] {
   const lines = [advice("limits.general")];
   if (triage.threshold === null) lines.push(advice("limits.uncalibrated"));
   else if (triage.sensitivity !== null && triage.interval !== null) {
-    const [low, high] = triage.interval.map(percent) as [string, string];
-    const numbers = { sensitivity: percent(triage.sensitivity), low, high, images: String(triage.images) };
+    const [sensitivity, low, high] = [triage.sensitivity, ...triage.interval].map((share) => `${ofHundred(share)} %`);
+    const numbers = { sensitivity: sensitivity!, low: low!, high: high!, images: String(triage.images) };
     lines.push(advice("limits.measured", numbers));
   } else lines.push(advice("limits.unmeasured"));
   return [...lines, advice("limits.device")];
@@ -84,6 +84,7 @@ function table({ classes, triage }: Bundle, answer: Combined): HTMLElement {
 }
 
 function row(name: string, share: number, colour: string, mark: number | null): HTMLElement {
+  const [said, limit] = toldApart(mark === null ? [share] : [share, mark], decimal);
   const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "fill" }));
   const fill = bar.firstElementChild as HTMLElement;
   fill.style.width = `${100 * share}%`;
@@ -94,8 +95,8 @@ function row(name: string, share: number, colour: string, mark: number | null): 
     bar.append(line);
   }
   return h("tr", { class: colour ? "" : "sum" },
-    h("th", { scope: "row" }, name, mark !== null && h("small", {}, unbroken(` (${t("answer.limit")}: ${percent(mark)})`))),
-    h("td", {}, bar, h("span", { class: "share" }, percent(share))),
+    h("th", { scope: "row" }, name, mark !== null && h("small", {}, unbroken(` (${t("answer.limit")}: ${limit})`))),
+    h("td", {}, bar, h("span", { class: "share" }, unbroken(said!))),
   );
 }
 

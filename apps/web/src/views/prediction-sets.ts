@@ -60,7 +60,7 @@ function measured({ target, coverage, interval }: SetRule): (Node | string)[] {
 
 /** The same in the terms of statistics. */
 function forDoctors({ target, threshold, coverage, interval, meanSize }: SetRule): string {
-  const exact = (share: number) => `${decimal(100 * share, 1)} %`;
+  const exact = (share: number) => percent(share, 1, decimal);
   const range = interval ? ` (${interval.map(exact).join(" – ")})` : "";
   const parts = [
     t("sets.doctor", { target: percent(target), threshold: exact(threshold) }),

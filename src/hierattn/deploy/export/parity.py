@@ -26,6 +26,7 @@ from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.errors import ParityError
 from hierattn.image_spec import ImageSpec
+from hierattn.shares import percent
 from hierattn.taxonomy import CODES
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ class ParityReport:
 
 
 def _share(share: float) -> str:
-    """Whole where it is whole, else to a tenth and never rounded up to all."""
-    return f"{share:.0%}" if share in (0, 1) else f"{np.floor(share * 1000) / 10:.1f}%"
+    """Whole where it is whole, else to a tenth."""
+    return percent(share, 0 if share in (0, 1) else 1)
 
 
 def check_parity(

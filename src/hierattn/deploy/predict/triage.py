@@ -28,6 +28,7 @@ from hierattn.bundle.thresholds import TriageSettings
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality
+from hierattn.shares import of_hundred, told_apart
 
 Rule = Literal["risk", "paper"]
 Level = Literal["see_soon", "have_checked", "watch", "retake"]
@@ -154,7 +155,7 @@ def advise(
     """
     texts = language_texts(language)
     verdict = decide(probabilities, risk, settings, quality, rule)
-    numbers = {name: percent(value) for name, value in verdict.numbers.items()}
+    numbers = dict(zip(verdict.numbers, told_apart(*verdict.numbers.values()), strict=True))
     steps = [texts[f"problem.{name}"] for name in quality.problems]
     steps += texts[f"level.{verdict.level}.next"].splitlines()
     return Advice(
@@ -176,25 +177,12 @@ def _limits(texts: Mapping[str, str], settings: TriageSettings, rule: str) -> tu
     elif rule == "risk" and settings.sensitivity is not None and settings.interval is not None:
         low, high = settings.interval
         measured = {
-            "sensitivity": percent(settings.sensitivity),
-            "low": percent(low),
-            "high": percent(high),
+            "sensitivity": f"{of_hundred(settings.sensitivity)} %",
+            "low": f"{of_hundred(low)} %",
+            "high": f"{of_hundred(high)} %",
             "images": str(settings.images),
         }
         lines.append(texts["limits.measured"].format(**measured))
     else:
         lines.append(texts["limits.unmeasured"])
     return (*lines, texts["limits.device"])
-
-
-def percent(share: float) -> str:
-    """A share as whole percent, never rounded to a certainty.
-
-    >>> percent(0.384), percent(0.9999), percent(0.0001)
-    ('38 %', '> 99 %', '< 1 %')
-    """
-    if 0 < share < 0.01:
-        return "< 1 %"
-    if 0.99 < share < 1:
-        return "> 99 %"
-    return f"{share:.0%}".replace("%", " %")

@@ -26,6 +26,7 @@ from hierattn.evaluation.records import to_plain
 from hierattn.models.complexity import measure_complexity
 from hierattn.models.registry import SPECS
 from hierattn.progress import Progress, silent
+from hierattn.shares import percent
 from hierattn.taxonomy import MALIGNANT
 
 FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")
@@ -244,7 +245,7 @@ def _gap(row: Mapping[str, Any], by_paper: float) -> str:
     points = 100 * (by_paper - value)
     verb = "flatters" if points >= 0 else "undersells"
     return (
-        f"{row['name']}: {100 * by_paper:.1f} % by the paper's protocol, {100 * value:.1f} % on held-out images: "
+        f"{row['name']}: {percent(by_paper, 1)} by the paper's protocol, {percent(value, 1)} on held-out images: "
         f"the paper's protocol {verb} by {abs(points):.1f} points, because it balances before it folds and so "
         "evaluates images that were selected for it, with augmented copies among them."
     )

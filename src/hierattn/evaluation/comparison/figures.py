@@ -13,6 +13,7 @@ from hierattn import metrics
 from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
+from hierattn.shares import fraction
 from hierattn.taxonomy import CLASS_COLOURS
 
 LINES: tuple[tuple[str, Any], ...] = (
@@ -58,7 +59,7 @@ def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
     axis.set_xlim(least, most)
     axis.margins(y=0.12)  # room for names above and below the intervals
     axis.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # 2.5 % would be written as 2 %
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     write_labels(axis, marks)
     return figure
 
@@ -75,7 +76,7 @@ def models_roc_figure(entrants: Sequence[Entrant]) -> Figure:
         colour, dashes = LINES[number % len(LINES)]
         axis.plot(
             GRID, curve, color=colour, linestyle=dashes, linewidth=2.2 if number == 0 else 1.6,
-            label=f"{entrant.name}  {area:.3f}",
+            label=f"{entrant.name}  {fraction(area)}",
         )  # fmt: skip
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity, mean over classes")
     axis.set_aspect("equal")
@@ -115,7 +116,7 @@ def bars_figure(comparison: Mapping[str, Any]) -> Figure:
         axis.plot(dots, np.full(len(dots), place), "o", color=INK, markersize=3.5, alpha=0.6)
     axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axis.set(xlim=(0, 1), xlabel="balanced accuracy; line: 95 % interval, dots: folds")
-    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     return figure

@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hierattn.evaluation.pages.html_report import decimal, span
+from hierattn.evaluation.pages.html_report import area, span
+from hierattn.shares import hundredths
 
 COLUMNS = (
     "name", "title", "protocol", "parameters", "multiply_adds", "size", "images", "groups", "folds",
@@ -95,7 +96,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         f"{_points(balanced['value'])} ({span(balanced['interval'])})",
         f"{_points(row['fold_mean'])} ± {_points(deviation)}" if deviation is not None else _points(row["fold_mean"]),
         _points(row["top1"]["value"]),
-        decimal(row["malignant_auc"]["value"]),
+        area(row["malignant_auc"]["value"]),
         "" if difference is None else "{} ({})".format(*signed_difference(difference)),
         "" if difference is None else p_text(difference["holm_p"]),
         "–" if paper is None or paper["accuracy"] is None else f"{100 * paper['accuracy']:.2f}",
@@ -103,7 +104,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _points(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+    return "–" if value is None else hundredths(value, 1)
 
 
 def signed_difference(difference: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -104,6 +104,17 @@ class ThresholdFigures:
     groups: int
     positives: int
 
+    @property
+    def missed(self) -> int:
+        """Images of the triage group that are not referred."""
+        return self.positives - round(self.sensitivity * self.positives) if self.positives else 0
+
+    @property
+    def false_alarms(self) -> int:
+        """Images of the rest that are referred."""
+        others = self.images - self.positives
+        return others - round(self.specificity * others) if others else 0
+
 
 @dataclass(frozen=True)
 class Calibration:

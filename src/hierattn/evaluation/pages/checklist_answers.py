@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES
 from hierattn.evaluation.pages.html_report import cropping, gap_sentence, inside, percent, span
 from hierattn.evaluation.report import EXTERNAL, Report
+from hierattn.shares import setting
 from hierattn.taxonomy import TRIAGE_GROUP
 
 PUBLIC_SETS: Mapping[str, str] = {
@@ -174,9 +175,9 @@ def threshold(report: Report) -> str | None:
     triage = report.triage
     if triage is None or not triage.has_threshold:
         return None
-    target = percent(triage.target_sensitivity, 0)
+    target = setting(triage.target_sensitivity)
     confidence = f" with {percent(triage.confidence, 0)} confidence" if triage.confidence else ""
-    limit = percent(triage.risk_threshold)
+    limit = setting(triage.risk_threshold)
     return f"risk of {limit} or more, set beforehand for {target} sensitivity{confidence} on {triage.fitted_on}"
 
 

@@ -107,12 +107,14 @@ def write_labels(axis: Axes, marks: Sequence[Mark], size: float = 8.0) -> None:
     kept_free = [box for mark, point in zip(marks, points, strict=True) for box in _taken(axis, mark, point, unit)]
     named = [(mark, point) for mark, point in zip(marks, points, strict=True) if mark.text]
     choices = [list(_places(_extent(axis, mark.text, size), point, unit)) for mark, point in named]
+    costs = [
+        _Costs.of(places, point, kept_free, frame, unit) for places, (_, point) in zip(choices, named, strict=True)
+    ]
     chosen: list[_Place | None] = [None] * len(named)
     for _ in range(ROUNDS):
         for index, places in enumerate(choices):
             others = [place.box for other, place in enumerate(chosen) if place is not None and other != index]
-            costs = [_cost(place, kept_free, others, named[index][1], frame, unit) for place in places]
-            chosen[index] = places[int(np.argmin(costs))]
+            chosen[index] = places[int(np.argmin(costs[index].beside(others)))]
     for (mark, point), place in zip(named, chosen, strict=True):
         if place is not None:
             _write(axis, mark, point, place, size, unit)
@@ -159,24 +161,64 @@ def _needs_line(up: float, out: float, height: float, unit: float) -> bool:
     return abs(up) > LEADER * height or out > GAPS[0] * unit + 1e-6
 
 
-def _cost(
-    place: _Place, kept_free: Sequence[Bbox], others: Sequence[Bbox], point: np.ndarray, frame: Bbox, unit: float
-) -> float:
-    """How bad a place is: what it covers and leaves weighs most, then what its leading line crosses, then distance."""
-    box = place.box
-    roomy = Bbox.from_extents(box.x0 - unit, box.y0 - unit, box.x1 + unit, box.y1 + unit)
-    covered = sum(_shared(roomy, other) for other in (*kept_free, *others))
-    outside = box.width * box.height - _shared(box, frame)
-    line = np.linspace(point, place.anchor, 12)[1:]
-    crossed = sum(other.contains(x, y) for other in others for x, y in line)
-    near = sum(other.contains(x, y) for other in kept_free if not other.contains(*point) for x, y in line)
-    return 40 * (covered + outside) / unit**2 + 60 * crossed + 3 * near + place.away / unit
+@dataclass(frozen=True)
+class _Costs:
+    """How bad each place of a name is: what it covers weighs most, then what its line crosses, then distance.
+
+    Attributes
+    ----------
+    boxes
+        The names with a little room around them, (places, 4): x0, y0, x1, y1.
+    lines
+        Points of the lines that lead to them, (places, 11, 2).
+    alone
+        What a place costs whatever the other names do, (places,).
+    unit
+        Dots a point.
+    """
+
+    boxes: np.ndarray
+    lines: np.ndarray
+    alone: np.ndarray
+    unit: float
+
+    @classmethod
+    def of(
+        cls, places: Sequence[_Place], point: np.ndarray, kept_free: Sequence[Bbox], frame: Bbox, unit: float
+    ) -> _Costs:
+        """The costs of a name's places; ``point`` is its mark."""
+        boxes = _array([place.box for place in places])
+        roomy = boxes + unit * np.array([-1, -1, 1, 1])
+        anchors = np.array([place.anchor for place in places])
+        lines = np.linspace(np.broadcast_to(point, anchors.shape), anchors, 12, axis=1)[:, 1:]
+        covered = _shared(roomy, _array(kept_free)).sum(axis=1)
+        outside = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) - _shared(boxes, _array([frame]))[:, 0]
+        near = _inside(lines, _array([box for box in kept_free if not box.contains(*point)]))
+        away = np.array([place.away for place in places])
+        return cls(roomy, lines, 40 * (covered + outside) / unit**2 + 3 * near + away / unit, unit)
+
+    def beside(self, others: Sequence[Bbox]) -> np.ndarray:
+        """The costs where other names stand, (places,)."""
+        taken = _array(others)
+        covered = _shared(self.boxes, taken).sum(axis=1)
+        return self.alone + 40 * covered / self.unit**2 + 60 * _inside(self.lines, taken)
 
 
-def _shared(one: Bbox, other: Bbox) -> float:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return max(width, 0.0) * max(height, 0.0)
+def _array(boxes: Sequence[Bbox]) -> np.ndarray:
+    return np.array([box.extents for box in boxes]).reshape(-1, 4)
+
+
+def _shared(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The area that each of some boxes shares with each of others, (N, 4), (M, 4) -> (N, M)."""
+    low = np.maximum(some[:, None, :2], others[None, :, :2])
+    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
+    return np.asarray(np.maximum(high - low, 0).prod(axis=2))
+
+
+def _inside(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """How many points of each line lie in boxes, counted for each box, (N, P, 2), (M, 4) -> (N,)."""
+    points = lines[:, :, None]
+    return np.asarray(((boxes[:, :2] <= points) & (points <= boxes[:, 2:])).all(axis=3).sum(axis=(1, 2)))
 
 
 def _write(axis: Axes, mark: Mark, point: np.ndarray, place: _Place, size: float, unit: float) -> None:

@@ -25,6 +25,7 @@ from hierattn.evaluation.measures.calibration import Calibration, risk
 from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.predictions import Predictions
 from hierattn.files import atomic_file
+from hierattn.shares import fraction, percent, setting
 from hierattn.taxonomy import CLASS_COLOURS
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
@@ -84,7 +85,7 @@ def roc_figure(predictions: Predictions) -> Figure:
             color=CLASS_COLOURS[code],
             linestyle=CLASS_DASHES[code],
             linewidth=2.4 if code == "MEL" else 1.6,
-            label=f"{code}  {areas[index]:.3f}",
+            label=f"{code}  {fraction(areas[index])}",
         )
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
     axis.set_aspect("equal")
@@ -106,7 +107,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
             axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.9 * share, linewidth=0))
             if not matrix[row, column]:
                 continue
-            text = f"{matrix[row, column]}\n{100 * share:.0f} %"
+            text = f"{matrix[row, column]}\n{percent(share)}"
             ink = "#ffffff" if share > 0.7 else INK
             axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=ink)
     axis.set(xlim=(0, count), ylim=(count, 0), xlabel="predicted", ylabel="true class")
@@ -190,12 +191,12 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
     axis.axhline(0, color=LINE, linewidth=1)
     if calibration.has_threshold:
         where = float(np.clip(_log_odds(calibration.risk_threshold), edges[0], edges[-1]))
-        shown = f"threshold {100 * calibration.risk_threshold:.3g} %"
+        shown = f"threshold {setting(calibration.risk_threshold)}"
         axis.axvline(where, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=shown)
     ticks = [tick for tick in RISK_TICKS if tick not in (0.001, 0.999)]
-    axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
+    axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [setting(tick) for tick in ticks])
     axis.set(xlabel="calibrated risk", ylabel="share of the group")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.0f} %")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.6g} %")
     legend(axis, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
     return figure
 
@@ -216,7 +217,7 @@ def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> 
         ylabel="share of these answers that is wrong",
     )
     for part in (axis.xaxis, axis.yaxis):
-        part.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        part.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     legend(axis, loc="lower right")
     return figure
 
@@ -236,7 +237,7 @@ def robustness_figure(robustness: Robustness) -> Figure:
         )  # fmt: skip
     axis.set(xlabel="severity", ylabel="photographs whose advice changes", ylim=(0, None))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     legend(axis, loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncols=2)
     return figure
 

@@ -6,6 +6,7 @@ The words are made here, from ``report.json``'s figures; the page is ``report.ht
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -15,7 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from hierattn import shares
 from hierattn.evaluation.measures.calibration import Calibration
+from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
 from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
 from hierattn.evaluation.pages.figures import svg
@@ -62,7 +65,7 @@ FIGURE_TEXTS: dict[str, tuple[str, str]] = {
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as text, ``0.6543 -> "65.4 %"``; a dash where it is undefined."""
-    return DASH if value is None else f"{100 * value:.{digits}f}\N{NARROW NO-BREAK SPACE}%"
+    return DASH if value is None else shares.percent(value, digits).replace(" ", "\N{NARROW NO-BREAK SPACE}")
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -70,9 +73,14 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return DASH if value is None else f"{value:.{digits}f}"
 
 
+def area(value: float | None, digits: int = 3) -> str:
+    """An area under a curve, or a share as a decimal number; a dash where it is undefined."""
+    return DASH if value is None else shares.fraction(value, digits)
+
+
 def span(interval: Sequence[float] | None, digits: int = 1) -> str:
     """An interval of a share in per cent, ``"60 to 71"``; a dash where it is unknown."""
-    return DASH if interval is None else f"{100 * interval[0]:.{digits}f} to {100 * interval[1]:.{digits}f}"
+    return DASH if interval is None else " to ".join(shares.hundredths(end, digits) for end in interval)
 
 
 def plain_reading(report: Report) -> list[str]:
@@ -84,7 +92,7 @@ def plain_reading(report: Report) -> list[str]:
         interval = "" if balanced.interval is None else f" (95 % interval {span(balanced.interval, 0)})"
         sentences.append(
             f"Shown every class equally often, the model names the right one of {len(report.class_order)} classes "
-            f"{100 * balanced.value:.0f} times in 100{interval}; always giving the same answer would be right "
+            f"{shares.of_hundred(balanced.value)} times in 100{interval}; always giving the same answer would be right "
             f"{100 / len(present):.3g} times."
         )
     if "MEL" in present:
@@ -112,22 +120,45 @@ def triage_reading(triage: Calibration) -> dict[str, Any] | None:
     tested = triage.test
     if not triage.has_threshold or tested is None:
         return None
-    sensitivity, specificity = defined(tested.sensitivity), defined(tested.specificity)
+    sensitivity = defined(tested.sensitivity)
     return {
-        "threshold": percent(triage.risk_threshold),
-        "target": percent(triage.target_sensitivity, 0),
+        "threshold": shares.setting(triage.risk_threshold),
+        "target": shares.setting(triage.target_sensitivity),
         "confidence": percent(triage.confidence, 0) if triage.confidence else "",
-        "found": None if sensitivity is None else round(100 * sensitivity),
-        "found_span": span(tested.interval, 0),
-        "spared": None if specificity is None else round(100 * specificity),
-        "spared_span": span(tested.specificity_interval, 0),
+        "found": _crowd(tested.sensitivity, tested.interval, tested.missed, tested.positives),
+        "spared": _crowd(
+            tested.specificity,
+            tested.specificity_interval,
+            tested.false_alarms,
+            tested.images - tested.positives,
+        ),
         "validation_sensitivity": percent(defined(triage.validation.sensitivity)),
         "group": _joined(sorted(TRIAGE_GROUP)),
-        "positives": tested.positives,
-        "others": tested.images - tested.positives,
         "reached": sensitivity is not None and sensitivity >= triage.target_sensitivity,
         "fitted_on": triage.fitted_on,
     }
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A share of good news as so many of 100, rounded down, and as it was counted: ``failed`` of ``images`` are not."""
+
+    hundred: int
+    span: str
+    failed: int
+    images: int
+
+    @property
+    def rest(self) -> int:
+        """The bad news, of 100."""
+        return 100 - self.hundred
+
+
+def _crowd(share: float, interval: Interval | None, failed: int, images: int) -> Crowd | None:
+    if defined(share) is None:
+        return None
+    ends = DASH if interval is None else " to ".join(str(shares.of_hundred(end)) for end in interval)
+    return Crowd(shares.of_hundred(share), ends, failed, images)
 
 
 def gap_sentence(subgroups: Subgroups) -> str:
@@ -140,7 +171,7 @@ def gap_sentence(subgroups: Subgroups) -> str:
         True: " Their intervals overlap: it may be chance.",
         False: " Their intervals do not overlap.",
     }[gap.intervals_overlap]
-    show = decimal if "auc" in gap.figure else percent
+    show = area if "auc" in gap.figure else percent
     return (
         f"Largest gap: {SUBGROUP_FIGURES[gap.figure]} is {show(gap.worst_value)} for "
         f"{inside(ATTRIBUTES[gap.attribute])} {gap.worst} and {show(gap.best_value)} for {gap.best}.{overlap}"
@@ -177,7 +208,7 @@ def tiles(report: Report) -> list[dict[str, Any]]:
             "estimate": estimate,
             "chance": guessing,
             "hint": hint,
-            "text": decimal(estimate.value) if "AUC" in name else percent(estimate.value),
+            "text": area(estimate.value) if "AUC" in name else percent(estimate.value),
             "span": area_span(estimate.interval) if "AUC" in name else span(estimate.interval),
         }
         for name, estimate, guessing, hint in rows
@@ -186,7 +217,7 @@ def tiles(report: Report) -> list[dict[str, Any]]:
 
 def area_span(interval: Sequence[float] | None, digits: int = 3) -> str:
     """An interval of an area, ``"0.601 to 0.712"``; a dash where it is unknown."""
-    return DASH if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+    return DASH if interval is None else " to ".join(shares.fraction(end, digits) for end in interval)
 
 
 def limits(report: Report) -> list[str]:
@@ -285,7 +316,9 @@ def fill_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters.update(percent=percent, decimal=decimal, span=span, area_span=area_span)
+    page.filters.update(
+        percent=percent, decimal=decimal, area=area, span=span, area_span=area_span, setting=shares.setting
+    )
     style = resources.files("hierattn.evaluation.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
     colours = {"class_colours": _variables(CLASS_COLOURS), "class_colours_dark": _variables(CLASS_COLOURS_DARK)}
     style = Template(style).substitute(colours)

@@ -17,6 +17,7 @@ from hierattn.evaluation.measures.subgroups import ATTRIBUTES, FIGURES
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
 from hierattn.evaluation.pages.html_report import (
     DASH,
+    area,
     area_span,
     decimal,
     gap_sentence,
@@ -28,6 +29,7 @@ from hierattn.evaluation.pages.html_report import (
 )
 from hierattn.evaluation.report import Report
 from hierattn.files import write_text
+from hierattn.shares import setting
 
 INTENDED = (
     "For research and teaching: to study how well small networks classify photographs of single skin lesions, and how "
@@ -107,7 +109,7 @@ def _share(estimate: Estimate | None) -> str:
 
 
 def _area(estimate: Estimate) -> str:
-    return decimal(estimate.value) + (f" ({area_span(estimate.interval)})" if estimate.interval else "")
+    return area(estimate.value) + (f" ({area_span(estimate.interval)})" if estimate.interval else "")
 
 
 def _headline(report: Report) -> str:
@@ -174,7 +176,7 @@ def _calibration(report: Report) -> list[str]:
         f"{percent(error.after)} after it.",
     ]
     sets = [
-        f"- Prediction sets with a target coverage of {percent(row.target, 0)} hold the true class "
+        f"- Prediction sets with a target coverage of {setting(row.target)} hold the true class "
         f"{_share(row.coverage)} of the time, with {decimal(row.mean_size, 2)} classes on average."
         for row in report.conformal
     ]

@@ -15,9 +15,10 @@ import hierattn
 from hierattn.evaluation.measures.shift import KINDS, EvaluatedSet
 from hierattn.evaluation.measures.shift_measures import MEASURES
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures, svg
-from hierattn.evaluation.pages.html_report import decimal, fill_page, percent
+from hierattn.evaluation.pages.html_report import area, decimal, fill_page, percent
 from hierattn.evaluation.predictions import write_predictions
 from hierattn.files import FolderKind, whole_folder, write_json, write_table, write_text
+from hierattn.shares import fraction
 
 JSON = "shift.json"
 KIND = FolderKind(
@@ -39,7 +40,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         str(row["classes"].get("MEL", 0)),
         *(_area(row[name]) for name in AREAS),
         percent(row["balanced_accuracy"]["value"]),
-        decimal(row["calibration_error"]["value"]),
+        area(row["calibration_error"]["value"]),
         percent(row["rejected"]["value"]) if "rejected" in row else "–",
         "–" if accepted is None else _area(accepted["melanoma_auc"]),
     ]
@@ -47,9 +48,9 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 def _area(figure: Mapping[str, Any]) -> str:
     if figure["interval"] is None:
-        return decimal(figure["value"])
-    low, high = figure["interval"]
-    return f"{figure['value']:.3f} ({low:.2f}–{high:.2f})"
+        return area(figure["value"])
+    low, high = (fraction(end, 2) for end in figure["interval"])
+    return f"{area(figure['value'])} ({low}–{high})"
 
 
 def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -60,14 +61,14 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return ["No melanoma among the photographs, so no drop can be named."]
     worst = min(fallen, key=lambda row: row["melanoma_auc"]["value"])
     said = (
-        f"Melanoma AUC is {own:.3f} on {rows[0]['title']} and drops to {worst['melanoma_auc']['value']:.3f} on "
-        f"{worst['title']} ({KINDS[worst['kind']]})"
+        f"Melanoma AUC is {fraction(own)} on {rows[0]['title']} and drops to "
+        f"{fraction(worst['melanoma_auc']['value'])} on {worst['title']} ({KINDS[worst['kind']]})"
     )
     if "rejected" not in worst:
         return [f"{said}; whether a photograph is unlike the training photographs cannot be told here."]
     said = f"{said}, where {percent(worst['rejected']['value'], 0)} of the photographs are rejected"
     accepted = worst["accepted"]["melanoma_auc"]["value"]
-    return [f"{said}." if accepted is None else f"{said}; among the accepted it is {accepted:.3f}."]
+    return [f"{said}." if accepted is None else f"{said}; among the accepted it is {fraction(accepted)}."]
 
 
 def markdown_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
