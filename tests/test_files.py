@@ -7,13 +7,23 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from hierattn import files
 from hierattn.errors import DataError, UsageError
-from hierattn.files import CONTENTS, FolderKind, atomic_file, check_replaceable, lock, whole_folder, write_table
+from hierattn.files import (
+    CONTENTS,
+    FolderKind,
+    atomic_file,
+    check_file_replaceable,
+    check_replaceable,
+    lock,
+    whole_folder,
+    write_table,
+)
 
 KIND = FolderKind("a test result", "result.json", older=("figures/*.svg", "table.csv"))
 
@@ -77,6 +87,61 @@ def test_a_name_that_is_not_utf8_comes_back_from_a_table(tmp_path):
 def test_json_without_a_number_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "x.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+# --- single files ------------------------------------------------------------------------------------------------
+
+
+def is_ours(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith("ours")
+
+
+@pytest.mark.parametrize(("there", "taken"), [(None, True), (b"", True), (b"ours, 1", True), (b"a note", False)])
+def test_only_a_file_that_we_wrote_is_replaced(tmp_path, there, taken):
+    path = tmp_path / "out.txt"
+    if there is not None:
+        path.write_bytes(there)
+    with nullcontext() if taken else pytest.raises(UsageError, match="not a test file that hierattn wrote"):
+        check_file_replaceable(path, "a test file", is_ours)
+
+
+def test_a_file_that_cannot_be_understood_is_not_ours(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(UsageError, match="not a test file"):
+        check_file_replaceable(tmp_path / "photo.jpg", "a test file", is_ours)
+
+
+@pytest.mark.parametrize("link", ["itself", "symbolic", "hard", "dotted", "through a folder"])
+def test_an_input_is_known_under_each_of_its_names(tmp_path, link):
+    photo = tmp_path / "photo.txt"
+    photo.write_text("ours, and to be read")
+    out = {"itself": photo, "dotted": tmp_path / "x" / ".." / "photo.txt"}.get(link, tmp_path / "other.txt")
+    (tmp_path / "x").mkdir()
+    if link == "symbolic":
+        out.symlink_to(photo)
+    elif link == "hard":
+        out.hardlink_to(photo)
+    elif link == "through a folder":
+        (tmp_path / "again").symlink_to(tmp_path)
+        out = tmp_path / "again" / "photo.txt"
+    with pytest.raises(UsageError, match="is to be read"):
+        check_file_replaceable(out, "a test file", is_ours, inputs=[tmp_path / "missing", photo])
+
+
+@pytest.mark.parametrize("name", [".", "folder", "/dev/null", "note.txt/out.txt", "pipe"])
+def test_a_file_is_not_put_where_none_can_be(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("note.txt").write_text("a note")
+    os.mkfifo("pipe")
+    with pytest.raises(UsageError, match=r"wanted the name of a file|choose another name"):
+        check_file_replaceable(Path(name), "a test file", is_ours)
+    assert Path("note.txt").read_text() == "a note"
+
+
+def test_a_new_file_in_a_new_folder_is_taken(tmp_path):
+    check_file_replaceable(tmp_path / "a" / "b" / "out.txt", "a test file", is_ours)
     assert not list(tmp_path.iterdir())
 
 

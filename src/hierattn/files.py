@@ -9,7 +9,8 @@
 **What may be replaced.** A folder that :func:`whole_folder` made holds a list of its files with their sizes
 (:data:`CONTENTS`). It is replaced only where everything in it is on that list, unchanged: a folder with a note, a
 photograph or anything else that somebody added is refused, before any work. A folder of an older version has no list;
-its :class:`FolderKind` tells by which names it is known.
+its :class:`FolderKind` tells by which names it is known. A single file is known by its content
+(:func:`check_file_replaceable`).
 
 **While a folder is made**, ``.NAME.part`` lies beside it, or inside it where it cannot be renamed (a mount point, the
 working folder, a parent that may not be written). A process that is killed leaves that; the next one goes on from it,
@@ -24,7 +25,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -115,6 +116,46 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def check_file_replaceable(
+    out: Path, kind: str, is_ours: Callable[[Path], bool], *, inputs: Sequence[Path] = ()
+) -> None:
+    """Refuse a file that must not be written or replaced; to be called before any work.
+
+    Parameters
+    ----------
+    out
+        Where the file is to go. Missing and empty files are taken, and those that we wrote.
+    kind
+        Of the file, with its article: ``"a heat map"``.
+    is_ours
+        Whether the content of a file is such as we write; it may raise anything where it is not.
+    inputs
+        What is read: ``out`` must be none of them, under no name (links, another case of the letters).
+
+    Raises
+    ------
+    UsageError
+        Where it is an input or a folder, holds anything that we did not write, or has no folder to lie in.
+    """
+    if not out.exists():
+        parent = next(folder for folder in out.absolute().parents if folder.exists())
+        if not parent.is_dir():
+            raise UsageError(f"{out} cannot be written: {parent} is a file, not a folder; choose another name")
+        return
+    for path in inputs:
+        if path.exists() and path.samefile(out):
+            raise UsageError(f"{out} is {path}, which is to be read: it is not touched; choose another name")
+    if not out.is_file():
+        what = "folder" if out.is_dir() else "device or pipe"
+        raise UsageError(f"{out} is a {what}: wanted the name of a file, for {kind}")
+    with suppress(Exception):  # what cannot be understood is not ours
+        if out.stat().st_size == 0 or is_ours(out):
+            return
+    raise UsageError(
+        f"{out} is there already and is not {kind} that hierattn wrote: it is not touched; choose another name"
+    )
 
 
 # --- locks -------------------------------------------------------------------------------------------------------

@@ -66,3 +66,21 @@ def test_a_run_without_weights_is_a_failure_and_writes_nothing(refused, tmp_path
     (tmp_path / "run").mkdir()
     assert "no checkpoint" in refused(1, "export", "run", "out.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_missing_run_is_bad_use(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no run folder at none" in refused(2, "export", "none", "out.onnx")
+
+
+@pytest.mark.parametrize("name", ["out.onnx", "out.pte"])
+def test_a_file_that_is_no_bundle_is_not_replaced(exported, refused, name, tmp_path):
+    (tmp_path / name).write_text("my notes")
+    assert "not a bundle that hierattn wrote" in refused(2, "export", exported[0] / "run", tmp_path / name)
+    assert (tmp_path / name).read_text() == "my notes"
+
+
+def test_a_bundle_is_replaced_by_a_new_one(exported, hierattn, tmp_path):
+    path = tmp_path / "again.onnx"
+    path.write_bytes((exported[0] / "out" / "noise.onnx").read_bytes())
+    assert hierattn("export", exported[0] / "run", path).code == 0

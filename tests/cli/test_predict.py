@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,23 @@ def test_bad_use_says_what_was_wanted(folder, options, error, said):
 def test_folder_without_images_is_named(folder, tmp_path):
     with pytest.raises(UsageError, match="no image in"):
         call(tmp_path, "--model", folder / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    "out", ["photos/0.png", "link.png", "hard.png", "notes.txt", "model.onnx", "photos", "bad.jpg/x.png"]
+)
+def test_a_heat_map_replaces_nothing_but_a_heat_map(folder, tmp_path, out):
+    place = tmp_path / "copy"
+    shutil.copytree(folder, place)
+    (place / "link.png").symlink_to("photos/0.png")
+    (place / "hard.png").hardlink_to(place / "photos" / "0.png")
+    (place / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"choose another name|wanted the name of a file"):
+        call(place / "photos" / "0.png", "-m", place / "model.onnx", "--heatmap", place / out)
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_a_heat_map_replaces_an_earlier_one(folder, tmp_path):
+    for photo in ("0.png", "1.png"):
+        call(folder / "photos" / photo, "-m", folder / "model.onnx", "--heatmap", tmp_path / "x.png")

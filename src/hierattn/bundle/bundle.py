@@ -180,6 +180,14 @@ def read_bundle(path: Path) -> tuple[bytes, Bundle]:
     return model, bundle
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a file is an ONNX file with our description, of whatever version."""
+    try:
+        return PREFIX + "format_version" in summarise(_read_limited(path), str(path)).metadata
+    except BundleError:
+        return False
+
+
 def _read_limited(path: Path) -> bytes:
     try:
         size = path.stat().st_size

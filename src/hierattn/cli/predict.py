@@ -75,16 +75,18 @@ def run(
     """
     from hierattn.cli.which_model import choose_model, say_which
     from hierattn.deploy.predict.advice_texts import language_texts
-    from hierattn.deploy.predict.predictor import Predictor
+    from hierattn.deploy.predict.predictor import Predictor, find_bundle
     from hierattn.errors import UsageError, require
+    from hierattn.files import check_file_replaceable, cores
 
     language_texts(language)  # an unknown language is refused before anything is loaded
     if dicom_sr is not None:
         require("highdicom", "dicom")
+        if dicom_sr.exists() and not dicom_sr.is_dir():
+            raise UsageError(f"--dicom-sr {dicom_sr} is a file: wanted a folder for the reports; choose another name")
     name = choose_model(model, domain)
     if batch is not None or out is not None:
         from hierattn.deploy.archive.archive import ArchiveOptions
-        from hierattn.files import cores
 
         if batch is None or out is None or images or heatmap is not None:
             raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE or --heatmap")
@@ -95,8 +97,12 @@ def run(
     if not images:
         raise UsageError("no image: wanted photographs (hierattn predict photo.jpg), or --batch FOLDER --out TABLE.csv")
     paths = list(_expand(images))
-    if heatmap is not None and len(paths) != 1:
-        raise UsageError(f"--heatmap with {len(paths)} images: wanted one; call it once for each")
+    if heatmap is not None:
+        from hierattn.deploy.predict.heatmap_picture import KIND, is_overlay
+
+        if len(paths) != 1:
+            raise UsageError(f"--heatmap with {len(paths)} images: wanted one; call it once for each")
+        check_file_replaceable(heatmap, KIND, is_overlay, inputs=[*paths, find_bundle(name)])
     predictor = Predictor.load(name, threads=threads)
     say_which(name)
     report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)

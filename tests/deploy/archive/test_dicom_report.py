@@ -155,3 +155,12 @@ def test_archive_of_dicom_gets_a_report_each_and_its_table_names_them(image, tmp
     written = {path.name for path in (archive / "reports").iterdir()}
     assert {rows[f"IM{number}"]["report"] for number in range(3)} == written
     assert "ecret" not in (tmp_path / "t.csv").read_text(encoding="utf-8")
+
+
+def test_a_file_that_has_the_reports_name_and_is_none_is_not_touched(image, predictor, tmp_path):
+    path = report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")[2]
+    for content in (b"a note", dicom_bytes(image)):
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match="no place for its report"):
+            report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")
+        assert path.read_bytes() == content

@@ -57,8 +57,30 @@ def test_a_table_that_another_process_writes_is_refused_and_keeps_its_rows(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_foreign_table_is_left_alone(tmp_path):
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+def test_a_table_of_other_classes_is_left_alone(tmp_path):
+    (tmp_path / "t.csv").write_text(",".join(columns(("NV", "BCC"))) + "\n", encoding="utf-8")
     with pytest.raises(TableError, match="other columns"):
         ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("content", ["one line, no end", "two\nlines\n", "file,sha256,status\n", "\ufeff", "\xe6\n"])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.part"])
+def test_a_file_that_is_no_table_is_not_touched(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="latin-1" if content == "\xe6\n" else "utf-8")
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(UsageError, match="not a table of answers"):
+        ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: before}
+
+
+def test_a_table_behind_a_link_is_written_there(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "t.csv").symlink_to(tmp_path / "there" / "answers.csv")
+    for _ in range(2):
+        with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+            table.add({"file": "a.png", **SAME})
+            table.finish()
+    assert (tmp_path / "t.csv").is_symlink()
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["answers.csv"]
+    assert len(read_rows(tmp_path / "t.csv")) == 2

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from hierattn.deploy.predict.heatmap_picture import AGAINST, FOR, LARGEST_SIDE, STRONGEST, overlay, write_overlay
+from hierattn.deploy.predict.heatmap_picture import (
+    AGAINST,
+    FOR,
+    LARGEST_SIDE,
+    MARK,
+    STRONGEST,
+    is_overlay,
+    overlay,
+    write_overlay,
+)
 
 PHOTO = np.full((60, 90, 3), 128, np.uint8)
 
@@ -24,3 +34,17 @@ def test_a_large_photograph_is_reduced_and_the_file_is_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["evidence.png"]
     with Image.open(tmp_path / "evidence.png") as picture:
         assert picture.size == (LARGEST_SIDE, 50)
+
+
+def test_our_picture_is_known_until_somebody_draws_on_it(tmp_path):
+    path = tmp_path / "evidence.png"
+    write_overlay(path, PHOTO, np.eye(3))
+    assert is_overlay(path)
+    with Image.open(path) as picture:
+        drawn, info = picture.copy(), PngInfo()
+        info.add_text(MARK, picture.info[MARK])  # as a program keeps it that edits a picture
+    drawn.putpixel((3, 3), (0, 0, 0))
+    drawn.save(path, pnginfo=info)
+    assert not is_overlay(path)
+    Image.fromarray(PHOTO).save(path)
+    assert not is_overlay(path)

@@ -99,7 +99,7 @@ def predict_archive(
     report = progress or silent
 
     def files() -> Iterator[str]:
-        found = find_files(folder, [out, part_of(out), part_of(part_of(out))])
+        found = find_files(folder, [*_written(out), *_written(out.resolve())])
         return (file for file in found if not _inside(folder / file, options.reports))
 
     question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports)
@@ -113,6 +113,11 @@ def predict_archive(
             report(STEP, done, max(done, total))
         table.finish()
     return counts
+
+
+def _written(table: Path) -> list[Path]:
+    """The files of a table and of what it is made in."""
+    return [table, part_of(table), part_of(part_of(table))]
 
 
 def _inside(file: Path, folder: Path | None) -> bool:

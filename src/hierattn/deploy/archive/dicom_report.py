@@ -66,16 +66,28 @@ def write_report(
     Raises
     ------
     ImageError
-        Where the photograph does not say which study, series or instance it is.
+        Where the photograph does not say which study, series or instance it is, or another file has the report's name.
     MissingPackageError
         Where highdicom is not installed.
     """
     require("highdicom", "dicom")
     report = make_report(header, diagnosis, bundle, digest, name=name)
     path = folder / f"{report.SOPInstanceUID}.dcm"
+    if path.exists() and not _is_ours(path):
+        raise ImageError(f"{name} has no place for its report: {path.name} is there and is no report of ours; move it")
     with atomic_file(path) as temporary:
         report.save_as(temporary, enforce_file_format=True)
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        return bool(dcmread(path, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID") == path.stem)
+    except (OSError, InvalidDicomError):
+        return False
 
 
 def make_report(

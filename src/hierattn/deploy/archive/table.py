@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from hierattn.errors import TableError, UsageError
-from hierattn.files import atomic_file, lock, part_of
+from hierattn.files import atomic_file, check_file_replaceable, lock, part_of
 
 ANSWERED, REFUSED = "answered", "refused"
 _BEFORE = ("file", "sha256", "status", "advice", "label")
@@ -34,6 +34,19 @@ def columns(codes: Sequence[str]) -> tuple[str, ...]:
     ('label', 'p_MEL', 'p_NV', 'risk')
     """
     return (*_BEFORE, *(f"p_{code}" for code in codes), *_AFTER)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file begins with such columns, of whatever classes."""
+    with path.open("rb") as file:
+        head = file.readline(10_000).decode("ascii")
+    return head.startswith(",".join(_BEFORE)) and head.endswith(",".join(_AFTER) + "\n")
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether it is a table, or so much of one as a crash of the system left."""
+    content = path.read_bytes()
+    return is_table(path) or (b"\n" not in content and ",".join(_BEFORE).encode().startswith(content[:30]))
 
 
 class ArchiveTable:
@@ -58,12 +71,15 @@ class ArchiveTable:
     TableError
         Where what exists is no such table, or one of another bundle or rule.
     UsageError
-        Where its folder is missing, or another process writes the same table.
+        Where its folder is missing, a file of its name is no such table, or another process writes the same table.
     """
 
     def __init__(self, path: Path, codes: Sequence[str], same: Mapping[str, str]) -> None:
+        path = Path(os.path.realpath(path))  # a link stays one
         if not path.parent.is_dir():
             raise UsageError(f"no folder {path.parent} for the table: make it, or choose another --out")
+        for file, is_ours in ((path, is_table), (part_of(path), _is_unfinished)):
+            check_file_replaceable(file, "a table of answers", is_ours)
         self.path, self.part = path, part_of(path)
         self.columns, self._same = columns(codes), dict(same)
         self.done: set[str] = set()

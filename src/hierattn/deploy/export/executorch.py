@@ -172,6 +172,14 @@ def unseal(content: bytes, name: str) -> bytes:
     return program
 
 
+def is_program(path: Path) -> bool:
+    """Whether a file is a whole program of ours."""
+    try:
+        return bool(_read(path))
+    except BundleError:
+        return False
+
+
 def output_names(bundle: Bundle) -> list[str]:
     """What ``forward`` gives, in order: a program's outputs have no names."""
     from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK

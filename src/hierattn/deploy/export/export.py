@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hierattn.bundle.bundle import is_bundle
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
 from hierattn.deploy.export.wrapped import wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
+from hierattn.files import check_file_replaceable
 
 FORMATS: dict[str, str] = {
     ".onnx": "ONNX: servers, browsers, phones; the default",
@@ -78,17 +80,22 @@ def export(
     Raises
     ------
     UsageError
-        For an ending, a precision or a batch that cannot be had.
+        For an ending, a precision or a batch that cannot be had; where there is no run, or ``out`` is a file that is no
+        bundle.
     """
     _check(out, precision, batch)
+    if not source.exists():
+        raise UsageError(f"no run folder at {source}: wanted one from 'hierattn train', or a .safetensors file")
+    for_phone = out.suffix == ".pte"
+    if for_phone:
+        from hierattn.deploy.export.executorch import export_executorch, is_program
+    check_file_replaceable(out, "a bundle", is_program if for_phone else is_bundle, inputs=[source])
     if precision == "float32":
         own, missing = find_own_images(source, data)
     else:
         own, missing = open_own_images(source, data), ""
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
-    if out.suffix == ".pte":
-        from hierattn.deploy.export.executorch import export_executorch
-
+    if for_phone:
         written = export_executorch(wrapped, out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)

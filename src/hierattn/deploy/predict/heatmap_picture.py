@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from hierattn.files import write_bytes
+
+KIND = "a heat map"
+MARK = "hierattn-heat-map"
+"""The PNG text that tells our pictures: the SHA-256 of their pixels. One that somebody drew on is no longer ours."""
 
 LARGEST_SIDE = 1024
 STRONGEST = 0.6
@@ -48,6 +54,23 @@ def overlay(photo: np.ndarray, heatmap: np.ndarray) -> Image.Image:
 
 def write_overlay(path: Path, photo: np.ndarray, heatmap: np.ndarray) -> None:
     """Write :func:`overlay` as PNG, whole or not at all."""
-    file = io.BytesIO()
-    overlay(photo, heatmap).save(file, "PNG")
+    file, picture, mark = io.BytesIO(), overlay(photo, heatmap), PngInfo()
+    mark.add_text(MARK, _digest(picture))
+    picture.save(file, "PNG", pnginfo=mark)
     write_bytes(path, file.getvalue())
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether a file is a picture of :func:`write_overlay`, as it was written.
+
+    Raises
+    ------
+    OSError
+        Where it is no picture, or cannot be read.
+    """
+    with Image.open(path, formats=["PNG"]) as picture:
+        return max(picture.size) <= LARGEST_SIDE and picture.info.get(MARK) == _digest(picture)
+
+
+def _digest(picture: Image.Image) -> str:
+    return hashlib.sha256(picture.tobytes()).hexdigest()

@@ -9,6 +9,8 @@ Mitchell et al., Model Cards for Model Reporting, FAccT 2019.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from hierattn.evaluation.pages.html_report import (
     span,
 )
 from hierattn.evaluation.report import Report
-from hierattn.files import write_text
+from hierattn.files import check_file_replaceable, write_text
 from hierattn.shares import setting
 
 INTENDED = (
@@ -41,9 +43,31 @@ INTENDED = (
 )
 
 
+_MARK = re.compile(r"<!-- written by hierattn; SHA-256 of the text above: ([0-9a-f]{64}) -->\n")
+
+
 def write_card(path: Path, report: Report) -> None:
-    """Write the card."""
-    write_text(path, model_card(report))
+    """Write the card, with a last line that shows whether somebody has changed it since.
+
+    Raises
+    ------
+    UsageError
+        Where a file is there that is no card, or one that somebody changed: people fill in what is open.
+    """
+    check_file_replaceable(path, "a model card, unchanged,", is_card)
+    text = model_card(report)
+    write_text(path, f"{text}\n<!-- written by hierattn; SHA-256 of the text above: {_digest(text)} -->\n")
+
+
+def is_card(path: Path) -> bool:
+    """Whether a file is a card as :func:`write_card` wrote it."""
+    text, _, last = path.read_text(encoding="utf-8").rpartition("\n<!--")
+    mark = _MARK.fullmatch(f"<!--{last}")
+    return mark is not None and mark[1] == _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def model_card(report: Report) -> str:
