@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -119,6 +120,24 @@ def test_paper_rule_by_name(folder):
 def test_bad_use_says_what_was_wanted(folder, options, error, said):
     with pytest.raises(error, match=re.escape(said)):
         call(folder / "photos" / "1.png", "--model", folder / "model.onnx", *options)
+
+
+def test_a_folder_is_predicted_with_all_that_it_holds(folder, tmp_path):
+    photo = (folder / "photos" / "0.png").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for name in ("elsewhere/a.png", "photos/b.JPE", "photos/c.jfif", "photos/sub/d.png", "photos/no_ending"):
+        (tmp_path / name).write_bytes(photo)
+    (tmp_path / "photos" / "e.zip").write_bytes(b"PK")
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "gone.jpg").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "photos" / "pipe.jpg")
+    result = call(tmp_path / "photos", "--model", folder / "model.onnx", "--json", code=1)
+    rows = {Path(row["image"]).name: row.get("error", "") for row in json.loads(result.stdout)}
+    assert [name for name, error in rows.items() if not error] == ["b.JPE", "c.jfif", "no_ending", "d.png", "a.png"]
+    assert "gone.jpg" in rows["gone.jpg"]
+    assert "pipe, socket or device" in rows["pipe.jpg"]
+    assert "e.zip" in result.stderr
 
 
 def test_folder_without_images_is_named(folder, tmp_path):

@@ -138,18 +138,25 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
 
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
-    """Folders as the images in them, in the order of their names; everything else as it is."""
-    from hierattn.deploy.predict.photo_file import FILE_SUFFIXES
+    """Folders as the photographs in and under them, in the order of their names; everything else as it is.
+
+    What cannot be read (a link that leads nowhere, a pipe) stays among them, and is refused with a line of its own.
+    """
+    from hierattn.data.source_table import first_few
     from hierattn.errors import UsageError
+    from hierattn.preprocessing.photo_files import find_files, is_photograph, other_files
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in FILE_SUFFIXES and file.is_file())
+        there = [found for found in find_files(path) if not found.read_as]
+        inside = [found.name for found in there if found.problem or is_photograph(path / found.name)]
         if not inside:
-            raise UsageError(f"no image in {path}: wanted files ending in {', '.join(sorted(FILE_SUFFIXES))}")
-        yield from inside
+            raise UsageError(f"no image in {path}: wanted photographs (.jpg, .png, .tif, .heic, .dcm); check the path")
+        if others := other_files(sorted({found.name for found in there}.difference(inside))):
+            print(f"hierattn: left out, for they are no photographs: {first_few(others)} in {path}", file=sys.stderr)
+        yield from (path / name for name in inside)
 
 
 WriteReport = Callable[[Path, "PhotoFile", "Diagnosis"], None]

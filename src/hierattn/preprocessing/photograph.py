@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 import numpy as np
@@ -31,9 +32,6 @@ from hierattn.errors import ImageError
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """The formats that are tried, by Pillow's names. No other parser of Pillow ever sees the bytes. Phones' MPO files
 are JPEG with more pictures behind the first, and come through JPEG's door."""
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mpo"})
-"""File endings, in lower case, that count as an image when a folder is listed."""
 
 MIN_SIDE = 8
 """Pixels. Below this there is nothing to see, and a resize would invent the lesion."""
@@ -121,7 +119,10 @@ def read_image_bytes(path: Path, *, name: str | None = None) -> bytes:
     try:
         if path.is_dir():
             raise ImageError(f"{name} is a folder: wanted an image file; name one file in it")
-        size = path.stat().st_size
+        state = path.stat()
+        if not S_ISREG(state.st_mode):  # reading one could wait for ever
+            raise ImageError(f"{name} is a pipe, socket or device: wanted an image file; save it as one")
+        size = state.st_size
         if size > MAX_BYTES:
             raise ImageError(
                 f"{name} has {size:,} bytes: wanted at most {MAX_BYTES:,}; save it as JPEG or in a smaller size"

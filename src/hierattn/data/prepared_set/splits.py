@@ -26,7 +26,7 @@ from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.source_table import read_rows, refuse_repeated
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.files import write_table
-from hierattn.preprocessing.photograph import SUFFIXES
+from hierattn.preprocessing.photo_files import ENDINGS
 
 COLUMNS = ("image", "group", "fold")
 _IMAGE_COLUMNS = ("image", "image_id", "isic_id", "img_id", "file", "filename", "file_name", "name")
@@ -98,7 +98,7 @@ def read_splits(path: Path) -> FrozenSplits:
 def _long_key(name: str) -> str:
     """Folder and name without ending; the ending is cut only where it is an image's, for ids may have dots."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in ENDINGS:
         path = path.with_suffix("")
     return "/".join(path.parts[-2:])
 

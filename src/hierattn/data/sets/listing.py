@@ -5,14 +5,13 @@ Nothing here decodes an image: a listing is tables in, records out.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.source_table import first_few
 from hierattn.errors import UsageError
-from hierattn.preprocessing.photograph import SUFFIXES
+from hierattn.preprocessing.photo_files import find_files, is_photograph
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,9 @@ class ImageFolder:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, by their ending, sorted by path; hidden files and folders left out."""
-    paths = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                paths.append(path)
-    return paths
+    """All photographs below ``folder``, readable or not, in the order of the account (photo_files.py)."""
+    return [
+        folder / found.name
+        for found in find_files(folder)
+        if not found.read_as and (found.problem or is_photograph(folder / found.name))
+    ]

@@ -11,13 +11,10 @@ import numpy as np
 
 from hierattn.deploy.predict.dicom_photo import is_dicom, read_dicom
 from hierattn.deploy.predict.photo_input import MAX_PIXELS
-from hierattn.preprocessing.photograph import SUFFIXES, read_image_bytes, read_photograph
+from hierattn.preprocessing.photograph import read_image_bytes, read_photograph
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-FILE_SUFFIXES = SUFFIXES | {".dcm", ".dicom"}
-"""File endings, in lower case, that count as a photograph when ``hierattn predict`` lists a folder."""
 
 
 @dataclass(frozen=True, eq=False)
