@@ -9,7 +9,7 @@ from hierattn.models.registry import SPECS, model_options, model_spec
 NAMES = [
     *("hierattn_xs", "hierattn_s", "hierattn_m"),
     *("mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_1x", "mnasnet1_0", "efficientnet_b0"),
-    *("mobilevit_s", "mobilevit_xs", "mobilevit_xxs"),
+    *("mobilevit_s", "mobilevit_xs", "mobilevit_xxs", "mobilenet_v4_conv_small"),
 ]
 
 

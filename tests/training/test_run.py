@@ -112,3 +112,21 @@ def test_the_smallest_balanced_loss_chooses_where_the_recipe_says_so(recipe, tmp
     assert losses != sorted(losses, reverse=True)  # else the last epoch would pass for the best
     assert result.best_epoch == losses.index(min(losses))
     assert result.best == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_network_of_timm_is_trained_and_saved_with_the_pixels_that_it_expects(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["model"] = {"name": "timm:tf_efficientnet_lite0", "options": {"drop_path_rate": 0.1}}
+    values["optimiser"]["epochs"] = 1
+    fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
+    saved = load_checkpoint(tmp_path / "run" / "best.safetensors")
+    assert (saved.image_spec.mean, saved.image_spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert saved.build().num_classes == len(saved.classes)
+
+
+def test_a_network_of_fixed_size_is_refused_before_training(recipe, tmp_path):
+    values = recipe.to_dict()
+    values["model"]["name"] = "timm:vit_tiny_patch16_224"
+    with pytest.raises(UsageError, match="img_size"):
+        fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "best.safetensors").exists()

@@ -96,9 +96,9 @@ def _networks(name: str) -> list[str]:
     if name == "imagenet":
         return [model for model, spec in SPECS.items() if spec.paper_parameters is not None and model != "hierattn_m"]
     names = [part.strip() for part in name.split(",") if part.strip()]
-    unknown = [part for part in names if part not in SPECS]
+    unknown = [part for part in names if part not in SPECS and not part.startswith("timm:")]
     if unknown and "," in name:
-        raise UsageError(f"no network {', '.join(unknown)}: wanted some of {', '.join(SPECS)}")
+        raise UsageError(f"no network {', '.join(unknown)}: wanted some of {', '.join(SPECS)}, or timm:NAME")
     return [] if unknown else names
 
 

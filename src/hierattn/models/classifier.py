@@ -12,4 +12,7 @@ def classifier_of(model: nn.Module) -> nn.Linear:
     >>> classifier_of(create_model("hierattn_xs", num_classes=6)).out_features
     6
     """
+    named = getattr(model, "get_classifier", None)  # timm's networks say which it is
+    if named is not None and isinstance(layer := named(), nn.Linear):
+        return layer
     return [part for part in model.modules() if isinstance(part, nn.Linear)][-1]

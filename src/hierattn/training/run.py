@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hierattn.data.prepared_set.folds import check_leaks, split
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError
 from hierattn.models.inference import to_unit
-from hierattn.models.registry import create_model
+from hierattn.models.registry import check_size, create_model, expected_pixels
 from hierattn.models.weights.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
 from hierattn.run_folder import RunFolder
 from hierattn.taxonomy import CODES
@@ -64,7 +64,10 @@ class Run:
         labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
         self.images = _resident(data.images, fabric)
         held_out = HeldOut(data, recipe.data.fold, parts)
-        self.admission = Admission(self.classes, data.image_spec, held_out, listener.note)
+        mean, std = expected_pixels(recipe.model.name)
+        self.spec = replace(data.image_spec, mean=mean, std=std)
+        check_size(recipe.model.name, recipe.model.options, self.spec.size)
+        self.admission = Admission(self.classes, self.spec, held_out, listener.note)
         self.trained_on = seen_in(data, parts)
         self.training = TrainingImages(self.images, parts.train, labels[parts.train])
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
@@ -105,7 +108,7 @@ class Run:
             optimiser=self.optimiser,
             average=self.average,
             data=self.training,
-            spec=self.packed.image_spec,
+            spec=self.spec,
             recipe=recipe,
             objective=Objective(
                 rules.label_smoothing,
@@ -125,7 +128,7 @@ class Run:
             return frozenset()
         report, trained_on = transfer_into(
             model,
-            Path(self.recipe.transfer.checkpoint),
+            self.recipe.transfer.checkpoint,
             self.admission,
             images=self._first_images(4 * self.recipe.optimiser.batch_size),
             classifier=self.recipe.transfer.classifier,
@@ -149,7 +152,7 @@ class Run:
         teachers = Teachers(
             [Path(path) for path in rules.teacher],
             self.admission,
-            images=to_unit(some, self.packed.image_spec.size),
+            images=to_unit(some, self.spec.size),
             with_features=bool(rules.features),
             device=self.fabric.device,
         )
@@ -195,7 +198,7 @@ class Run:
     def finish_epoch(self) -> None:
         """Validate, log, save the weights if they are the best so far, and step to the next epoch."""
         with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
-            scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.packed.image_spec)
+            scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.spec)
             row = epoch_row(self.position, self.recipe, scores)
             score = standing(scores, self.recipe.choose_by)
             better = score > self.position.best
@@ -230,7 +233,7 @@ class Run:
             model=self.recipe.model.name,
             options=dict(self.recipe.model.options),
             classes=self.classes,
-            image_spec=self.packed.image_spec,
+            image_spec=self.spec,
             state_dict=model.state_dict(),
             recipe=self.recipe.to_dict(),
             provenance={

@@ -48,7 +48,7 @@ def test_the_skip_is_the_callers_to_say() -> None:
 
 
 @pytest.mark.skipif(not LAYOUT.exists(), reason="the published checkpoints' layout is not beside this repository")
-@pytest.mark.parametrize("name", ["hierattn_xs"])  # test_paper_table3 compares the names and shapes of all three
+@pytest.mark.parametrize("name", ["hierattn_xs"])  # test_hierattn compares the names and shapes of all three
 def test_the_recorded_layout_of_the_published_checkpoints_is_read(name: str) -> None:
     layout = json.loads(LAYOUT.read_text())[name]
     model = import_authors_checkpoint({key: torch.ones(shape) for key, shape in layout.items()}, name)

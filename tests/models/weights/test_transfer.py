@@ -142,3 +142,21 @@ def test_load_source_tells_our_checkpoints_from_foreign_weights(mobilevit: dict[
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     with pytest.raises(CheckpointError, match="not a whole safetensors"):
         load_source(tmp_path / "broken.safetensors")
+
+
+def test_the_same_network_under_other_names_goes_over_in_order() -> None:
+    source = randomised(create_model("timm:tf_efficientnet_lite0", 1000))
+    renamed = {f"tensor_{place}": value for place, value in enumerate(source.values())}
+    model = create_model("timm:tf_efficientnet_lite0", 3)
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    report = transfer_weights(model, renamed)
+    assert set(report.skipped) == {"classifier.weight", "classifier.bias"}
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, fresh[name] if name in report.skipped else source[name]), name
+
+
+def test_other_names_in_another_order_are_not_taken() -> None:
+    source = randomised(create_model("timm:tf_efficientnet_lite0", 1000))
+    renamed = {f"tensor_{place}": value for place, value in enumerate(reversed(source.values()))}
+    with pytest.raises(CheckpointError, match="nothing of the source fits"):
+        transfer_weights(create_model("timm:tf_efficientnet_lite0", 3), renamed)

@@ -18,7 +18,7 @@ from hierattn.errors import CheckpointError, UsageError
 from hierattn.models.peers import PEERS
 from hierattn.models.registry import VARIANTS
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
-from hierattn.models.weights.weight_files import fetch_published, published_weights, read_state_dict
+from hierattn.models.weights.weight_files import fetch_published, find_weights, published_weights, read_state_dict
 from hierattn.training.recipe import Recipe
 
 
@@ -123,3 +123,22 @@ def test_every_network_has_a_published_start_and_the_papers_recipes_name_its_fil
         assert recipe.transfer.checkpoint == f"weights/{published_weights(model).file}"
     with pytest.raises(UsageError, match="no library publishes weights of resnet"):
         published_weights("resnet")
+
+
+def test_weights_inside_an_installed_package_are_found_by_its_name(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "holder").mkdir()
+    torch.save({"stem": torch.ones(2)}, tmp_path / "holder" / "weights.pth")
+    (tmp_path / "holder" / "__init__.py").write_text("raise RuntimeError('nothing of a package is run')")
+    about = tmp_path / "holder_of_weights-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: holder-of-weights\nVersion: 1.0\n")
+    (about / "RECORD").write_text("holder/__init__.py,,\nholder/weights.pth,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = find_weights("package:holder-of-weights")
+    assert found == tmp_path / "holder" / "weights.pth"
+    assert torch.equal(read_state_dict(found)["stem"], torch.ones(2))
+    assert find_weights("weights/own.pth") == Path("weights/own.pth")
+    with pytest.raises(CheckpointError, match="no package 'absent-weights' is installed"):
+        find_weights("package:absent-weights")
+    with pytest.raises(CheckpointError, match="holds 0 files of weights"):
+        find_weights("package:pytest")

@@ -163,7 +163,7 @@ def test_our_own_mobilevit_is_not_taken_for_a_foreign_one(one: PackedSet, other:
     with pytest.raises(LeakError, match="holds out to test"):
         transfer_into(
             target,
-            tmp_path / "ours.safetensors",
+            str(tmp_path / "ours.safetensors"),
             Admission(("MEL", "NV"), ImageSpec(size=32), held_out(one), never),
             images=images,
         )

