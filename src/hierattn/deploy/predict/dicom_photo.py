@@ -1,8 +1,8 @@
 """Photographs in DICOM: VL Photographic and Dermoscopic Photography images as upright uint8 RGB (needs ``[dicom]``).
 
-What is accepted, and no more: one frame of 8 bits, grey, RGB or YBR, uncompressed, run-length or JPEG baseline. Rows,
-columns and the compressed frame's own header are compared with the limits before anything is decoded. An error never
-repeats a value of the file, because any of them may be a patient's.
+What is accepted, and no more: one frame of 8 bits, grey, RGB or YBR, uncompressed, run-length or JPEG baseline, whole.
+Rows, columns and the compressed frame's own header are compared with the limits before anything is decoded. An error
+repeats numbers of the image and DICOM's own terms, and never a text of the file, because any may be a patient's.
 """
 
 from __future__ import annotations
@@ -31,18 +31,31 @@ SOP_CLASSES = {PHOTOGRAPHIC: "VL Photographic Image", DERMOSCOPIC: "Dermoscopic 
 """What is read; DICOM PS3.4, annex B.5."""
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+RUN_LENGTH = "1.2.840.10008.1.2.5"
 TRANSFER_SYNTAXES = {
     "1.2.840.10008.1.2": "implicit little endian",
     "1.2.840.10008.1.2.1": "explicit little endian",
-    "1.2.840.10008.1.2.5": "run-length",
+    RUN_LENGTH: "run-length",
     JPEG_BASELINE: "JPEG baseline",
 }
 """How the pixels may be stored. The deflated form is left out: nothing in its header says how large it will become."""
 
 PHOTOMETRIC = ("RGB", "YBR_FULL", "YBR_FULL_422", "MONOCHROME2")
+_OTHER_PHOTOMETRIC = ("MONOCHROME1", "PALETTE COLOR", "YBR_PARTIAL_420", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT", "XYB")
 
 MOST_META = 64 * 1024
 """Bytes after the preamble in which the file's meta information is looked for; it takes some hundred."""
+
+_NUMBERS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
+_WANTED = ("SOPClassUID", *_NUMBERS, "PhotometricInterpretation", "PixelData")
+_TABLES = ("ModalityLUTSequence", "VOILUTSequence")
+_PLAIN = {
+    "RescaleSlope": (1,),
+    "RescaleIntercept": (0,),
+    "WindowWidth": (255, 256),
+    "PixelIntensityRelationshipSign": (1,),
+}
+"""Values that leave 8 bits as they are; with others a grey picture is to be shown differently than it is stored."""
 
 _WARNINGS = threading.Lock()
 
@@ -68,6 +81,16 @@ def is_dicom(content: bytes) -> bool:
     return content[128:132] == b"DICM"
 
 
+def is_bare_dicom(content: bytes, name: str) -> bool:
+    """Whether the bytes are DICOM's without their beginning, or its beginning and no more.
+
+    No image file begins with DICOM's groups 2 or 8, or holds a preamble alone and is named ``.dcm``.
+    """
+    preamble = len(content) > 0 and b"DICM".startswith(content[:132].lstrip(b"\0"))
+    groups = (b"\2\0", b"\x08\0", b"\0\2", b"\0\x08")
+    return content[:2] in groups or (preamble and name.lower().endswith((".dcm", ".dicom")))
+
+
 def read_dicom(content: bytes, *, max_pixels: int, name: str = "the image") -> DicomPhoto:
     """Read one DICOM photograph.
 
@@ -91,6 +114,7 @@ def read_dicom(content: bytes, *, max_pixels: int, name: str = "the image") -> D
     with _quiet_pydicom():
         header = _parse(content, name)
         _check_kind(header, name)
+        _check_values(header, name)
         _check_size(header, max_pixels, name)
         pixels = _decode(header, name)
     for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
@@ -104,35 +128,104 @@ def _parse(content: bytes, name: str) -> Dataset:
     from pydicom import dcmread
     from pydicom.filereader import read_dataset
 
+    if not is_dicom(content):
+        raise ImageError(
+            f"{name} has no DICOM preamble (128 bytes, then DICM): truncated, or a bare data set; "
+            "copy it again, or convert it (dcmconv)"
+        )
+    damaged = ImageError(f"{name} is truncated or has a damaged DICOM header: copy or download it again")
     try:
         after_preamble = io.BytesIO(content[132 : 132 + MOST_META])
         meta = read_dataset(after_preamble, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+        whole = "TransferSyntaxUID" not in meta or _is_whole(meta.get_item("TransferSyntaxUID"))
         stored = str(meta.get("TransferSyntaxUID", ""))
     except (Exception, RecursionError):  # a damaged header makes parsers raise nearly anything
-        raise ImageError(f"{name} has a damaged DICOM header: copy or download it again") from None
+        raise damaged from None
+    if not stored or not whole:
+        raise ImageError(
+            f"{name} does not say how its pixels are stored: truncated or damaged; copy or download it again"
+        )
     if stored not in TRANSFER_SYNTAXES:
         wanted = ", ".join(TRANSFER_SYNTAXES.values())
-        raise ImageError(f"{name} stores its pixels in another way than {wanted}: convert it (dcmdjpeg, gdcmconv)")
+        raise ImageError(
+            f"{name} is stored in another way ({_term(stored) or 'a private one'}): wanted {wanted}; convert it "
+            "(gdcmconv --raw, or dcmconv +te)"
+        )
     try:
-        return dcmread(io.BytesIO(content))
+        header = dcmread(io.BytesIO(content))
+        # DICOM PS3.5, 7.1.1: a value is as long as its element says. pydicom takes what there is.
+        whole = all(_is_whole(element) for element in header.values())
     except (Exception, RecursionError):
-        raise ImageError(f"{name} has a damaged DICOM header: copy or download it again") from None
+        raise damaged from None
+    if not whole or not len(header):
+        raise ImageError(f"{name} ends in the middle: it is truncated; copy or download it again")
+    return header
+
+
+def _is_whole(element: Any) -> bool:
+    length = getattr(element, "length", None)  # of a raw element; one of undefined length was read to its end
+    return length in (None, 0, 0xFFFFFFFF) or len(element.value or b"") == length
+
+
+def _term(uid: str) -> str:
+    """The name of a UID in DICOM's own list; empty for others, which are not repeated."""
+    from pydicom.uid import UID
+
+    return str(UID(uid).name) if UID(uid).type else ""
 
 
 def _check_kind(header: Dataset, name: str) -> None:
-    """One frame of 8 bits of a kind of image that shows skin."""
-    if _value(header, "SOPClassUID") not in SOP_CLASSES:
-        raise ImageError(f"{name} is another kind of DICOM object: wanted {' or '.join(SOP_CLASSES.values())}")
-    frames, bits = _number(header, "NumberOfFrames", 1), _number(header, "BitsAllocated", 0)
+    """A kind of image that shows skin, with all that says how its pixels are read."""
+    kind = _value(header, "SOPClassUID") or _value(header.file_meta, "MediaStorageSOPClassUID")
+    if kind and kind not in SOP_CLASSES:
+        raise ImageError(
+            f"{name} is another kind of DICOM object ({_term(kind) or 'a private one'}): "
+            f"wanted {' or '.join(SOP_CLASSES.values())}"
+        )
+    missing = [keyword for keyword in _WANTED if _raw(header, keyword, None) in (None, "", b"")]
+    if missing:
+        raise ImageError(
+            f"{name} lacks {', '.join(missing)}: truncated or without a picture; copy, download or export it again"
+        )
+    unreadable = [keyword for keyword in (*_NUMBERS, "NumberOfFrames", "HighBit") if _number(header, keyword, 0) < 0]
+    if unreadable:
+        raise ImageError(f"{name} has no whole number as {', '.join(unreadable)}: copy, download or export it again")
+
+
+def _check_values(header: Dataset, name: str) -> None:
+    """One frame of 8 bits, to be shown as it is stored."""
+    frames, allocated, stored = (
+        _number(header, keyword, 1) for keyword in ("NumberOfFrames", "BitsAllocated", "BitsStored")
+    )
+    highest, signed = _number(header, "HighBit", stored - 1), _number(header, "PixelRepresentation", 0) != 0
+    colours, samples = _value(header, "PhotometricInterpretation"), _number(header, "SamplesPerPixel", 0)
     if frames != 1:
-        raise ImageError(f"{name} has several frames: wanted one photograph; export the frame that is meant")
-    if bits != 8 or _number(header, "PixelRepresentation", 0) != 0:
-        raise ImageError(f"{name} has {bits} bits a value: wanted 8, unsigned; convert it")
-    if _value(header, "PhotometricInterpretation") not in PHOTOMETRIC:
-        raise ImageError(f"{name} has colours of another kind than {', '.join(PHOTOMETRIC)}: convert it to RGB")
-    grey = _value(header, "PhotometricInterpretation") == "MONOCHROME2"
-    if _number(header, "SamplesPerPixel", 0) != (1 if grey else 3):
-        raise ImageError(f"{name} contradicts itself in its number of colours: export it again")
+        raise ImageError(f"{name} has {frames} frames: wanted one photograph; export the frame that is meant")
+    if (allocated, stored, highest, signed) != (8, 8, 7, False):
+        raise ImageError(
+            f"{name} has {'signed ' * signed}values of {stored} bits in {allocated}, the highest at {highest}: "
+            "wanted unsigned ones of 8 bits in 8; convert it"
+        )
+    if colours not in PHOTOMETRIC:
+        came = colours if colours in _OTHER_PHOTOMETRIC else "of another kind"
+        raise ImageError(f"{name} has colours {came}: wanted {', '.join(PHOTOMETRIC)}; convert it to RGB")
+    if samples != (1 if colours == "MONOCHROME2" else 3):
+        raise ImageError(f"{name} contradicts itself: {samples} values a pixel as {colours}; export it again")
+    if colours == "MONOCHROME2" and not _is_plain(header):
+        raise ImageError(
+            f"{name} is to be shown through a window or a table of greys: export it as it is shown, in RGB"
+        )
+
+
+def _is_plain(header: Dataset) -> bool:
+    """Whether a grey picture is shown as it is stored."""
+    if any(table in header for table in _TABLES) or _value(header, "PresentationLUTShape") == "INVERSE":
+        return False
+    for keyword, plain in _PLAIN.items():
+        value = _raw(header, keyword, None)
+        if keyword in header and value not in (None, "") and value not in plain:
+            return False
+    return True
 
 
 def _check_size(header: Dataset, max_pixels: int, name: str) -> None:
@@ -148,19 +241,27 @@ def _check_size(header: Dataset, max_pixels: int, name: str) -> None:
 
 
 def _decode(header: Dataset, name: str) -> np.ndarray:
-    """The frame as uint8 RGB; YBR is converted by pydicom."""
+    """The frame as uint8 RGB."""
     from pydicom.pixels.utils import pixel_array
 
+    stored = header.file_meta.TransferSyntaxUID
     try:
-        if header.file_meta.TransferSyntaxUID == JPEG_BASELINE:
-            _check_jpeg(header, name)
-        pixels = np.asarray(pixel_array(header))
+        if stored == JPEG_BASELINE:
+            pixels = _decode_jpeg(header, _only_frame(header, name), name)
+        else:
+            if stored == RUN_LENGTH:
+                _check_run_length(header, _only_frame(header, name), name)
+            else:
+                _check_length(header, name)
+            pixels = np.asarray(pixel_array(header))  # in RGB, whatever it was
     except ImageError:
         raise
     except MemoryError:
         raise ImageError(f"{name} does not fit in memory: make it smaller") from None
     except (Exception, RecursionError):  # see _parse
-        raise ImageError(f"{name} is truncated or damaged: copy or download it again") from None
+        raise ImageError(
+            f"{name} has pixels that cannot be decoded: truncated or damaged; copy or download it again"
+        ) from None
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.shape != (header.Rows, header.Columns, 3):
@@ -168,14 +269,55 @@ def _decode(header: Dataset, name: str) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _check_jpeg(header: Dataset, name: str) -> None:
-    """The compressed frame must be as large as the header says: a small header must not open a large picture."""
-    from pydicom.encaps import get_frame
+def _check_length(header: Dataset, name: str) -> None:
+    """What is not compressed is exactly as long as the header says, or a byte longer to be even."""
+    colours, samples = _value(header, "PhotometricInterpretation"), _number(header, "SamplesPerPixel", 0)
+    if samples == 3 and _number(header, "PlanarConfiguration", -1) not in (0, 1):
+        raise ImageError(f"{name} does not say in which order its colours lie (PlanarConfiguration): export it again")
+    wanted = header.Rows * header.Columns * (2 if colours == "YBR_FULL_422" else samples)
+    came = len(header.PixelData)
+    if came not in (wanted, wanted + wanted % 2):
+        raise ImageError(
+            f"{name} has {came:,} bytes of pixels: wanted {wanted:,} for {header.Columns} x {header.Rows} {colours}; "
+            f"{'truncated: copy or download' if came < wanted else 'export'} it again"
+        )
 
-    frame = get_frame(header.PixelData, 0, number_of_frames=1)
+
+def _only_frame(header: Dataset, name: str) -> bytes:
+    """The compressed frame; more than one is refused, for the header promised one."""
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
+
+    stream = io.BytesIO(header.PixelData)
+    offsets = parse_basic_offsets(stream)
+    fragments = list(generate_fragments(stream))
+    starts = sum(fragment[:2] == b"\xff\xd8" for fragment in fragments)  # a JPEG may be cut into several fragments
+    if len(offsets) > 1 or starts > 1:
+        raise ImageError(f"{name} holds several frames where its header says one: export the frame that is meant")
+    return b"".join(fragments)
+
+
+def _check_run_length(header: Dataset, frame: bytes, name: str) -> None:
+    """Run-length coding never makes a picture much longer; a frame that is would take 64 times its length."""
+    if len(frame) > 2 * header.Rows * header.Columns * header.SamplesPerPixel + 1024:
+        raise ImageError(f"{name} holds more pixels than its header says: export it again")
+    if _value(header, "PhotometricInterpretation") == "YBR_FULL_422":
+        raise ImageError(f"{name} contradicts itself: run-length as YBR_FULL_422; export it again")
+
+
+def _decode_jpeg(header: Dataset, frame: bytes, name: str) -> np.ndarray:
+    """As any reader of JPEG shows it. Where the frame does not say what its colours are, the header does.
+
+    It must be as large as the header says: a small header must not open a large picture.
+    """
+    samples = _number(header, "SamplesPerPixel", 0)
     with Image.open(io.BytesIO(frame), formats=["JPEG"]) as picture:
-        if picture.size != (header.Columns, header.Rows):
-            raise ImageError(f"{name} holds a picture of another size than its header says: export it again")
+        if picture.size != (header.Columns, header.Rows) or len(picture.getbands()) != samples:
+            raise ImageError(f"{name} holds a picture of another size or kind than its header says: export it again")
+        marked = "jfif" in picture.info or "adobe" in picture.info
+        if samples == 3 and not marked and _value(header, "PhotometricInterpretation") == "RGB":
+            picture.draft("YCbCr", picture.size)  # the three values as they are stored
+            return np.asarray(picture)
+        return np.asarray(picture.convert("RGB"))
 
 
 def _value(header: Dataset, keyword: str) -> str:

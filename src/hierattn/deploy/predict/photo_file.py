@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierattn.deploy.predict.dicom_photo import is_dicom, read_dicom
+from hierattn.deploy.predict.dicom_photo import is_bare_dicom, is_dicom, read_dicom
 from hierattn.deploy.predict.photo_input import MAX_PIXELS
 from hierattn.preprocessing.photograph import read_image_bytes, read_photograph
 
@@ -48,7 +48,7 @@ def read_photo_file(path: Path, *, name: str | None = None) -> PhotoFile:
 
 def decode_photo_file(content: bytes, name: str) -> PhotoFile:
     """Decode a file's bytes; the errors are those of :func:`read_photo_file`."""
-    if is_dicom(content):
+    if is_dicom(content) or is_bare_dicom(content, name):
         photo = read_dicom(content, max_pixels=MAX_PIXELS, name=name)
         return PhotoFile(photo.pixels, photo.header)
     return PhotoFile(read_photograph(content, max_pixels=MAX_PIXELS, name=name))
