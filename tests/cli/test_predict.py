@@ -81,12 +81,13 @@ def test_a_bad_image_in_json_carries_its_line(folder):
     assert "label" in rows[1]
 
 
-def test_heatmap_is_a_picture_of_the_photo(folder, tmp_path):
+def test_heatmap_is_a_picture_of_the_photo_and_says_where_it_is_too_small(folder, tmp_path):
     out = tmp_path / "why.png"
-    call(folder / "photos" / "0.png", "--model", folder / "model.onnx", "--heatmap", out)
+    done = call(folder / "photos" / "0.png", "--model", folder / "model.onnx", "--heatmap", out)
     with Image.open(out) as picture:
         assert picture.size == (128, 128)
     assert list(tmp_path.iterdir()) == [out]
+    assert "2 x 2 cells: too small to tell" in done.stderr
 
 
 def test_heatmap_of_several_images_is_refused(folder, tmp_path):

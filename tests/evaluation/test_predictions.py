@@ -20,7 +20,7 @@ def test_what_is_written_is_read_to_the_last_bit(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_form_is_that_of_the_challenge_with_the_truth_beside_it(tmp_path):
+def test_the_truth_stands_beside_the_probabilities(tmp_path):
     write_predictions(tmp_path / "p.csv", table(images=1, classes=("BCC", "NV")))
     header, row = (tmp_path / "p.csv").read_text().splitlines()
     assert header == "image,BCC,NV,label,fold,group"

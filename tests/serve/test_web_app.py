@@ -166,6 +166,7 @@ def test_heat_map_is_drawn_and_taken_away(open_app, golden):
     button = page.get_by_role("button", name="Show the heat map")
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
+    assert "2 × 2 cells: too small to tell" in page.locator(".legend").inner_text()
     painted = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert canvas.evaluate(painted) > 3
     button.click()

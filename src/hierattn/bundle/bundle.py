@@ -49,6 +49,9 @@ PREFIX = "hierattn."
 
 INPUT = "image"
 PROBABILITIES, RISK, HEATMAP, NOVELTY = "probabilities", "risk", "heatmap", "novelty"
+FEWEST_CELLS = 4
+"""Cells of a heat map, a side. With fewer, none or one of them lies off the border: too small to tell where on the
+photograph the evidence is. A sequence of the last block then has one token, whose attention is the same everywhere."""
 
 INTENDED_USE = (
     "Research, teaching, and giving a person who looks at their own skin a reason to see a doctor. Not a medical "

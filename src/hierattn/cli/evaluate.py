@@ -59,6 +59,14 @@ def run(
             help="Show real photographs in the report. It then holds pictures of people: do not share it.",
         ),
     ] = False,
+    isic_form: Annotated[
+        str,
+        typer.Option(
+            "--isic-form",
+            metavar="YEAR",
+            help="Also write the answers as the ISIC challenge of 2019, or of 2018 (task 3), takes them.",
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json, and nothing else.")] = False,
 ) -> None:
     """Evaluate a trained run on the fold that it never saw, and write a report to read.
@@ -69,7 +77,8 @@ def run(
     skin type, source and image size, as far as the data say; what abstaining would gain; prediction sets; and, where
     masks are known, how much of the network's attention lies outside the lesion.
 
-    RUN/evaluation then holds report.html (open it), report.json, predictions.csv, cases.csv, calibration.json, figures.
+    RUN/evaluation then holds report.html (open it), report.json, predictions.csv, cases.csv, calibration.json, figures,
+    and with --isic-form 2019 the challenge's own form of answers, isic_2019.csv.
     Rendered lesions are shown in the report; photographs of people only with --gallery.
 
     With --data OTHER, the run is evaluated on all images of an external set, with the calibration of its own
@@ -95,6 +104,7 @@ def run(
         per_class=class_bias,
         robustness=robustness,
         gallery=gallery,
+        isic_form=isic_form,
     )
     console = Console(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
@@ -107,6 +117,8 @@ def run(
     console.print(_classes(result.report))
     for line in _sentences(result.report):
         console.print(line, soft_wrap=True)
+    if isic_form:
+        console.print(f"ISIC {isic_form}: [bold]{files.isic_form(isic_form)}[/]", soft_wrap=True, highlight=False)
     console.print(f"Report: [bold]{files.page}[/]", soft_wrap=True, highlight=False)
 
 
@@ -192,8 +204,11 @@ def _weaknesses(report: Report) -> list[str]:
         middle = report.robustness.middle
         flips = {kind.title: kind.severities[middle] for kind in report.robustness.changes.values()}
         worst = max(flips, key=lambda title: flips[title].advice_flips.value or flips[title].answer_flips)
+        most, lesions = flips[worst], flips[worst].lesions
+        of_lesions = "" if lesions is None else f"{percent(lesions.advice_flips.value)} of the lesions, "
         lines.append(
-            f"Another photograph of the same lesion: {worst.lower()} matters most; the advice changes in "
-            f"{percent(flips[worst].advice_flips.value)} and the answer in {percent(flips[worst].answer_flips)}."
+            f"Another photograph of the same lesion: {worst.lower()} matters most; the advice changes in {of_lesions}"
+            f"{percent(most.advice_flips.value)} of the photographs, and the answer in "
+            f"{percent(most.answer_flips)}."
         )
     return lines

@@ -210,10 +210,15 @@ def _reporter(folder: Path, predictor: Predictor, model: str) -> WriteReport:
 
 
 def _draw(photo: PhotoFile, diagnosis: Diagnosis, out: Path, rule: CropRule) -> None:
+    from hierattn.bundle.bundle import FEWEST_CELLS
     from hierattn.deploy.predict.heatmap_picture import write_overlay
     from hierattn.deploy.predict.photo_input import crop_as_trained
 
-    write_overlay(out, crop_as_trained(photo.pixels, rule)[0], diagnosis.heatmap_of(diagnosis.label))
+    heatmap = diagnosis.heatmap_of(diagnosis.label)
+    write_overlay(out, crop_as_trained(photo.pixels, rule)[0], heatmap)
+    if min(heatmap.shape) < FEWEST_CELLS:
+        cells = " x ".join(map(str, heatmap.shape))
+        print(f"hierattn: the heat map has {cells} cells: too small to tell where the model looked", file=sys.stderr)
 
 
 def _print_json(answers: Iterator[tuple[Path, Diagnosis | str]]) -> bool:

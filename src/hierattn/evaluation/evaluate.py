@@ -21,6 +21,7 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
 from hierattn.evaluation.folder import KIND, EvaluationFolder
+from hierattn.evaluation.isic_form import check_isic_form, write_isic_form
 from hierattn.evaluation.measures.calibration import (
     TARGET_SENSITIVITY,
     Calibration,
@@ -79,6 +80,8 @@ class EvaluateOptions:
         Also measure the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
     gallery
         Also show real photographs in the report; rendered ones are always shown.
+    isic_form
+        Also write the answers in the ISIC challenge's form of that year, a key of ``isic_form.FORMS``; empty: do not.
     """
 
     device: str = "auto"
@@ -90,6 +93,7 @@ class EvaluateOptions:
     per_class: bool = False
     robustness: bool = False
     gallery: bool = False
+    isic_form: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -156,6 +160,8 @@ def evaluate(
     packed, own = _open_set(trained, prepared)
     folder = RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(_plain_name(packed.folder))
     check_replaceable(folder, KIND)
+    if options.isic_form:
+        _check_isic_form(options.isic_form, trained, packed, own)
     device = choose_device(options.device)
     checkpoint = trained.checkpoint
     network = Network(
@@ -169,7 +175,7 @@ def evaluate(
     if options.gallery or may_show(packed):
         pictures = draw_gallery(network, packed, measured.rows, measured.predictions)
     report = work.report(measured)
-    _write(folder, measured, work.cases(measured), report, pictures)
+    _write(folder, measured, work.cases(measured), report, pictures, options.isic_form)
     return Evaluation(folder, report, measured.predictions, measured.validation, measured.calibration)
 
 
@@ -315,6 +321,18 @@ def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bo
     return packed, packed.manifest_sha256 == trained.manifest_sha256
 
 
+def _check_isic_form(year: str, trained: TrainedRun, packed: PackedSet, own: bool) -> None:
+    """Refuse, before anything is predicted, what the challenge's form cannot hold."""
+    if own and is_paper_protocol(packed.info):
+        raise UsageError(
+            "--isic-form with the paper's protocol, which evaluates augmented copies: the form has a row a photograph; "
+            "evaluate a run on a set that was not balanced before it was folded"
+        )
+    originals = [record for record in packed.records if not record.parent]
+    images = [record.image for record in originals if not own or record.fold == trained.fold]
+    check_isic_form(year, trained.checkpoint.classes, images)
+
+
 def _plain_name(folder: Path) -> str:
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "set"
 
@@ -325,6 +343,7 @@ def _write(
     cases: Sequence[Case],
     report: Report,
     pictures: Mapping[str, Sequence[Picture]],
+    isic_form: str,
 ) -> None:
     figures = draw_figures(predicted.predictions, predicted.calibration, report.learning_curve, report.provenance.epoch)
     if report.robustness is not None:
@@ -334,6 +353,8 @@ def _write(
         write_predictions(parts.predictions, predicted.predictions)
         if predicted.validation is not None:
             write_predictions(parts.validation, predicted.validation)
+        if isic_form:
+            write_isic_form(parts.isic_form(isic_form), predicted.predictions, isic_form)
         write_cases(parts.cases, cases)
         write_calibration(parts.calibration, predicted.calibration)
         save_figures(parts.figures, figures)

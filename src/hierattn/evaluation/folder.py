@@ -38,6 +38,10 @@ class EvaluationFolder:
         """What was predicted of each image of the inner fold; an evaluation on an external set has none."""
         return self.path / "predictions_validation.csv"
 
+    def isic_form(self, year: str) -> Path:
+        """The same answers in the ISIC challenge's own form, where that was asked for."""
+        return self.path / f"isic_{year}.csv"
+
     @property
     def cases(self) -> Path:
         """What is known of each evaluated image beside its diagnosis."""

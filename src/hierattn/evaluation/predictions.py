@@ -1,8 +1,8 @@
-"""``predictions.csv``: predicted probabilities of each image, in the ISIC challenge's form, and the truth beside them.
+"""``predictions.csv``: predicted probabilities of each image, and the truth beside them.
 
 Columns: ``image``, one probability column a class under its code, then ``label,fold,group``. The probabilities are the
 network's own, before calibration. Floats are written so that reading gives the same bits, and every figure of a
-report can be computed again from this file.
+report can be computed again from this file. The form that the ISIC challenges take is another: ``isic_form.py``.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def web_facts() -> dict[str, Any]:
         "prediction": _constants(session, "MAX_THREADS") | _constants(answer_check, "SLACK"),
         "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")
         | {"URGENCY": {level: place for place, level in enumerate(reversed(triage.LEVELS))}},
-        "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST"),
+        "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST")
+        | _constants(bundle, "FEWEST_CELLS"),
         "service": _constants(web_app, "MODEL", "MODELS") | {"MODEL_NAME": settings.MODEL_NAME.pattern},
         "colours": {code: CLASS_COLOURS[code] for code in BY_CODE},
         "languages": {code: {"name": name, "tag": tag} for code, (name, tag) in LANGUAGES.items()},

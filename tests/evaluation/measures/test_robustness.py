@@ -41,6 +41,27 @@ def test_flips_are_counted_as_they_happen():
     assert found.balanced_accuracy == 1
 
 
+def test_a_lesion_flips_where_any_of_its_photographs_does():
+    """Two photographs a lesion; a lamp half as bright takes one of two below the threshold of those that it dims."""
+    images = np.full((40, 16, 16, 3), 200, np.uint8)
+    images[20:] = 40
+    labels = np.repeat([CODES.index("MEL"), CODES.index("NV")], 20)
+    groups = tuple(f"lesion {row // 2}" for row in range(40))
+    some = Predictions(tuple(map(str, range(40))), CODES, one_of_each(images), labels, np.zeros(40), groups)
+    found = measure_robustness(one_of_each, images, some, fit_calibration(some, resamples=0), resamples=100)
+    row = found.changes["brightness"].severities[1]
+    darker = np.array([change("brightness", image, 1, 0, n).mean() < 200 for n, image in enumerate(images[:20])])
+    lesions = darker.reshape(10, 2).any(axis=1)
+    assert row.advice_flips.value == pytest.approx(darker.sum() / 40)
+    assert row.lesions.advice_flips.value == pytest.approx(lesions.sum() / 20)
+    assert row.lesions.sent_home == pytest.approx(lesions.mean())
+    assert row.lesions.advice_flips.value > row.advice_flips.value > 0
+    low, high = row.lesions.advice_flips.interval
+    assert low <= row.lesions.advice_flips.value <= high
+    still = found.changes["rotation"].severities[0].lesions
+    assert (still.advice_flips.value, still.answer_flips, still.sent_home) == (0, 0, 0)
+
+
 def test_many_images_are_thinned_by_lesion():
     some = table(images=100)
     assert np.array_equal(choose_rows(some, most=200), np.arange(100))

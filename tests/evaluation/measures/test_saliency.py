@@ -13,6 +13,7 @@ from hierattn.evaluation.measures.saliency import (
     attention_map,
     grad_cam,
     last_map,
+    map_cells,
     measure_saliency,
     overlay,
     share_outside,
@@ -136,7 +137,7 @@ def test_attention_that_prefers_nothing_is_the_same_everywhere(model):
 
 
 def test_saliency_is_measured_where_masks_are_and_nowhere_else(prepared, model, tmp_path):
-    packed, rows, network = PackedSet.open(prepared), np.arange(12), Network(model, CODES, ImageSpec(size=64))
+    packed, rows, network = PackedSet.open(prepared), np.arange(12), Network(model, CODES, ImageSpec(size=128))
     predictions = predict_rows(network, packed, rows)
     found = measure_saliency(network, packed, rows, predictions, resamples=100)
     masked = MaskedSet.of(packed)
@@ -144,5 +145,16 @@ def test_saliency_is_measured_where_masks_are_and_nowhere_else(prepared, model, 
     assert found.area_outside == pytest.approx(np.mean([1 - masked.mask(row).mean() for row in rows]))
     assert 0 <= found.outside.value <= 1
     assert 0 < found.attention_outside.value < 1
+    assert (found.cells, found.too_small) == ((4, 4), False)
     elsewhere = PackedSet(tmp_path, packed.images, packed.records, packed.image_spec, packed.info, "")
     assert measure_saliency(network, elsewhere, rows, predictions, resamples=100) is None
+
+
+@pytest.mark.parametrize(("size", "cells"), [(32, 1), (64, 2), (96, 3)])
+def test_a_heat_map_of_few_cells_is_no_finding(prepared, model, size, cells):
+    packed, rows, network = PackedSet.open(prepared), np.arange(4), Network(model, CODES, ImageSpec(size=size))
+    found = measure_saliency(network, packed, rows, predict_rows(network, packed, rows), resamples=100)
+    assert found.too_small
+    assert found.cells == map_cells(model, size) == (cells, cells)
+    assert (found.outside.value, found.attention_outside.value) == (None, None)
+    assert 0 < found.area_outside < 1

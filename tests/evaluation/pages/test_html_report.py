@@ -7,6 +7,10 @@ from dataclasses import replace
 import pytest
 from reports import Checker, made
 
+from hierattn.evaluation.measures.intervals import Estimate
+from hierattn.evaluation.measures.lesion_masks import Saliency
+from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFlips, Robustness
+from hierattn.evaluation.pages.figures import robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
     limits,
@@ -145,6 +149,26 @@ def test_false_alarms_of_100_are_rounded_up(alarms, others, said):
     page = render(replace(report, triage=replace(report.triage, test=test)), {}, {})
     assert f'aria-label="{said} of 100 are referred unnecessarily"' in page
     assert f"counted: {alarms} of {others} images referred unnecessarily" in page
+
+
+@pytest.mark.parametrize(("cells", "small"), [((2, 2), True), ((3, 5), True), ((4, 4), False), (None, False)])
+def test_a_heat_map_too_small_to_tell_is_said_to_be(cells, small):
+    share = Estimate(None, None) if small else Estimate(0.5, (0.4, 0.6))
+    page = render(replace(made()[0], saliency=Saliency(9, share, share, 0.7, cells)), {}, {})
+    assert ("Too small to tell" in page) == small
+    assert ("of the heat map’s heat" in page) != small
+
+
+def test_robustness_tells_lesions_as_lesions_and_an_older_report_has_a_page_too():
+    share = Estimate(0.125, (0.1, 0.2))
+    flips = Flips(0.5, 0.1, 0.8, share, 0.2, 0.1, LesionFlips(0.3, Estimate(0.234, (0.2, 0.3)), 0.4))
+    for row, told in ((flips, True), (replace(flips, lesions=None), False)):
+        robustness = Robustness(60, 40, 0, 0.8, 0, {"blur": ChangeFlips("Blur", "%", (row,))})
+        report, figures = made()
+        figures = {**figures, "robustness": robustness_figure(robustness)}
+        page = render(replace(report, robustness=robustness), figures, {})
+        assert ("23.4" in page) == told
+        assert "12.5" in page
 
 
 def test_limits_name_rendered_sets_small_classes_and_absent_ones():

@@ -63,6 +63,7 @@ export const chinese: Record<TextKey, string> = {
   "heat.show": "显示热图",
   "heat.class": "热图对应的病变类型",
   "heat.legend": "红色支持该类型，蓝色反对。热图较粗略：它显示模型在何处读取依据，不是病变的轮廓。",
+  "heat.small": "此热图只有 {rows} × {columns} 格，太小，无法判断模型在何处读取依据。",
   "save.heading": "保存以便对比",
   "save.spot": "部位名称",
   "save.example": "例如：左肩",

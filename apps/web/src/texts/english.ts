@@ -61,6 +61,7 @@ export const english = {
   "heat.show": "Show the heat map",
   "heat.class": "Heat map for",
   "heat.legend": "Red areas speak for this type, blue areas against it. The map is coarse: it shows where the model found its evidence, not the outline of the spot.",
+  "heat.small": "This heat map has {rows} × {columns} cells: too small to tell where the model found its evidence.",
   "save.heading": "Save to compare later",
   "save.spot": "Name of the spot",
   "save.example": "for example: left shoulder",

@@ -63,6 +63,7 @@ export const portuguese: Record<TextKey, string> = {
   "heat.show": "Mostrar o mapa de calor",
   "heat.class": "Mapa de calor para",
   "heat.legend": "O vermelho pesou a favor deste tipo, o azul contra. O mapa é grosseiro: mostra onde o modelo leu os indícios e não é o contorno da lesão.",
+  "heat.small": "Este mapa de calor tem {rows} × {columns} células: pequeno demais para dizer onde o modelo leu os indícios.",
   "save.heading": "Guardar para comparar",
   "save.spot": "Nome da lesão",
   "save.example": "por exemplo: ombro esquerdo",

@@ -105,6 +105,8 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
   const shot = app.shots.filter(({ diagnosis }) => diagnosis.quality.ok && diagnosis.heatmap).at(-1);
   if (!shot) return null;
   const { classes } = app.bundle!;
+  const { rows, columns } = shot.diagnosis.heatmap!;
+  const small = Math.min(rows, columns) < facts.heatmap.FEWEST_CELLS;
   const first = answer.probabilities.indexOf(Math.max(...answer.probabilities));
   const canvas = h("canvas", { hidden: true, "aria-hidden": "true" });
   const { left, top, right, bottom } = shot.diagnosis.part;
@@ -113,7 +115,8 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
   const choice = h("select", { id: "heat-class", onchange: () => draw() },
     ...classes.map((code, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
   const legend = h("div", { class: "legend", hidden: true },
-    h("label", { for: "heat-class" }, t("heat.class")), choice, h("p", { class: "hint" }, t("heat.legend")));
+    h("label", { for: "heat-class" }, t("heat.class")), choice,
+    h("p", { class: "hint" }, t(small ? "heat.small" : "heat.legend", { rows, columns })));
   const draw = () => {
     const scale = facts.heatmap.LARGEST_SIDE / Math.max(size.width, size.height);
     [canvas.width, canvas.height] = [Math.ceil(size.width * scale), Math.ceil(size.height * scale)];

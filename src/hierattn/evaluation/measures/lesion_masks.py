@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hierattn.bundle.bundle import FEWEST_CELLS
 from hierattn.data.prepared_set.packed import AUDIT, PackedSet
 from hierattn.data.rendered.rendered_set import MASKS
 from hierattn.errors import TableError
@@ -82,9 +83,17 @@ class Saliency:
         Share of the Grad-CAM heat, and of the transformer's attention, outside the lesion: mean over images.
     area_outside
         The share of the picture that is not lesion, which heat spread evenly would have.
+    cells
+        Of the heat map, (h, w), before it is enlarged; None in reports of older versions.
     """
 
     images: int
     outside: Estimate
     attention_outside: Estimate
     area_outside: float | None
+    cells: tuple[int, int] | None = None
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the heat map is too small to tell; ``outside`` and ``attention_outside`` are undefined then."""
+        return self.cells is not None and min(self.cells) < FEWEST_CELLS

@@ -2,6 +2,7 @@
 
 Each image is predicted as it is and under every change of ``photo_changes.py`` at five severities, with the run's own
 temperature and threshold. A flip is counted whichever way is right: two photographs of one mole should get one advice.
+Flips are counted by photographs, and by lesions: of a lesion with several photographs, any that flips counts.
 """
 
 from __future__ import annotations
@@ -27,8 +28,25 @@ Answers = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
+class LesionFlips:
+    """The same counted by lesions (groups): a lesion flips where any of its photographs does. None: undefined.
+
+    Attributes
+    ----------
+    answer_flips, advice_flips
+        Lesions with a photograph whose likeliest class, or whose advice, changes.
+    sent_home
+        Of the lesions with a photograph that belongs in a clinic and was referred, those with one sent home.
+    """
+
+    answer_flips: float
+    advice_flips: Estimate
+    sent_home: float | None
+
+
+@dataclass(frozen=True)
 class Flips:
-    """What one severity of a change does; shares, None where they are undefined.
+    """What one severity of a change does to photographs; shares, None where they are undefined.
 
     Attributes
     ----------
@@ -45,6 +63,8 @@ class Flips:
         harms.
     sent_in
         Of those that do not and were not, the share that it refers.
+    lesions
+        The same by lesions; None in reports of older versions.
     """
 
     level: float
@@ -53,6 +73,7 @@ class Flips:
     advice_flips: Estimate
     sent_home: float | None
     sent_in: float | None
+    lesions: LesionFlips | None = None
 
 
 @dataclass(frozen=True)
@@ -158,20 +179,37 @@ class _Advice:
 
 
 def _flips(level: float, predictions: Predictions, before: _Advice, after: _Advice, resamples: int, seed: int) -> Flips:
-    answer_flips = float((before.answer != after.answer).mean())
+    groups = np.unique(predictions.group_numbers, return_inverse=True)[1]
+    answers = before.answer != after.answer
+    of_lesions = _any(answers, groups)
     if before.sent is None or after.sent is None:
-        return Flips(level, answer_flips, after.balanced, Estimate(None, None), None, None)
+        unknown = Estimate(None, None)
+        lesions = LesionFlips(float(of_lesions.mean()), unknown, None)
+        return Flips(level, float(answers.mean()), after.balanced, unknown, None, None, lesions)
     flips = before.sent != after.sent
-    groups = predictions.group_numbers
-    draws = bootstrap(lambda weights: (weights @ flips / weights.sum(axis=1))[:, None], groups, resamples, seed)
-    value = float(flips.mean())
-    interval = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
     due, spared = before.sent & before.positive, ~before.sent & ~before.positive
+    flipped = _any(flips, groups)
     return Flips(
         level=level,
-        answer_flips=answer_flips,
+        answer_flips=float(answers.mean()),
         balanced_accuracy=after.balanced,
-        advice_flips=Estimate.of(value, interval),
+        advice_flips=_share(flips, groups, resamples, seed),
         sent_home=float(flips[due].mean()) if due.any() else None,
         sent_in=float(flips[spared].mean()) if spared.any() else None,
+        lesions=LesionFlips(
+            answer_flips=float(of_lesions.mean()),
+            advice_flips=_share(flipped, np.arange(len(flipped)), resamples, seed),
+            sent_home=float(_any(flips & due, groups)[_any(due, groups)].mean()) if due.any() else None,
+        ),
     )
+
+
+def _any(flags: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Whether any photograph of each group has the flag, (N,), (N,) -> bool (G,)."""
+    return np.bincount(groups, weights=flags) > 0
+
+
+def _share(flags: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
+    draws = bootstrap(lambda weights: (weights @ flags / weights.sum(axis=1))[:, None], groups, resamples, seed)
+    value = float(flags.mean())
+    return Estimate.of(value, share_interval(value, draws[:, 0] if draws.size else draws, int(groups.max()) + 1))

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hierattn.bundle.bundle import FEWEST_CELLS
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval
@@ -102,6 +103,29 @@ def grad_cam(
     top = heat.max()
     result: np.ndarray = (heat / top if top > 0 else torch.zeros_like(heat)).float().cpu().numpy()
     return result
+
+
+def map_cells(model: nn.Module, size: int) -> tuple[int, int]:
+    """Cells of the heat map, (h, w), of images of ``size`` pixels; :func:`grad_cam` enlarges them.
+
+    >>> from hierattn import create_model
+    >>> map_cells(create_model("hierattn_xs"), 64)
+    (2, 2)
+    """
+    shapes: list[tuple[int, int]] = []
+    layer = last_map(model)
+    handle = layer.register_forward_hook(lambda _module, _inputs, output: shapes.append(output.shape[-2:]))
+    parameter = next(model.parameters())
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, 3, size, size, dtype=parameter.dtype, device=parameter.device))
+    finally:
+        handle.remove()
+        model.train(was_training)
+    height, width = shapes[-1]
+    return int(height), int(width)
 
 
 def attention_map(model: nn.Module, image: Tensor) -> np.ndarray:
@@ -204,6 +228,8 @@ def measure_saliency(
 ) -> Saliency | None:
     """How much of the heat lies outside the lesion; None where the set has no masks.
 
+    A map of fewer than ``bundle.FEWEST_CELLS`` cells a side tells nothing: its shares are undefined.
+
     Parameters
     ----------
     network
@@ -223,22 +249,26 @@ def measure_saliency(
     if len(with_mask) > MOST_IMAGES:
         with_mask = np.sort(np.random.default_rng(seed).choice(with_mask, MOST_IMAGES, replace=False))
     shares = np.full((len(with_mask), 3), np.nan)
+    cells = map_cells(network.model, network.spec.size)
     for number, place in enumerate(with_mask):
         inside = _to_size(masked.mask(int(rows[place])), network.spec.size)
+        shares[number, 2] = 1 - float(inside.mean())
+        if min(cells) < FEWEST_CELLS:
+            continue
         pixels = torch.from_numpy(np.array(packed.images[rows[place]]))[None].to(network.device)
         image = normalise(to_unit(pixels, network.spec.size), network.spec)
-        shares[number] = _shares_outside(network.model, image, int(predictions.predicted[place]), inside)
+        shares[number, :2] = _shares_outside(network.model, image, int(predictions.predicted[place]), inside)
     groups = np.unique(predictions.group_numbers[with_mask], return_inverse=True)[1]
     outside, attention, area = (_mean(shares[:, column], groups, resamples, seed) for column in range(3))
-    return Saliency(len(with_mask), outside, attention, area.value)
+    return Saliency(len(with_mask), outside, attention, area.value, cells)
 
 
-def _shares_outside(model: nn.Module, image: Tensor, label: int, inside: np.ndarray) -> tuple[float, float, float]:
-    """Of heat, attention (nan without a transformer) and area, the share outside the lesion."""
+def _shares_outside(model: nn.Module, image: Tensor, label: int, inside: np.ndarray) -> tuple[float, float]:
+    """Of heat and attention (nan without a transformer), the share outside the lesion."""
     heat = share_outside(grad_cam(model, image, label, last_map(model)), inside)
     has_attention = any(isinstance(module, CTH) for module in model.modules())
     attention = share_outside(attention_map(model, image), inside) if has_attention else float("nan")
-    return heat, attention, 1 - float(inside.mean())
+    return heat, attention
 
 
 def _to_size(mask: np.ndarray, size: int) -> np.ndarray:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hierattn.bundle.bundle import FEWEST_CELLS
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.evaluation.measures.saliency import grad_cam, last_map, overlay
+from hierattn.evaluation.measures.saliency import grad_cam, last_map, map_cells, overlay
 from hierattn.evaluation.predict import Network
 from hierattn.evaluation.predictions import Predictions
 from hierattn.models.inference import normalise, to_unit
@@ -26,7 +27,10 @@ RENDERED = "synthetic"
 
 @dataclass(frozen=True)
 class Picture:
-    """One entry: the image and its heat map as data URIs, and what was said of it."""
+    """One entry: the image and its heat map as data URIs, and what was said of it.
+
+    ``heat`` is empty where the heat map is too small to tell.
+    """
 
     image: str
     heat: str
@@ -68,30 +72,32 @@ def draw_gallery(
     count
         Pictures of each kind.
     """
+    cells = map_cells(network.model, network.spec.size)
     kinds = {
         "Most confident mistakes": confident_mistakes(predictions, count),
         "Least certain answers": least_certain(predictions, count),
     }
     return {
-        kind: [_picture(network, packed.images[rows[place]], predictions, int(place)) for place in places]
+        kind: [_picture(network, packed.images[rows[place]], predictions, int(place), cells) for place in places]
         for kind, places in kinds.items()
         if len(places)
     }
 
 
-def _picture(network: Network, pixels: Any, predictions: Predictions, place: int) -> Picture:
+def _picture(network: Network, pixels: Any, predictions: Predictions, place: int, cells: tuple[int, int]) -> Picture:
     photo = np.ascontiguousarray(pixels)
-    batch = torch.from_numpy(np.array(photo))[None].to(network.device)
     answer = int(predictions.predicted[place])
-    heat = grad_cam(
-        network.model, normalise(to_unit(batch, network.spec.size), network.spec), answer, last_map(network.model)
-    )
-    if heat.shape != photo.shape[:2]:
-        shown = Image.fromarray(photo).resize((heat.shape[1], heat.shape[0]), Image.Resampling.BILINEAR)
-        photo = np.asarray(shown)
+    size = network.spec.size
+    if photo.shape[:2] != (size, size):
+        photo = np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR))
+    laid = ""
+    if min(cells) >= FEWEST_CELLS:
+        batch = torch.from_numpy(np.array(pixels))[None].to(network.device)
+        image = normalise(to_unit(batch, size), network.spec)
+        laid = _data_uri(overlay(photo, grad_cam(network.model, image, answer, last_map(network.model))))
     return Picture(
         image=_data_uri(photo),
-        heat=_data_uri(overlay(photo, heat)),
+        heat=laid,
         truth=predictions.classes[predictions.labels[place]],
         answer=predictions.classes[answer],
         confidence=float(predictions.probabilities[place, answer]),

@@ -215,8 +215,10 @@ def _robustness(report: Report) -> list[str]:
     for kind in robustness.changes.values():
         flips = kind.severities[robustness.middle]
         change = f"{kind.title}, {flips.level:g} {kind.unit}"
-        rows.append((change, _share(flips.advice_flips), percent(flips.answer_flips)))
-    return ["### Robustness", _table(("change", "advice changes", "answer changes"), rows)]
+        lesions = _share(flips.lesions.advice_flips) if flips.lesions else DASH
+        rows.append((change, lesions, _share(flips.advice_flips), percent(flips.answer_flips)))
+    columns = ("change", "lesions whose advice changes", "photographs whose advice changes", "whose answer changes")
+    return ["### Robustness", _table(columns, rows)]
 
 
 def _checklists(report: Report) -> list[str]:
