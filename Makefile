@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread per process: on two cores, threads that wait for one another cost more than they gain.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types imports unit web docs figures clean lock
+.PHONY: help setup demo test check format lint types imports unit lowest web wheels docs figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -45,6 +45,9 @@ imports: $(STAMP)
 unit: $(STAMP) ## Run the tests alone; select some with PYTEST_ARGS="tests/data/near_duplicates" or "-k folds".
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
+lowest: $(STAMP) ## Predict and upload with every direct requirement at its lower bound; 75: the package index was too slow.
+	@$(BIN)/python -m tools.lowest_versions
+
 format: $(STAMP) ## Format the code and fix what can be fixed automatically.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -54,6 +57,11 @@ web: $(STAMP) ## Build the web app into the package; needs Node 20 or newer and 
 	$(BIN)/python -m hierattn.serve.web_facts apps/web/src/facts.json
 	cd apps/web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	rm -rf src/hierattn/serve/static && cp -r apps/web/dist src/hierattn/serve/static
+
+wheels: web ## Build sdist and wheel, and a wheel of the code alone, without the non-commercial models, into dist/.
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m tools.release.code_wheel dist/*.whl
 
 docs: $(STAMP) ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -24,15 +24,17 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 from small_bundles import write_small_bundle
+from tools.release.code_wheel import write_code_wheel
 
 import hierattn
 from hierattn.data.rendered.rendered_set import render_lesion, render_set
 from hierattn.deploy.predict.released import DOMAINS, MAX_RELEASED_BYTES, is_released, released_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("src", "recipes", "docs", "tests", "tools", "results", "reproduce", "benchmarks")
+SOURCES = ("src", "LICENSES", "recipes", "docs", "tests", "tools", "results", "reproduce", "benchmarks")
 FILES = (
     "pyproject.toml",
+    "hatch_build.py",
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
@@ -150,6 +152,69 @@ def test_light_install_answers_with_a_released_model_where_none_is_named(light, 
     assert "Not a medical device" in said
 
 
+@pytest.fixture(scope="module")
+def code_wheel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("code") / wheel.name
+    shutil.copy(wheel, copy)
+    return write_code_wheel(copy)
+
+
+@pytest.fixture(scope="module")
+def code_alone(code_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the console scripts where the code alone is installed."""
+    python = environment_with(closure(promised(code_wheel)), tmp_path_factory.mktemp("alone"))
+    install(python, code_wheel)
+    return python.parent
+
+
+def test_the_code_alone_is_the_code_of_the_wheel_and_none_of_its_models(wheel, code_wheel):
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(code_wheel) as code:
+        ours = {name: whole.read(name) for name in whole.namelist() if ".dist-info/" not in name}
+        theirs = {name: code.read(name) for name in code.namelist() if ".dist-info/" not in name}
+        info = f"hierattn-{hierattn.__version__}+code.dist-info"
+        told = code.read(f"{info}/METADATA").decode().partition("\n\n")[0].splitlines()
+        listed = [line.split(",")[0] for line in code.read(f"{info}/RECORD").decode().splitlines()]
+        assert sorted(listed) == sorted(code.namelist())
+    missing = {name for name in ours if name not in theirs}
+    assert {name: ours[name] for name in theirs} == theirs
+    assert {path.name for path in map(Path, missing)} == {
+        path.name for path in released_folder().iterdir() if path.is_file() and path.suffix != ".py"
+    }
+    assert "License-Expression: Apache-2.0" in told
+    assert [line for line in told if line.startswith("License-File")] == ["License-File: LICENSE"]
+
+
+def test_the_code_alone_says_in_one_line_how_to_get_a_model_and_predicts_with_one(code_alone, tmp_path):
+    Image.fromarray(render_lesion("MEL", np.random.default_rng(1), size=512).image).save(tmp_path / "photo.jpg")
+    said = call(code_alone / "hierattn", "predict", "photo.jpg", cwd=tmp_path, code=2)
+    assert said.count("\n") == 1
+    assert "no model for dermoscopy came with this hierattn" in said
+    assert "pip install --force-reinstall --no-deps hierattn" in said
+    found = json.loads(call(code_alone / "hierattn", "doctor", "--json", cwd=tmp_path))
+    assert found["released_models"] == dict.fromkeys(DOMAINS, False)
+    write_small_bundle(tmp_path / "model.onnx")
+    (answer,) = json.loads(
+        call(code_alone / "hierattn", "predict", "photo.jpg", "-m", "model.onnx", "--json", cwd=tmp_path)
+    )
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("target", ["--wheel", "--sdist"])
+def test_a_build_without_the_web_app_ends_with_one_line_unless_it_is_left_out_on_purpose(built, target, tmp_path):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tree,) = tmp_path.iterdir()
+    shutil.rmtree(tree / "src" / "hierattn" / "serve" / "static")
+    build = (sys.executable, "-m", "build", "--no-isolation", target, "--outdir", tmp_path / "dist", tree)
+    said = call(*build, cwd=tmp_path, code=1)
+    assert "run 'make web' first" in said
+    assert "HIERATTN_WITHOUT_WEB=1" in said
+    assert "Traceback" not in said.partition("hierattn: src")[0]
+    assert not list(tmp_path.glob("dist/*"))
+    call(*build, cwd=tmp_path, HIERATTN_WITHOUT_WEB="1")
+    assert len(list(tmp_path.glob("dist/*"))) == 1
+
+
 def test_light_install_renders_and_prepares_as_doctor_says(light, tmp_path):
     call(light / "hierattn", "render", "set", "--images", "64", "--size", "32", cwd=tmp_path)
     call(light / "hierattn", "prepare", "set", "prepared", "--size", "32", "--folds", "3", cwd=tmp_path)
@@ -223,7 +288,9 @@ def test_wheel_has_types_recipes_web_app_and_licence_and_no_tests(wheel):
     assert {"hierattn/py.typed", "hierattn/recipes/quicktest.toml", "hierattn/serve/static/index.html"} <= names
     shipped = {name.removeprefix("hierattn/") for name in names if name.startswith("hierattn/recipes/")}
     assert shipped == {f"recipes/{path.relative_to(ROOT / 'recipes')}" for path in ROOT.glob("recipes/**/*.toml")}
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    inside = f"hierattn-{hierattn.__version__}.dist-info/licenses/"
+    licences = {name.removeprefix(inside) for name in names if name.startswith(inside)}
+    assert licences == {"LICENSE", "LICENSES/CC-BY-NC-4.0.txt", "src/hierattn/deploy/predict/released/LICENCE.md"}
     assert not [name for name in names if name.startswith("tests") or name.endswith((".pyc", ".ckpt"))]
 
 
@@ -257,7 +324,7 @@ def test_citation_names_the_paper(wheel):
     import yaml
 
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["license"] == "Apache-2.0"
+    assert citation["license"] == ["Apache-2.0", "CC-BY-NC-4.0"]
     paper = citation["preferred-citation"]
     assert paper["doi"] == "10.1109/JBHI.2023.3308697"
     assert {author["family-names"] for author in paper["authors"]} >= {"Dai"}
@@ -268,7 +335,7 @@ def test_description_shown_by_an_index_names_the_licence_and_the_warning(wheel):
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         text = archive.read(name).decode()
     assert "Not a medical device" in text
-    assert "License-Expression: Apache-2.0" in text
+    assert "License-Expression: Apache-2.0 AND CC-BY-NC-4.0\n" in text
     assert "Typing :: Typed" in text
 
 

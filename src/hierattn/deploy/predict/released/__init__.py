@@ -2,8 +2,8 @@
 
 Beside this file lie ``<domain>.onnx``, its model card ``<domain>.md``, ``release.json`` (commands, commit, recipe,
 figures), ``LICENCE.md`` (non-commercial: the data's licence, not the code's) and ``SHA256SUMS``, which
-``sha256sum -c`` reads too. All of it is written by ``tools/release/publish_release.py``, never by hand; a source tree
-without bundles works, and says that it has none.
+``sha256sum -c`` reads too. All of it is written by ``tools/release/publish_release.py``, never by hand; a package
+without bundles (``tools/release/code_wheel.py``) works, and says that it has none.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
     path = released_folder() / f"{domain}.onnx"
     if not path.is_file():
         raise UsageError(
-            f"no model for {domain} came with this hierattn: make one with 'hierattn export RUN model.onnx' and give "
-            "its path (--model model.onnx)"
+            f"no model for {domain} came with this hierattn: give a bundle of your own (--model model.onnx; 'hierattn "
+            "export RUN model.onnx' makes one), or install the package with its models, for non-commercial use: pip "
+            "install --force-reinstall --no-deps hierattn"
         )
     wanted, digest = _listed(path), hashlib.sha256(_content(path)).hexdigest()
     if wanted != digest:
