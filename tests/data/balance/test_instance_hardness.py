@@ -140,7 +140,7 @@ def test_what_cannot_be_judged_is_told_in_one_line() -> None:
     features, labels = clouds()
     with pytest.raises(DataError, match=r"class NV has 4 groups .* estimated in 5 folds"):
         instance_hardness(features, labels, small_forest(), groups=[str(k // 5) for k in range(120)])
-    with pytest.raises(DataError, match="only images of BCC"):
+    with pytest.raises(DataError, match="1 class, BCC, is all there is"):
         instance_hardness(features[:60], labels[:60], small_forest())
     with pytest.raises(DataError, match="nan or infinity"):
         instance_hardness(np.where(np.arange(120)[:, None] == 7, np.nan, features), labels, small_forest())

@@ -8,13 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import InstanceHardnessThreshold
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
 
-from hierattn.data.balance.undersampling import InstanceHardnessSampler, keep_easiest, keep_random, ranks
-from hierattn.errors import UsageError
+from hierattn.data.balance.undersampling import (
+    InstanceHardnessSampler,
+    SamplerError,
+    keep_easiest,
+    keep_random,
+    ranks,
+)
+from hierattn.errors import HierAttnError, UsageError
 
 
 def clouds(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -106,3 +116,101 @@ def test_the_sampler_works_by_itself_as_scikit_learns_do() -> None:
     assert sampler.hardness_.shape == (230,)
     kept = np.isin(np.arange(230), sampler.sample_indices_)
     assert sampler.hardness_[kept & (labels == 0)].max() <= sampler.hardness_[~kept & (labels == 0)].min()
+
+
+FOREST = {"forest": RandomForestClassifier(5, random_state=0)}
+EXPECTED_FAILURES = {
+    "check_fit2d_1feature": "one of its classes has 3 images, and each class needs as many images as there are folds",
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of one check for another
+@pytest.mark.parametrize("folds", [5, 2])
+def test_scikit_learns_own_checks_pass(folds):
+    expected = EXPECTED_FAILURES if folds > 3 else {}
+    sampler = InstanceHardnessSampler(learners=FOREST, folds=folds)
+    results = check_estimator(sampler, expected_failed_checks=expected, on_skip=None)
+    statuses = {result["check_name"]: result["status"] for result in results}
+    assert {name for name, status in statuses.items() if status == "xfail"} == set(expected)
+    assert list(statuses.values()).count("passed") > 35
+
+
+@pytest.mark.parametrize("target", [30, np.int64(30), np.uint8(30), {0: 30, 1: np.int32(30)}, None])
+def test_counts_of_every_integer_type_are_exact(target):
+    features, labels = clouds()
+    _, few = InstanceHardnessSampler(target, learners=FOREST).fit_resample(features, labels)
+    assert Counter(few.tolist()) == {0: 30, 1: 30, 2: 30}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "word"),
+    [
+        ({"target": 0}, "target"),
+        ({"target": True}, "target"),
+        ({"target": 30.0}, "target"),
+        ({"target": "auto"}, "target"),
+        ({"target": {0: 0}}, "target"),
+        ({"target": {9: 5}}, "target"),
+        ({"folds": 1}, "folds=1"),
+        ({"folds": 2.5}, "folds=2.5"),
+        ({"jobs": 0}, "jobs=0"),
+        ({"random_state": None}, "random_state=None"),
+        ({"learners": {}}, "learners={}"),
+        ({"learners": KNeighborsClassifier()}, "learners="),
+        ({"folds": 31}, "class 2 has 30 images"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_when_it_fits_and_not_before(parameters, word):
+    features, labels = clouds()
+    sampler = InstanceHardnessSampler(**{"learners": FOREST, **parameters})
+    assert sampler.get_params()[next(iter(parameters))] == next(iter(parameters.values()))
+    for method in (sampler.fit, sampler.fit_resample):
+        with pytest.raises(SamplerError, match=word) as refused:
+            method(features, labels)
+    assert isinstance(refused.value, ValueError)
+    assert isinstance(refused.value, HierAttnError)
+    assert not hasattr(sampler, "sample_indices_")
+
+
+def test_fit_chooses_the_rows_that_fit_resample_keeps():
+    features, labels = clouds()
+    fitted = InstanceHardnessSampler(learners=FOREST).set_params(target=20, folds=3)
+    assert fitted.fit(features, labels) is fitted
+    few, _ = clone(fitted).fit_resample(features, labels)
+    np.testing.assert_array_equal(few, features[fitted.sample_indices_])
+    assert fitted.n_features_in_ == 5
+
+
+def test_groups_are_never_judged_by_learners_that_saw_them():
+    features, labels = clouds()
+    groups = np.arange(230) // 2
+    apart = InstanceHardnessSampler(learners=FOREST).fit(features, labels)
+    together = InstanceHardnessSampler(learners=FOREST).fit(features, labels, groups=groups)
+    assert (apart.hardness_ != together.hardness_).any()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        InstanceHardnessSampler(learners=FOREST).fit(features, labels, groups=groups[1:])
+
+
+def test_data_frames_and_lists_come_back_as_they_came():
+    pandas = pytest.importorskip("pandas")
+    features, labels = clouds()
+    frame = pandas.DataFrame(features, columns=list("abcde"))
+    sampler = InstanceHardnessSampler(20, learners=FOREST)
+    few, few_labels = sampler.fit_resample(frame, pandas.Series(labels, name="label"))
+    assert list(few.columns) == list("abcde") == sampler.feature_names_in_.tolist()
+    assert few.index.tolist() == few_labels.index.tolist() == sampler.sample_indices_.tolist()
+    rows, names = sampler.fit_resample(features.tolist(), labels.tolist())
+    assert isinstance(rows, list)
+    assert Counter(names) == {0: 20, 1: 20, 2: 20}
+
+
+def test_it_balances_inside_imbalanced_learns_pipeline_and_only_where_it_fits():
+    features, labels = clouds()
+    pipeline = make_pipeline(
+        StandardScaler(), InstanceHardnessSampler(25, learners=FOREST), RandomForestClassifier(5, random_state=0)
+    )
+    pipeline.fit(features, labels)
+    assert len(pipeline[1].sample_indices_) == 75
+    assert len(pipeline.predict(features)) == 230  # nothing is dropped from what is predicted
+    assert cross_val_score(pipeline, features, labels, cv=3).shape == (3,)
+    assert pipeline.set_params(instancehardnesssampler__target=10).fit(features, labels)[1].sample_indices_.size == 30

@@ -207,7 +207,7 @@ def _folds_of(labels: np.ndarray, groups: Any, folds: int, seed: int) -> NDArray
         together.setdefault(label, set()).add(group)
     fewest, label = min((len(groups_of), str(label)) for label, groups_of in together.items())
     if len(together) < 2:
-        raise DataError(f"only images of {label}: hardness wants two classes or more")
+        raise DataError(f"1 class, {label}, is all there is: hardness wants two classes or more")
     if fewest < folds:
         kind = "images" if groups is None else "groups (lesions or patients)"
         raise DataError(

@@ -9,16 +9,19 @@ order of the clinics that the images came from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from hierattn.data.balance.instance_hardness import CrossFitting, instance_hardness, make_learners
-from hierattn.errors import UsageError
+from hierattn.errors import DataError, HierAttnError, UsageError
 
-Target = int | Mapping[Any, int]
+Target = int | np.integer | Mapping[Any, int]
 """Images wanted of every class, or of each class by its label; a class that is not named stays as it is."""
 
 
@@ -73,16 +76,27 @@ def keep_random(labels: Sequence[Any] | np.ndarray, target: Target, seed: int = 
 def _wanted(labels: Sequence[Any] | np.ndarray, target: Target) -> NDArray[np.int64]:
     """For each image, how many of its class are wanted."""
     names = np.asarray(labels)
-    if isinstance(target, int):
+    if isinstance(target, int | np.integer):
         target = dict.fromkeys(np.unique(names).tolist(), target)
+    elif not isinstance(target, Mapping):
+        raise UsageError(f"target {target!r}: wanted a whole number of images a class, or label -> images")
     strange = set(target) - set(names.tolist())
-    if strange or min(target.values(), default=1) < 1:
+    if strange or not all(_is_whole(wanted, 1) for wanted in target.values()):
         raise UsageError(f"target {dict(target)}: wanted 1 or more of classes that are there")
     return np.array([target.get(name, len(names)) for name in names.tolist()], np.int64)
 
 
+def _is_whole(number: object, least: int) -> bool:
+    """Whether it is a whole number, NumPy's included, of ``least`` or more."""
+    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number >= least
+
+
+class SamplerError(DataError, ValueError):
+    """Data or a parameter that the sampler cannot use; a ``ValueError`` too, as scikit-learn's callers expect."""
+
+
 class InstanceHardnessSampler(BaseEstimator):
-    """Under-sampling by instance hardness (Eq. 1) in scikit-learn's manner, by itself.
+    """Under-sampling by instance hardness (Eq. 1) as a scikit-learn estimator, which imbalanced-learn's pipelines take.
 
     Unlike imbalanced-learn's ``InstanceHardnessThreshold`` it averages any number of learners, can keep groups
     together, and keeps exact counts: a percentile of tied probabilities keeps too many.
@@ -90,11 +104,11 @@ class InstanceHardnessSampler(BaseEstimator):
     Parameters
     ----------
     target
-        Images a class, or label -> images.
+        Images a class, or label -> images; None: as many as the smallest class has.
     learners
         Name -> classifier; None: the paper's forest of 100 trees.
     folds
-        Of the cross-fitting.
+        Of the cross-fitting, 2 or more; each class needs as many images (or groups).
     random_state
         Of the forest, the folds and the ties.
     jobs
@@ -106,6 +120,8 @@ class InstanceHardnessSampler(BaseEstimator):
         float64, (images,), of what was given.
     sample_indices_
         int64, rising: the rows that were kept.
+    n_features_in_
+        Columns of the features.
 
     Examples
     --------
@@ -118,7 +134,7 @@ class InstanceHardnessSampler(BaseEstimator):
 
     def __init__(
         self,
-        target: Target,
+        target: Target | None = None,
         *,
         learners: Mapping[str, Any] | None = None,
         folds: int = 5,
@@ -131,28 +147,54 @@ class InstanceHardnessSampler(BaseEstimator):
         self.random_state = random_state
         self.jobs = jobs
 
-    def fit_resample(
-        self, X: np.ndarray, y: np.ndarray, groups: Sequence[str] | np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Estimate hardness and keep the easiest.
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Sequence[Any] | np.ndarray | None = None) -> Self:
+        """Estimate hardness and choose the easiest.
 
         Parameters
         ----------
         X
-            Features, (images, columns).
+            Features, (images, columns), finite.
         y
             Labels, (images,).
         groups
             (images,): no image is predicted by learners that saw its group; None: images are on their own.
 
-        Returns
-        -------
-        tuple of numpy.ndarray
-            The kept rows of ``X`` and of ``y``.
+        Raises
+        ------
+        SamplerError
+            For a parameter out of range, or a class that is too small.
         """
-        features, labels = np.asarray(X), np.asarray(y)
-        learners = self.learners or make_learners(["forest"], self.random_state)
-        fitting = CrossFitting(folds=self.folds, seed=self.random_state, jobs=self.jobs)
-        self.hardness_ = instance_hardness(features, labels, learners, fitting, groups=groups).values
-        self.sample_indices_ = keep_easiest(self.hardness_, labels, self.target, self.random_state)
-        return features[self.sample_indices_], labels[self.sample_indices_]
+        features, labels = validate_data(self, X, y, dtype="numeric")
+        check_classification_targets(labels)
+        if groups is not None:
+            check_consistent_length(labels, groups)
+        try:
+            self._check_parameters()
+            seed = int(self.random_state)
+            learners = self.learners or make_learners(["forest"], seed)
+            fitting = CrossFitting(folds=int(self.folds), seed=seed, jobs=int(self.jobs))
+            hardness = instance_hardness(features, labels, learners, fitting, groups=groups).values
+            target = min(np.unique(labels, return_counts=True)[1]) if self.target is None else self.target
+            kept = keep_easiest(hardness, labels, target, seed)
+        except HierAttnError as error:
+            raise SamplerError(str(error)) from None
+        self.hardness_, self.sample_indices_ = hardness, kept
+        return self
+
+    def fit_resample(self, X: Any, y: Any, groups: Sequence[Any] | np.ndarray | None = None) -> tuple[Any, Any]:
+        """:meth:`fit`, and the kept rows of ``X`` and of ``y``, each of the kind that came (an array, a data frame)."""
+        self.fit(X, y, groups)
+        return _safe_indexing(X, self.sample_indices_), _safe_indexing(y, self.sample_indices_)
+
+    def _check_parameters(self) -> None:
+        for name, least in (("folds", 2), ("jobs", 1), ("random_state", 0)):
+            value = getattr(self, name)
+            if not _is_whole(value, least):
+                raise UsageError(f"{name}={value!r}: wanted a whole number, {least} or more")
+        if self.learners is not None and not (isinstance(self.learners, Mapping) and self.learners):
+            raise UsageError(f"learners={self.learners!r}: wanted name -> classifier, or None for the paper's forest")
