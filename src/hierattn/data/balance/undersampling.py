@@ -76,19 +76,17 @@ def keep_random(labels: Sequence[Any] | np.ndarray, target: Target, seed: int = 
 def _wanted(labels: Sequence[Any] | np.ndarray, target: Target) -> NDArray[np.int64]:
     """For each image, how many of its class are wanted."""
     names = np.asarray(labels)
-    if isinstance(target, int | np.integer):
-        target = dict.fromkeys(np.unique(names).tolist(), target)
-    elif not isinstance(target, Mapping):
+    if not isinstance(target, int | np.integer | Mapping):
         raise UsageError(f"target {target!r}: wanted a whole number of images a class, or label -> images")
-    strange = set(target) - set(names.tolist())
-    if strange or not all(_is_whole(wanted, 1) for wanted in target.values()):
-        raise UsageError(f"target {dict(target)}: wanted 1 or more of classes that are there")
-    return np.array([target.get(name, len(names)) for name in names.tolist()], np.int64)
+    each: Mapping[Any, Any] = target if isinstance(target, Mapping) else dict.fromkeys(names.tolist(), target)
+    if set(each) - set(names.tolist()) or not all(_is_whole(wanted, 1) for wanted in each.values()):
+        raise UsageError(f"target {dict(each)}: wanted 1 or more of classes that are there")
+    return np.array([each.get(name, len(names)) for name in names.tolist()], np.int64)
 
 
 def _is_whole(number: object, least: int) -> bool:
     """Whether it is a whole number, NumPy's included, of ``least`` or more."""
-    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number >= least
+    return isinstance(number, int | np.integer) and not isinstance(number, bool) and int(number) >= least
 
 
 class SamplerError(DataError, ValueError):
@@ -196,5 +194,6 @@ class InstanceHardnessSampler(BaseEstimator):
             value = getattr(self, name)
             if not _is_whole(value, least):
                 raise UsageError(f"{name}={value!r}: wanted a whole number, {least} or more")
-        if self.learners is not None and not (isinstance(self.learners, Mapping) and self.learners):
-            raise UsageError(f"learners={self.learners!r}: wanted name -> classifier, or None for the paper's forest")
+        learners: object = self.learners
+        if learners is not None and not (isinstance(learners, Mapping) and learners):
+            raise UsageError(f"learners={learners!r}: wanted name -> classifier, or None for the paper's forest")
