@@ -10,9 +10,10 @@ from drawing import ACCENT, INK, LINE, SECOND, new_figure, plain
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hierattn.bundle.bundle import FEWEST_CELLS
 from hierattn.deploy.predict.heatmap_picture import overlay
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.deploy.predict.triage import percent
+from hierattn.shares import percent
 from hierattn.taxonomy import BY_CODE, TRIAGE_GROUP
 
 
@@ -26,8 +27,10 @@ def draw(bundle: Path, photo: Path) -> Figure:
     given, why = above.subplots(1, 2)
     given.imshow(picture)
     given.set_title("in: a photograph (rendered)", fontsize=10, color=INK)
-    why.imshow(overlay(picture, answer.heatmap_of(answer.label)))
-    why.set_title(f"out: evidence for {answer.label}", fontsize=10, color=INK)
+    heatmap = answer.heatmap_of(answer.label)
+    few = min(heatmap.shape) < FEWEST_CELLS
+    why.imshow(overlay(picture, heatmap))
+    why.set_title(f"out: evidence for {answer.label}{', too coarse to tell' if few else ''}", fontsize=10, color=INK)
     plain(given)
     plain(why)
     bars, words = below.subplots(1, 2, width_ratios=[1.35, 1])

@@ -104,12 +104,11 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         for column in range(count):
             share = matrix[row, column] / totals[row] if totals[row] else 0.0
             colour = ACCENT if row == column else SECOND
-            axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.9 * share, linewidth=0))
+            axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=0.65 * share, linewidth=0))
             if not matrix[row, column]:
                 continue
             text = f"{matrix[row, column]}\n{percent(share)}"
-            ink = "#ffffff" if share > 0.7 else INK
-            axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=ink)
+            axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=INK)
     axis.set(xlim=(0, count), ylim=(count, 0), xlabel="predicted", ylabel="true class")
     axis.set_xticks(np.arange(count) + 0.5, classes)
     axis.set_yticks(np.arange(count) + 0.5, [f"{code}  ({n})" for code, n in zip(classes, totals, strict=True)])

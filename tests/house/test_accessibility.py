@@ -1,0 +1,143 @@
+"""Every HTML page that is written: nothing for axe to object to, light and dark, and no scrolling sideways on a phone.
+
+The web app's own pages: tests/serve/test_web_app.py.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from prediction_tables import table
+from reports import evaluated_run, made
+
+from hierattn.evaluation.cases import Case
+from hierattn.evaluation.comparison.comparison import compare
+from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
+from hierattn.evaluation.comparison.page import write_comparison
+from hierattn.evaluation.measures.calibration import fit_calibration
+from hierattn.evaluation.measures.conformal import measure_sets
+from hierattn.evaluation.measures.intervals import Estimate
+from hierattn.evaluation.measures.lesion_masks import Saliency
+from hierattn.evaluation.measures.photo_changes import CHANGES
+from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFlips, Robustness
+from hierattn.evaluation.measures.shift import EvaluatedSet, measure_all
+from hierattn.evaluation.measures.subgroups import by_subgroups
+from hierattn.evaluation.pages.figures import robustness_figure
+from hierattn.evaluation.pages.gallery import Picture
+from hierattn.evaluation.pages.html_report import write_html_report
+from hierattn.evaluation.pages.shift_page import write_shift
+
+GREY = "data:image/gif;base64,R0lGODlhAQABAIAAAMLCwgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+
+
+def write_report(folder):
+    """A report with every part that one can have: pale rows, a full cell, pictures with and without maps."""
+    report, figures = made(images=400)
+    predictions, rng = table(images=400, seed=2), np.random.default_rng(0)
+    cases = [
+        Case(name, sex=str(rng.choice(["female", "male"])), site=str(rng.choice(["face", "leg"], p=[0.95, 0.05])))
+        for name in predictions.images
+    ]
+    share = Estimate(0.123, (0.1, 0.2))
+    flips = Flips(1.0, 0.1, 0.8, share, 0.2, 0.1, LesionFlips(0.3, share, 0.4))
+    changes = {name: ChangeFlips(kind.title, kind.unit, (flips,) * 5) for name, kind in CHANGES.items()}
+    robustness = Robustness(60, 40, 2, 0.8, 0, changes)
+    few = replace(report.classes["SCC"], sensitivity=Estimate(None, None))
+    matrix = np.array(report.confusion_matrix)
+    matrix[0] = 0
+    matrix[0, 0] = 40  # a cell in its full colour
+    report = replace(
+        report,
+        classes={**report.classes, "SCC": few},
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
+        subgroups=by_subgroups(predictions, cases, report.triage, resamples=100, seed=0),
+        robustness=robustness,
+        saliency=Saliency(9, share, share, 0.7, (5, 5)),
+        conformal=measure_sets(table(seed=1), predictions, report.triage, resamples=100, seed=0),
+    )
+    assert any(row.too_few for rows in report.subgroups.attributes.values() for row in rows)
+    figures["robustness"] = robustness_figure(robustness)
+    gallery = {
+        "Most confident mistakes": [Picture(GREY, GREY, "MEL", "NV", 0.9, 0.05)] * 3,
+        "Least certain answers": [Picture(GREY, "", "MEL", "MEL", 0.3, 0.3)],
+    }
+    write_html_report(folder / "report.html", report, figures, gallery)
+
+
+def write_comparisons(folder):
+    found = []
+    for name, skill in (("good", 0.8), ("poor", 0.4)):
+        for fold in range(2):
+            evaluated_run(folder / name / f"fold-{fold}", fold, skill, prefix=f"../{name}/images")
+        found.append(read_entrant(name, run_folders(folder / name)))
+    comparison = compare(found, resamples=100)
+    write_comparison(folder / "comparison", [comparison], [found])
+    write_comparison(folder / "ablation", [comparison], [found], ablation=True)
+
+
+def write_shift_page(folder):
+    unfit = {"unfit": np.arange(80) < 20}
+    kinds = ("own", "part", "changed", "other")
+    sets = [
+        EvaluatedSet(kind, f"photographs, {kind}", kind, table(80, seed=seed), unfit, ("12 images left out.",))
+        for seed, kind in enumerate(kinds, 2)
+    ]
+    rows = measure_all(sets, fit_calibration(table(seed=1), resamples=100), resamples=100)
+    write_shift(folder / "shift", "A run under a change of source", sets, rows, {"severity": 5})
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    write_report(folder)
+    write_comparisons(folder)
+    write_shift_page(folder)
+    return sorted(folder.rglob("*.html"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_pages_have_no_accessibility_violations(browser, violations, pages, scheme, width):
+    assert [page.name for page in pages] == ["comparison.html", "comparison.html", "report.html", "shift.html"]
+    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:
+        for path in pages:
+            page = context.new_page()
+            page.goto(path.as_uri())
+            assert violations(page) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+CONTRASTS = """() => [...document.querySelectorAll('.matrix td, .classes .few td, .classes .few small')].map(cell => {
+  const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+  const paint = canvas.getContext('2d', {willReadFrequently: true});
+  const on = colours => { for (const colour of colours) { paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1); }
+    return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+  const behind = [];
+  let opacity = 1;
+  for (let element = cell; element; element = element.parentElement) {
+    behind.unshift(getComputedStyle(element).backgroundColor);
+    opacity *= getComputedStyle(element).opacity;
+  }
+  return [on(behind), on([...behind, getComputedStyle(cell).color]), opacity];
+})"""
+"""Colours as the browser paints them: behind each cell's text, and of the text."""
+
+
+def luminance(colour):
+    """By WCAG 2's definition."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.array(colour) / 255]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pale_rows_and_coloured_cells_can_be_read(browser, pages, scheme):
+    """What axe leaves open, because it cannot work out the colours."""
+    with browser.new_context(color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(next(path for path in pages if path.name == "report.html").as_uri())
+        cells = page.evaluate(CONTRASTS)
+    assert len(cells) > 64
+    for background, text, opacity in cells:
+        assert opacity == 1
+        dark, light = sorted((luminance(background), luminance(text)))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (background, text)
