@@ -1,7 +1,7 @@
 import pytest
 
 from hierattn.errors import TableError
-from hierattn.taxonomy import BY_CODE, CODES, LESIONS, MALIGNANT, TRIAGE_GROUP, codes_of, from_dataset
+from hierattn.taxonomy import BY_CODE, CODES, LESIONS, MALIGNANT, TRIAGE_GROUP, code_of_name, codes_of, from_dataset
 
 
 def test_the_eight_codes_are_the_papers_in_alphabetical_order():
@@ -33,3 +33,35 @@ def test_an_unknown_label_is_named_with_the_known_ones():
 
 def test_no_plain_name_promises_health():
     assert not [lesion.code for lesion in LESIONS if "healthy" in lesion.plain]
+
+
+@pytest.mark.parametrize("lesion", LESIONS, ids=CODES)
+def test_every_known_name_of_a_class_is_accepted_in_any_case(lesion):
+    for name in filter(None, (lesion.code, lesion.isic, lesion.ham, lesion.pad, lesion.name, *lesion.also)):
+        for spelled in (name, name.upper(), name.title(), name.replace(" ", "_"), name.replace(" ", "-"), f" {name} "):
+            assert code_of_name(spelled) == lesion.code
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("nevus, naevus, nevi, Naevi, melanocytic naevi, Melanocytic_Nevi, nevuses, moles, dysplastic naevus", "NV"),
+        ("seborrheic keratosis, seborrhoeic keratoses, Seborrhoic Keratosis, pigmented benign keratosis, SK", "BKL"),
+        ("solar lentigo, solar lentigines, benign keratosis-like lesions, lichen planus-like keratosis", "BKL"),
+        ("actinic keratoses, solar keratosis, AK, AKIEC, Actinic keratoses and intraepithelial carcinoma", "ACK"),
+        ("basal cell carcinomas, Basal-Cell-Carcinoma, BCC", "BCC"),
+        ("squamous cell carcinomata, cSCC, squamous_cell_carcinoma", "SCC"),
+        ("dermatofibromas, dermatofibromata", "DF"),
+        ("vascular lesions, haemangioma, hemangiomas, angiomas, pyogenic granulomas, vasc", "VASC"),
+        ("melanomas, malignant melanoma, MELANOMA", "MEL"),
+    ],
+)  # fmt: skip
+def test_british_american_plural_archive_and_kaggle_names_are_read(names, code):
+    assert {name: code_of_name(name) for name in names.split(", ")} == dict.fromkeys(names.split(", "), code)
+
+
+def test_no_name_means_two_classes_and_part_of_a_name_is_none():
+    names = [{code_of_name(name) for name in (one.name, *one.also)} for one in LESIONS]
+    assert names == [{code} for code in CODES]
+    for name in ("MEL2", "melanoma in situ", "not MEL", "", "other", "train", "nevus and melanoma", "images"):
+        assert code_of_name(name) is None

@@ -6,6 +6,7 @@ alphabetical, is the order of every probability vector of an eight-class model.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,8 @@ class Lesion:
         Whether the class belongs to the group for which §5 of the paper sends the patient to a clinic.
     isic, ham, pad
         The class's code in ISIC 2019's, HAM10000's and PAD-UFES-20's own tables; None where the set lacks it.
+    also
+        Further names of the class, or of a diagnosis that those sets count to it; American spelling, singular.
     """
 
     code: str
@@ -42,24 +45,89 @@ class Lesion:
     isic: str
     ham: str | None
     pad: str | None
+    also: tuple[str, ...] = ()
 
 
 LESIONS: tuple[Lesion, ...] = (
     Lesion(
-        "ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK"
+        "ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK",
+        ("solar keratosis", "actinic keratosis intraepithelial carcinoma",
+         "actinic keratosis and intraepithelial carcinoma", "actinic keratosis bowens disease"),
     ),
-    Lesion("BCC", "basal cell carcinoma", "common, slow-growing skin cancer", "malignant", True, "BCC", "bcc", "BCC"),
-    Lesion("BKL", "benign keratosis", "harmless warty growth or age spot", "benign", False, "BKL", "bkl", "SEK"),
+    Lesion(
+        "BCC", "basal cell carcinoma", "common, slow-growing skin cancer", "malignant", True, "BCC", "bcc", "BCC",
+        ("basal cell cancer", "basalioma"),
+    ),
+    Lesion(
+        "BKL", "benign keratosis", "harmless warty growth or age spot", "benign", False, "BKL", "bkl", "SEK",
+        ("benign keratosis like lesion", "seborrheic keratosis", "pigmented benign keratosis", "solar lentigo",
+         "senile lentigo", "actinic lentigo", "lichenoid keratosis", "lichen planus like keratosis",
+         "benign lichenoid keratosis", "seborrheic wart", "sk", "pbk", "lplk"),
+    ),
     Lesion("DF", "dermatofibroma", "harmless firm bump", "benign", False, "DF", "df", None),
-    Lesion("MEL", "melanoma", "the most dangerous skin cancer", "malignant", True, "MEL", "mel", "MEL"),
-    Lesion("NV", "melanocytic nevus", "ordinary mole", "benign", False, "NV", "nv", "NEV"),
-    Lesion("SCC", "squamous cell carcinoma", "skin cancer that can spread", "malignant", True, "SCC", None, "SCC"),
-    Lesion("VASC", "vascular lesion", "growth of blood vessels", "benign", True, "VASC", "vasc", None),
-)
+    Lesion(
+        "MEL", "melanoma", "the most dangerous skin cancer", "malignant", True, "MEL", "mel", "MEL",
+        ("malignant melanoma", "cutaneous melanoma"),
+    ),
+    Lesion(
+        "NV", "melanocytic nevus", "ordinary mole", "benign", False, "NV", "nv", "NEV",
+        ("nevus", "common nevus", "atypical nevus", "dysplastic nevus", "benign nevus", "pigmented nevus", "mole"),
+    ),
+    Lesion(
+        "SCC", "squamous cell carcinoma", "skin cancer that can spread", "malignant", True, "SCC", None, "SCC",
+        ("squamous cell cancer", "cutaneous squamous cell carcinoma", "cscc", "spinalioma"),
+    ),
+    Lesion(
+        "VASC", "vascular lesion", "growth of blood vessels", "benign", True, "VASC", "vasc", None,
+        ("vascular", "vascular skin lesion", "hemangioma", "angioma", "cherry angioma", "angiokeratoma",
+         "pyogenic granuloma"),
+    ),
+)  # fmt: skip
 """All classes in the order of every eight-class probability vector."""
 
 CODES: tuple[str, ...] = tuple(lesion.code for lesion in LESIONS)
 """``('ACK', 'BCC', 'BKL', 'DF', 'MEL', 'NV', 'SCC', 'VASC')``."""
+
+_SPELLINGS = (
+    (r"['\u2019`]", ""),
+    (r"[\W_]+", " "),
+    (r"\bnae(v\w+)", r"ne\1"),  # British to American
+    (r"\bhaem", "hem"),
+    (r"\bseborrh(?:oe|o)ic", "seborrheic"),
+    (r"\btumour", "tumor"),
+    (r"\bnev(?:i|uses)\b", "nevus"),  # plural to singular
+    (r"ses\b", "sis"),
+    (r"oma(?:s|ta)\b", "oma"),
+    (r"\blentig(?:ines|os|oes)\b", "lentigo"),
+    (r"\b(lesion|mole|wart|cancer)s\b", r"\1"),
+)
+
+
+def _spelled(name: str) -> str:
+    """One spelling for ``Basal_cell-Carcinomas`` and ``basal cell carcinoma``."""
+    name = name.casefold()
+    for pattern, plain in _SPELLINGS:
+        name = re.sub(pattern, plain, name)
+    return name.strip()
+
+
+_CODE_OF_NAME = {
+    _spelled(name): lesion.code
+    for lesion in LESIONS
+    for name in (lesion.code, lesion.isic, lesion.ham, lesion.pad, lesion.name, *lesion.also)
+    if name
+}
+
+
+def code_of_name(name: str) -> str | None:
+    """Our code for what people call a class: any set's code or a clinical name, in British or American spelling,
+    singular or plural; None if unknown.
+
+    >>> code_of_name("akiec"), code_of_name("Basal_Cell_Carcinoma"), code_of_name("SEK"), code_of_name("naevi")
+    ('ACK', 'BCC', 'BKL', 'NV')
+    """
+    return _CODE_OF_NAME.get(_spelled(name))
+
 
 BY_CODE: dict[str, Lesion] = {lesion.code: lesion for lesion in LESIONS}
 

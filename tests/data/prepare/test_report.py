@@ -16,7 +16,6 @@ from hierattn.data.prepare.report import (
     ClassCount,
     count_classes,
     imbalance,
-    notes_on_moved,
     notes_on_near_duplicates,
     read_report,
     write_near_duplicates,
@@ -50,12 +49,6 @@ def test_pairs_that_no_id_joins_come_first_and_then_the_likest(tmp_path: Path) -
     (note,) = notes_on_near_duplicates(RECORDS, PAIRS)
     assert note.startswith("3 pairs of near-duplicates: in one group; 2 of them not known by lesion or patient, 1 with")
     assert notes_on_near_duplicates(RECORDS, []) == []
-
-
-def test_images_that_moved_are_named() -> None:
-    assert notes_on_moved([]) == []
-    assert notes_on_moved(RECORDS[:1])[0].startswith("1 image is not in the fold")
-    assert "(a.jpg, b.jpg, c.jpg and others)" in notes_on_moved(RECORDS)[0]
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_sets import folder_set, isic_set, write_table
+from tiny_sets import folder_set, isic_set, write_image, write_table
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
@@ -137,7 +138,7 @@ def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
     [
         (("picture", "fold"), [("a", 0)], "no column image"),
         (("image", "part"), [("a", 0)], "no column fold"),
-        (("image", "fold"), [("a", 0), ("a.jpg", 1), ("b", 2)], "a more than once"),
+        (("image", "fold"), [("a", 0), ("a.jpg", 1), ("b", 2)], r"names a, which may be a, a\.jpg"),
         (("image", "fold"), [("a", 0), ("b", 2)], "has the folds 0, 2: wanted 3 or more"),
         (("image", "fold"), [("a", 0), ("b", 1)], "wanted 3 or more"),
         (("image", "fold"), [("a", 0), ("b", "train"), ("c", 1)], r"fold 'train'"),
@@ -185,20 +186,75 @@ def test_a_set_that_grew_keeps_its_folds_and_the_new_are_spread_evenly(tmp_path:
         prepare(grown, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS))
 
 
-def test_folds_that_a_new_image_joins_go_to_the_larger_part_and_that_is_told(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["ids", "looks", "bytes"])
+def test_a_new_image_that_joins_frozen_folds_is_left_out_and_no_old_one_moves(tmp_path: Path, by: str) -> None:
+    source, frozen = folder_set(tmp_path / "mine", {"MEL": 8, "NV": 16}), tmp_path / "one" / SPLITS
+    prepare(source, tmp_path / "one", PrepareOptions(size=64, folds=4))
+    before = folds_of(tmp_path / "one")
+    one, other = "NV_0", next(name for name in before if before[name] != before["NV_0"] and name.startswith("NV"))
+    rows = [(one, "L", ""), ("new", "L", "P" if by == "ids" else "")] + [(other, "", "P")] * (by == "ids")
+    write_table(source / "groups.csv", ("image", "lesion", "patient"), rows)
+    with Image.open(source / "NV" / f"{other}.png") as image:
+        {
+            "ids": lambda to: write_image(to, 99),
+            "looks": image.transpose(Image.Transpose.ROTATE_180).save,
+            "bytes": lambda to: to.write_bytes((source / "NV" / f"{other}.png").read_bytes()),
+        }[by](source / "NV" / "new.png")
+    options = PrepareOptions(size=64, splits=frozen, extend=True)
+    report = prepare(source, tmp_path / "two", options)
+    assert folds_of(tmp_path / "two") == before
+    assert [(Path(row.image).name, row.reason) for row in report.dropped] == [
+        ("new.png", "belongs to images in several folds of the split file")
+    ]
+    assert any("1 new image is left out (new.png)" in note for note in report.notes)
+    assert "nothing was done" in prepare(source, tmp_path / "two", options).notes[-1]
+    with pytest.raises(DataError, match="several folds"):
+        prepare(source, tmp_path / "strict", replace(options, strict=True))
+
+
+def test_old_images_that_belong_together_in_two_frozen_folds_are_refused(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 8, "NV": 16})
     prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=4))
     before = folds_of(tmp_path / "one")
-    small, large = "ISIC_0000000", "ISIC_0000002"
-    if before[small] == before[large]:
-        large = "ISIC_0000004"
-    lesion_of = {number: f"L{number // 2}" for number in range(24)}
-    lesion_of[1] = lesion_of[int(large[-2:])]  # one lesion after all: image 1 and its like of the other fold
-    joined = isic_set(tmp_path / "joined" / "isic", LABELS, list(lesion_of.values()))
-    report = prepare(joined, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
+    other = next(name for name in before if before[name] != before["NV_0"])
+    write_table(source / "groups.csv", ("image", "lesion"), [("NV_0", "L"), (other, "L")])
+    with pytest.raises(LeakError, match=rf"(NV_0|{other}).png in fold \d, .* belong together now"):
+        prepare(source, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_new_image_of_an_old_lesion_goes_to_its_fold(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 8, "NV": 16})
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=4))
+    rows = []
+    for number in range(8):
+        write_image(source / "MEL" / f"again_{number}.png", 100 + number)
+        rows += [(f"MEL_{number}", f"L{number}"), (f"again_{number}", f"L{number}")]
+    write_table(source / "groups.csv", ("image", "lesion"), rows)
+    prepare(source, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS, extend=True))
     after = folds_of(tmp_path / "two")
-    assert after["ISIC_0000001"] == after[large] == before[large] != before["ISIC_0000001"]
-    assert {name for name in before if before[name] != after[name]} == {"ISIC_0000001"}
-    assert any("1 image is not in the fold" in note and "ISIC_0000001.jpg" in note for note in report.notes)
+    assert all(after[f"again_{number}"] == after[f"MEL_{number}"] for number in range(8))
+    assert {name: after[name] for name in folds_of(tmp_path / "one")} == folds_of(tmp_path / "one")
+
+
+def test_files_of_one_name_in_one_class_folder_of_two_clinics_read_back(tmp_path: Path) -> None:
+    for clinic in range(2):
+        for number in range(4):
+            write_image(tmp_path / "mine" / f"clinic_{clinic}" / "MEL" / f"{number}.png", 10 * clinic + number)
+            write_image(tmp_path / "mine" / f"clinic_{clinic}" / "NV" / f"{number}.png", 50 + 10 * clinic + number)
+    prepare(tmp_path / "mine", tmp_path / "one", PrepareOptions(size=32, folds=4))
+    prepare(tmp_path / "mine", tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / SPLITS))
+    one, two = (PackedSet.open(tmp_path / name).records for name in ("one", "two"))
+    assert [record.fold for record in one] == [record.fold for record in two]
+
+
+def test_a_bare_name_that_may_be_several_images_is_an_error(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 4, "NV": 4})
+    for path in sorted(source.rglob("*.png")):
+        path.rename(path.with_name(path.name.partition("_")[2]))
+    file = write_table(tmp_path / "x.csv", ("image", "fold"), [(number, number % 3) for number in range(4)])
+    with pytest.raises(TableError, match=r"names 0, which may be .*MEL/0.png, .*NV/0.png: write it with its folder"):
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
 
 
 def test_extending_wants_a_file_with_folds(source: Path, tmp_path: Path) -> None:

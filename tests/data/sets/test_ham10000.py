@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.conftest import SHARED
 from tiny_sets import write_image, write_table
 
 from hierattn.data.sets.ham10000 import read_ham10000
-from hierattn.errors import TableError
+from hierattn.errors import DataError, TableError
 
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 SEVEN = {"akiec": "ACK", "bcc": "BCC", "bkl": "BKL", "df": "DF", "mel": "MEL", "nv": "NV", "vasc": "VASC"}
@@ -50,6 +51,18 @@ def test_images_may_lie_elsewhere_and_masks_are_not_mistaken_for_them(tmp_path: 
     listing = read_ham10000(source, images=tmp_path)
     assert len(listing.records) == 7
     assert [path.name for path in listing.unnamed] == ["ISIC_0_segmentation.png"]
+    write_image(tmp_path / "masks" / "ISIC_0.png", 9)
+    with pytest.raises(DataError, match=r"ISIC_0.*ISIC_0.*--images"):
+        read_ham10000(source, images=tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".JPG", ".png"])
+def test_ids_with_endings_and_blank_rows_change_nothing(tmp_path: Path, ending: str) -> None:
+    plain = read_ham10000(ham_set(tmp_path)).records
+    table = tmp_path / "HAM10000_metadata.csv"
+    rows = re.sub(r"(ISIC_\d+)", rf"\1{ending}", table.read_text())
+    table.write_text(f"{rows},,,,,,\n\n ,,,,,,\n")
+    assert read_ham10000(tmp_path).records == plain
 
 
 def test_an_unknown_diagnosis_is_an_error_naming_the_image(tmp_path: Path) -> None:

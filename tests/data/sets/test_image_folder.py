@@ -7,27 +7,9 @@ from pathlib import Path
 import pytest
 from tiny_sets import folder_set, write_image, write_table
 
-from hierattn.data.sets.image_folder import label_of_folder, read_image_folder
-from hierattn.errors import TableError
-from hierattn.taxonomy import CODES, LESIONS
-
-
-@pytest.mark.parametrize("lesion", LESIONS, ids=CODES)
-def test_every_known_name_of_a_class_is_accepted_in_any_case(lesion: object) -> None:
-    names = [name for name in (lesion.code, lesion.isic, lesion.ham, lesion.pad, lesion.name) if name]  # type: ignore[attr-defined]
-    for name in names:
-        for spelled in (name, name.upper(), name.lower(), name.replace(" ", "_"), name.replace(" ", "-")):
-            assert label_of_folder(spelled) == lesion.code  # type: ignore[attr-defined]
-
-
-def test_no_name_means_two_classes() -> None:
-    names = [{name.lower() for name in (one.code, one.isic, one.ham, one.pad, one.name) if name} for one in LESIONS]
-    assert len(set.union(*names)) == sum(map(len, names))
-
-
-def test_part_of_a_name_is_not_a_name() -> None:
-    for name in ("MEL2", "melanoma in situ", "not MEL", "", "other"):
-        assert label_of_folder(name) is None
+from hierattn.data.sets.image_folder import read_image_folder
+from hierattn.errors import DataError, TableError
+from hierattn.taxonomy import CODES
 
 
 def test_the_folder_an_image_lies_in_is_its_class_at_any_depth(tmp_path: Path) -> None:
@@ -59,14 +41,75 @@ def test_groups_are_read_by_path_or_by_name(tmp_path: Path) -> None:
     told = {Path(record.image).name: (record.lesion, record.patient) for record in listing.records}
     assert told == {"MEL_0.png": ("L1", "P1"), "MEL_1.png": ("", ""), "NV_0.png": ("L2", "P1")}
     assert [row.image for row in listing.dropped] == ["gone.png"]
-    assert "1 of 3 images have neither lesion nor patient" in listing.notes[0]
+    assert "1 of 3 rows of groups.csv name no image (gone.png), and 1 of 3 images have no row" in listing.notes[0]
+    assert "1 of 3 images have neither lesion nor patient" in listing.notes[1]
 
 
 def test_groups_with_an_image_twice_or_nothing_to_group_by_are_errors(tmp_path: Path) -> None:
     folder_set(tmp_path, {"MEL": 1})
-    write_table(tmp_path / "groups.csv", ("image", "lesion"), [("a.png", "L1"), ("a.png", "L2")])
-    with pytest.raises(TableError, match=r"names a\.png more than once"):
+    write_table(tmp_path / "groups.csv", ("image", "lesion"), [("MEL_0.png", "L1"), ("MEL/MEL_0.png", "L2")])
+    with pytest.raises(TableError, match=r"names MEL/MEL_0.png \(also as MEL_0.png\) more than once"):
         read_image_folder(tmp_path)
     write_table(tmp_path / "groups.csv", ("image", "doctor"), [("a.png", "D1")])
-    with pytest.raises(TableError, match="neither a lesion nor a patient"):
+    with pytest.raises(TableError, match="wanted image, and lesion or patient"):
+        read_image_folder(tmp_path)
+
+
+def test_groups_that_match_nothing_or_may_mean_several_are_errors(tmp_path: Path) -> None:
+    folder_set(tmp_path, {"MEL": 2, "NV": 2})
+    write_table(tmp_path / "groups.csv", ("image", "patient"), [("gone.png", "P1"), ("BCC/MEL_0.png", "P1")])
+    with pytest.raises(TableError, match=r"names none of the 4 images, but for example 'gone.png'.*'MEL/MEL_0.png'"):
+        read_image_folder(tmp_path)
+    for name in ("MEL/MEL_0.png", "NV/NV_0.png"):
+        (tmp_path / name).rename(tmp_path / Path(name).parent / "1.png")
+    write_table(tmp_path / "groups.csv", ("image", "patient"), [("1.png", "P1")])
+    with pytest.raises(TableError, match=r"names 1.png, which may be MEL/1.png, NV/1.png: write it with its folder"):
+        read_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spelled", ["{0}\\{0}_{1}.png", "./{0}//{0}_{1}.PNG", "/home/a/{0}/{0}_{1}.png", "{0}_{1}", " {0}/{0}_{1}.jpg "]
+)
+@pytest.mark.parametrize("columns", [("image", "patient"), ("Image ", "Patient_ID"), ("FileName", "patient id")])
+def test_groups_are_read_in_any_spelling(tmp_path: Path, spelled: str, columns: tuple[str, str]) -> None:
+    folder_set(tmp_path, {"MEL": 2, "NV": 2})
+    rows = [(spelled.format(label, number), f"P{label}") for label in ("MEL", "NV") for number in range(2)]
+    write_table(tmp_path / "groups.csv", columns, rows)
+    assert [record.patient for record in read_image_folder(tmp_path).records] == ["PMEL"] * 2 + ["PNV"] * 2
+
+
+@pytest.mark.parametrize("name", ["groups.xlsx", "Groups.ods", "groups.csv.txt", "groups.tsv"])
+def test_a_table_of_groups_in_another_form_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    folder_set(tmp_path, {"MEL": 2})
+    (tmp_path / name).touch()
+    with pytest.raises(TableError, match=rf"{name} is not read: wanted groups.csv"):
+        read_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    ["MEL/MEL_0_segmentation.png", "MEL/MEL_0_mask.png", "MEL/mask-MEL_0.png", "masks/MEL/MEL_0.png",
+     "MEL/MEL_0_superpixels.png", "Ground Truth/MEL/MEL_0_seg.png", "MEL/mel_0 Mask 1.png"],
+)  # fmt: skip
+def test_a_mask_beside_its_photograph_is_left_out(tmp_path: Path, mask: str) -> None:
+    folder_set(tmp_path, {"MEL": 2})
+    write_image(tmp_path / mask, 9)
+    listing = read_image_folder(tmp_path)
+    assert [Path(record.image).name for record in listing.records] == ["MEL_0.png", "MEL_1.png"]
+    assert [row.reason for row in listing.dropped] == ["by its name a mask of MEL/MEL_0.png"]
+
+
+def test_a_photograph_whose_name_only_sounds_like_a_mask_is_kept(tmp_path: Path) -> None:
+    for name in ("MEL/mask.png", "MEL/unmask_1.png", "MEL/b_segmentation.png", "masks/MEL/c.png"):
+        write_image(tmp_path / name, len(name))
+    assert len(read_image_folder(tmp_path).records) == 4
+
+
+def test_two_endings_of_one_name_are_refused_unless_they_are_copies(tmp_path: Path) -> None:
+    folder_set(tmp_path, {"MEL": 2})
+    (tmp_path / "MEL" / "MEL_0").write_bytes((tmp_path / "MEL" / "MEL_0.png").read_bytes())
+    listing = read_image_folder(tmp_path)
+    assert (len(listing.records), listing.dropped[0].reason) == (2, "a copy of MEL/MEL_0, byte for byte")
+    write_image(tmp_path / "MEL" / "MEL_1.jpg", 7)
+    with pytest.raises(DataError, match=r"MEL/MEL_1.jpg and MEL/MEL_1.png .* different files with one id"):
         read_image_folder(tmp_path)

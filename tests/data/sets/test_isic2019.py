@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.conftest import SHARED
 from tiny_sets import ISIC_COLUMNS, isic_set, one_hot, write_image, write_table
 
 from hierattn.data.sets.isic2019 import read_isic2019
-from hierattn.errors import TableError, UsageError
+from hierattn.errors import DataError, TableError, UsageError
 from hierattn.taxonomy import CODES
 
 TRUTH, METADATA, INPUT = (f"ISIC_2019_Training_{name}" for name in ("GroundTruth.csv", "Metadata.csv", "Input"))
@@ -89,11 +90,23 @@ def test_rows_without_image_and_images_without_row_are_listed(source: Path) -> N
     assert len(listing.records) == 7
 
 
-def test_two_files_of_one_name_are_told_and_the_first_is_taken(source: Path) -> None:
+def test_two_different_files_of_one_name_are_refused(source: Path) -> None:
     write_image(source / INPUT / "z" / "ISIC_0000000.png", 5)
-    listing = read_isic2019(source)
-    assert Path(listing.records[0].image).suffix == ".jpg"
-    assert "1 more file has the name of another (ISIC_0000000)" in listing.notes[0]
+    with pytest.raises(DataError, match=r"ISIC_0000000.jpg and z/ISIC_0000000.png"):
+        read_isic2019(source)
+
+
+def test_a_second_table_that_joins_nothing_is_an_error_and_one_that_joins_in_part_is_counted(source: Path) -> None:
+    plain = read_isic2019(source).records
+    text = (source / METADATA).read_text()
+    (source / METADATA).write_text(re.sub(r"(ISIC_\d+)", r"images\\\1.JPG", text) + ",,,,\n")
+    assert read_isic2019(source).records == plain
+    (source / METADATA).write_text(text.replace("ISIC_", "PAT_"))
+    with pytest.raises(TableError, match=r"names none of the 8 images .* but for example 'PAT_0000000'"):
+        read_isic2019(source)
+    (source / METADATA).write_text(text.replace("ISIC_0000003", "ISIC_3"))
+    notes = read_isic2019(source).notes
+    assert f"1 of 8 images have no row in {METADATA} (ISIC_0000003), and 1 of its 8 rows" in notes[0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_sets import folder_set, isic_set, write_table
+from tiny_sets import folder_set, isic_set, write_image, write_table
 
 from hierattn.data.sets.layouts import LAYOUT_NAMES, detect_layout, read_source
 from hierattn.errors import DataError, TableError, UsageError
@@ -26,6 +26,27 @@ def test_a_folder_of_no_layout_is_told_what_was_looked_for(tmp_path: Path) -> No
         detect_layout(tmp_path)
     for word in ("isic2019", "ISIC_2019_Training_GroundTruth.csv", "HAM10000_metadata.csv", "metadata.csv", "folder"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "folder", ["ISIC2018_Task3_Training_Input", "train", "train-image/image", "images", "jpeg/train", "."]
+)
+def test_another_set_has_no_known_layout_and_is_told_what_to_do(tmp_path: Path, folder: str) -> None:
+    write_image(tmp_path / folder / "ISIC_1.jpg", 1)
+    write_table(tmp_path / "metadata.csv", ("isic_id", "diagnosis_1"), [("ISIC_1", "Benign")])
+    with pytest.raises(TableError, match=r"no known layout .* one folder a class") as caught:
+        read_source(tmp_path)
+    assert "rename" not in str(caught.value)
+
+
+def test_a_named_layout_is_not_guessed_and_the_folder_of_the_images_counts(tmp_path: Path) -> None:
+    folder_set(tmp_path / "photos", {"MEL": 2})
+    write_table(tmp_path / "tables" / "groups.csv", ("image", "patient"), [("MEL/MEL_0.png", "P")])
+    for layout in ("folder", "auto"):
+        found, listing = read_source(tmp_path / "tables", layout, tmp_path / "photos")
+        assert (found.name, [record.patient for record in listing.records]) == ("folder", ["P", ""])
+    with pytest.raises(TableError, match="no table"):
+        read_source(tmp_path / "photos", "ham10000")
 
 
 def test_missing_folders_and_unknown_layouts_are_bad_use(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ reason; ``strict`` stops instead.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -29,7 +31,6 @@ from hierattn.data.prepare.report import (
     count_classes,
     imbalance,
     notes_on_copies,
-    notes_on_moved,
     notes_on_near_duplicates,
     read_report,
     write_audit,
@@ -51,17 +52,24 @@ from hierattn.data.prepared_set.packed import (
 )
 from hierattn.data.prepared_set.splits import (
     FrozenSplits,
+    across_folds,
     apply_splits,
     extend_splits,
-    named_in,
+    folds_in,
     read_splits,
+    refuse_parts,
     write_splits,
 )
 from hierattn.data.sets.layouts import Layout, read_source
 from hierattn.data.sets.listing import Dropped, Listing
+from hierattn.data.source_table import first_few
 from hierattn.errors import UsageError
 from hierattn.files import Workspace, cores, recover, relative_path, whole_folder
 from hierattn.progress import Progress, silent
+
+_JOINING = "belongs to images in several folds of the split file"
+_NO_TEXT = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
+"""Control characters, and bytes of a file name that are not UTF-8 (PEP 383)."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +128,24 @@ def prepare(
     splits = None if options.splits is None else read_splits(options.splits)
     job = _Job(source, out, options, splits, progress or silent)
     layout, listing = read_source(source, options.layout, options.images)
-    if splits is not None:
-        _leave_out_unnamed(listing, splits, options.extend)
+    _leave_out(listing, _unwritable(listing, out), "its path is not UTF-8 or has a line's end in it: rename it")
+    if splits is not None and options.extend:
+        refuse_parts(splits)
+        _leave_out_joining(job, listing, join_groups(listing.records))
+    elif splits is not None:
+        unnamed = [fold is None for fold in folds_in(listing.records, splits)]
+        _leave_out(listing, unnamed, f"not named by {splits.path.name}")
     if options.strict and listing.dropped:
         raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
     if made_before:
         return _unchanged(job, listing)
     if splits is None:
         refuse_small_classes(join_groups(listing.records), options.folds)  # now, not after an hour of decoding
-    return replace(_make(job, layout, listing), seconds=time.perf_counter() - began)
+    while True:
+        try:
+            return replace(_make(job, layout, listing), seconds=time.perf_counter() - began)
+        except _JoiningError as error:  # by their pixels: known only now
+            _leave_out_joining(job, listing, error.records)
 
 
 def _inputs(source: Path, options: PrepareOptions) -> list[Path]:
@@ -174,12 +191,12 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
         )
         pairs = _near_duplicates(job, place.folder)
         groups = join_groups(packed.records, [(pair.one, pair.other) for pair in pairs])
-        originals, moved = _with_folds(job, groups)
+        originals = _with_folds(job, groups)
         records, dropped = _as_seen_from(job.out, originals, _left_out(listing, packed))
         _write_tables(job, place, records, packed, dropped, pairs)
         if options.pictures:
             write_pictures(place.folder, originals, packed.boxes, pairs, options.image_spec)
-        notes = [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs), *notes_on_moved(moved)]
+        notes = [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs)]
         report = PreparationReport(
             out=job.out,
             source=listing.source,
@@ -214,8 +231,13 @@ def _as_seen_from(
     final = out.resolve()
     return (
         [replace(record, image=relative_path(record.image, final)) for record in records],
-        [replace(row, image=relative_path(row.image, final)) for row in dropped],
+        [replace(row, image=_printable(relative_path(row.image, final))) for row in dropped],
     )
+
+
+def _printable(path: str) -> str:
+    r"""A path with ``\xe6`` for a byte that is not UTF-8, for a table that everybody can read."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _write_tables(
@@ -245,29 +267,61 @@ def _near_duplicates(job: _Job, folder: Path) -> list[Pair]:
     return find_near_duplicates(pictures, embeddings=embeddings, jobs=options.jobs or cores(), progress=job.progress)
 
 
-def _with_folds(job: _Job, records: list[Record]) -> tuple[list[Record], list[Record]]:
-    """The records with their folds, and those that are not in the fold that the split file gave them."""
-    moved: list[Record] = []
+class _JoiningError(Exception):
+    """New images would join images in several frozen folds.
+
+    Attributes
+    ----------
+    records
+        All, with the groups that their pixels gave them.
+    """
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__()
+        self.records = records
+
+
+def _with_folds(job: _Job, records: list[Record]) -> list[Record]:
     if job.splits is None:
         records = make_folds(records, job.folds, job.options.seed)
-    elif job.options.extend:
-        records, moved = extend_splits(records, job.splits, job.options.seed)
-    else:
+    elif not job.options.extend:
         records = apply_splits(records, job.splits, job.options.seed)
+    elif across_folds(records, job.splits):
+        raise _JoiningError(records)
+    else:
+        records = extend_splits(records, job.splits, job.options.seed)
     check_leaks(records)
-    return records, moved
+    return records
 
 
-def _leave_out_unnamed(listing: Listing, splits: FrozenSplits, extend: bool) -> None:
-    """Drop the records that a split file does not name, unless it is to be extended."""
-    named = named_in(listing.records, splits)
-    if extend:
-        return
-    reason = f"not named by {splits.path.name}"
+def _leave_out(listing: Listing, those: Sequence[bool], reason: str) -> None:
+    """Drop records, with the reason."""
     listing.dropped += [
-        Dropped(record.image, reason) for record, is_named in zip(listing.records, named, strict=True) if not is_named
+        Dropped(record.image, reason) for record, is_out in zip(listing.records, those, strict=True) if is_out
     ]
-    listing.records = [record for record, is_named in zip(listing.records, named, strict=True) if is_named]
+    listing.records = [record for record, is_out in zip(listing.records, those, strict=True) if not is_out]
+
+
+def _leave_out_joining(job: _Job, listing: Listing, grouped: Sequence[Record]) -> None:
+    """Drop the new images that join images in several frozen folds, for they have no honest place."""
+    assert job.splits is not None, "only frozen folds can be joined"
+    joining = {record.image for record in across_folds(grouped, job.splits)}
+    if not joining:
+        return
+    if job.options.strict:
+        raise strict_error([f"{image}: {_JOINING}" for image in sorted(joining)])
+    _leave_out(listing, [record.image in joining for record in listing.records], _JOINING)
+    listing.notes.append(
+        f"{len(joining)} new {'images are' if len(joining) > 1 else 'image is'} left out "
+        f"({first_few([Path(image).name for image in sorted(joining)])}): {_JOINING}, and weights of these "
+        "folds may have been trained and tested on one lesion or patient"
+    )
+
+
+def _unwritable(listing: Listing, out: Path) -> list[bool]:
+    """Which records have a path that no table in UTF-8 can hold, seen from ``out``."""
+    final = out.resolve()
+    return [_NO_TEXT.search(relative_path(record.image, final)) is not None for record in listing.records]
 
 
 def _left_out(listing: Listing, packed: Packed) -> Sequence[AuditRow]:

@@ -163,18 +163,6 @@ def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -
     return [f"{count}; {details}; {NEAR_DUPLICATES} lists them"]
 
 
-def notes_on_moved(moved: Sequence[Record]) -> list[str]:
-    """Images that could not stay in the fold that a split file gave them."""
-    if not moved:
-        return []
-    first = ", ".join(Path(record.image).name for record in moved[:3])
-    images = "image is" if len(moved) == 1 else "images are"
-    return [
-        f"{len(moved)} {images} not in the fold that the split file gave, for what belongs together stood in several "
-        f"({first}{' and others' if len(moved) > 3 else ''}): weights of that file's folds may have seen them"
-    ]
-
-
 def _are_apart(one: Record, other: Record) -> bool:
     """Whether nothing but their looks says that two images belong together."""
     same_lesion = bool(one.lesion) and one.lesion == other.lesion

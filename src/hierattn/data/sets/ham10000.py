@@ -16,8 +16,8 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import HAM10000
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
-from hierattn.data.source_table import by_id, number_of, read_rows, sex_of, text_of
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
+from hierattn.data.source_table import by_id, find_table, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
 
@@ -39,8 +39,8 @@ def read_ham10000(source: Path, images: Path | None = None) -> Listing:
     TableError
         For a missing table or column, an unknown ``dx``, or an id in several rows.
     """
-    path = next((source / name for name in TABLES if (source / name).is_file()), source / TABLES[0])
-    rows = by_id(path, read_rows(path, ["lesion_id", "image_id", "dx"]), "image_id")
+    path = find_table(source, TABLES) or source / TABLES[0]
+    rows = by_id(path, read_rows(path, ["lesion_id", "image_id", "dx"], ["age", "sex", "localization"]), "image_id")
     labels = {}
     for image, row in rows.items():
         try:
@@ -67,6 +67,6 @@ def read_ham10000(source: Path, images: Path | None = None) -> Listing:
                 site=text_of(row.get("localization", "")).lower(),
             )
         )
-    listing.unnamed = folder.unnamed()
-    listing.notes += folder.notes()
+    folder.finish(listing)
+    note_ungrouped(listing)
     return listing

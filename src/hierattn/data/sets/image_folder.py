@@ -7,42 +7,39 @@
 
 Without ``groups.csv`` every image counts as its own lesion. Two photographs of one lesion may then stand on both
 sides of a split, and the score will be better than the truth: write the table where you can.
+
+A file that by its name is the mask of a photograph beside it (``x_segmentation.png``, ``masks/MEL/x.png``) is left out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from hierattn.data.image_ids import ImageId, ImageIndex, image_id, join
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.sets.listing import Dropped, Listing, image_files
-from hierattn.data.source_table import Row, by_id, read_rows, text_of
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
+from hierattn.data.source_table import find_table, first_few, number_of, read_rows
 from hierattn.errors import TableError
-from hierattn.taxonomy import LESIONS
+from hierattn.taxonomy import LESIONS, code_of_name
 
 GROUPS = "groups.csv"
-
-
-def _spelled(name: str) -> str:
-    """One spelling for ``Basal_cell-Carcinoma`` and ``basal cell carcinoma``."""
-    return re.sub(r"[\s_-]+", " ", name.strip()).lower()
-
-
-_CODE_OF_NAME = {
-    _spelled(name): lesion.code
-    for lesion in LESIONS
-    for name in (lesion.code, lesion.isic, lesion.ham, lesion.pad, lesion.name)
-    if name
+_COLUMNS = {
+    "image": ("image", "image_id", "isic_id", "img_id", "file", "filename", "file_name", "name", "path", "image_path"),
+    "lesion": ("lesion", "lesion_id"),
+    "patient": ("patient", "patient_id", "subject", "subject_id", "case", "case_id"),
 }
+_MASK = r"(?:segmentations?|segmented|segm?|masks?|superpixels?|ground[ _-]?truths?|gt|annotations?|contours?)"
+_MASK_NAME = re.compile(rf"(?:{_MASK}[ _.-]+)?(.*?)(?:[ _.-]*{_MASK}[ _.-]?\d*)?", re.IGNORECASE)
+_MASK_FOLDER = re.compile(rf"(?:.*[ _.-])?{_MASK}(?:[ _.-].*)?", re.IGNORECASE)
 
 
-def label_of_folder(name: str) -> str | None:
-    """Our code for a class folder's name: our code, any set's own code, or the clinical name; None if unknown.
-
-    >>> label_of_folder("akiec"), label_of_folder("Basal_Cell_Carcinoma"), label_of_folder("SEK")
-    ('ACK', 'BCC', 'BKL')
-    """
-    return _CODE_OF_NAME.get(_spelled(name))
+def has_class_folders(folder: Path) -> bool:
+    """Whether a photograph lies in a folder that has a class's name."""
+    images = ImageFolder(folder)
+    return any(one.folders and code_of_name(one.folders[-1]) for one in images.index.ids)
 
 
 def read_image_folder(source: Path, images: Path | None = None) -> Listing:
@@ -53,55 +50,103 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     source
         The folder that holds the class folders, and ``groups.csv`` where there is one.
     images
-        Where the class folders lie if not in ``source``.
+        Where the class folders lie if not in ``source``; ``groups.csv`` may lie there as well.
 
     Raises
     ------
     TableError
-        Where an image lies in no class folder, or ``groups.csv`` names one image twice.
+        Where an image lies in no class folder, or ``groups.csv`` names no image, an image twice, or one that may be
+        several.
+    DataError
+        Where two different files have one name without its ending.
     """
-    root = images or source
+    folder = ImageFolder(images or source)
     listing = Listing("folder")
-    groups = _read_groups(source / GROUPS)
-    unused = dict(groups)
-    for path in image_files(root):
-        label = label_of_folder(path.parent.name) if path.parent != root else None
-        if label is None:
-            raise TableError(_wrong_folder(path, root))
-        relative = path.relative_to(root).as_posix()
-        key = relative if relative in groups else path.name
-        row = groups.get(key, {})
-        unused.pop(key, None)
-        listing.records.append(
-            Record(
-                image=str(path.absolute()),
-                label=label,
-                lesion=text_of(row.get("lesion", "")),
-                patient=text_of(row.get("patient", "")),
-                source=listing.source,
-            )
-        )
-    listing.dropped += [Dropped(image, f"no image file, named by {GROUPS}") for image in unused]
-    single = sum(not record.lesion and not record.patient for record in listing.records)
-    if single:
-        listing.notes.append(
-            f"{single} of {len(listing.records)} images have neither lesion nor patient: each is its own group; "
-            f"name them in {GROUPS} (image,lesion,patient) for honest folds"
-        )
+    names = []
+    for number in folder.one_a_path():
+        name = folder.index.names[number]
+        if photograph := _photograph_of(number, folder.index):
+            listing.dropped.append(Dropped(str(folder.path_of(name)), f"by its name a mask of {photograph}"))
+        else:
+            names.append(name)
+    folder.finish(listing)
+    for name in names:
+        record = Record(str(folder.path_of(name)), _label(name, folder.folder), source=listing.source)
+        listing.records.append(record)
+    table = _find_groups(source, folder.folder)
+    if table is not None:
+        _add_groups(table, names, listing)
+    note_ungrouped(listing, f"; name them in {GROUPS} (image,lesion,patient) for honest folds")
     return listing
 
 
-def _read_groups(path: Path) -> dict[str, Row]:
-    if not path.is_file():
-        return {}
-    rows = read_rows(path, ["image"])
-    if "lesion" not in rows[0] and "patient" not in rows[0]:
-        raise TableError(f"{path} has neither a lesion nor a patient column: wanted image,lesion,patient; add one")
-    return by_id(path, rows, "image")
+def _photograph_of(number: int, images: ImageIndex) -> str:
+    """The photograph of which a file is the mask, by both their names; empty where it is none."""
+    one = images.ids[number]
+    match = _MASK_NAME.fullmatch(one.stem)
+    stem = match[1] if match and match[1] else one.stem
+    if stem == one.stem and not _in_mask_folder(one):
+        return ""
+    others = (other for other in images.same_stem(stem) if other != number and not _in_mask_folder(images.ids[other]))
+    return next((images.names[other] for other in others), "")
 
 
-def _wrong_folder(path: Path, root: Path) -> str:
-    accepted = ", ".join(f"{lesion.code} ({lesion.name})" for lesion in LESIONS)
-    if path.parent == root:
-        return f"{path} lies in no class folder: wanted a folder a class, named {accepted}; move it into one"
-    return f"{path} lies in the folder {path.parent.name!r}: wanted a class folder, named {accepted}; rename it"
+def _in_mask_folder(one: ImageId) -> bool:
+    return any(_MASK_FOLDER.fullmatch(folder) for folder in one.folders)
+
+
+def _label(name: str, root: Path) -> str:
+    folders = image_id(name).folders
+    label = code_of_name(folders[-1]) if folders else None
+    if label is None:
+        accepted = ", ".join(f"{lesion.code} ({lesion.name})" for lesion in LESIONS)
+        where = f"in the folder {folders[-1]!r}" if folders else "in no class folder"
+        raise TableError(
+            f"{root / name} lies {where}: wanted one folder a class, named {accepted}; rename it, or move it elsewhere"
+        )
+    return label
+
+
+def _find_groups(source: Path, root: Path) -> Path | None:
+    folders = dict.fromkeys([source.resolve(), root.resolve()])
+    tables = [table for folder in folders if (table := find_table(folder, [GROUPS]))]
+    if len(tables) > 1:
+        raise TableError(f"{tables[0]} and {tables[1]} are both there: wanted one; remove the wrong one")
+    if tables:
+        return tables[0]
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.name.lower().startswith("groups."):
+                raise TableError(f"{path} is not read: wanted {GROUPS}; save it under that name as 'CSV UTF-8'")
+    return None
+
+
+def _add_groups(table: Path, names: Sequence[str], listing: Listing) -> None:
+    """Give the records the lesions and patients of ``groups.csv``."""
+    rows = read_rows(table, [], [column for columns in _COLUMNS.values() for column in columns])
+    image, lesion, patient = (
+        next((column for column in columns if column in rows[0]), "") for columns in _COLUMNS.values()
+    )
+    if not image or not (lesion or patient):
+        raise TableError(
+            f"{table} has the columns {', '.join(rows[0])[:120]}: wanted image, and lesion or patient or both; add them"
+        )
+    joined = join(table, [row[image] for row in rows], ImageIndex(names))
+    if not joined.row_of:
+        raise TableError(
+            f"{table} names none of the {len(names)} images, but for example {rows[0][image]!r}: wanted paths like "
+            f"{names[0]!r}; correct them, for without them photographs of one patient come into several folds"
+        )
+    for number, row in joined.row_of.items():
+        listing.records[number] = replace(
+            listing.records[number],
+            lesion=number_of(rows[row].get(lesion, "")),
+            patient=number_of(rows[row].get(patient, "")),
+        )
+    if joined.unmatched:
+        unmatched = [rows[row][image] for row in joined.unmatched]
+        listing.dropped += [Dropped(name, f"no image file, named by {GROUPS}") for name in unmatched]
+        listing.notes.append(
+            f"{len(unmatched)} of {len(rows)} rows of {GROUPS} name no image ({first_few(unmatched)}), and "
+            f"{len(names) - len(joined.row_of)} of {len(names)} images have no row: correct it, or folds may leak"
+        )

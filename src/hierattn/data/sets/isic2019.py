@@ -13,12 +13,14 @@ not ISIC's say so in a ``synthetic.json`` (:data:`SYNTHETIC`) beside the tables.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from hierattn.data.image_ids import ImageIndex, image_id
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import ISIC2019
 from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
-from hierattn.data.source_table import Row, by_id, number_of, read_rows, sex_of, text_of
+from hierattn.data.source_table import Row, by_id, find_table, first_few, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import codes_of
 
@@ -49,32 +51,58 @@ def read_isic2019(source: Path, images: Path | None = None) -> Listing:
     TableError
         For a missing table or column, a row with no class or several, or an id in several rows.
     """
-    truth_path = next((source / name for name in GROUND_TRUTHS if (source / name).is_file()), source / GROUND_TRUTHS[0])
-    part = truth_path.name.removesuffix("GroundTruth.csv")
-    metadata_path = source / f"{part}Metadata.csv"
-    truth = by_id(truth_path, read_rows(truth_path, ["image"]), "image")
-    training = "Training" in part
-    needed = ["image", "lesion_id"] if training else ["image"]
-    metadata = by_id(metadata_path, read_rows(metadata_path, needed), "image")
+    truth_path = find_table(source, GROUND_TRUTHS) or source / GROUND_TRUTHS[0]
+    part = "ISIC_2019_Training_" if "training" in truth_path.name.lower() else "ISIC_2019_Test_"
+    truth = by_id(truth_path, read_rows(truth_path, ["image"], [*codes_of("isic"), "UNK", *_NO_CLASS]), "image")
     labels = {image: _label(row, f"{truth_path}: {image}") for image, row in truth.items()}
 
     own_folder = source / f"{part}Input"
     folder = ImageFolder(images or (own_folder if own_folder.is_dir() else source))
     listing = _named(source)
+    metadata = _metadata(source, part, list(truth), listing)
     for image, label in labels.items():
-        path = folder.find(image, image + _DOWNSAMPLED, image.removesuffix(_DOWNSAMPLED))
+        path = folder.find(*_spellings(image))
         if path is None:
             listing.dropped.append(Dropped(image, "no image file"))
         elif label is None:
             listing.dropped.append(Dropped(image, "label UNK, none of the eight classes"))
         else:
             listing.records.append(_record(path, label, metadata.get(image, {}), listing))
-    listing.unnamed = folder.unnamed()
-    listing.notes += folder.notes()
+    folder.finish(listing)
     unplaced = sum(not record.lesion for record in listing.records)
     if unplaced:
         listing.notes.append(f"{unplaced} of {len(listing.records)} images have no lesion id: each is its own group")
     return listing
+
+
+def _spellings(image: str) -> tuple[str, str, str]:
+    stem = image_id(image).stem
+    return stem, stem + _DOWNSAMPLED, stem.removesuffix(_DOWNSAMPLED)
+
+
+def _metadata(source: Path, part: str, images: Sequence[str], listing: Listing) -> dict[str, Row]:
+    """The rows of the second table, by the first table's ids."""
+    path = find_table(source, [f"{part}Metadata.csv"]) or source / f"{part}Metadata.csv"
+    needed = ["image", "lesion_id"] if "Training" in part else ["image"]
+    rows = by_id(path, read_rows(path, needed, ["lesion_id", "age_approx", "anatom_site_general", "sex"]), "image")
+    index = ImageIndex(rows)
+    found = {}
+    for image in images:
+        numbers = next(filter(None, (index.find(name, anywhere=True) for name in _spellings(image))), [])
+        if numbers:
+            found[image] = rows[index.names[numbers[0]]]
+    if not found:
+        raise TableError(
+            f"{path} names none of the {len(images)} images of the ground truth, but for example {index.names[0]!r}: "
+            f"wanted ids like {images[0]!r}; download both again, for without lesion ids the folds leak"
+        )
+    lacking = [image for image in images if image not in found]
+    if lacking:
+        listing.notes.append(
+            f"{len(lacking)} of {len(images)} images have no row in {path.name} ({first_few(lacking)}), and "
+            f"{len(rows) - len(found)} of its {len(rows)} rows name none: their lesions are unknown, and folds may leak"
+        )
+    return found
 
 
 def _label(row: Row, where: str) -> str | None:

@@ -5,13 +5,20 @@ Nothing here decodes an image: a listing is tables in, records out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import filecmp
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hierattn.data.image_ids import ImageIndex
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.source_table import first_few
-from hierattn.errors import UsageError
-from hierattn.preprocessing.photo_files import find_files, is_photograph
+from hierattn.errors import DataError, UsageError
+from hierattn.preprocessing.photo_files import ENDINGS, find_files, is_photograph, other_files
+
+_SUSPICIOUS_SHARE, _SUSPICIOUS_IMAGES = 0.2, 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,8 @@ class Listing:
     records
         One an image, in the table's order. ``image`` is the file's absolute path.
     dropped
-        Rows without an image, and rows whose label lies outside the eight classes.
+        Rows without an image, rows whose label lies outside the eight classes, and files that are no photograph of
+        their own.
     unnamed
         Image files that no row names.
     notes
@@ -50,59 +58,160 @@ class Listing:
 
 
 class ImageFolder:
-    """The image files below one folder, found by their name without its ending.
+    """The photographs below one folder, readable or not, found by what tables call them.
 
     The public sets are shipped, unpacked and converted in several ways: ``images/x.jpg``, ``part_1/x.png``, a folder
-    inside a folder of the same name. The stem is what all of them keep.
+    inside a folder of the same name. The name without its ending is what all of them keep.
 
     Attributes
     ----------
     folder
         Where it looked.
-    repeated
-        Stems that several files have; the first in path order is taken.
+    index
+        The photographs, by their paths below it.
     """
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise UsageError(f"no folder {folder}: wanted the folder with the images; check the path or --images")
         self.folder = folder
-        self.repeated: list[str] = []
-        self._by_stem: dict[str, Path] = {}
-        self._taken: set[str] = set()
-        for path in image_files(folder):
-            if path.stem in self._by_stem:
-                self.repeated.append(path.stem)
-            else:
-                self._by_stem[path.stem] = path
+        self._dropped: list[Dropped] = []
+        self._notes: list[str] = []
+        self._taken: set[int] = set()
+        self._at_odds: list[tuple[str, ...]] = []
+        self.index = ImageIndex(self._photographs())
 
-    def find(self, *stems: str) -> Path | None:
-        """The file of the first of these stems that has one."""
-        for stem in stems:
-            if stem in self._by_stem:
-                self._taken.add(stem)
-                return self._by_stem[stem]
+    def _photographs(self) -> list[str]:
+        photographs: list[str] = []
+        others: list[str] = []
+        for found in find_files(self.folder):
+            if found.read_as:
+                self._notes.append(f"{found.name} is {found.problem}: not read again")
+            elif Path(found.name).suffix.lower() in ENDINGS:
+                photographs.append(found.name)
+            elif found.problem:
+                self._dropped.append(Dropped(str(self.path_of(found.name)), found.problem))
+            else:
+                (photographs if is_photograph(self.folder / found.name) else others).append(found.name)
+        if others := other_files(others):
+            files = "files are" if len(others) > 1 else "file is"
+            self._notes.append(f"{len(others)} {files} no photograph and not read: {first_few(others)}")
+        return photographs
+
+    def path_of(self, name: str) -> Path:
+        """Where a photograph lies, absolute."""
+        return (self.folder / name).absolute()
+
+    def find(self, *ids: str) -> Path | None:
+        """The file of the first of these ids that has one."""
+        for name in ids:
+            if numbers := self.index.find(name, anywhere=True):
+                return self.path_of(self.index.names[self._one_of(numbers)])
         return None
 
-    def unnamed(self) -> list[Path]:
-        """The files that :meth:`find` never returned."""
-        return [path for stem, path in self._by_stem.items() if stem not in self._taken]
+    def one_a_path(self) -> list[int]:
+        """All photographs; of copies whose paths differ in the ending alone, the first."""
+        firsts = [self._one_of(numbers) for numbers in self.index.by_path()]
+        rest = set(range(len(self.index.names))) - self._taken
+        self._taken |= rest
+        return sorted([*rest, *firsts])
 
-    def notes(self) -> list[str]:
-        """What to report about file names."""
-        if not self.repeated:
-            return []
-        count = len(self.repeated)
-        return [
-            f"{count} more {'files have' if count > 1 else 'file has'} the name of another "
-            f"({first_few(self.repeated)}); the first was taken"
-        ]
+    def _one_of(self, numbers: Sequence[int]) -> int:
+        """Of several files with one id the first, where all have the same bytes; :meth:`finish` refuses others."""
+        first, *rest = numbers
+        one = self.index.names[first]
+        for number in set(rest) - self._taken:
+            other = self.index.names[number]
+            if _same_bytes(self.folder / one, self.folder / other):
+                self._dropped.append(Dropped(str(self.path_of(other)), f"a copy of {one}, byte for byte"))
+            else:
+                self._at_odds.append((one, other))
+        self._taken.update(numbers)
+        return first
+
+    def finish(self, listing: Listing) -> None:
+        """Put what is to be said of the files into a listing.
+
+        Raises
+        ------
+        DataError
+            Where an id has several files that differ: one of them may be a mask, and nothing says which.
+        """
+        if self._at_odds:
+            one, other = self._at_odds[0]
+            more = f" and {len(self._at_odds) - 1} more such pairs" if len(self._at_odds) > 1 else ""
+            raise DataError(
+                f"{one} and {other} in {self.folder} are different files with one id{more}: wanted one photograph an "
+                "id; name the folder with the photographs alone by --images, or move the others (masks?) elsewhere"
+            )
+        left = (name for number, name in enumerate(self.index.names) if number not in self._taken)
+        listing.unnamed += [self.path_of(name) for name in left]
+        listing.dropped += self._dropped
+        listing.notes += self._notes
 
 
-def image_files(folder: Path) -> list[Path]:
-    """All photographs below ``folder``, readable or not, in the order of the account (photo_files.py)."""
-    return [
-        folder / found.name
-        for found in find_files(folder)
-        if not found.read_as and (found.problem or is_photograph(folder / found.name))
-    ]
+def _same_bytes(one: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
+
+
+# --- what belongs together ------------------------------------------------------------------------------------------
+
+
+def check_ids(listing: Listing) -> None:
+    """Join spellings of one lesion's or patient's id, and note what looks like no id.
+
+    A spreadsheet turns ``007`` into ``7`` or ``7.0``, and people write ``P1`` and ``p1``. Two that are taken for one
+    are at worst kept together without need; one that is taken for two makes folds leak.
+    """
+    for kind in ("lesion", "patient"):
+        spellings: dict[str, Counter[str]] = defaultdict(Counter)
+        for record in listing.records:
+            if value := getattr(record, kind):
+                spellings[_plain(value)][value] += 1
+        several = {plain: min(count) for plain, count in spellings.items() if len(count) > 1}
+        if several:
+            example = ", ".join(sorted(spellings[min(several)])[:3])
+            listing.notes.append(
+                f"{len(several)} {kind} ids stand in several spellings ({example}): each taken for one"
+            )
+            listing.records = [
+                replace(record, **{kind: several.get(_plain(getattr(record, kind)), getattr(record, kind))})
+                for record in listing.records
+            ]
+        listing.notes += _suspicious(listing.records, kind)
+
+
+def _plain(value: str) -> str:
+    """One text for all spellings of an id."""
+    value = " ".join(value.casefold().split())
+    number = re.fullmatch(r"0*(\d+?)(?:[.,]0+)?", value)
+    return number[1] if number else value
+
+
+def _suspicious(records: Sequence[Record], kind: str) -> list[str]:
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    for record in records:
+        if value := getattr(record, kind):
+            labels[value][record.label] += 1
+    notes = []
+    for value, count in labels.items():
+        images = count.total()
+        if images > max(_SUSPICIOUS_IMAGES, _SUSPICIOUS_SHARE * len(records)) and len(count) > 1:
+            notes.append(
+                f"{kind} {value!r} has {images} of {len(records)} images, in {len(count)} classes, and keeps them all "
+                f"in one fold: if it means 'unknown', leave the cells empty; if {kind}s are numbered anew for each "
+                "patient or clinic, put that before the number"
+            )
+    return notes
+
+
+def note_ungrouped(listing: Listing, advice: str = "") -> None:
+    """Say how many images nothing is known of that would keep them together."""
+    alone = sum(not record.lesion and not record.patient for record in listing.records)
+    if alone:
+        listing.notes.append(
+            f"{alone} of {len(listing.records)} images have neither lesion nor patient: each is its own group{advice}"
+        )

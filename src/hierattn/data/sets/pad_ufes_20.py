@@ -11,12 +11,12 @@ several lesions: the patient is what must not cross folds, and groups join over 
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import PAD_UFES_20
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
-from hierattn.data.source_table import by_id, number_of, read_rows, sex_of, text_of
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
+from hierattn.data.source_table import by_id, find_table, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
 
@@ -39,8 +39,8 @@ def read_pad_ufes_20(source: Path, images: Path | None = None) -> Listing:
     TableError
         For a missing table or column, an unknown ``diagnostic``, or an id in several rows.
     """
-    path = source / TABLE
-    rows = by_id(path, read_rows(path, COLUMNS), "img_id")
+    path = find_table(source, [TABLE]) or source / TABLE
+    rows = by_id(path, read_rows(path, COLUMNS, ["age", "gender", "region", "fitspatrick"]), "img_id")
     labels = {}
     for image, row in rows.items():
         try:
@@ -52,7 +52,7 @@ def read_pad_ufes_20(source: Path, images: Path | None = None) -> Listing:
     folder = ImageFolder(images or (own_folder if own_folder.is_dir() else source))
     listing = Listing(PAD_UFES_20.name, PAD_UFES_20.licence, PAD_UFES_20.citation)
     for image, row in rows.items():
-        file = folder.find(PurePosixPath(image).stem)
+        file = folder.find(image)
         if file is None:
             listing.dropped.append(Dropped(image, "no image file"))
             continue
@@ -70,6 +70,6 @@ def read_pad_ufes_20(source: Path, images: Path | None = None) -> Listing:
                 skin_type=number_of(row.get("fitspatrick", "")),
             )
         )
-    listing.unnamed = folder.unnamed()
-    listing.notes += folder.notes()
+    folder.finish(listing)
+    note_ungrouped(listing)
     return listing
