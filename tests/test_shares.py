@@ -1,6 +1,8 @@
 """Shares in words: never all of what is not all, never none of what is some, and towards the bad news."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -63,3 +65,15 @@ def test_a_risk_under_its_limit_does_not_read_as_equal_to_it():
     assert told_apart(0.0438, 0.0442) == ("4.38 %", "4.42 %")
     assert told_apart(0.04, 0.62) == ("4 %", "62 %")
     assert told_apart(0.3, 0.3) == ("30 %", "30 %")
+
+
+def test_no_other_module_rounds_a_share_to_per_cent():
+    root = Path(__file__).resolve().parents[1]
+    own = re.compile(r":\.\d+%\}|\{100 \*[^}]*:\.\df\}\s?%|toFixed\(|Math\.round\(100 ")
+    sources = [
+        *(root / "src" / "hierattn").rglob("*.py"), *(root / "tools").rglob("*.py"),
+        *(root / "apps" / "web" / "src").rglob("*.ts"),
+    ]  # fmt: skip
+    found = [path.name for path in sources if own.search(path.read_text(encoding="utf-8"))]
+    assert sorted(found) == ["shares.ts"]
+    assert len(sources) > 200

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hierattn.shares import fraction
+
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     """Three digits, and the 95 % interval in brackets where there is one; a dash where nothing was measured.
@@ -14,7 +16,7 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     """
     if value is None:
         return "–"
-    return f"{value:.3f}" + ("" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})")
+    return fraction(value) + ("" if interval is None else f" ({' to '.join(map(fraction, interval))})")
 
 
 def figure(values: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from hierattn.cli.run_options import Folds, FoldThreads, Jobs, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
+from hierattn.shares import fraction
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -137,12 +138,12 @@ def _print(console: Console, result: CrossValidation) -> None:
     for heading in ("fold", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
         table.add_column(heading, justify="left" if heading == "status" else "right")
     for fold in result.folds:
-        figures = [f"{fold.figures[name]:.3f}" if fold.figures else "" for name in _SHOWN]
+        figures = [fraction(fold.figures[name]) if fold.figures else "" for name in _SHOWN]
         best = f"{fold.best_epoch + 1}/{fold.epochs}" if fold.figures else ""
         table.add_row(str(fold.fold), fold.status, best, *figures)
     means = [result.mean(name) for name in _SHOWN]
     table.add_section()
-    table.add_row("mean ± sd", "", "", *(f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in means))
+    table.add_row("mean ± sd", "", "", *(f"{fraction(mean)} ± {fraction(deviation)}" for mean, deviation in means))
     console.print(table)
     if result.complete:
         console.print(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hierattn.cli.run_options import Device, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
+from hierattn.shares import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +96,7 @@ def _dry_run(console: Console, recipe: Recipe, folder: Path, device: str, as_jso
     console.print(
         f"{recipe.model.name}, {trial.parameters:,} parameters, on {trial.device}: it works.\n"
         f"{trial.images_per_second:.0f} images/s training, {trial.validation_images_per_second:.0f} validating; "
-        f"{100 * trial.waiting_share:.0f} % of a step is waiting for data\n"
+        f"{percent(trial.waiting_share)} of a step is waiting for data\n"
         f"{trial.memory_bytes / 1e9:.2f} GB of memory with batches of {recipe.optimiser.batch_size}; "
         f"{3 * trial.state_bytes / 1e6:.0f} MB of disk, {trial.free_bytes / 1e9:.1f} GB are free\n"
         f"{trial.training_images} images to train on, {trial.steps} steps an epoch, "

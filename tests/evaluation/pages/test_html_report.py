@@ -126,10 +126,10 @@ def test_triage_is_told_in_natural_frequencies():
 @pytest.mark.parametrize(
     ("missed", "positives", "said"),
     [
-        (1, 240, "1 of 100 are missed"),
-        (0, 240, "0 of 100 are missed"),
-        (239, 240, "99 of 100 are missed"),
-        (3, 400, "1 of 100 are missed"),
+        (1, 240, "of 100, 1 is missed"),
+        (0, 240, "of 100, 0 are missed"),
+        (239, 240, "of 100, 99 are missed"),
+        (3, 400, "of 100, 1 is missed"),
     ],
 )
 def test_one_missed_of_many_is_told_as_missed(missed, positives, said):
@@ -141,13 +141,13 @@ def test_one_missed_of_many_is_told_as_missed(missed, positives, said):
 
 
 @pytest.mark.parametrize(
-    ("alarms", "others", "said"), [(1, 1000, "1"), (0, 1000, "0"), (15, 1000, "2"), (999, 1000, "99")]
+    ("alarms", "others", "said"), [(1, 1000, "1 is"), (0, 1000, "0 are"), (15, 1000, "2 are"), (999, 1000, "99 are")]
 )
 def test_false_alarms_of_100_are_rounded_up(alarms, others, said):
     report, _ = made()
     test = replace(report.triage.test, specificity=1 - alarms / others, positives=10, images=10 + others)
     page = render(replace(report, triage=replace(report.triage, test=test)), {}, {})
-    assert f'aria-label="{said} of 100 are referred unnecessarily"' in page
+    assert f'aria-label="of 100, {said} referred unnecessarily"' in page
     assert f"counted: {alarms} of {others} images referred unnecessarily" in page
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.shares import percent
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -86,7 +88,7 @@ def _profile(console: Console, names: list[str], options: ModelsOptions) -> None
             blocks = profile_blocks(create_model(name).to(images.device), images, rounds=options.rounds)
             title = f"{name} in PyTorch; a block holds those inside it"
             cells: list[tuple[str, ...]] = [
-                (block.path, f"{block.minimum_ms:.3f}", f"{block.share:.0%}") for block in blocks[:PROFILED]
+                (block.path, f"{block.minimum_ms:.3f}", percent(block.share)) for block in blocks[:PROFILED]
             ]
             _print_columns(console, title, ("block", "ms", "share"), cells)
         if options.uses_runtime:
@@ -95,7 +97,7 @@ def _profile(console: Console, names: list[str], options: ModelsOptions) -> None
             nodes = sum(count for count, _ in operators.values())
             title = f"{name} in ONNX Runtime: {whole:.2f} ms"
             dearest = sorted(operators.items(), key=lambda item: -item[1][1])[:PROFILED]
-            cells = [(operator, str(n), f"{time:.3f}", f"{time / whole:.0%}") for operator, (n, time) in dearest]
+            cells = [(operator, str(n), f"{time:.3f}", percent(time / whole)) for operator, (n, time) in dearest]
             _print_columns(
                 console, title, ("operator", "nodes", "ms", "share"), [*cells, ("all", str(nodes), f"{whole:.3f}", "")]
             )
@@ -127,7 +129,7 @@ def _print_tables(console: Console, measured: ModelTimings) -> None:
                 f"{timing.median_ms:.2f}",
                 f"{timing.multiply_adds / 1e6:.0f}",
                 f"{timing.rate / 1e9:.1f}",
-                f"{timing.of_limit:.0%}",
+                percent(timing.of_limit),
                 "" if timing.ratio is None else f"{timing.ratio:.2f}",
             )
             for timing in group

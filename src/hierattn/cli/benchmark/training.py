@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hierattn.cli.run_options import Device, Overrides, RecipeName, load_recipe
+from hierattn.shares import percent
 
 
 def run(
@@ -56,12 +57,12 @@ def run(
         f"{speed.model}, {speed.size} x {speed.size}, batches of {speed.batch_size}, {speed.precision}, compile "
         f"{speed.compile}, on {speed.device}; median of {rounds} turns of {steps} steps\n"
         f"network alone   {speed.network_images_per_second:8.1f} images/s\n"
-        f"packed set      {speed.packed_images_per_second:8.1f} images/s, {100 * speed.packed_waiting:.1f} % waiting "
+        f"packed set      {speed.packed_images_per_second:8.1f} images/s, {percent(speed.packed_waiting, 1)} waiting "
         f"for data ({where})\n"
-        f"JPEG files      {speed.plain_images_per_second:8.1f} images/s, {100 * speed.plain_waiting:.1f} % waiting "
+        f"JPEG files      {speed.plain_images_per_second:8.1f} images/s, {percent(speed.plain_waiting, 1)} waiting "
         f"for data ({speed.workers} workers, files of {speed.source_side:.0f} pixels)\n"
         f"packed / JPEG   [bold]{middle:.2f}[/] (turns: {least:.2f} to {most:.2f})\n"
-        f"arithmetic      {speed.teraflops:.3g} TFLOP/s, {100 * speed.teraflops / speed.matmul_teraflops:.1f} % of a "
+        f"arithmetic      {speed.teraflops:.3g} TFLOP/s, {percent(speed.teraflops / speed.matmul_teraflops, 1)} of a "
         f"large matrix product's {speed.matmul_teraflops:.3g}",
         soft_wrap=True,
     )
