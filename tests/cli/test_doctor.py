@@ -120,13 +120,18 @@ def test_requirements_are_read_as_the_metadata_writes_them():
 SOURCE = Path(doctor.__file__).resolve().parents[2]
 # Reached through code that is shared, by an option that this command does not offer.
 SHARED = {
-    "ablate": {"cluster", "mobile"},
-    "benchmark": {"cluster"},
-    "compare": {"cluster", "mobile"},
+    "ablate": {"cluster", "heic", "mobile"},
+    "benchmark": {"cluster", "heic"},
+    "card": {"heic"},
+    "compare": {"cluster", "heic", "mobile"},
     "crossval": {"mobile"},
-    "demo": {"mobile", "dicom"},
+    "demo": {"heic", "mobile", "dicom"},
+    "evaluate": {"heic"},
+    "export": {"heic"},
+    "render": {"heic"},
+    "serve": {"heic"},  # the service refuses HEIC before it is read
     "train": {"mobile"},
-    "shift": {"mobile"},
+    "shift": {"heic", "mobile"},
 }
 
 
@@ -190,7 +195,8 @@ def brought_by(extra: str) -> set[str]:
         except metadata.PackageNotFoundError:
             continue
         waiting += [one.name for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate()]
-    return {top for top, names in distributions().items() if {n.lower().replace("_", "-") for n in names} & seen}
+    installed = {top for top, names in distributions().items() if {n.lower().replace("_", "-") for n in names} & seen}
+    return installed | {doctor._module_of(name) for name in seen}  # some have no wheel for every platform
 
 
 distributions = cache(metadata.packages_distributions)

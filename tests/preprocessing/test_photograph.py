@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
+import sys
 import threading
 import warnings
 from contextlib import suppress
@@ -11,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_files import encoded, png_header
-from PIL import Image
+from PIL import Image, features
 
 from hierattn.errors import ImageError
 from hierattn.preprocessing.photograph import read_photograph
@@ -181,8 +184,60 @@ def test_a_text_file_called_jpg_is_no_image(tmp_path: Path) -> None:
     assert "export it as JPEG or PNG" in refusal(path)
 
 
-def test_a_heic_file_is_told_what_to_do() -> None:
-    assert "HEIC" in refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+def test_without_its_reader_a_heic_file_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    line = refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    assert "pip install 'hierattn[heic]'" in line
+    assert "convert it to JPEG" in line
+
+
+def encoded_heic(image: Image.Image, **options: object) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
+    pillow_heif.register_heif_opener()
+    return encoded(image, "HEIF", quality=95, **options)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_heic_is_turned_upright_once(picture: np.ndarray, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    read = read_photograph(encoded_heic(Image.fromarray(picture), exif=exif.tobytes()))
+    assert np.abs(read - UPRIGHT[orientation](picture).astype(int)).mean() < 2
+
+
+def test_heic_of_10_bits_with_alpha_and_in_grey_comes_back(picture: np.ndarray) -> None:
+    image = Image.fromarray(picture)
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra 'heic' is not installed")
+    deep = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", image.size, (picture.astype(np.uint16) * 257).tobytes()).save(deep, quality=95)
+    assert pillow_heif.open_heif(deep.getvalue()).info["bit_depth"] == 10
+    assert np.abs(read_photograph(deep.getvalue()) - picture.astype(int)).mean() < 3
+    clear = Image.fromarray(np.dstack([picture, np.zeros((HEIGHT, WIDTH), np.uint8)]))
+    assert (read_photograph(encoded_heic(clear)) >= 254).all()
+    grey = read_photograph(encoded_heic(image.convert("L")))
+    assert np.abs(grey - np.asarray(image.convert("L").convert("RGB")).astype(int)).mean() < 2
+
+
+def test_a_heic_too_large_or_cut_short_is_refused(picture: np.ndarray) -> None:
+    content = encoded_heic(Image.fromarray(picture))
+    assert "32 x 24 pixels: wanted at most 500" in refusal(content, max_pixels=500)
+    for length in (100, len(content) // 2, len(content) - 1):
+        assert "again" in refusal(content[:length])
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_avif_is_turned_upright_once_or_says_what_it_needs(picture: np.ndarray, orientation: int) -> None:
+    if not features.check("avif"):
+        assert "is AVIF" in refusal(b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + bytes(100))
+        return
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    read = read_photograph(encoded(Image.fromarray(picture), "AVIF", quality=95, exif=exif))
+    assert np.abs(read - UPRIGHT[orientation](picture).astype(int)).mean() < 2
+
+
+def test_a_film_is_no_image() -> None:
+    assert "is not an image" in refusal(b"\0\0\0\x18ftypisom\0\0\2\0mp41iso2" + bytes(200))
 
 
 def test_a_format_outside_the_list_is_refused_though_pillow_reads_it(picture: np.ndarray) -> None:
@@ -219,14 +274,46 @@ def test_a_strip_is_refused_and_the_limit_is_accepted() -> None:
     assert read_photograph(encoded(Image.new("RGB", (160, 8)), "PNG")).shape == (8, 160, 3)
 
 
-@pytest.mark.parametrize("mode", ["F", "I", "LAB"])
-def test_pixels_without_a_black_and_white_are_refused(mode: str) -> None:
-    assert f"pixels of type {mode}" in refusal(encoded(Image.new(mode, (WIDTH, HEIGHT)), "TIFF"))
+@pytest.mark.parametrize(("mode", "what"), [("F", "pixels of type F"), ("I", "signed pixels"), ("LAB", "of type LAB")])
+def test_pixels_without_a_black_and_white_are_refused(mode: str, what: str) -> None:
+    assert what in refusal(encoded(Image.new(mode, (WIDTH, HEIGHT)), "TIFF"))
 
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:
     assert "check the path" in refusal(tmp_path / "absent.jpg")
     assert "is a folder" in refusal(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_a_socket_or_a_device_is_refused_and_nothing_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    (tmp_path / "zeros.jpg").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(tmp_path / "socket.jpg"))
+        for name in ("pipe.jpg", "link.jpg", "zeros.jpg", "socket.jpg"):
+            assert "is a pipe, socket or device" in refusal(tmp_path / name)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system does not name open files")
+def test_a_pipe_that_is_named_as_one_is_read_to_its_end(picture: np.ndarray) -> None:
+    content = encoded(Image.fromarray(picture), "PNG")
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as end:
+            end.write(content)
+        np.testing.assert_array_equal(read_photograph(Path(f"/dev/fd/{reading}")), picture)
+    finally:
+        os.close(reading)
+
+
+def test_an_open_file_is_read_no_further_than_the_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("hierattn.preprocessing.photograph.MAX_BYTES", 1000)
+    path = tmp_path / "long.png"
+    path.write_bytes(bytes(1001))
+    assert "1,001 bytes: wanted at most 1,000" in refusal(path)
+    with path.open("rb") as file, pytest.raises(ImageError, match="over 1,000 bytes"):
+        read_photograph(file)
 
 
 def test_a_given_name_is_what_the_error_says() -> None:

@@ -36,8 +36,8 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "benchmark": (("inference with ExecuTorch", "mobile"),),
     "crossval": (("--engine ray", "cluster"),),
     "export": (("OUT.pte", "mobile"),),
-    "predict": (("DICOM files, --dicom-sr", "dicom"),),
-    "prepare": (("--embedding", "train"),),
+    "predict": (("DICOM files, --dicom-sr", "dicom"), ("HEIC photographs", "heic")),
+    "prepare": (("--embedding", "train"), ("HEIC photographs", "heic")),
 }
 # A terminal of fewer columns gets a table without the required versions.
 _WIDE = 56

@@ -5,33 +5,42 @@ the same pixels. The decisions, all checked by tests/preprocessing/test_photogra
 
 - The EXIF rotation is applied, then forgotten.
 - Transparent pixels are composited on white, as viewers and printers show them.
-- 16-bit grey is divided by 257 (65535 -> 255), never clipped. Pillow itself reduces 16-bit colour to its high byte,
-  which differs from that by at most one grey level.
+- 16-bit grey is divided by 257 (65535 -> 255), 12-bit grey by its own white, never clipped. Pillow itself reduces
+  16-bit colour to its high byte, which differs from that by at most one grey level.
+- Pixels stored in a way that Pillow misreads are refused (:mod:`~hierattn.preprocessing.pixel_layouts`).
 - Of an animation or a multi-page file the first frame is taken.
 - An embedded colour profile is not applied: the public sets were read without, and so were their networks.
 - The size is read from the header and refused before a pixel is decoded.
-- A truncated file is refused: half a lesion is not a lesion.
+- A truncated file is refused, and one whose compressed data do not add up
+  (:mod:`~hierattn.preprocessing.file_damage`): half a lesion is not a lesion.
+- HEIC is read where pillow-heif is installed, AVIF where Pillow was built with it.
+- Only a regular file is read, or a pipe that is named as one (``/dev/stdin``, ``/dev/fd/N``): a named pipe, a socket
+  or a device among photographs would wait for ever.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_ISREG
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from hierattn.errors import ImageError
+from hierattn.preprocessing.file_damage import find_damage
+from hierattn.preprocessing.pixel_layouts import prepare_layout, white_level
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """The formats that are tried, by Pillow's names. No other parser of Pillow ever sees the bytes. Phones' MPO files
-are JPEG with more pictures behind the first, and come through JPEG's door."""
+are JPEG with more pictures behind the first, and come through JPEG's door. HEIC and AVIF say by their first bytes what
+they are, and go to their own parsers alone."""
 
 MIN_SIDE = 8
 """Pixels. Below this there is nothing to see, and a resize would invent the lesion."""
@@ -43,6 +52,20 @@ MAX_BYTES = 512 * 1024 * 1024
 """Bytes of a file that is read into memory."""
 
 _PILLOW_WARNINGS = threading.Lock()
+_PIPES = ("/dev/fd", "/proc/self/fd")
+_BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"BM": "BMP",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+}
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF = frozenset({b"avif", b"avis"})
 _WHITE = (255, 255, 255, 255)
 
 
@@ -77,10 +100,18 @@ def read_photograph(
     (9, 12, 3)
     """
     name = name or _name_of(source)
-    with _open_stream(source, name) as stream, _open_image(stream, name) as image:
+    content = _content_of(source, name)
+    if not content:
+        raise ImageError(f"{name} is empty (0 bytes): wanted an image; copy or download it again")
+    with _open_image(content, name) as image:
         _check_size(image.size, max_pixels, name)
+        prepare_layout(image, content, name)
+        if damage := find_damage(content, image):
+            raise ImageError(f"{name} is damaged ({damage}): copy or download it again")
         try:
-            return _to_rgb(_decode(image, name), name)
+            upright = _decode(image, name)
+            _check_size(upright.size, max_pixels, name)  # HEIC's own header may say another size than its pixels have
+            return _to_rgb(upright, name)
         except MemoryError:
             raise ImageError(f"{name} does not fit in memory: make it smaller") from None
 
@@ -91,20 +122,19 @@ def _name_of(source: object) -> str:
     return str(getattr(source, "name", "") or "the image")
 
 
-@contextmanager
-def _open_stream(source: str | Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """The source as a binary stream, not empty; a file that we open is closed again."""
+def _content_of(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
-        stream: BinaryIO = io.BytesIO(source)
-    elif isinstance(source, str | Path):
-        stream = io.BytesIO(read_image_bytes(Path(source), name=name))
-    else:
-        stream = source
-    start = stream.tell()
-    if not stream.read(1):
-        raise ImageError(f"{name} is empty (0 bytes): wanted an image; copy or download it again")
-    stream.seek(start)
-    yield stream
+        return bytes(source)
+    if isinstance(source, str | Path):
+        return read_image_bytes(Path(source), name=name)
+    return _read_bounded(source, name)
+
+
+def _read_bounded(file: BinaryIO, name: str) -> bytes:
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ImageError(f"{name} has over {MAX_BYTES:,} bytes: save it as JPEG or in a smaller size")
+    return content
 
 
 def read_image_bytes(path: Path, *, name: str | None = None) -> bytes:
@@ -113,35 +143,47 @@ def read_image_bytes(path: Path, *, name: str | None = None) -> bytes:
     Raises
     ------
     ImageError
-        Where the file is missing, no file, unreadable or too large.
+        Where the file is missing, no regular file (see the head of this module), unreadable or too large.
     """
     name = name or str(path)
+    piped = str(path) == "/dev/stdin" or str(path.parent) in _PIPES
+    # A named pipe that is opened to wait for nobody opens at once, and is then seen to be one: no moment between.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | (0 if piped else getattr(os, "O_NONBLOCK", 0))
     try:
         if path.is_dir():
             raise ImageError(f"{name} is a folder: wanted an image file; name one file in it")
-        state = path.stat()
-        if not S_ISREG(state.st_mode):  # reading one could wait for ever
-            raise ImageError(f"{name} is a pipe, socket or device: wanted an image file; save it as one")
-        size = state.st_size
-        if size > MAX_BYTES:
-            raise ImageError(
-                f"{name} has {size:,} bytes: wanted at most {MAX_BYTES:,}; save it as JPEG or in a smaller size"
-            )
-        return path.read_bytes()
+        if path.exists() and not piped and not path.is_file():
+            raise _not_regular(name)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) and not (piped and stat.S_ISFIFO(status.st_mode)):
+                raise _not_regular(name)
+            if status.st_size > MAX_BYTES:
+                raise ImageError(
+                    f"{name} has {status.st_size:,} bytes: wanted at most {MAX_BYTES:,}; "
+                    "save it as JPEG or in a smaller size"
+                )
+            return _read_bounded(file, name)
     except FileNotFoundError:
         raise ImageError(f"no file {name}: wanted an image; check the path") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} cannot be read ({_reason(error)}): check the path and its permissions") from None
 
 
+def _not_regular(name: str) -> ImageError:
+    return ImageError(f"{name} is a pipe, socket or device: wanted an image file; save it as one")
+
+
 @contextmanager
-def _open_image(stream: BinaryIO, name: str) -> Iterator[Image.Image]:
+def _open_image(content: bytes, name: str) -> Iterator[Image.Image]:
     """The opened image, its header read and nothing decoded."""
     try:
         with _quiet_pillow():
-            image = Image.open(stream, formats=FORMATS)
+            image = _opened(content, name)
+    except ImageError:
+        raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name} is not an image that can be read{_hint(stream)}") from None
+        raise ImageError(f"{name} {_why_unread(content)}") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name} is too large: more than 179 million pixels; make it smaller") from None
     except Exception as error:  # a damaged header makes Pillow's parsers raise nearly anything
@@ -150,13 +192,41 @@ def _open_image(stream: BinaryIO, name: str) -> Iterator[Image.Image]:
         yield image
 
 
-def _hint(stream: BinaryIO) -> str:
-    """What to do about a file of another kind; iPhones' own format is met often enough to be named."""
-    stream.seek(0)
-    head = stream.read(16)
-    if head[4:8] == b"ftyp":
-        return " (it looks like HEIC or AVIF): convert it to JPEG, or set the camera to 'most compatible'"
-    return f": wanted {', '.join(FORMATS)}; export it as JPEG or PNG"
+def _opened(content: bytes, name: str) -> Image.Image:
+    """By the one parser that is for it: HEIC's and AVIF's say what they are, the others are tried by Pillow."""
+    brands = _brands(content)
+    if brands & _AVIF:
+        if not features.check("avif"):
+            raise ImageError(f"{name} is AVIF, which this Pillow cannot read: update Pillow, or convert it to JPEG")
+        return Image.open(io.BytesIO(content), formats=("AVIF",))
+    if brands & _HEIC:
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError:
+            raise ImageError(
+                f"{name} is HEIC: install its reader with pip install 'hierattn[heic]', convert it to JPEG, or set the "
+                "camera to 'most compatible'"
+            ) from None
+        image: Image.Image = HeifImageFile(io.BytesIO(content))
+        return image
+    return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
+def _brands(content: bytes) -> set[bytes]:
+    """What a file of the ISO family says that it is, e.g. ``{b"heic", b"mif1"}``; empty for every other file."""
+    if content[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(content[:4], "big"), 256)
+    return {content[8:12]} | {content[at : at + 4] for at in range(16, end, 4)}
+
+
+def _why_unread(content: bytes) -> str:
+    for beginning, kind in _BEGINNINGS.items():
+        if content.startswith(beginning):
+            return (
+                f"begins as {kind} does and cannot be read: damaged, or a rare kind; copy it again, or export it as PNG"
+            )
+    return f"is not an image that can be read: wanted {', '.join(FORMATS)}, HEIC or AVIF; export it as JPEG or PNG"
 
 
 def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
@@ -216,7 +286,10 @@ def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
     """Any decoded mode -> uint8 (height, width, 3), RGB."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format != "TIFF"):
         # 16-bit grey. Older Pillows open a 16-bit PNG as 32-bit integers, with the same values.
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        stored, white = np.asarray(image).astype(np.uint32), white_level(image)
+        grey = (stored * 255 + white // 2) // white
+        if isinstance(transparent := image.info.get("transparency"), int):
+            grey[stored == transparent] = 255
         return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
     if image.mode in ("I", "F", "LAB"):
         raise ImageError(

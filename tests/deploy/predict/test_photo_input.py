@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import tiff
 from PIL import Image
 from tiny_sets import folder_set
 
@@ -52,6 +53,19 @@ def test_upright_is_a_quarter_turn_and_transparent_is_as_on_white_paper(photo):
     np.testing.assert_array_equal(to_photograph(turned), np.rot90(photo[:100], -1))
     glass = Image.fromarray(np.dstack([photo, np.full(photo.shape[:2], 51, np.uint8)]))
     np.testing.assert_allclose(to_photograph(glass), 0.2 * photo + 0.8 * 255, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "what"), [(16, 0, "white as 0 and 16 bits"), (12, 1, "12 bits"), (16, 1, "")]
+)
+def test_a_tiff_that_pillow_misread_is_refused_once_it_is_opened_too(photo, bits, photometric, what):
+    values = photo[:, :, 1:2].astype(int) * (2**bits - 1) // 255
+    opened = Image.open(io.BytesIO(tiff(values, bits, photometric)))
+    if what:
+        with pytest.raises(ImageError, match=what):
+            to_photograph(opened)
+    else:
+        np.testing.assert_array_equal(to_photograph(opened)[:, :, 0], photo[:, :, 1])
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "I;16"])

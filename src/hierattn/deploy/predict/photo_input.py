@@ -6,11 +6,12 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from hierattn.errors import ImageError
 from hierattn.image_spec import CropRule, ImageSpec
 from hierattn.preprocessing.photograph import MIN_SIDE, read_photograph
+from hierattn.preprocessing.pixel_layouts import misread_tiff, white_level
 
 Photo = str | Path | bytes | Image.Image | np.ndarray
 
@@ -52,6 +53,12 @@ def _checked_array(image: np.ndarray) -> np.ndarray:
 
 def _from_pillow(image: Image.Image) -> np.ndarray:
     """A PIL image as :func:`~hierattn.preprocessing.photograph.read_photograph` would have read it from a file."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow may have misread it, and has forgotten 12 bits
+        what = misread_tiff(image) or (
+            f"{white.bit_length()} bits" if 255 < (white := white_level(image)) < 65535 else ""
+        )
+        if what:
+            raise ImageError(f"PIL image of a TIFF with {what}: give the file itself, or export it as PNG")
     try:
         plain = image.mode == "RGB" and "transparency" not in image.info and image.getexif().get(_ORIENTATION, 1) == 1
         if plain:
