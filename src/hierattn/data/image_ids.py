@@ -17,8 +17,6 @@ from pathlib import PurePosixPath
 from hierattn.errors import TableError
 from hierattn.preprocessing.photo_files import ENDINGS
 
-_BLANKS = " \t\r\n\u00a0\u200b\ufeff\"'"
-
 
 @dataclass(frozen=True)
 class ImageId:
@@ -45,7 +43,8 @@ class ImageId:
 def image_id(name: str) -> ImageId:
     """Take a name apart; the ending is cut only where it is an image's, for ids may have dots."""
     parts: list[str] = []
-    for part in unicodedata.normalize("NFC", name).strip(_BLANKS).replace("\\", "/").split("/"):
+    for part in unicodedata.normalize("NFC", name).replace("\\", "/").split("/"):
+        part = _stripped(part)
         if part == "..":
             del parts[-1:]
         elif part not in ("", "."):
@@ -54,7 +53,12 @@ def image_id(name: str) -> ImageId:
     ending = PurePosixPath(last).suffix.lower()
     if ending not in ENDINGS:
         return ImageId(tuple(folders), last, "")
-    return ImageId(tuple(folders), last[: -len(ending)], ending)
+    return ImageId(tuple(folders), _stripped(last[: -len(ending)]), ending)
+
+
+def _stripped(part: str) -> str:
+    """Without blanks around it, of any width, and without marks of byte order."""
+    return part.strip().strip("\u200b\ufeff").strip()
 
 
 class ImageIndex:

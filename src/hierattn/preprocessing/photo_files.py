@@ -38,6 +38,7 @@ HIDDEN = frozenset(
 )
 """Names, in lower case, that operating systems leave in folders: nobody's photographs, like names with a dot first."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0..\0\0[\x0c-\x7c]\0\0\0"
     rb"|II[*+]\0|MM\0[*+]|IIU\0|IIR[OS]|FUJIFILMCCD-RAW|8BPS|\xff\x4f\xff\x51|\xff\x0a"
@@ -120,7 +121,7 @@ def _walk(
         ) from None
     for entry in entries:
         name = prefix + entry.name
-        if Path(entry.path).absolute() in excluded:
+        if excluded and Path(entry.path).absolute() in excluded:
             continue
         if entry.is_dir(follow_symlinks=False):
             before = seen.get(_identity(Path(entry.path)))  # a folder mounted at two places
@@ -150,6 +151,17 @@ def _problem(path: Path) -> str:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of that name is left out without a word."""
     return name.startswith(".") or name.lower() in HIDDEN
+
+
+def printable(name: str) -> str:
+    r"""A name that may hold anything, for a table or a line of text: ``n\xe6vus`` for a byte that is not UTF-8."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def is_printable(name: str) -> bool:
+    """Whether a table in UTF-8 can hold the name as it is: no byte of another encoding, no line's end."""
+    return printable(name) == name
 
 
 def is_photograph(path: Path) -> bool:

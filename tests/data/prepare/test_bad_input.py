@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import signal
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 from image_files import encoded, png_header
 from PIL import Image
-from tiny_sets import ISIC_COLUMNS, blob, folder_set, isic_set, one_hot, write_table
+from tiny_sets import ISIC_COLUMNS, blob, folder_set, isic_set, one_hot, write_image, write_table
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
+from hierattn.data.prepare.report import read_report
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
 from hierattn.errors import DataError, HierAttnError
 
@@ -176,6 +178,67 @@ def test_a_class_that_bad_images_make_too_small(source: Path, tmp_path: Path) ->
     for number in (0, 1):
         (source / INPUT / f"ISIC_000000{number}.jpg").write_bytes(b"")
     assert "class MEL has 2 separate lesions" in refused(source, tmp_path / "out", 1, folds=3)
+
+
+# --- names and places --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [b"n\xe6vus.png", b"two\nlines.png", b"caf\xe9/MEL/x.png", b"a\rb.png"])
+def test_a_name_that_no_table_can_hold_is_left_out_with_a_line_that_every_reader_reads(
+    tmp_path: Path, name: bytes
+) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 4, "NV": 4})
+    odd = Path(os.fsdecode(os.path.join(os.fsencode(source / "MEL"), name)))  # noqa: PTH118
+    odd.parent.mkdir(parents=True, exist_ok=True)
+    odd.write_bytes((source / "NV" / "NV_0.png").read_bytes())
+    report = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3))
+    assert (report.images, [row.reason[:20] for row in report.dropped]) == (8, ["its path is not UTF-"])
+    assert read_report(tmp_path / "out").dropped == report.dropped
+    for table in ("audit.csv", "manifest.csv", "splits.csv", "prepared.json"):
+        (tmp_path / "out" / table).read_bytes().decode("utf-8")
+    assert json.loads(json.dumps(report.to_dict(), default=str).encode("utf-8"))
+    assert "nothing was done" in prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3)).notes[-1]
+
+
+@pytest.mark.parametrize(
+    "name", ["[red]x.png", "a,b.png", '"q".png', "back\\slash.png", " blank.png", "\u00e9 \u202f.png"]
+)
+def test_an_odd_name_is_kept_and_its_split_file_gives_the_same_folds(tmp_path: Path, name: str) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 4, "NV": 4})
+    write_image(source / "MEL" / name, 77)
+    prepare(source, tmp_path / "one", PrepareOptions(size=32, folds=3))
+    prepare(source, tmp_path / "two", PrepareOptions(size=32, splits=tmp_path / "one" / "splits.csv"))
+    one, two = (PackedSet.open(tmp_path / folder).records for folder in ("one", "two"))
+    assert [record.fold for record in one] == [record.fold for record in two]
+    assert any(record.image.endswith(f"MEL/{name}") for record in one)
+
+
+def test_a_prepared_set_in_the_source_is_no_source(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "mine", {"MEL": 4, "NV": 4})
+    options = PrepareOptions(size=32, folds=3, pictures=True)
+    prepare(source, source / "out", options)
+    assert "nothing was done" in prepare(source, source / "out", options).notes[-1]
+    again = prepare(source, source / "other", options)
+    assert (again.images, again.dropped) == (8, [])
+    assert "out is a prepared set: not read" in again.notes
+
+
+def test_a_class_folder_behind_a_link_is_read_and_one_that_cannot_be_listed_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_set(tmp_path / "elsewhere", {"NV": 4})
+    source = folder_set(tmp_path / "mine", {"MEL": 4})
+    (source / "NV").symlink_to(tmp_path / "elsewhere" / "NV")
+    assert set(prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3)).classes) == {"MEL", "NV"}
+    scandir = os.scandir
+
+    def refuse_nv(folder: Path) -> object:  # the root user may list everything
+        if Path(folder).name == "NV":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", refuse_nv)
+    assert "NV cannot be listed (Permission denied)" in refused(source, tmp_path / "other", 2)
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------

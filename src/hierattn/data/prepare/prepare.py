@@ -10,8 +10,6 @@ reason; ``strict`` stops instead.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -65,11 +63,10 @@ from hierattn.data.sets.listing import Dropped, Listing
 from hierattn.data.source_table import first_few
 from hierattn.errors import UsageError
 from hierattn.files import Workspace, cores, recover, relative_path, whole_folder
+from hierattn.preprocessing.photo_files import is_printable, printable
 from hierattn.progress import Progress, silent
 
 _JOINING = "belongs to images in several folds of the split file"
-_NO_TEXT = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
-"""Control characters, and bytes of a file name that are not UTF-8 (PEP 383)."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +208,7 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
             folds=job.folds,
             seed=options.seed,
             dropped=dropped,
-            notes=[*listing.notes, *notes],
+            notes=[printable(note) for note in (*listing.notes, *notes)],
             near_duplicates=len(pairs) if options.near_duplicates else None,
             splits_sha256="" if job.splits is None else job.splits.sha256,
             extended=options.extend,
@@ -231,13 +228,11 @@ def _as_seen_from(
     final = out.resolve()
     return (
         [replace(record, image=relative_path(record.image, final)) for record in records],
-        [replace(row, image=_printable(relative_path(row.image, final))) for row in dropped],
+        [
+            replace(row, image=printable(relative_path(row.image, final)), reason=printable(row.reason))
+            for row in dropped
+        ],
     )
-
-
-def _printable(path: str) -> str:
-    r"""A path with ``\xe6`` for a byte that is not UTF-8, for a table that everybody can read."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _write_tables(
@@ -321,7 +316,7 @@ def _leave_out_joining(job: _Job, listing: Listing, grouped: Sequence[Record]) -
 def _unwritable(listing: Listing, out: Path) -> list[bool]:
     """Which records have a path that no table in UTF-8 can hold, seen from ``out``."""
     final = out.resolve()
-    return [_NO_TEXT.search(relative_path(record.image, final)) is not None for record in listing.records]
+    return [not is_printable(relative_path(record.image, final)) for record in listing.records]
 
 
 def _left_out(listing: Listing, packed: Packed) -> Sequence[AuditRow]:

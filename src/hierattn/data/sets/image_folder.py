@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from hierattn.data.image_ids import ImageId, ImageIndex, image_id, join
+from hierattn.data.image_ids import ImageId, ImageIndex, join
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
 from hierattn.data.source_table import find_table, first_few, number_of, read_rows
@@ -39,7 +39,7 @@ _MASK_FOLDER = re.compile(rf"(?:.*[ _.-])?{_MASK}(?:[ _.-].*)?", re.IGNORECASE)
 def has_class_folders(folder: Path) -> bool:
     """Whether a photograph lies in a folder that has a class's name."""
     images = ImageFolder(folder)
-    return any(one.folders and code_of_name(one.folders[-1]) for one in images.index.ids)
+    return any(code_of_name(PurePosixPath(name).parent.name) for name in images.index.names)
 
 
 def read_image_folder(source: Path, images: Path | None = None) -> Listing:
@@ -65,8 +65,8 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     names = []
     for number in folder.one_a_path():
         name = folder.index.names[number]
-        if photograph := _photograph_of(number, folder.index):
-            listing.dropped.append(Dropped(str(folder.path_of(name)), f"by its name a mask of {photograph}"))
+        if _is_mask(number, folder.index):
+            listing.dropped.append(Dropped(str(folder.path_of(name)), "by its name the mask of another image"))
         else:
             names.append(name)
     folder.finish(listing)
@@ -80,15 +80,14 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     return listing
 
 
-def _photograph_of(number: int, images: ImageIndex) -> str:
-    """The photograph of which a file is the mask, by both their names; empty where it is none."""
+def _is_mask(number: int, images: ImageIndex) -> bool:
+    """Whether a file is the mask of a photograph that is there, by both their names."""
     one = images.ids[number]
     match = _MASK_NAME.fullmatch(one.stem)
     stem = match[1] if match and match[1] else one.stem
     if stem == one.stem and not _in_mask_folder(one):
-        return ""
-    others = (other for other in images.same_stem(stem) if other != number and not _in_mask_folder(images.ids[other]))
-    return next((images.names[other] for other in others), "")
+        return False
+    return any(other != number and not _in_mask_folder(images.ids[other]) for other in images.same_stem(stem))
 
 
 def _in_mask_folder(one: ImageId) -> bool:
@@ -96,11 +95,11 @@ def _in_mask_folder(one: ImageId) -> bool:
 
 
 def _label(name: str, root: Path) -> str:
-    folders = image_id(name).folders
-    label = code_of_name(folders[-1]) if folders else None
+    folder = PurePosixPath(name).parent.name
+    label = code_of_name(folder)
     if label is None:
         accepted = ", ".join(f"{lesion.code} ({lesion.name})" for lesion in LESIONS)
-        where = f"in the folder {folders[-1]!r}" if folders else "in no class folder"
+        where = f"in the folder {folder!r}" if folder else "in no class folder"
         raise TableError(
             f"{root / name} lies {where}: wanted one folder a class, named {accepted}; rename it, or move it elsewhere"
         )
@@ -144,9 +143,9 @@ def _add_groups(table: Path, names: Sequence[str], listing: Listing) -> None:
             patient=number_of(rows[row].get(patient, "")),
         )
     if joined.unmatched:
-        unmatched = [rows[row][image] for row in joined.unmatched]
+        unmatched = list(dict.fromkeys(rows[row][image] for row in joined.unmatched))
         listing.dropped += [Dropped(name, f"no image file, named by {GROUPS}") for name in unmatched]
         listing.notes.append(
-            f"{len(unmatched)} of {len(rows)} rows of {GROUPS} name no image ({first_few(unmatched)}), and "
+            f"{len(joined.unmatched)} of {len(rows)} rows of {GROUPS} name no image ({first_few(unmatched)}), and "
             f"{len(names) - len(joined.row_of)} of {len(names)} images have no row: correct it, or folds may leak"
         )

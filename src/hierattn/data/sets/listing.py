@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hierattn.data.image_ids import ImageIndex
 from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.prepared_set.packed import is_prepared
 from hierattn.data.source_table import first_few
 from hierattn.errors import DataError, UsageError
 from hierattn.preprocessing.photo_files import ENDINGS, find_files, is_photograph, other_files
@@ -84,7 +85,10 @@ class ImageFolder:
     def _photographs(self) -> list[str]:
         photographs: list[str] = []
         others: list[str] = []
+        made: dict[str, bool] = {"": False}
         for found in find_files(self.folder):
+            if self._is_made(found.name.rpartition("/")[0], made):
+                continue
             if found.read_as:
                 self._notes.append(f"{found.name} is {found.problem}: not read again")
             elif Path(found.name).suffix.lower() in ENDINGS:
@@ -97,6 +101,15 @@ class ImageFolder:
             files = "files are" if len(others) > 1 else "file is"
             self._notes.append(f"{len(others)} {files} no photograph and not read: {first_few(others)}")
         return photographs
+
+    def _is_made(self, below: str, made: dict[str, bool]) -> bool:
+        """Whether a folder is a prepared set, or in one: what was made from photographs is no source of them."""
+        if below not in made:
+            made[below] = self._is_made(below.rpartition("/")[0], made)
+            if not made[below] and is_prepared(self.folder / below):
+                made[below] = True
+                self._notes.append(f"{below} is a prepared set: not read")
+        return made[below]
 
     def path_of(self, name: str) -> Path:
         """Where a photograph lies, absolute."""
