@@ -83,6 +83,28 @@ def test_16_bit_grey_whose_white_is_zero_is_refused(order: str, compression: int
     refusal(tiff(65535 - stored(GREY, 16), 16, 0, order=order, compression=compression))
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        "ImageJ=1.54f\nimages=3\nchannels=3\nmode=composite",
+        '<?xml version="1.0"?><OME><Image><Pixels SizeC="3" SizeX="16" SizeY="12"/></Image></OME>',
+        '{"shape": [3, 12, 16]}',
+    ],
+)
+def test_a_page_that_is_one_channel_of_several_is_refused(description: str) -> None:
+    """Read as grey, the first page would pass for the whole photograph."""
+    assert "each channel on a page of its own" in refusal(tiff(stored(GREY, 8), 8, 1, description=description))
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["ImageJ=1.54f\nimages=5\nslices=5", '<OME><Pixels SizeC="1" SizeZ="3"/></OME>', '{"shape": [12, 16]}', "channels"],
+)
+def test_any_other_description_costs_nothing(description: str) -> None:
+    assert_read(tiff(stored(GREY, 8), 8, 1, description=description), GREY, 8)
+    assert_read(tiff(stored(PICTURE, 8), 8, 2, description=f'{description} SizeC="3"'), PICTURE, 8)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_a_palette_tiff_gives_its_colours(bits: int) -> None:
     colours = np.random.default_rng(bits).integers(0, 256, (2**bits, 3))

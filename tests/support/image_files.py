@@ -13,7 +13,7 @@ from PIL import Image
 from hierattn.data.rendered.rendered_set import render_lesion
 
 COMPRESSION_NONE, COMPRESSION_DEFLATE = 1, 8
-_SHORT, _LONG = 3, 4
+_ASCII, _SHORT, _LONG = 2, 3, 4
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
@@ -77,6 +77,7 @@ def tiff(
     rows_per_strip: int | None = None,
     big: bool = False,
     tags: Mapping[int, tuple[int, ...]] | None = None,
+    description: str = "",
 ) -> bytes:
     """A TIFF of one page written by hand, after TIFF 6.0 and independent of Pillow and libtiff.
 
@@ -112,6 +113,7 @@ def tiff(
         279: (_LONG, tuple(map(len, strips))),
         284: (_SHORT, (2 if planar else 1,)),
         **{tag: (_SHORT, values) for tag, values in (tags or {}).items()},
+        **({270: (_ASCII, (*description.encode(), 0))} if description else {}),
     }
     return _joined(b"".join(strips), entries, order, big)
 
@@ -133,7 +135,7 @@ def _joined(pixels: bytes, entries: Mapping[int, tuple[int, tuple[int, ...]]], o
     beyond = start + (8 if big else 2) + len(entries) * (20 if big else 12) + room
     directory, extra = b"", b""
     for tag, (kind, values) in sorted(entries.items()):
-        content = struct.pack(f"{order}{len(values)}{'H' if kind == _SHORT else 'I'}", *values)
+        content = struct.pack(f"{order}{len(values)}{'xxBHI'[kind]}", *values)
         if len(content) > room:
             held = struct.pack(order + pointer, beyond + len(extra))
             extra += content + b"\0" * (len(content) % 2)

@@ -7,12 +7,17 @@ holds every combination that is let through against pixels which it wrote itself
 
 from __future__ import annotations
 
+import re
+
 from PIL import Image
 
 from hierattn.errors import ImageError
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _SAMPLES, _PLANAR = 258, 259, 262, 266, 277, 284
 _COLOUR_MAP, _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 320, 332, 338, 339
+_DESCRIPTION = 270
+# How ImageJ, OME-TIFF and tifffile say in the first page's description that the pages are channels.
+_CHANNELS = re.compile(r'^channels=([2-9])|\bSizeC="([2-9])"|^\{"shape": \[[34], \d+, \d+\]', re.MULTILINE)
 _WHITE_IS_ZERO, _RGB, _PALETTE, _INKS, _YCBCR = 0, 2, 3, 5, 6
 _PNG_DEPTH, _PNG_COLOUR = 24, 25  # of the bytes of a PNG's first chunk
 
@@ -67,4 +72,6 @@ def misread_tiff(image: Image.Image) -> str:
         return "inks other than CMYK"
     if photometric == _YCBCR and compression not in (6, 7) and tags.get(_SAMPLES, 3) > 1:
         return "YCbCr that is not JPEG"
+    if tags.get(_SAMPLES, 1) == 1 and _CHANNELS.search(str(tags.get(_DESCRIPTION, ""))):
+        return "each channel on a page of its own"
     return ""
