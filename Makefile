@@ -35,6 +35,7 @@ check: lint types imports ## Run lint, types and import contracts.
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/repo-review --show=err .
 
 types: $(STAMP)
 	$(BIN)/mypy
