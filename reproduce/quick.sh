@@ -1,5 +1,6 @@
 #!/bin/sh
-# The paper's experiments in order, on a small budget: on rendered lesions about an hour on two cores.
+# The paper's experiments in order, on a small budget: on rendered lesions about an hour on two cores. It ends with
+# OUT/paper.html: the paper's tables, ours beside them.
 # What rendered lesions show is that every step works and what its output looks like; the figures say nothing about
 # patients. On a prepared set of photographs the figures are of that set, and of networks trained for minutes.
 #
@@ -32,7 +33,7 @@ fi
 parts=${PARTS:-table1 protocols attention stochastic-depth skip permutation warmup balance card}
 hierattn=${HIERATTN:-hierattn}
 
-say() { printf '\n== %s\n' "$*"; }
+say() { printf '\n== %s  %s\n' "$(date '+%d %b %H:%M')" "$*"; }
 wanted() { case " $parts " in *" $1 "*) true ;; *) false ;; esac; }
 lead=${models%% *}
 budget="optimiser.epochs=$epochs data.epoch_images=$epoch_images data.sampling=balanced optimiser.warmup_epochs=0"
@@ -116,6 +117,12 @@ if wanted card; then
   say "the model card"
   first=$(echo "$folds" | cut -d, -f1 | cut -d- -f1)
   [ "$first" != all ] || first=0
-  $hierattn card "$out/runs/$lead/fold-$first" --out "$out/MODEL_CARD.md"
+  [ -f "$out/MODEL_CARD.md" ] || $hierattn card "$out/runs/$lead/fold-$first" --out "$out/MODEL_CARD.md"
 fi
+for comparison in "$out"/*/comparison.json; do
+  [ -f "$comparison" ] || continue
+  say "the paper's tables, ours beside them"
+  $hierattn paper "$out"
+  break
+done
 say "done: $out"

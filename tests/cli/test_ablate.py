@@ -9,7 +9,11 @@ from typer.testing import CliRunner
 
 from hierattn.cli import ablate, compare
 from hierattn.cli.ablate import ABLATIONS, _recipe
-from hierattn.errors import UsageError
+from hierattn.data.balance.balance import balance
+from hierattn.data.balance.options import BalanceOptions
+from hierattn.data.prepare.options import PrepareOptions
+from hierattn.data.prepare.prepare import prepare
+from hierattn.errors import HierAttnError, UsageError
 from hierattn.evaluation.comparison.paper_numbers import ABLATIONS as PAPER
 from hierattn.training.fit import fit
 
@@ -70,3 +74,55 @@ def test_an_ablation_keeps_what_is_finished_judges_it_and_compares(tmp_path, mon
     assert again.exit_code == 0, (again.output, again.exception)
     assert json.loads(again.stdout)["comparisons"][0]["rows"][0]["of_folds"] == found["rows"][0]["of_folds"]
     assert (tmp_path / "runs" / "on" / "fold-1" / "best.safetensors").stat().st_mtime_ns == weights
+
+
+def balance_words(prepared, *more):
+    small = [*SMALL, "--recipe", "quicktest", "--data", prepared, "--device", "cpu", "--threads", "1"]
+    return ["balance", *small, "--bootstrap", "0", "--out", "out", "--runs", "runs", *more]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--folds", "0,7"], "fold 7"),
+        (["--folds", "0,1", "--target", "none"], "target 'none'"),
+        (["--folds", "1", "--target", "4", "transfer.checkpoint=start-{fold}.safetensors"], "start-1.safetensors"),
+        (["--folds", "1", "--target", "4", "optimiser.batch_size=400"], "batch_size"),
+        (["--folds", "1", "--target", "4", "--variants", "none,none-at-all"], "none-at-all"),
+        (["--folds", "1", "--target", "4", "model.options.heads=3"], "heads"),
+    ],
+)
+def test_all_variants_of_balance_are_checked_before_a_set_is_made_or_one_is_trained(tmp_path, monkeypatch, more, said):
+    monkeypatch.chdir(tmp_path)
+    done = command(ablate.run, *balance_words(make_set(tmp_path / "prepared"), *more))
+    assert isinstance(done.exception, HierAttnError), (done.output, done.exception)
+    assert said in str(done.exception)
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_that_was_balanced_otherwise_is_not_taken_for_the_one_that_is_asked_for(
+    prepared, rendered, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    balance(prepared, tmp_path / "runs" / "sets" / "random-fold1", BalanceOptions(8, fold=1, under_sampling="random"))
+    words = ["--folds", "1", "--variants", "random,none", "--target"]
+    done = command(ablate.run, *balance_words(prepared, *words, "9"))
+    assert isinstance(done.exception, UsageError)
+    assert "balanced to 8 images a class" in str(done.exception)
+    prepare(rendered, tmp_path / "other", PrepareOptions(size=32, folds=3, seed=1))
+    done = command(ablate.run, *balance_words(tmp_path / "other", *words, "8"))
+    assert "choose another --runs" in str(done.exception)
+    assert not (tmp_path / "runs" / "none").exists()
+
+
+def test_a_later_variant_that_cannot_begin_stops_the_ablation_before_the_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prepared = make_set(tmp_path / "prepared")
+    other = _recipe("quicktest", "", [*SMALL, f"data.prepared={prepared}", "seed=9"]).with_fold(1)
+    fit(other, tmp_path / "runs" / "off" / "fold-1", device="cpu")  # what is there is of another seed
+    words = ["skip", *SMALL, "--recipe", "quicktest", "--data", prepared, "--folds", "1", "--device", "cpu"]
+    done = command(ablate.run, *words, "--runs", "runs", "--out", "out")
+    assert str(done.exception).startswith("off: cannot resume")
+    assert "nothing was trained" in str(done.exception)
+    assert not (tmp_path / "runs" / "on").exists()

@@ -61,6 +61,22 @@ def isic_set(folder: Path, labels: Sequence[str], lesions: Sequence[str] | None 
     return folder
 
 
+def pad_set(folder: Path, labels: Sequence[str]) -> Path:
+    """PAD-UFES-20's layout; image ``i`` is a lesion and a patient of its own, of class ``labels[i]`` (PAD's codes)."""
+    names = [f"PAT_{number}_{number}_{number}.png" for number in range(len(labels))]
+    for seed, name in enumerate(names):
+        write_image(folder / "images" / name, 5000 + seed)
+    write_table(
+        folder / "metadata.csv",
+        ("img_id", "patient_id", "lesion_id", "diagnostic"),
+        [
+            (name, f"PAT_{number}", number, label)
+            for number, (name, label) in enumerate(zip(names, labels, strict=True))
+        ],
+    )
+    return folder
+
+
 def folder_set(folder: Path, classes: dict[str, int]) -> Path:
     """One folder of images a class."""
     seed = 0

@@ -11,10 +11,9 @@ import numpy as np
 import onnxruntime
 import torch
 
-from hierattn.benchmarks.runtimes import RUNTIMES, RunnableModel, build_runnable, peak_memory
+from hierattn.benchmarks.runtimes import RUNTIMES, RunnableModel, build_runnable, model_of, peak_memory
 from hierattn.benchmarks.timing import take_turns
 from hierattn.errors import UsageError
-from hierattn.models.registry import model_spec
 from hierattn.progress import Progress
 
 REFERENCE = ("mobilenet_v2", "onnx")
@@ -62,6 +61,7 @@ class InferenceTiming:
     runtime: str
     threads: int
     batch: int
+    mean_ms: float
     median_ms: float
     p95_ms: float
     ratio: float | None
@@ -72,15 +72,16 @@ class InferenceTiming:
 def measure_inference(
     names: Sequence[str], options: InferenceOptions, progress: Progress | None = None
 ) -> list[InferenceTiming]:
-    """Time registered models by name; within a setting all take turns, round by round.
+    """Time models as :func:`~hierattn.benchmarks.runtimes.build_runnable` names them, in turns, round by round.
 
     Raises
     ------
     UsageError
-        For an unknown model.
+        For an unknown model or option, before any is built.
     """
-    models = [model_spec(name).name for name in names]
-    pairs = [(name, runtime) for name in models for runtime in options.runtimes]
+    for name in names:
+        model_of(name)
+    pairs = [(name, runtime) for name in names for runtime in options.runtimes]
     runnables = []
     for number, (name, runtime) in enumerate(pairs, start=1):
         runnables.append(build_runnable(name, runtime, options.size))
@@ -119,6 +120,7 @@ def _time(
                 runtime=runnable.runtime,
                 threads=threads,
                 batch=batch,
+                mean_ms=float(np.mean(times)),
                 median_ms=float(np.median(times)),
                 p95_ms=float(np.percentile(times, 95)),
                 ratio=None if reference is None else float(np.median(times / (np.asarray(reference) / batch))),

@@ -35,7 +35,7 @@ from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.predict.session import open_session
 from hierattn.errors import UsageError, require
 from hierattn.image_spec import ImageSpec
-from hierattn.models.registry import create_model, model_spec
+from hierattn.models.registry import create_model, model_options, model_spec
 
 if TYPE_CHECKING:
     import onnx
@@ -73,25 +73,55 @@ class RunnableModel:
     make: Make
 
 
-def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
-    """Build a model with random weights for one runtime; ``executorch`` takes minutes.
+def model_of(name: str) -> tuple[str, dict[str, str]]:
+    """A model and the options after its name.
 
     Raises
     ------
     UsageError
-        For an unknown model or runtime.
+        For an unknown model or option.
+
+    >>> model_of("hierattn_s:attention=se")
+    ('hierattn_s', {'attention': 'se'})
     """
-    model_spec(name)
+    model, _, text = name.partition(":")
+    options = dict(part.partition("=")[::2] for part in text.split(",") if part)
+    model_spec(model)
+    if unknown := set(options) - {"attention"}:
+        raise UsageError(f"{name}: unknown option {', '.join(sorted(unknown))}: wanted attention=NAME, for a HierAttn")
+    if options and "attention" not in model_options(model):
+        raise UsageError(f"{name}: {model} takes no options; only HierAttn's variants do")
+    return model, options
+
+
+def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
+    """Build a model with random weights for one runtime; ``executorch`` takes minutes.
+
+    Parameters
+    ----------
+    name
+        As :func:`model_of` takes it.
+    runtime
+        One of :data:`RUNTIMES`.
+    size
+        Pixels a side.
+
+    Raises
+    ------
+    UsageError
+        For an unknown model, option or runtime.
+    """
+    model, options = model_of(name)
     if runtime not in RUNTIMES:
         raise UsageError(f"runtime {runtime!r}: wanted some of {', '.join(RUNTIMES)}")
     torch.manual_seed(_SEED)
-    model = create_model(name, CLASSES).eval()
+    network = create_model(model, CLASSES, **options).eval()
     if runtime == "pytorch":
-        weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-        return RunnableModel(name, runtime, weights, b"", partial(_torch_step, model, size))
+        weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+        return RunnableModel(name, runtime, weights, b"", partial(_torch_step, network, size))
     if runtime == "executorch":
-        return _executorch(name, model, size)
-    content = _plain_export(model, size) if runtime == "onnx" else _bundle(model, size, runtime).SerializeToString()
+        return _executorch(name, network, size)
+    content = _plain_export(network, size) if runtime == "onnx" else _bundle(network, size, runtime).SerializeToString()
     return RunnableModel(name, runtime, len(content), content, partial(_session_step, content, size))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +25,8 @@ from hierattn.cli.run_options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hierattn.cli.experiments import ExperimentOptions
+    from hierattn.cli.experiments import ExperimentOptions, Training
+    from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.evaluation.comparison.entrant import Entrant
     from hierattn.training.recipe import Recipe
 
@@ -97,7 +98,8 @@ def run(
 ) -> None:
     """Train variants of one recipe on the same folds and measure what each part contributes.
 
-    Only the one part differs; recipe, seed and folds are the same. Finished folds are kept and the others resumed, so
+    Only the one part differs; recipe, seed and folds are the same. All that can be known of every variant is checked
+    before the first is trained. Finished folds are kept and the others resumed, so
     the same command can be given again, for instance with more folds or variants.
 
     balance compares images selected by instance hardness (Eq. 1), images selected at random, classes balanced on the
@@ -111,7 +113,7 @@ def run(
     from rich.console import Console
 
     from hierattn.cli.crossval import parse_folds
-    from hierattn.cli.experiments import ExperimentOptions, Page, publish, read, show, train_folds
+    from hierattn.cli.experiments import ExperimentOptions, Page, Training, check_trainings, publish, show, train
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.page import JSON, KIND
     from hierattn.evaluation.comparison.paper_numbers import ABLATIONS as PAPER
@@ -123,16 +125,18 @@ def run(
     check_replaceable(out, KIND)
     console = Console(stderr=as_json)
     options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
+    trainings = [
+        Training(name, _recipe(recipe, ABLATIONS[what].variants[name], overrides, data), runs_folder / name)
+        for name in _chosen(what, variants)
+    ]
+    if what == "balance":
+        trainings = _balanced(trainings, target, options, console)
+    check_trainings(trainings, options, console)
     entrants: list[Entrant] = []
-    for name in _chosen(what, variants):
-        console.print(f"[bold]{what}: {name}[/]")
-        folder, variant = runs_folder / name, _recipe(recipe, ABLATIONS[what].variants[name], overrides, data)
-        if what == "balance":
-            _train_balanced(name, variant, folder, target, options, console)
-        else:
-            train_folds(variant, folder, options, console)
-        entrants.append(read(name, folder, options, console))
-    page = Page(ABLATIONS[what].title, PAPER.get(what, {}), ablation=True)
+    for training in trainings:
+        console.print(f"[bold]{what}: {training.name}[/]")
+        entrants.append(train(training, options, console))
+    page = Page(ABLATIONS[what].title, PAPER.get(what, {}), ablation=what)
     found = publish(out, entrants, options, console, page)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
@@ -192,46 +196,66 @@ def _flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, dict
     return tables
 
 
-def _train_balanced(
-    name: str, recipe: Recipe, folder: Path, target: str, options: ExperimentOptions, console: Console
-) -> None:
-    """Train every fold on a set whose training part was balanced for that fold alone."""
+def _balanced(
+    trainings: Sequence[Training], target: str, options: ExperimentOptions, console: Console
+) -> list[Training]:
+    """The trainings on their own sets: each fold's training part is balanced for that fold alone, where it is not yet.
+
+    What can be known without these sets is checked before they are made.
+    """
     from dataclasses import replace
 
-    from hierattn.cli.experiments import train_folds
+    from rich.console import Console
+
+    from hierattn.cli.experiments import check_trainings
     from hierattn.data.balance.protocol import target_of
-    from hierattn.data.prepared_set.packed import PackedSet
-    from hierattn.errors import UsageError
+    from hierattn.training.fit import open_prepared
 
-    if not recipe.data.prepared:
-        raise UsageError("the recipe names no prepared set: add --data FOLDER, as 'hierattn prepare' made it")
-    packed = PackedSet.open(Path(recipe.data.prepared))
-    images = target_of(target)
-    classes = len({record.label for record in packed.records})
-    draws = recipe.data.epoch_images or images * classes
-    recipe = replace(recipe, data=replace(recipe.data, sampling=SAMPLING[name], epoch_images=draws))  # type: ignore[arg-type]
-    every = range(1 + max(record.fold for record in packed.records))
-    for fold in every if options.folds is None else options.folds:
-        prepared = packed.folder
-        if name in ("hardness", "random"):
-            prepared = _balanced_set(
-                packed.folder, folder.parent / "sets" / f"{name}-fold{fold}", name, images, fold, console
-            )
-        train_folds(recipe.with_prepared(prepared), folder, replace(options, folds=[fold]), console)
+    packed = open_prepared(trainings[0].recipe)
+    images, classes = target_of(target), len({record.label for record in packed.records})
+
+    def sampled(training: Training) -> Training:
+        data = training.recipe.data
+        draws = data.epoch_images or images * classes
+        data = replace(data, sampling=SAMPLING[training.name], epoch_images=draws)  # type: ignore[arg-type]
+        return replace(training, recipe=replace(training.recipe, data=data))
+
+    trainings = [sampled(training) for training in trainings]
+    check_trainings([replace(each, folder=each.folder / "before") for each in trainings], options, Console(quiet=True))
+    folds = options.folds
+    if folds is None:
+        folds = range(1 + max(record.fold for record in packed.records))
+    made = []
+    for training in trainings:
+        if training.name in ("hardness", "random"):
+            place = training.folder.parent / "sets"
+            for fold in folds:
+                _balance_fold(packed, place / f"{training.name}-fold{fold}", training.name, images, fold, console)
+            on_sets = training.recipe.with_prepared(place / f"{training.name}-fold{{fold}}")
+            training = replace(training, recipe=on_sets)
+        made.append(training)
+    return made
 
 
-def _balanced_set(prepared: Path, out: Path, name: str, target: int, fold: int, console: Console) -> Path:
-    """The set balanced for ``fold``, made where it is not there yet."""
+def _balance_fold(packed: PackedSet, out: Path, name: str, target: int, fold: int, console: Console) -> None:
+    """Make the set balanced for ``fold``, or check that the one that is there is it."""
     from typing import cast
 
     from hierattn.data.balance.balance import balance
     from hierattn.data.balance.options import BalanceOptions
     from hierattn.data.balance.protocol import UnderSampling
-    from hierattn.data.prepared_set.packed import is_prepared
+    from hierattn.data.prepared_set.packed import PackedSet, is_prepared
+    from hierattn.errors import UsageError
 
     if not is_prepared(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         options = BalanceOptions(target=target, fold=fold, under_sampling=cast(UnderSampling, name), pictures=False)
         with console.status(f"balancing the training part of fold {fold}, {name}"):
-            balance(prepared, out, options)
-    return out
+            balance(packed.folder, out, options)
+        return
+    there = PackedSet.open(out).info.get("balance", {})
+    if (there.get("target"), there.get("source_manifest_sha256")) != (target, packed.manifest_sha256):
+        raise UsageError(
+            f"{out} was balanced to {there.get('target')} images a class, perhaps from another set: wanted {target} "
+            f"from {packed.folder}; choose another --runs"
+        )

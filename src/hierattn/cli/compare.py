@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from hierattn.cli.run_options import (
     ResampleSeed,
     load_recipe,
 )
+
+if TYPE_CHECKING:
+    from hierattn.cli.experiments import Training
 
 
 def run(
@@ -35,7 +39,10 @@ def run(
         ),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change to every --recipe.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A change to every --recipe; {name} in it is the name of its run folder."
+        ),
     ] = None,
     data: Prepared = None,
     paper_data: Annotated[
@@ -64,7 +71,8 @@ def run(
     Runs that are not evaluated yet are evaluated first. All must be evaluated on the same photographs, with the same
     folds held out; the differences are tested lesion by lesion and corrected for the number of pairs.
 
-    With --recipe, what is missing is trained first, with each fold held out; interrupted training resumes.
+    With --recipe, what is missing is trained first, with each fold held out; interrupted training resumes. All that can
+    be known of every training is checked before the first.
 
     --protocol both compares the paper's protocol with the honest one and says how much it flatters: give each name
     twice, once with a run on the prepared set and once with a run on the set that was balanced before it was folded.
@@ -78,7 +86,17 @@ def run(
     from rich.console import Console
 
     from hierattn.cli.crossval import parse_folds
-    from hierattn.cli.experiments import ExperimentOptions, Page, named, publish, read, show, train_folds
+    from hierattn.cli.experiments import (
+        ExperimentOptions,
+        Page,
+        check_comparable,
+        check_trainings,
+        named,
+        publish,
+        read,
+        show,
+        train,
+    )
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.page import JSON, KIND
     from hierattn.files import check_replaceable
@@ -88,21 +106,33 @@ def run(
     check_replaceable(out, KIND)
     console = Console(stderr=as_json)
     options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
-    entrants = [read(name, Path(path), options, console, data) for name, path in map(named, runs or ())]
-    if recipes:
-        sets = _sets(protocol, data, paper_data)
-        for mark, prepared in sets.items():
-            for name, recipe in map(named, recipes):
-                folder = runs_folder / f"{name}{mark}"
-                train_folds(load_recipe(recipe, overrides, prepared), folder, options, console)
-                entrants.append(read(name, folder, options, console))
-    if not entrants:
+    if not runs and not recipes:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
+    trainings = _trainings(recipes or (), overrides, _sets(protocol, data, paper_data) if recipes else {}, runs_folder)
+    check_trainings(trainings, options, console)
+    entrants = [read(name, Path(path), options, console, data) for name, path in map(named, runs or ())]
+    check_comparable(entrants, trainings, options, protocol)
+    entrants += [train(training, options, console) for training in trainings]
     found = publish(out, entrants, options, console, Page(title), protocol)
     if as_json:
         typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
     else:
         show(console, found, out)
+
+
+def _trainings(
+    recipes: Sequence[str], overrides: Sequence[str] | None, sets: Mapping[str, Path | None], runs: Path
+) -> list[Training]:
+    """What each --recipe is to train on each set."""
+    from hierattn.cli.experiments import Training, named
+
+    trainings = []
+    for mark, prepared in sets.items():
+        for name, recipe in map(named, recipes):
+            folder = runs / f"{name}{mark}"
+            changes = [change.replace("{name}", folder.name) for change in overrides or ()]
+            trainings.append(Training(name, load_recipe(recipe, changes, prepared), folder))
+    return trainings
 
 
 def _sets(protocol: str, data: Path | None, paper_data: Path | None) -> dict[str, Path | None]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hierattn.evaluation.comparison.entrant import Entrant
     from hierattn.evaluation.comparison.paper_numbers import PaperRow
+    from hierattn.training.cross_validation.cross_validate import CrossValidationOptions
     from hierattn.training.recipe import Recipe
 
 
@@ -36,6 +37,45 @@ class ExperimentOptions:
     bootstrap: int
     seed: int
 
+    def __post_init__(self) -> None:
+        from hierattn.evaluation.measures.intervals import check_resamples
+
+        check_resamples(self.bootstrap)
+
+    @property
+    def training(self) -> CrossValidationOptions:
+        """What training reads of them."""
+        from hierattn.training.cross_validation.cross_validate import CrossValidationOptions
+
+        return CrossValidationOptions(self.folds, self.jobs, device=self.device, threads=self.threads)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One entrant's training.
+
+    Attributes
+    ----------
+    name
+        Of the entrant.
+    recipe
+        With its prepared set, in which ``{fold}`` may stand for the fold's number.
+    folder
+        Gets ``fold-K``.
+    """
+
+    name: str
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def protocol(self) -> str:
+        """By which its run will be evaluated: the prepared set says so."""
+        from hierattn.data.balance.protocol import is_paper_protocol
+        from hierattn.training.fit import open_prepared
+
+        return "paper" if is_paper_protocol(open_prepared(self.recipe.with_fold(0)).info) else "honest"
+
 
 @dataclass(frozen=True)
 class Page:
@@ -48,12 +88,12 @@ class Page:
     paper
         The paper's own figures, by entrant.
     ablation
-        Whether the entrants are variants of one network.
+        Its name, where the entrants are variants of one network.
     """
 
     title: str
     paper: Mapping[str, PaperRow] = field(default_factory=dict)
-    ablation: bool = False
+    ablation: str = ""
 
 
 def named(text: str) -> tuple[str, str]:
@@ -66,8 +106,79 @@ def named(text: str) -> tuple[str, str]:
     return (name, path) if equals else (Path(text).name or text, text)
 
 
-def train_folds(recipe: Recipe, out: Path, options: ExperimentOptions, console: Console) -> None:
-    """Train the missing folds of ``out``; finished ones are kept.
+def check_trainings(trainings: Sequence[Training], options: ExperimentOptions, console: Console) -> None:
+    """Check all that can be known of every training before the first of them, and say how many there are.
+
+    Raises
+    ------
+    HierAttnError
+        Names the entrant whose recipe, set, fold, starting weights, device or run folder does not allow to begin; or
+        where two share a folder, or the disk has no room for all.
+    """
+    from hierattn.cli.progress_bars import step_bars
+    from hierattn.errors import HierAttnError, UsageError
+    from hierattn.training.cross_validation.cross_validate import check_folds, check_space
+
+    folders = [training.folder for training in trainings]
+    for training in trainings:
+        if folders.count(training.folder) > 1:
+            raise UsageError(f"two entrants are called {training.name}: they would share {training.folder}; rename one")
+    wanted = 0
+    with step_bars(console, quiet=console.stderr) as progress:
+        for done, training in enumerate(trainings, start=1):
+            try:
+                wanted += check_folds(training.recipe, training.folder, options.training)
+            except HierAttnError as error:
+                raise type(error)(f"{training.name}: {error} (nothing was trained)") from None
+            if progress is not None:
+                progress("checking", done, len(trainings))
+    if trainings:
+        check_space(trainings[0].folder, wanted)
+        folds = "all folds" if options.folds is None else f"folds {', '.join(map(str, options.folds))}"
+        epochs = sorted({training.recipe.optimiser.epochs for training in trainings})
+        console.print(
+            f"To train or already trained: {', '.join(training.name for training in trainings)}; {folds} of each, "
+            f"{' or '.join(map(str, epochs))} epochs. All that can be checked beforehand is in order.",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
+
+
+def check_comparable(
+    entrants: Sequence[Entrant], trainings: Sequence[Training], options: ExperimentOptions, protocol: str
+) -> None:
+    """Refuse, before the trainings, what their comparison with the entrants that are there would refuse after them.
+
+    Raises
+    ------
+    UsageError, DataError
+        For a name that stands twice, another protocol, other folds, or entrants that were evaluated on other images.
+    """
+    from hierattn.errors import UsageError
+    from hierattn.evaluation.comparison.comparison import check_same_images
+
+    seen: set[tuple[str, str]] = set()
+    every = [(each.name, each.protocol) for each in entrants] + [(each.name, each.protocol) for each in trainings]
+    check_protocols(every, protocol)
+    for name, kind in every:
+        if (name, kind) in seen:
+            raise UsageError(f"two entrants of the {kind} protocol are called {name}: wanted NAME=..., each once")
+        seen.add((name, kind))
+    for kind in {kind for _, kind in seen}:
+        side = [entrant for entrant in entrants if entrant.protocol == kind]
+        if side:
+            check_same_images(side)
+        to_train = [training for training in trainings if training.protocol == kind]
+        if side and to_train and options.folds is not None and set(side[0].folds) != set(options.folds):
+            raise UsageError(
+                f"{side[0].name} has folds {', '.join(map(str, side[0].folds))} and {to_train[0].name} would have "
+                f"{', '.join(map(str, options.folds))}: wanted the same --folds"
+            )
+
+
+def train(training: Training, options: ExperimentOptions, console: Console) -> Entrant:
+    """Train the missing folds, which were checked, evaluate them and read the entrant; finished folds are kept.
 
     Raises
     ------
@@ -76,14 +187,15 @@ def train_folds(recipe: Recipe, out: Path, options: ExperimentOptions, console: 
     """
     from hierattn.cli.crossval import FoldBars
     from hierattn.errors import TrainingError
-    from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
+    from hierattn.training.cross_validation.cross_validate import cross_validate
 
-    training = CrossValidationOptions(options.folds, options.jobs, device=options.device, threads=options.threads)
-    with FoldBars(console, recipe.optimiser.epochs) as bars:
-        result = cross_validate(recipe, out, training, listener=bars)
+    out = training.folder
+    with FoldBars(console, training.recipe.optimiser.epochs) as bars:
+        result = cross_validate(training.recipe, out, options.training, listener=bars, checked=True)
     if not result.complete:
         unfinished = ", ".join(str(fold.fold) for fold in result.folds if fold.status != "finished")
         raise TrainingError(f"{out}: folds {unfinished} are not finished; the same command resumes them")
+    return read(training.name, out, options, console)
 
 
 def evaluate_missing(
@@ -128,7 +240,8 @@ def publish(
     from hierattn.evaluation.comparison.page import write_comparison
 
     protocol = protocol or entrants[0].protocol
-    sides = _sides(entrants, protocol)
+    check_protocols([(entrant.name, entrant.protocol) for entrant in entrants], protocol)
+    sides = [[entrant for entrant in entrants if entrant.protocol == kind] for kind in _kinds(protocol)]
     with step_bars(console, quiet=console.stderr) as progress:
         comparisons = [
             compare(
@@ -146,19 +259,27 @@ def publish(
     return {"comparisons": comparisons, "gaps": gaps}
 
 
-def _sides(entrants: Sequence[Entrant], protocol: str) -> list[list[Entrant]]:
-    """The entrants of the protocol; with ``both``, those of the honest one and those of the paper's."""
+def _kinds(protocol: str) -> tuple[str, ...]:
+    return ("honest", "paper") if protocol == "both" else (protocol,)
+
+
+def check_protocols(entrants: Sequence[tuple[str, str]], protocol: str) -> None:
+    """Refuse where the protocol that is asked for has no entrant, or an entrant is of another.
+
+    Parameters
+    ----------
+    entrants
+        Name and protocol.
+    protocol
+        ``honest``, ``paper`` or ``both``.
+    """
     from hierattn.errors import UsageError
 
-    kinds = ("honest", "paper") if protocol == "both" else (protocol,)
-    sides = [[entrant for entrant in entrants if entrant.protocol == kind] for kind in kinds]
-    for kind, side in zip(kinds, sides, strict=True):
-        if not side:
+    for kind in _kinds(protocol):
+        if kind not in [own for _, own in entrants]:
             raise UsageError(f"no run of the {kind} protocol: wanted one, or another --protocol (honest, paper, both)")
-    if protocol != "both" and len(sides[0]) < len(entrants):
-        others = ", ".join(entrant.name for entrant in entrants if entrant.protocol != protocol)
+    if others := ", ".join(name for name, own in entrants if own not in _kinds(protocol)):
         raise UsageError(f"{others}: not evaluated by the {protocol} protocol; leave them out, or use --protocol both")
-    return sides
 
 
 def show(console: Console, found: Mapping[str, Any], out: Path) -> None:

@@ -24,6 +24,7 @@ from hierattn.cli import (
     export,
     fetch,
     models,
+    paper,
     predict,
     prepare,
     recipes,
@@ -81,6 +82,7 @@ app.command("evaluate", rich_help_panel=_EVALUATION)(evaluate.run)
 app.command("shift", rich_help_panel=_EVALUATION)(shift.run)
 app.command("compare", rich_help_panel=_EVALUATION)(compare.run)
 app.command("ablate", rich_help_panel=_EVALUATION)(ablate.run)
+app.command("paper", rich_help_panel=_EVALUATION)(paper.run)
 app.command("card", rich_help_panel=_EVALUATION)(card.run)
 app.command("export", rich_help_panel=_USE)(export.run)
 app.command("predict", rich_help_panel=_USE)(predict.run)

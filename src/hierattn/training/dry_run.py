@@ -1,4 +1,4 @@
-"""A dry run: two batches of everything, thrown away, to see whether a recipe works here and how long it takes."""
+"""Before a run: what would stop it at its start, and a dry run, two batches of everything, thrown away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.files import free_bytes
 from hierattn.models.weights.checkpoint import count_parameters
@@ -70,6 +71,38 @@ class DryRun:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def check_start(recipe: Recipe, packed: PackedSet, device: str) -> int:
+    """Build all that a run begins with, on the CPU, and train nothing; it leaves nothing.
+
+    Parameters
+    ----------
+    recipe
+        With its fold.
+    packed
+        The set that it names.
+    device
+        ``auto``, ``cpu`` or ``cuda``: only that it is there is looked at.
+
+    Returns
+    -------
+    int
+        Bytes of disk that the run will take, at most.
+
+    Raises
+    ------
+    UsageError, DataError, CheckpointError
+        As :func:`hierattn.training.fit.fit` before its first step: device, model and options, folds, leaks, sizes,
+        starting weights and teachers, and what these have seen.
+    """
+    create_fabric(device, recipe)
+    fabric = create_fabric("cpu", recipe)
+    with tempfile.TemporaryDirectory(prefix="hierattn-check-") as name:
+        run = Run(recipe, RunFolder(Path(name)), packed, fabric, Silent())
+    weights = sum(value.numel() * value.element_size() for value in run.plain_model.state_dict().values())
+    states = 3 * (3 + (run.average is not None))  # AdamW keeps two values a weight; briefly there are three states
+    return weights * (states + 2)  # the best weights, and the ones that replace them
 
 
 def dry_run(recipe: Recipe, out: Path, *, device: str = "auto") -> DryRun:

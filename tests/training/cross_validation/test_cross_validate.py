@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -14,10 +15,17 @@ from killed_folds import short_recipe
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
-from hierattn.errors import UsageError
+from hierattn.errors import HierAttnError, TrainingError, UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import FoldsFolder, RunFolder
-from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, SilentFolds, cross_validate
+from hierattn.training.cross_validation.cross_validate import (
+    CrossValidationOptions,
+    SilentFolds,
+    check_folds,
+    cross_validate,
+)
+from hierattn.training.fit import fit
+from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import load_state
 
 
@@ -56,11 +64,52 @@ def test_every_fold_leaves_a_run_folder_and_a_row_and_a_rerun_trains_nothing(rec
         cross_validate(replace(recipe, seed=9), tmp_path / "cv", on_cpu([0]))
 
 
-def test_a_fold_that_cannot_be_trained_is_told(recipe, tmp_path):
-    recipe = replace(recipe, transfer=replace(recipe.transfer, checkpoint=str(tmp_path / "fold-{fold}.safetensors")))
+def test_a_fold_that_fails_is_told(recipe, tmp_path):
+    damaged = FoldsFolder(tmp_path / "cv").run(1)
+    cross_validate(recipe, tmp_path / "cv", on_cpu([1]))
+    damaged.finished.unlink()
+    for state in (damaged.last, damaged.previous):
+        state.write_bytes(b"not a state")
     result = cross_validate(recipe, tmp_path / "cv", on_cpu([1]))
     assert [fold.status for fold in result.folds] == ["failed"]
-    assert "fold-1.safetensors" in result.folds[0].error
+    assert "no whole state" in result.folds[0].error
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("transfer.checkpoint=missing-{fold}.safetensors", "missing-2.safetensors"),
+        ("transfer.checkpoint=text.safetensors", "text.safetensors"),
+        ("distillation.teacher=missing.safetensors", "missing.safetensors"),
+        ("optimiser.batch_size=4000", "batch_size"),
+        ("model.name=hierattn_xxl", "hierattn_xxl"),
+        ("model.options.heads=7", "heads"),
+        ("model.options.depth=7", "depth"),
+    ],
+)
+def test_what_can_be_known_of_any_fold_is_checked_before_the_first(recipe, tmp_path, monkeypatch, change, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.safetensors").write_text("no weights")
+    fit(recipe.with_fold(0), tmp_path / "start", device="cpu")
+    (tmp_path / "start" / "best.safetensors").rename(tmp_path / "missing-0.safetensors")  # fold 0 could begin
+    recipe.save(tmp_path / "tiny.toml")
+    changed = Recipe.load(tmp_path / "tiny.toml", [change])
+    with pytest.raises(HierAttnError, match=re.escape(said)):
+        cross_validate(changed, tmp_path / "cv", on_cpu([0, 2]))
+    assert not (tmp_path / "cv").exists()
+
+
+def test_a_disk_without_room_for_all_folds_is_refused_before_the_first(recipe, tmp_path, monkeypatch):
+    one = check_folds(recipe, tmp_path / "cv", on_cpu([0]))
+    result = cross_validate(recipe, tmp_path / "cv", on_cpu([0]))
+    taken = sum(path.stat().st_size for path in result.folds[0].run.rglob("*") if path.is_file())
+    assert taken < one < 3 * taken
+    assert check_folds(recipe, tmp_path / "cv", on_cpu([0, 1, 2])) == 2 * one  # fold 0 is finished
+    full = "hierattn.training.cross_validation.cross_validate.free_bytes"
+    monkeypatch.setattr(full, lambda _path: int(1.5 * one))
+    with pytest.raises(TrainingError, match="nothing was trained"):
+        cross_validate(recipe, tmp_path / "cv", on_cpu([0, 1, 2]))
+    assert not (tmp_path / "cv" / "fold-1").exists()
 
 
 def test_a_request_to_stop_leaves_folds_that_go_on(recipe, tmp_path):

@@ -16,7 +16,10 @@ PAPER_ROUNDS = 1000
 
 def run(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Names from 'hierattn models'. [default: all]")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="Names from 'hierattn models', or hierattn_s:attention=se. [default: all]"
+        ),
     ] = None,
     runtimes: Annotated[
         str, typer.Option(help="Some of pytorch,onnx,bundle,int8,executorch; executorch takes minutes to build.")

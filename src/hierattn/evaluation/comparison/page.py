@@ -62,7 +62,7 @@ def write_comparison(
     entrants: Sequence[Sequence[Entrant]],
     gaps: Sequence[Mapping[str, Any]] = (),
     *,
-    ablation: bool = False,
+    ablation: str = "",
 ) -> None:
     """Write everything, whole or not at all.
 
@@ -75,10 +75,11 @@ def write_comparison(
     gaps
         Of :func:`~hierattn.evaluation.comparison.comparison.protocol_gaps`.
     ablation
-        Draw variants instead of models.
+        Its name, where the entrants are variants of one network: they are then drawn instead of models.
     """
     drawn = [
-        draw_comparison(comparison, side, ablation) for comparison, side in zip(comparisons, entrants, strict=True)
+        draw_comparison(comparison, side, bool(ablation))
+        for comparison, side in zip(comparisons, entrants, strict=True)
     ]
     with whole_folder(folder, KIND) as workspace:
         parts = workspace.folder
@@ -93,7 +94,21 @@ def write_comparison(
         write_text(parts / "comparison.md", text)
         write_text(parts / PAGE, render_comparison(comparisons, drawn, gaps))
         made_by = f"hierattn {hierattn.__version__}"
-        write_json(parts / JSON, {"comparisons": list(comparisons), "gaps": list(gaps), "made_by": made_by})
+        values = {"comparisons": list(comparisons), "gaps": list(gaps), "made_by": made_by, "ablation": ablation}
+        write_json(parts / JSON, values | {"budgets": [[budget_of(entrant) for entrant in side] for side in entrants]})
+
+
+def budget_of(entrant: Entrant) -> dict[str, Any]:
+    """What an entrant was trained with; None where its report does not say. ``epoch_images`` is 0 for all."""
+    recipe = entrant.provenance.recipe
+    optimiser, data, transfer = (recipe.get(table, {}) for table in ("optimiser", "data", "transfer"))
+    return {
+        "epochs": optimiser.get("epochs"),
+        "batch_size": optimiser.get("batch_size"),
+        "epoch_images": data.get("epoch_images"),
+        "frozen_epochs": transfer.get("frozen_epochs"),
+        "start": transfer.get("checkpoint"),
+    }
 
 
 def render_comparison(

@@ -67,6 +67,18 @@ def resampled_weights(groups: np.ndarray, resamples: int, generator: np.random.G
         yield times[:, groups].astype(np.float64)
 
 
+def check_resamples(resamples: int) -> None:
+    """Refuse a number of resamples that gives no interval; to be asked before any work.
+
+    Raises
+    ------
+    UsageError
+        For fewer than 100, except 0.
+    """
+    if resamples and resamples < 100:
+        raise UsageError(f"{resamples} bootstrap resamples: wanted 100 or more for a 95 % interval, or 0 for none")
+
+
 def bootstrap(statistic: Statistic, groups: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
     """Draws of ``statistic`` under resampling of whole groups, (resamples, K); (0, 0) without images.
 
@@ -75,8 +87,7 @@ def bootstrap(statistic: Statistic, groups: np.ndarray, resamples: int = 1000, s
     UsageError
         For fewer than 100 resamples, except 0, which gives no draws and so no intervals.
     """
-    if resamples and resamples < 100:
-        raise UsageError(f"{resamples} bootstrap resamples: wanted 100 or more for a 95 % interval, or 0 for none")
+    check_resamples(resamples)
     generator = np.random.default_rng(seed)
     parts = [statistic(weights) for weights in resampled_weights(groups, resamples, generator)]
     return np.concatenate(parts) if parts else np.zeros((0, 0))

@@ -15,12 +15,13 @@ from typing import Literal, Protocol, get_args
 from hierattn.data.balance.protocol import check_fold_of_balanced_set
 from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import UsageError
-from hierattn.files import cores, write_table
+from hierattn.errors import TrainingError, UsageError
+from hierattn.files import cores, free_bytes, write_table
 from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.training.cross_validation.fold_cluster import train_on_ray
 from hierattn.training.cross_validation.fold_processes import train_in_processes
 from hierattn.training.cross_validation.fold_task import Ended, FoldTask
+from hierattn.training.dry_run import check_start
 from hierattn.training.recipe import Recipe
 from hierattn.training.run_state import check_same_run
 from hierattn.training.stop_signal import stop_requested
@@ -150,6 +151,7 @@ def cross_validate(
     options: CrossValidationOptions | None = None,
     *,
     listener: FoldListener | None = None,
+    checked: bool = False,
 ) -> CrossValidation:
     """Train ``recipe`` with each fold held out once, several at a time, into ``out/fold-K``.
 
@@ -163,6 +165,8 @@ def cross_validate(
         Which folds, and how they are trained; None: all, one after another.
     listener
         Is told how the folds stand.
+    checked
+        Whether :func:`check_folds` has been asked already.
 
     Returns
     -------
@@ -171,12 +175,13 @@ def cross_validate(
 
     Raises
     ------
-    UsageError, DataError, LeakError
-        Where the recipe, the set, a fold or what is in ``out`` does not allow to begin, or another process trains folds
-        there. Nothing was started then.
+    HierAttnError
+        Whatever :func:`check_folds` raises, or where another process trains folds there. Nothing was started then.
     """
     options, listener = options or CrossValidationOptions(), listener or SilentFolds()
     folder = FoldsFolder(out.resolve())  # absolute: a cluster's workers have another working directory
+    if not checked:
+        check_space(out, check_folds(recipe, out, options))
     tasks = _tasks(recipe, folder, options)
     with folder.lock(), stop_requested(listener.note) as stop:
         progress = _Standing(folder, tasks, listener)
@@ -190,17 +195,59 @@ def cross_validate(
     return CrossValidation(folder.path, tuple(progress.outcomes()))
 
 
+def check_folds(recipe: Recipe, out: Path, options: CrossValidationOptions) -> int:
+    """Check all that can be known before anything is trained, for every fold that is not finished.
+
+    Returns
+    -------
+    int
+        Bytes of disk that these folds will take, at most (:func:`check_space`).
+
+    Raises
+    ------
+    UsageError, DataError, CheckpointError
+        Where the recipe, the set, a fold, starting weights, the device or what is in ``out`` does not allow to begin.
+    """
+    wanted = 0
+    sets: dict[str, PackedSet] = {}
+    for task in _tasks(recipe, FoldsFolder(out.resolve()), options):
+        prepared, run = task.recipe.data.prepared, RunFolder(task.out)
+        if prepared not in sets:
+            sets[prepared] = PackedSet.open(Path(prepared))
+        packed = sets[prepared]
+        split(packed.records, task.fold)  # raises for a fold that is not there, and for leaks
+        check_fold_of_balanced_set(packed.info, task.fold)
+        if run.recipe.exists():
+            check_same_run(run, task.recipe, packed.manifest_sha256)
+        if not run.finished.exists():
+            wanted += check_start(task.recipe, packed, "cpu" if options.engine == "ray" else options.device)
+    return wanted
+
+
+def check_space(out: Path, wanted: int) -> None:
+    """Refuse to begin where the disk of ``out`` has no room for ``wanted`` bytes.
+
+    Raises
+    ------
+    TrainingError
+        With both figures.
+    """
+    free = free_bytes(out)
+    if free < wanted:
+        raise TrainingError(
+            f"{out}: about {wanted / 1e9:.2g} GB are wanted and {free / 1e9:.2g} GB are free: free some, or choose "
+            "another disk; nothing was trained"
+        )
+
+
 def _tasks(recipe: Recipe, folder: FoldsFolder, options: CrossValidationOptions) -> list[FoldTask]:
-    """A task a fold, each checked, so that nothing is started that could not begin."""
+    """A task a fold."""
     recipe = recipe.with_prepared(_prepared_folder(recipe))
     threads = options.threads or max(cores() // options.jobs, 1)
-    tasks = [
+    return [
         FoldTask(recipe.with_fold(fold), folder.run(fold).path, options.device, threads, options.save_every)
         for fold in _chosen_folds(recipe, options.folds)
     ]
-    for task in tasks:
-        _check(task)
-    return tasks
 
 
 def _prepared_folder(recipe: Recipe) -> Path:
@@ -218,15 +265,6 @@ def _chosen_folds(recipe: Recipe, folds: Sequence[int] | None) -> list[int]:
     if not chosen:
         raise UsageError("no folds: wanted at least one, e.g. --folds 0-9")
     return chosen
-
-
-def _check(task: FoldTask) -> None:
-    """Raise for a set, a fold or a former run with which the task could not begin."""
-    packed = PackedSet.open(Path(task.recipe.data.prepared))
-    split(packed.records, task.fold)  # raises for a fold that is not there, and for leaks
-    check_fold_of_balanced_set(packed.info, task.fold)
-    if RunFolder(task.out).recipe.exists():
-        check_same_run(RunFolder(task.out), task.recipe, packed.manifest_sha256)
 
 
 class _Standing:
