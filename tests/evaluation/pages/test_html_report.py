@@ -22,7 +22,7 @@ from hierattn.evaluation.pages.html_report import (
     triage_reading,
     write_html_report,
 )
-from hierattn.shares import of_hundred
+from hierattn.shares import of_hundred, setting
 from hierattn.taxonomy import CLASS_COLOURS, CLASS_COLOURS_DARK, CODES
 
 
@@ -49,7 +49,7 @@ def test_the_page_says_what_a_reader_must_know(page):
     for code in CODES:
         assert f">{code}<small>" in page
     assert percent(report.balanced_accuracy.value) in page
-    assert f"new lesions reach it with {percent(report.triage.confidence, 0)} confidence" in page
+    assert f"new lesions reach it with {setting(report.triage.confidence)} confidence" in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 

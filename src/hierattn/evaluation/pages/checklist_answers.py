@@ -176,7 +176,7 @@ def threshold(report: Report) -> str | None:
     if triage is None or not triage.has_threshold:
         return None
     target = setting(triage.target_sensitivity)
-    confidence = f" with {percent(triage.confidence, 0)} confidence" if triage.confidence else ""
+    confidence = f" with {setting(triage.confidence)} confidence" if triage.confidence else ""
     limit = setting(triage.risk_threshold)
     return f"risk of {limit} or more, set beforehand for {target} sensitivity{confidence} on {triage.fitted_on}"
 

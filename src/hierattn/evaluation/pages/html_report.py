@@ -124,7 +124,7 @@ def triage_reading(triage: Calibration) -> dict[str, Any] | None:
     return {
         "threshold": shares.setting(triage.risk_threshold),
         "target": shares.setting(triage.target_sensitivity),
-        "confidence": percent(triage.confidence, 0) if triage.confidence else "",
+        "confidence": shares.setting(triage.confidence) if triage.confidence else "",
         "found": _crowd(tested.sensitivity, tested.interval, tested.missed, tested.positives),
         "spared": _crowd(
             tested.specificity,
