@@ -1,12 +1,18 @@
-"""Hair removal: hairs go, the lesion stays."""
+"""Hair removal: hairs go, the lesion stays, at every size."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
-from hierattn.preprocessing.hair_removal import find_hair, remove_hair
+from hierattn.data.rendered.photo_conditions import _draw_hairs
+from hierattn.data.rendered.rendered_set import Rendered, draw_appearance, draw_photo, render
+from hierattn.data.rendered.rendering import Plane
+from hierattn.preprocessing.hair_removal import SMALLEST, find_hair, remove_hair
+from hierattn.taxonomy import CODES
 
 
 def skin(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
@@ -61,3 +67,57 @@ def test_dots_and_the_lesion_itself_are_no_hairs() -> None:
         cv2.circle(image, (column, row), 4, (60, 40, 35), -1)
     cv2.circle(image, (160, 120), 45, (50, 35, 30), -1)
     assert not find_hair(image).any()
+
+
+def rendered(number: int, size: int) -> tuple[Rendered, np.ndarray, np.ndarray]:
+    """A lesion without hair; the same photograph with hairs; where those are drawn."""
+    generator = np.random.default_rng([number, 7])
+    lesion = draw_appearance(CODES[number % len(CODES)], generator)
+    bare = replace(draw_photo(generator, surround=False), hairs=None, ruler=None, bubbles=None)
+    hairs = _draw_hairs(generator)
+    drawn = Plane.of_pose(size).strokes(hairs) > 0.5
+    return render(lesion, bare, size), render(lesion, replace(bare, hairs=hairs), size).image, drawn
+
+
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_lesions_of_every_class_keep_their_texture_and_hairs_are_found_at_every_size(size: int) -> None:
+    lost, found = [], []
+    for number in range(16 if size < 512 else 8):
+        plain, hairy, drawn = rendered(number, size)
+        changed = (remove_hair(plain.image) != plain.image).any(axis=2)
+        lost.append(changed[plain.mask].mean())
+        if drawn.sum() > 50:
+            found.append(find_hair(hairy)[drawn].mean())
+    assert max(lost) < 0.3
+    assert np.mean(lost) < 0.04
+    assert np.mean(found) > 0.6
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_one_photograph_at_two_sizes_has_its_hairs_in_the_same_places(times: int) -> None:
+    large, _ = with_hairs(skin(960, 1280), 10, 10)
+    at_large = find_hair(large)
+    small = cv2.resize(large, (1280 // times, 960 // times), interpolation=cv2.INTER_AREA)
+    at_small = cv2.resize(find_hair(small).astype(np.uint8), (1280, 960), interpolation=cv2.INTER_NEAREST) > 0
+    assert (at_large & at_small).sum() > 0.7 * (at_large | at_small).sum()
+
+
+@pytest.mark.parametrize(("hairs", "wanted"), [(3, 0.9), (40, 0.75)])
+def test_few_hairs_and_a_net_of_many_are_found(hairs: int, wanted: float) -> None:
+    hairy, drawn = with_hairs(skin(), hairs, 2)
+    assert find_hair(hairy)[drawn].mean() > wanted
+
+
+@pytest.mark.parametrize("shape", [(SMALLEST - 1, 300), (300, SMALLEST - 1), (8, 8), (64, 64)])
+def test_where_a_hair_is_thinner_than_a_pixel_nothing_is_touched(shape: tuple[int, int]) -> None:
+    hairy, _ = with_hairs(skin(*shape), 6, 1)
+    assert remove_hair(hairy) is hairy
+    assert not find_hair(hairy).any()
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (97, 1500), (500, 700), (1200, 900)])
+def test_every_shape_comes_back_in_its_own(shape: tuple[int, int]) -> None:
+    hairy, _ = with_hairs(skin(*shape), 8, 3)
+    cleaned = remove_hair(hairy)
+    assert (cleaned.shape, cleaned.dtype) == (hairy.shape, np.uint8)
+    assert np.array_equal(cleaned[~find_hair(hairy)], hairy[~find_hair(hairy)])

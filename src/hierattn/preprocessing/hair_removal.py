@@ -5,23 +5,29 @@ Biology and Medicine 27(6), 1997: a morphological closing along lines of several
 whatever is too short to be a hair is dropped, and the rest is filled. Filled here by OpenCV's inpainting (Telea, 2004)
 where DullRazor interpolates across the hair.
 
-Off by default: a hair is seldom mistaken for a lesion, but pigment lines are sometimes mistaken for a hair.
+Hairs are sought on a copy of one size, whatever came, so that a length is the same share of every photograph. Pigment
+networks are dark, thin and long too: ``benchmarks/hair_removal.py`` measures what is taken of them (docs/lab-notes.md).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+SMALLEST = 96
+"""Pixels of the shorter side; in a smaller photograph a hair is under a pixel thick, and nothing is removed."""
+
 _WORK_SIDE = 512
-"""Hairs are sought on a copy with at most this many pixels a side: a hair there is 1 to 7 pixels thick."""
-_LINE = 15  # pixels: longer than a hair is thick, shorter than a lesion is wide
+"""Pixels of the copy's longest side: a hair there is 1 to 7 pixels thick. The lengths below are in its pixels."""
+_LINE = 15  # longer than a hair is thick, shorter than a lesion is wide
 _CONTRAST = 18  # grey levels that a hair is darker than both its sides
-_LEAST_LENGTH = 0.12  # of the copy's shorter side
-_MOST_FILL = 0.25  # area over length squared: a thread is below, a blot above
+_LEAST_LENGTH = 0.2  # of the copy's shorter side
+_MOST_FILL = 0.1  # area over length squared: a thread is below, a blot or a pigment network above
+_ACROSS, _MOST_FILL_ACROSS = 1.2, 0.25  # of the shorter side: a net that spans the photograph is of many hairs
+_REACH = 5  # from how far the filling takes its colours
 
 
 def remove_hair(image: np.ndarray) -> np.ndarray:
-    """The image with its hairs filled in; the image itself where there are none.
+    """The image with its hairs filled in; the image itself where there are none, or it is too small to tell.
 
     Parameters
     ----------
@@ -35,35 +41,40 @@ def remove_hair(image: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    small = _work_copy(image)
-    mask = _threads(small)
-    if not mask.any():
+    hair = find_hair(image)
+    if not hair.any():
         return image
+    mask = hair.astype(np.uint8)
+    scale = _WORK_SIDE / max(image.shape[:2])
+    if scale >= 1:
+        return np.asarray(cv2.inpaint(image, mask, _REACH / scale, cv2.INPAINT_TELEA))
+    small = _work_copy(image)  # a large photograph is filled from its copy, for that takes long
     height, width = image.shape[:2]
-    filled = cv2.inpaint(small, mask, 5, cv2.INPAINT_TELEA)
-    if small.shape != image.shape:
-        filled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
-        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
-    return np.where(mask[:, :, None] > 0, filled, image)
+    filled = cv2.inpaint(small, _resized(mask, small), _REACH, cv2.INPAINT_TELEA)
+    filled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(hair[:, :, None], filled, image)
 
 
 def find_hair(image: np.ndarray) -> np.ndarray:
-    """Where the hairs are: bool, (height, width)."""
+    """Where the hairs are: bool, (height, width); nowhere in an image that is too small to tell."""
+    if min(image.shape[:2]) < SMALLEST:
+        return np.zeros(image.shape[:2], bool)
+    return _resized(_threads(_work_copy(image)), image) > 0
+
+
+def _resized(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
     import cv2
 
-    mask = _threads(_work_copy(image))
     height, width = image.shape[:2]
-    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST))
 
 
 def _work_copy(image: np.ndarray) -> np.ndarray:
     import cv2
 
     scale = _WORK_SIDE / max(image.shape[:2])
-    if scale >= 1:
-        return np.ascontiguousarray(image)
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA))
 
 
 def _threads(image: np.ndarray) -> np.ndarray:
@@ -79,7 +90,8 @@ def _threads(image: np.ndarray) -> np.ndarray:
     for number in range(1, count):
         _, _, width, height, area = stats[number]
         length = np.hypot(width, height)
-        keep[number] = 255 if length >= least and area <= _MOST_FILL * length * length else 0
+        most = _MOST_FILL_ACROSS if length > _ACROSS * min(grey.shape) else _MOST_FILL
+        keep[number] = 255 if length >= least and area <= most * length * length else 0
     return np.asarray(cv2.dilate(keep[labels], np.ones((3, 3), np.uint8)))
 
 

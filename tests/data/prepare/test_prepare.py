@@ -55,6 +55,18 @@ def test_a_prepared_folder_holds_six_files_and_nothing_else_appears(source: Path
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "out"]
 
 
+def test_photographs_too_small_for_hair_removal_are_counted(source: Path, tmp_path: Path) -> None:
+    for path in sorted(source.rglob("*.jpg"))[:5]:
+        Image.open(path).resize((200, 100)).save(path)
+    options = PrepareOptions(size=32, folds=3, crop="none", hair_removal=True)
+    assert (
+        "no hair was looked for in 19 of 24 images: under 96 pixels a side"
+        in prepare(source, tmp_path / "out", options).notes
+    )
+    plain = PrepareOptions(size=32, folds=3, crop="none")
+    assert not [note for note in prepare(source, tmp_path / "plain", plain).notes if "hair" in note]
+
+
 def test_the_manifest_points_from_its_folder_to_the_original_files(source: Path, tmp_path: Path) -> None:
     prepare(source, tmp_path / "a" / "b" / "out", PrepareOptions(size=32, folds=3))
     records = PackedSet.open(tmp_path / "a" / "b" / "out").records

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +166,38 @@ def test_a_file_that_has_the_reports_name_and_is_none_is_not_touched(image, pred
         with pytest.raises(ImageError, match="no place for its report"):
             report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")
         assert path.read_bytes() == content
+
+
+def said_of(work: Callable[[], object]) -> str:
+    """The error that it ends in; empty where it ends well."""
+    try:
+        work()
+    except ImageError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now"),
+    [
+        (b"19500101", b"195\xff0101"), (b"19500101", b"SECRETIV"), (b"20240229", b"2024SECR"), (b"101500", b"SECRET"),
+        (b"ISO_IR 100", b"ISO_SECRET"), (b"CS\x02\x00F ", b"CS\x02\x00\x01\xff"), (b"Secret42", b"Secret\\2"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_odd_values_of_the_patient_are_warned_of_nowhere(image, predictor, tmp_path, caplog, capfd, was, is_now):
+    content = dicom_bytes(image)
+    assert was in content
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        photo = read_dicom(content.replace(was, is_now), max_pixels=LIMIT)
+        said = said_of(lambda: write_report(tmp_path, photo.header, predictor(photo.pixels), predictor.bundle, DIGEST))
+    said += caplog.text + "".join(capfd.readouterr())
+    assert "secr" not in said.lower()
+
+
+def test_a_damaged_file_in_the_reports_place_is_not_touched(image, predictor, tmp_path):
+    path = report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")[2]
+    path.write_bytes(dicom_bytes(image)[:700])
+    with pytest.raises(ImageError, match="no place for its report"):
+        report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")

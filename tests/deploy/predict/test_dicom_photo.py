@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -221,6 +222,16 @@ def test_jpeg_that_names_its_colours_is_shown_in_them_whatever_the_header_says(i
     assert np.array_equal(pixels, shown)
 
 
+def test_jpeg_that_is_damaged_in_its_middle_is_refused(image):
+    pytest.importorskip("simplejpeg")
+    frame = bytearray(jpeg_bytes(image))
+    frame[len(frame) // 2 : len(frame) // 2 + 40] = bytes(40)
+    with pytest.raises(ImageError, match="damaged"):
+        read_dicom(
+            dicom_bytes(image, JPEGBaseline8Bit, "YBR_FULL_422", data=encapsulate([bytes(frame)])), max_pixels=LIMIT
+        )
+
+
 def test_jpeg_that_does_not_name_its_colours_has_those_of_the_header(image):
     frame = jpeg_bytes(image)
     stored = np.asarray(Image.open(io.BytesIO(frame)).convert("RGB"))
@@ -263,6 +274,14 @@ def test_a_file_without_its_beginning_is_called_so(image, start):
     said = "no DICOM preamble" if start == 132 else "not an image"
     with pytest.raises(ImageError, match=said):
         decode_photo_file(content, "photo.dcm")
+
+
+def test_a_header_without_end_is_given_up(image):
+    content = dicom_bytes(image)
+    start = content.index(b"\x08\0\x05\0CS")
+    many = b"".join(struct.pack("<HH2sH", 9, 0x1000 + number, b"LO", 0) for number in range(20_000))
+    with pytest.raises(ImageError, match="over 10,000 elements"):
+        read_dicom(content[:start] + many + content[start:], max_pixels=LIMIT)
 
 
 def test_an_image_under_the_name_of_dicom_is_read(image):

@@ -29,6 +29,7 @@ from hierattn.data.prepare.report import (
     count_classes,
     imbalance,
     notes_on_copies,
+    notes_on_hair,
     notes_on_near_duplicates,
     read_report,
     write_audit,
@@ -194,6 +195,8 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
         if options.pictures:
             write_pictures(place.folder, originals, packed.boxes, pairs, options.image_spec)
         notes = [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs)]
+        if options.hair_removal:
+            notes += notes_on_hair(packed.records, packed.boxes)
         report = PreparationReport(
             out=job.out,
             source=listing.source,

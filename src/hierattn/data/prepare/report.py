@@ -18,6 +18,7 @@ from hierattn.errors import DataError
 from hierattn.files import write_table
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box
+from hierattn.preprocessing.hair_removal import SMALLEST
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,18 @@ def notes_on_copies(records: Sequence[Record]) -> list[str]:
     at_odds = sum(len(own) > 1 for own in labels.values())
     note = f"{copies} {'files are copies' if copies > 1 else 'file is a copy'} of another, byte for byte: in one group"
     return [note + (f"; {at_odds} of them with two labels" if at_odds else "")]
+
+
+def notes_on_hair(records: Sequence[Record], boxes: Sequence[Box | None]) -> list[str]:
+    """How many photographs were too small, once cropped, to look for hairs in."""
+    sides = [
+        min(record.width, record.height) if box is None else min(box.right - box.left, box.bottom - box.top)
+        for record, box in zip(records, boxes, strict=True)
+    ]
+    small = sum(side < SMALLEST for side in sides)
+    if not small:
+        return []
+    return [f"no hair was looked for in {small} of {len(records)} images: under {SMALLEST} pixels a side"]
 
 
 def notes_on_near_duplicates(records: Sequence[Record], pairs: Sequence[Pair]) -> list[str]:

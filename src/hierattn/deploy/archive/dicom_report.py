@@ -9,16 +9,17 @@ diagnosis, and borrowing a clinical code would make it one.
 
 from __future__ import annotations
 
+import io
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hierattn
 from hierattn.bundle.bundle import Bundle
-from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC
+from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC, quiet_pydicom
 from hierattn.deploy.predict.predictor import Diagnosis
 from hierattn.errors import ImageError, require
-from hierattn.files import atomic_file
+from hierattn.files import write_bytes
 from hierattn.taxonomy import BY_CODE
 
 if TYPE_CHECKING:
@@ -71,22 +72,30 @@ def write_report(
         Where highdicom is not installed.
     """
     require("highdicom", "dicom")
-    report = make_report(header, diagnosis, bundle, digest, name=name)
-    path = folder / f"{report.SOPInstanceUID}.dcm"
-    if path.exists() and not _is_ours(path):
-        raise ImageError(f"{name} has no place for its report: {path.name} is there and is no report of ours; move it")
-    with atomic_file(path) as temporary:
-        report.save_as(temporary, enforce_file_format=True)
+    file = io.BytesIO()
+    with quiet_pydicom():
+        try:
+            report = make_report(header, diagnosis, bundle, digest, name=name)
+            report.save_as(file, enforce_file_format=True)
+        except ImageError:
+            raise
+        except Exception:  # of values in the photograph's header, which the error would repeat
+            raise ImageError(f"{name} has values in its header that no report can take over: export it again") from None
+        path = folder / f"{report.SOPInstanceUID}.dcm"
+        if path.exists() and not _is_ours(path):
+            raise ImageError(
+                f"{name} has no place for its report: {path.name} is there and is no report of ours; move it"
+            )
+    write_bytes(path, file.getvalue())
     return path
 
 
 def _is_ours(path: Path) -> bool:
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     try:
         return bool(dcmread(path, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID") == path.stem)
-    except (OSError, InvalidDicomError):
+    except Exception:  # a damaged file makes parsers raise nearly anything
         return False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import threading
 import warnings
@@ -57,6 +58,9 @@ _PLAIN = {
     "PixelIntensityRelationshipSign": (1,),
 }
 """Values that leave 8 bits as they are; with others a grey picture is to be shown differently than it is stored."""
+
+MOST_ELEMENTS = 10_000
+"""Of a header; photographs have some hundred. A million take seconds to read."""
 
 _WARNINGS = threading.Lock()
 
@@ -112,7 +116,7 @@ def read_dicom(content: bytes, *, max_pixels: int, name: str = "the image") -> D
         Where pydicom is not installed.
     """
     require("pydicom", "dicom")
-    with _quiet_pydicom():
+    with quiet_pydicom():
         header = _parse(content, name)
         _check_kind(header, name)
         _check_values(header, name)
@@ -126,8 +130,7 @@ def read_dicom(content: bytes, *, max_pixels: int, name: str = "the image") -> D
 
 def _parse(content: bytes, name: str) -> Dataset:
     """The header, once its transfer syntax is known to be one of ours: a deflated one is never inflated."""
-    from pydicom import dcmread
-    from pydicom.filereader import read_dataset
+    from pydicom.filereader import read_dataset, read_partial
 
     if not is_dicom(content):
         raise ImageError(
@@ -152,12 +155,15 @@ def _parse(content: bytes, name: str) -> Dataset:
             f"{name} is stored in another way ({_term(stored) or 'a private one'}): wanted {wanted}; convert it "
             "(gdcmconv --raw, or dcmconv +te)"
         )
+    elements = itertools.count(1)
     try:
-        header = dcmread(io.BytesIO(content))
+        header = read_partial(io.BytesIO(content), lambda _tag, _vr, _length: next(elements) > MOST_ELEMENTS)
         # DICOM PS3.5, 7.1.1: a value is as long as its element says. pydicom takes what there is.
         whole = all(_is_whole(element) for element in header.values())
     except (Exception, RecursionError):
         raise damaged from None
+    if next(elements) > MOST_ELEMENTS:
+        raise ImageError(f"{name} has over {MOST_ELEMENTS:,} elements in its header: export it again")
     if not whole or not len(header):
         raise ImageError(f"{name} ends in the middle: it is truncated; copy or download it again")
     return header
@@ -316,6 +322,8 @@ def _decode_jpeg(header: Dataset, frame: bytes, name: str) -> np.ndarray:
     with Image.open(io.BytesIO(frame), formats=["JPEG"]) as picture:
         if picture.size != (header.Columns, header.Rows) or len(picture.getbands()) != samples:
             raise ImageError(f"{name} holds a picture of another size or kind than its header says: export it again")
+        if damage := jpeg_damage(frame):
+            raise ImageError(f"{name} has a damaged JPEG ({damage}): copy or download it again")
         marked = "jfif" in picture.info or "adobe" in picture.info
         if samples == 3 and not marked and _value(header, "PhotometricInterpretation") == "RGB":
             picture.draft("YCbCr", picture.size)  # the three values as they are stored
@@ -345,7 +353,7 @@ def _raw(header: Dataset, keyword: str, missing: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet_pydicom() -> Iterator[None]:
+def quiet_pydicom() -> Iterator[None]:
     """Hold back what pydicom warns of and logs, because it repeats values; what matters is checked here."""
     logger = logging.getLogger("pydicom")
     with _WARNINGS, warnings.catch_warnings():
