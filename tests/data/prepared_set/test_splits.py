@@ -98,8 +98,11 @@ def test_where_only_train_and_test_are_named_a_grouped_tenth_of_train_validates(
 
 def test_images_that_are_not_named_are_left_out_and_listed(source: Path, tmp_path: Path) -> None:
     file = write_table(tmp_path / "some.csv", ("image", "fold"), [(f"ISIC_{n:07d}", n // 2 % 3) for n in range(2, 24)])
+    with file.open("a") as rows:
+        rows.write("folder\\ISIC_9.jpg,0\n")
     report = prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=file))
     assert report.images == 22
+    assert "1 of 23 rows of some.csv name no image" in report.notes
     assert [row.reason for row in report.dropped] == ["not named by some.csv"] * 2
     with pytest.raises(DataError, match=r"not named by some\.csv"):
         prepare(source, tmp_path / "strict", PrepareOptions(size=32, splits=file, strict=True))

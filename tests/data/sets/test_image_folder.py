@@ -113,3 +113,10 @@ def test_two_endings_of_one_name_are_refused_unless_they_are_copies(tmp_path: Pa
     write_image(tmp_path / "MEL" / "MEL_1.jpg", 7)
     with pytest.raises(DataError, match=r"MEL/MEL_1.jpg and MEL/MEL_1.png .* different files with one id"):
         read_image_folder(tmp_path)
+
+
+def test_a_table_of_patients_under_another_name_is_mentioned(tmp_path: Path) -> None:
+    folder_set(tmp_path, {"MEL": 1})
+    write_table(tmp_path / "metadata.csv", ("file", "Patient ID"), [("x", "P")])
+    write_table(tmp_path / "cameras.csv", ("file", "camera"), [("x", "C")])
+    assert read_image_folder(tmp_path).notes[0].startswith("metadata.csv has a column of lesions or patients")

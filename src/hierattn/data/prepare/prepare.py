@@ -130,9 +130,12 @@ def prepare(
     if splits is not None and options.extend:
         refuse_parts(splits)
         _leave_out_joining(job, listing, join_groups(listing.records))
-    elif splits is not None:
+    if splits is not None:
         unnamed = [fold is None for fold in folds_in(listing.records, splits)]
-        _leave_out(listing, unnamed, f"not named by {splits.path.name}")
+        if unused := len(splits.names) - unnamed.count(False):
+            listing.notes.append(f"{unused} of {len(splits.names)} rows of {splits.path.name} name no image")
+        if not options.extend:
+            _leave_out(listing, unnamed, f"not named by {splits.path.name}")
     if options.strict and listing.dropped:
         raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
     if made_before:

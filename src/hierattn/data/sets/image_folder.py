@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from hierattn.data.image_ids import ImageId, ImageIndex, join
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
-from hierattn.data.source_table import find_table, first_few, number_of, read_rows
+from hierattn.data.source_table import find_table, first_few, has_columns, number_of, read_rows
 from hierattn.errors import TableError
 from hierattn.taxonomy import LESIONS, code_of_name
 
@@ -76,6 +76,8 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     table = _find_groups(source, folder.folder)
     if table is not None:
         _add_groups(table, names, listing)
+    else:
+        listing.notes += _unread_tables(source)
     note_ungrouped(listing, f"; name them in {GROUPS} (image,lesion,patient) for honest folds")
     return listing
 
@@ -118,6 +120,16 @@ def _find_groups(source: Path, root: Path) -> Path | None:
             if path.name.lower().startswith("groups."):
                 raise TableError(f"{path} is not read: wanted {GROUPS}; save it under that name as 'CSV UTF-8'")
     return None
+
+
+def _unread_tables(source: Path) -> list[str]:
+    """What to say of tables that would keep photographs together, if they had the right name."""
+    columns = (*_COLUMNS["lesion"], *_COLUMNS["patient"])
+    return [
+        f"{path.name} has a column of lesions or patients and is not read: save what is to be read as {GROUPS}"
+        for path in sorted(source.glob("*.csv"))
+        if any(has_columns(path, [column]) for column in columns)
+    ]
 
 
 def _add_groups(table: Path, names: Sequence[str], listing: Listing) -> None:
