@@ -13,7 +13,8 @@
     ├── BundleError               an exported bundle
     │   └── ParityError           an export whose numbers differ from PyTorch's
     ├── TrainingError             divergence, out of memory
-    └── MissingPackageError       an optional package; says how to install it
+    ├── MissingPackageError       an optional package; says how to install it
+    └── StoppedError              Ctrl-C or SIGTERM; says what is kept
 
 The command line prints the line and leaves with the code above; a library user catches ``HierAttnError``.
 """
@@ -74,6 +75,13 @@ class TrainingError(HierAttnError):
 
 class MissingPackageError(HierAttnError):
     """An optional package is needed and not installed. Says which extra brings it."""
+
+
+class StoppedError(HierAttnError):
+    """The user or the system stopped the command. Says what is kept, and how to go on."""
+
+    def __str__(self) -> str:
+        return f"stopped; {super().__str__()}"
 
 
 def require(module: str, extra: str) -> ModuleType:

@@ -24,6 +24,7 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -43,6 +44,7 @@ _DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")
 _mask = os.umask(0o077)  # it can only be read by setting it, and that is safe in one thread alone
 os.umask(_mask)
 _FILE_MODE = 0o666 & ~_mask
+_HALF = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -463,6 +465,15 @@ def _inside_names(final: Path) -> set[str]:
 
 
 # --- paths -------------------------------------------------------------------------------------------------------
+
+
+def shown(name: str) -> str:
+    r"""A file's name as text: bytes that are not UTF-8, which Python holds as half characters, become ``\xe6``.
+
+    >>> shown("n\udce6vus.jpg") == r"n\xe6vus.jpg"
+    True
+    """
+    return _HALF.sub(lambda half: f"\\x{ord(half[0]) - 0xDC00:02x}" if half[1] else f"\\u{ord(half[0]):04x}", name)
 
 
 def relative_path(path: str, folder: Path) -> str:

@@ -1,6 +1,6 @@
 """How long work tells how far it is: one protocol for all that takes more than a second.
 
-The command line shows it as bars (``cli/progress_bars.py``); a library user passes any function of this form, or none.
+The command line shows it as bars (``cli/console.py``); a library user passes any function of this form, or none.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from hierattn.cli.predict import run
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.advice_texts import TEXTS
 from hierattn.errors import BundleError, UsageError
+from hierattn.files import shown
 
 app = typer.Typer()
 app.command()(run)
@@ -39,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def call(*arguments: str | Path, code: int = 0):
-    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "100"})
+def call(*arguments: str | Path, code: int = 0, columns: str = "100"):
+    result = CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": columns})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -57,11 +60,64 @@ def test_one_photo_gets_classes_bars_advice_and_limits(folder):
     assert shown == sorted(shown, reverse=True)
 
 
+@pytest.mark.parametrize("photos", [["1.png"], ["1.png", "0.png"]])
+def test_an_unfit_photograph_gets_no_percentage(folder, photos):
+    result = call(*(folder / "photos" / name for name in photos), "--model", folder / "model.onnx")
+    line = next(line for line in result.stdout.splitlines() if "1.png" in line)
+    assert "%" not in line
+    if len(photos) == 1:
+        assert not re.search(r"(NV|MEL|BCC|risk).*%", result.stdout)
+
+
+@pytest.mark.parametrize("columns", ["20", "30", "40", "60", "100"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_percentages_are_whole_in_any_terminal(folder, columns, language):
+    out = call(folder / "photos" / "0.png", "-m", folder / "model.onnx", "--language", language, columns=columns).stdout
+    assert "…" not in out
+    table = out.split(TEXTS[language]["level.see_soon.title"])[0]
+    assert len(re.findall(r"(?:[<>] )?\d+ %", table)) == 9
+    assert "█" in table or int(columns) < 60
+
+
+@pytest.mark.parametrize("name", [b"n\xe6vus.png", b"[bold]x[red].png", b"[0].png", b":x:.png", "→ 痣.png".encode()])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_any_name_of_a_file_is_told(folder, tmp_path, name, options):
+    path = tmp_path / os.fsdecode(name)
+    shutil.copy(folder / "photos" / "0.png", path)
+    done = subprocess.run(
+        [sys.executable, "-m", "hierattn", "predict", path, "-m", folder / "model.onnx", *options],
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}, capture_output=True, check=True,
+    )  # fmt: skip
+    out = done.stdout.decode("utf-8")
+    assert shown(path.name) in (json.loads(out)[0]["image"] if options else out)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_batch_ends_as_a_call_without_one_does(folder, tmp_path, as_json):
+    photos, empty, table = tmp_path / "photos", tmp_path / "empty", tmp_path / "t.csv"
+    shutil.copytree(folder / "photos", photos)
+    empty.mkdir()
+    batch = ["-m", folder / "model.onnx", "--out", table, "--jobs", "1", *(["--json"] if as_json else [])]
+    with pytest.raises(UsageError, match="no file in"):
+        call("--batch", empty, *batch)
+    assert not table.exists()
+    for _ in range(2):  # and so does the same command again, with nothing left to do
+        said = call("--batch", photos, *batch, code=1).stdout
+    assert as_json or "1 of them without an answer" in said
+    table.unlink()
+    (photos / "notes.txt").unlink()
+    call("--batch", photos, *batch)
+
+
 def test_json_is_a_list_with_everything(folder):
     rows = json.loads(call(folder / "photos", "--model", folder / "model.onnx", "--json").stdout)
     assert [Path(row["image"]).name for row in rows] == ["0.png", "1.png", "2.png"]
+    assert {row["advice"]["level"] for row in rows} == {"see_soon", "retake"}
     for row in rows:
-        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        if row["advice"]["level"] == "retake":
+            assert [row[key] for key in ("label", "probabilities", "risk")] == [None] * 3
+        else:
+            assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert {"risk", "advice", "quality", "label", "model"} <= set(row)
 
 
@@ -97,7 +153,7 @@ def test_heatmap_of_several_images_is_refused(folder, tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "pt", "zh"])
 def test_advice_comes_in_the_language_asked_for(folder, language):
-    out = call(folder / "photos" / "1.png", "-m", folder / "bare.onnx", "--language", language).stdout
+    out = call(folder / "photos" / "0.png", "-m", folder / "bare.onnx", "--language", language).stdout
     assert TEXTS[language]["limits.device"] in out
     assert TEXTS[language]["class.MEL"] in out
 

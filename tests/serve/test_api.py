@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from PIL import Image
 from services import assert_problem, post, rendered_photos, send, service
 from small_bundles import BUNDLE, write_small_bundle
 
@@ -35,9 +37,23 @@ def test_service_gives_the_predictors_own_answers(bundle, photos):
     for mine, theirs in zip(answer.json()["predictions"], expected, strict=True):
         plain = json.loads(json.dumps(theirs.to_dict()))
         assert mine["probabilities"] == pytest.approx(plain["probabilities"], abs=1e-6)
-        assert np.allclose(mine["heatmap"], plain["heatmap"], atol=1e-5)
+        assert (mine["label"], mine["risk"]) == (plain["label"], pytest.approx(plain["risk"], abs=1e-6))
+        if plain["heatmap"] is None:
+            assert (mine["heatmap"], mine["advice"]["level"]) == (None, "retake")
+        else:
+            assert np.allclose(mine["heatmap"], plain["heatmap"], atol=1e-5)
         assert mine["advice"] == plain["advice"]
         assert mine["quality"] == plain["quality"]
+
+
+def test_an_unfit_photograph_gets_advice_and_no_figure(bundle):
+    black = io.BytesIO()
+    Image.new("RGB", (200, 200)).save(black, "PNG")
+    with service(bundle) as app:
+        answer = post(app, black.getvalue(), query="?heatmap=true").json()["predictions"][0]
+    assert answer["advice"]["level"] == "retake"
+    assert [answer[key] for key in ("label", "probabilities", "risk", "heatmap")] == [None] * 4
+    assert answer["prediction_sets"] == []
 
 
 def test_description_is_the_bundles_metadata_and_digest(bundle):

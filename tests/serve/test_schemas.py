@@ -49,7 +49,7 @@ def test_a_later_version_may_add_to_an_answer(prediction):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("risk", 1.2), ("risk", None), ("seconds", -1.0), ("probabilities", {"MEL": "high"})]
+    ("field", "value"), [("risk", 1.2), ("risk", "high"), ("seconds", -1.0), ("probabilities", {"MEL": "high"})]
 )
 def test_an_answer_that_breaks_the_promise_is_refused(prediction, field, value):
     with pytest.raises(ValidationError, match=field):

@@ -31,7 +31,7 @@ def photos() -> list[bytes]:
 
 
 def test_concurrent_requests_each_get_their_own_answer(bundle, photos):
-    expected = [one.probabilities for one in Predictor.load(bundle)(photos)]
+    expected = [one.to_dict()["probabilities"] for one in Predictor.load(bundle)(photos)]
 
     async def go(app: Any) -> list[httpx.Response]:
         async with client_of(app) as client:

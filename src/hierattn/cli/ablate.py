@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json_file, terminal, waiting
+from hierattn.cli.recipes import built_in_recipes
 from hierattn.cli.run_options import (
     Bootstrap,
     ComparisonJson,
@@ -72,12 +74,24 @@ SAMPLING = {"hardness": "natural", "random": "natural", "on-the-fly": "balanced"
 
 
 def run(
-    what: Annotated[str, typer.Argument(help="attention, balance, warmup, stochastic-depth, skip or permutation.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="attention, balance, warmup, stochastic-depth, skip or permutation.",
+            autocompletion=completing(*ABLATIONS),
+        ),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to every variant's recipe.")
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="The recipe that all variants share: a file or a built-in name.")
+        str,
+        typer.Option(
+            "--recipe",
+            "-r",
+            help="The recipe that all variants share: a file or a built-in name.",
+            autocompletion=completing(built_in_recipes),
+        ),
     ] = "isic2019/hierattn_s",
     data: Prepared = None,
     variants: Annotated[str, typer.Option(help="Some of the variants, separated by commas. [default: all]")] = "",
@@ -110,8 +124,6 @@ def run(
 
         hierattn ablate skip optimiser.epochs=8 --recipe quicktest --data out/demo/prepared --folds 0,1
     """
-    from rich.console import Console
-
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import ExperimentOptions, Page, Training, check_trainings, publish, show, train
     from hierattn.errors import UsageError
@@ -123,7 +135,7 @@ def run(
         raise UsageError(f"no ablation {what!r}: wanted one of {', '.join(ABLATIONS)}")
     out, runs_folder = out or Path(f"ablation-{what}"), runs_folder or Path("runs") / f"ablate-{what}"
     check_replaceable(out, KIND)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
     trainings = [
         Training(name, _recipe(recipe, ABLATIONS[what].variants[name], overrides, data), runs_folder / name)
@@ -134,12 +146,12 @@ def run(
     check_trainings(trainings, options, console)
     entrants: list[Entrant] = []
     for training in trainings:
-        console.print(f"[bold]{what}: {training.name}[/]")
+        console.print(f"{what}: {training.name}", style="bold")
         entrants.append(train(training, options, console))
     page = Page(ABLATIONS[what].title, PAPER.get(what, {}), ablation=what)
     found = publish(out, entrants, options, console, page)
     if as_json:
-        typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
+        print_json_file(out / JSON)
     else:
         show(console, found, out)
 
@@ -250,7 +262,7 @@ def _balance_fold(packed: PackedSet, out: Path, name: str, target: int, fold: in
     if not is_prepared(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         options = BalanceOptions(target=target, fold=fold, under_sampling=cast(UnderSampling, name), pictures=False)
-        with console.status(f"balancing the training part of fold {fold}, {name}"):
+        with waiting(console, f"balancing the training part of fold {fold}, {name}"):
             balance(packed.folder, out, options)
         return
     there = PackedSet.open(out).info.get("balance", {})

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json, print_table, terminal
+
 if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
@@ -19,29 +21,50 @@ def run(
     prepared: Annotated[Path, typer.Argument(help="The folder that 'hierattn prepare' made.")],
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     target: Annotated[
-        str, typer.Option(help="Images a class: a number, or the paper's isic2019 (2500) or pad (500).")
+        str,
+        typer.Option(
+            help="Images a class: a number, or the paper's isic2019 (2500) or pad (500).",
+            autocompletion=completing("isic2019", "pad"),
+        ),
     ] = "",
     variant: Annotated[
-        str, typer.Option(help="IHISIC, RandISIC, IHPAD or RandPAD: under-sampling and target by the paper's name.")
+        str,
+        typer.Option(
+            help="IHISIC, RandISIC, IHPAD or RandPAD: under-sampling and target by the paper's name.",
+            autocompletion=completing("IHISIC", "RandISIC", "IHPAD", "RandPAD"),
+        ),
     ] = "",
     protocol: Annotated[
-        str, typer.Option(help="honest: balance the training part only; paper: balance everything, then fold.")
+        str,
+        typer.Option(
+            help="honest: balance the training part only; paper: balance everything, then fold.",
+            autocompletion=completing("honest", "paper"),
+        ),
     ] = "honest",
     fold: Annotated[int, typer.Option(help="The outer fold of the honest protocol (data.fold of the recipe).")] = 0,
     under_sampling: Annotated[
-        str, typer.Option(help="hardness: keep the easiest (Eq. 1); random. [default: hardness]")
+        str,
+        typer.Option(
+            help="hardness: keep the easiest (Eq. 1); random. [default: hardness]",
+            autocompletion=completing("hardness", "random"),
+        ),
     ] = "",
     feature: Annotated[
         str,
         typer.Option(
-            help="What hardness is computed from: colour-texture, pixels, embedding, or an array in a .npy file."
+            help="What hardness is computed from: colour-texture, pixels, embedding, or an array in a .npy file.",
+            autocompletion=completing("colour-texture", "pixels", "embedding"),
         ),
     ] = "colour-texture",
     checkpoint: Annotated[
         Path | None, typer.Option(help="With --feature embedding: a run folder or its checkpoint.")
     ] = None,
     learners: Annotated[
-        str, typer.Option(help="Averaged: forest, extra-trees, boosting, logistic, neighbours, bayes; with commas.")
+        str,
+        typer.Option(
+            help="Averaged: forest, extra-trees, boosting, logistic, neighbours, bayes; with commas.",
+            autocompletion=completing("forest", "extra-trees", "boosting", "logistic", "neighbours", "bayes"),
+        ),
     ] = "forest",
     hardness_folds: Annotated[int, typer.Option(help="Of the cross-fitting of hardness.")] = 5,
     grouped: Annotated[
@@ -54,7 +77,11 @@ def run(
     seed: Annotated[int, typer.Option(help="Of hardness, ties, copies and, in the paper's protocol, folds.")] = 0,
     jobs: Annotated[int, typer.Option(help="Cores; 0: all.")] = 0,
     engine: Annotated[
-        str, typer.Option(help="threads or processes of this machine, or ray: the cluster of RAY_ADDRESS.")
+        str,
+        typer.Option(
+            help="threads or processes of this machine, or ray: the cluster of RAY_ADDRESS.",
+            autocompletion=completing("threads", "processes", "ray"),
+        ),
     ] = "threads",
     cache: Annotated[
         Path | None, typer.Option(help="Where features and hardness are cached. [default: .hierattn-hardness by OUT]")
@@ -80,19 +107,16 @@ def run(
 
         hierattn balance out/isic out/small --target 200 --learners forest,logistic --feature pixels
     """
-    from json import dumps
     from typing import cast
 
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.data.balance.balance import balance
     from hierattn.data.balance.options import BalanceOptions
     from hierattn.data.balance.protocol import Protocol, UnderSampling
     from hierattn.data.engines import Engine
 
     way, images_a_class = _choice(variant, under_sampling, target)
-    console = Console(stderr=json)
+    console = terminal(stderr=json)
     with step_bars(console, quiet=json) as progress:
         options = BalanceOptions(
             target=images_a_class,
@@ -112,7 +136,7 @@ def run(
         )
         report = balance(prepared, out, options, overwrite=overwrite, progress=progress)
     if json:
-        typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print_json(report.to_dict(), indent=2)
     else:
         _show(console, report)
 
@@ -162,7 +186,6 @@ def _given_features(
 
 
 def _show(console: Console, report: BalanceReport) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from hierattn.taxonomy import BY_CODE
@@ -179,15 +202,15 @@ def _show(console: Console, report: BalanceReport) -> None:
             BY_CODE[code].name,
             *map(str, (count.before, count.dropped, count.copies, count.after, count.untouched)),
         )
-    console.print(table)
+    print_table(console, table)
     for note in report.notes:
-        console.print(f"[bold yellow]{escape(note[:1].upper() + note[1:])}.[/]", soft_wrap=True)
+        console.print(f"{note[:1].upper()}{note[1:]}.", style="bold yellow", soft_wrap=True)
     steps = " · ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items())
     console.print(
         f"Imbalance {report.imbalance_before:.1f} → {report.imbalance_after:.1f} · leaks 0 · {steps}", soft_wrap=True
     )
-    out, chosen = escape(str(report.out)), "" if report.fold is None else f" data.fold={report.fold}"
+    chosen = "" if report.fold is None else f" data.fold={report.fold}"
     console.print(
-        f"Ready: [bold]{out}[/]  Next: hierattn train RECIPE{chosen} --data {out}",
+        f"Ready: {report.out}  Next: hierattn train RECIPE{chosen} --data {report.out}",
         soft_wrap=True,
     )

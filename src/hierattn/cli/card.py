@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.console import print_json, terminal
+
 
 def run(
     run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has evaluated.")],
@@ -22,10 +24,6 @@ def run(
 
         hierattn card runs/quicktest
     """
-    import json
-
-    from rich.console import Console
-
     from hierattn.evaluation.folder import find_evaluation
     from hierattn.evaluation.pages.checklists import checklists
     from hierattn.evaluation.pages.model_card import write_card
@@ -33,14 +31,14 @@ def run(
 
     report = Report.load(find_evaluation(run_folder).report)
     if as_json:
-        typer.echo(json.dumps(checklists(report), indent=2, ensure_ascii=False))
+        print_json(checklists(report), indent=2)
         return
     path = out or run_folder / "MODEL_CARD.md"
     write_card(path, report)
     rows = [row for rows in checklists(report).values() for row in rows]
     filled = sum(not row["open"] for row in rows)
     partly = sum(bool(row["open"]) and row["answer"] is not None for row in rows)
-    Console().print(
+    terminal().print(
         f"{path}: {filled} of {len(rows)} checklist items filled in and {partly} in part; it names what is open, "
         "for people to answer.",
         soft_wrap=True,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json_file, terminal
+from hierattn.cli.recipes import built_in_recipes
 from hierattn.cli.run_options import (
     Bootstrap,
     ComparisonJson,
@@ -35,7 +37,11 @@ def run(
     recipes: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe", "-r", metavar="NAME=RECIPE", help="Also train and evaluate this; finished folds are kept."
+            "--recipe",
+            "-r",
+            metavar="NAME=RECIPE",
+            help="Also train and evaluate this; finished folds are kept.",
+            autocompletion=completing(built_in_recipes),
         ),
     ] = None,
     overrides: Annotated[
@@ -49,7 +55,11 @@ def run(
         Path | None, typer.Option(help="The set balanced by 'hierattn balance --protocol paper', for --recipe.")
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="honest, paper, or both: side by side, with the gap between them.")
+        str,
+        typer.Option(
+            help="honest, paper, or both: side by side, with the gap between them.",
+            autocompletion=completing("honest", "paper", "both"),
+        ),
     ] = "honest",
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where the tables, figures and the page are written.")
@@ -83,8 +93,6 @@ def run(
 
         hierattn compare xs=runs/xs xs=runs/xs-paper --protocol both
     """
-    from rich.console import Console
-
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments import (
         ExperimentOptions,
@@ -104,7 +112,7 @@ def run(
     if protocol not in ("honest", "paper", "both"):
         raise UsageError(f"--protocol {protocol!r}: wanted honest, paper or both")
     check_replaceable(out, KIND)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
     if not runs and not recipes:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
@@ -115,7 +123,7 @@ def run(
     entrants += [train(training, options, console) for training in trainings]
     found = publish(out, entrants, options, console, Page(title), protocol)
     if as_json:
-        typer.echo((out / JSON).read_text(encoding="utf-8"), nl=False)
+        print_json_file(out / JSON)
     else:
         show(console, found, out)
 

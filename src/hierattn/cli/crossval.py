@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hierattn.cli.run_options import Folds, FoldThreads, Jobs, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
+from hierattn.cli.console import completing, print_json, print_table, terminal
+from hierattn.cli.run_options import (
+    Folds,
+    FoldThreads,
+    Jobs,
+    Overrides,
+    Prepared,
+    RecipeName,
+    SaveEvery,
+    load_recipe,
+)
 from hierattn.shares import fraction
 
 if TYPE_CHECKING:
@@ -27,9 +37,19 @@ def run(
     folds: Folds = "all",
     jobs: Jobs = 1,
     engine: Annotated[
-        str, typer.Option(help="local: processes here. ray: a cluster (RAY_ADDRESS), or Ray here.")
+        str,
+        typer.Option(
+            help="local: processes here. ray: a cluster (RAY_ADDRESS), or Ray here.",
+            autocompletion=completing("local", "ray"),
+        ),
     ] = "local",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; with several GPUs each job takes its own.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu or cuda; with several GPUs each job takes its own.",
+            autocompletion=completing("auto", "cpu", "cuda"),
+        ),
+    ] = "auto",
     threads: FoldThreads = 0,
     save_every: SaveEvery = 0,
     as_json: Annotated[
@@ -46,8 +66,6 @@ def run(
 
         RAY_ADDRESS=head:6379 hierattn crossval isic2019/hierattn_s --data /shared/isic --jobs 10 --engine ray
     """
-    from rich.console import Console
-
     from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
 
     options = CrossValidationOptions(
@@ -59,7 +77,7 @@ def run(
         save_every=save_every,
     )
     resolved = load_recipe(recipe, overrides, data)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with FoldBars(console, resolved.optimiser.epochs) as bars:
         result = cross_validate(resolved, out or Path("runs") / resolved.name, options, listener=bars)
     _print_json(result) if as_json else _print(console, result)
@@ -100,10 +118,10 @@ class FoldBars:
         self.epochs = epochs
         self.bars: dict[int, int] = {}
         self.progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeElapsedColumn(),
             console=console,
         )
@@ -144,7 +162,7 @@ def _print(console: Console, result: CrossValidation) -> None:
     means = [result.mean(name) for name in _SHOWN]
     table.add_section()
     table.add_row("mean ± sd", "", "", *(f"{fraction(mean)} ± {fraction(deviation)}" for mean, deviation in means))
-    console.print(table)
+    print_table(console, table)
     if result.complete:
         console.print(
             f"{FoldsFolder(result.folder).summary}\nNext: hierattn evaluate {result.folds[0].run}", soft_wrap=True
@@ -157,8 +175,7 @@ _SHOWN = ("validation_top1", "validation_balanced_accuracy", "validation_macro_a
 
 
 def _print_json(result: CrossValidation) -> None:
-    import json
     from dataclasses import asdict
 
     folds = [{**asdict(fold), "run": str(fold.run)} for fold in result.folds]
-    typer.echo(json.dumps({"folder": str(result.folder), "complete": result.complete, "folds": folds}, indent=2))
+    print_json({"folder": str(result.folder), "complete": result.complete, "folds": folds}, indent=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import terminal
 from hierattn.files import FolderKind, check_replaceable, write_contents
 from hierattn.shares import percent
 
@@ -45,12 +46,10 @@ def run(
 
         hierattn demo --out demo
     """
-    from rich.console import Console
-
     from hierattn.cli import evaluate, export, predict, prepare, train
     from hierattn.data.rendered.rendered_set import render_set
 
-    console = Console()
+    console = terminal()
     _make_room(out, overwrite=overwrite)
     began = time.perf_counter()
     rendered, prepared, trained, bundle = (out / name for name in PARTS)
@@ -72,7 +71,7 @@ def run(
     _ask_released(console, photograph)
     write_contents(out, DEMO)
     console.print(
-        f"\nDone in {time.perf_counter() - began:.0f} s. Report: [bold]{trained / 'evaluation' / 'report.html'}[/]",
+        f"\nDone in {time.perf_counter() - began:.0f} s. Report: {trained / 'evaluation' / 'report.html'}",
         soft_wrap=True,
     )
 
@@ -132,10 +131,10 @@ def _limits(bundle: Bundle, *, noticed: bool) -> str:
 
 @contextmanager
 def _step(console: Console, command: str) -> Iterator[None]:
-    console.print(f"\n[bold cyan]$ {command}[/]", soft_wrap=True)
+    console.print(f"\n$ {command}", style="bold cyan", soft_wrap=True)
     began = time.perf_counter()
     yield
-    console.print(f"[dim]({time.perf_counter() - began:.1f} s)[/]")
+    console.print(f"({time.perf_counter() - began:.1f} s)", style="dim")
 
 
 def _outer_photograph(prepared: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.console import print_json, print_table, terminal
 from hierattn.files import cores
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "benchmark": (("inference with ExecuTorch", "mobile"),),
     "crossval": (("--engine ray", "cluster"),),
     "export": (("OUT.pte", "mobile"),),
+    "fetch": (("weights of networks", "train"),),
     "predict": (("DICOM files, --dicom-sr", "dicom"), ("HEIC photographs", "heic")),
     "prepare": (("--embedding", "train"), ("HEIC photographs", "heic")),
 }
@@ -70,11 +72,9 @@ def run(
     root = context.find_root().command
     found = examine(sorted(getattr(root, "commands", {})))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json(found, indent=2)
     else:
-        from rich.console import Console
-
-        _show(Console(highlight=False), found)
+        _show(terminal(), found)
     if not found["extras"][BASE]["complete"]:
         raise typer.Exit(1)
 
@@ -238,7 +238,7 @@ def _examine_torch() -> dict[str, Any]:
 
 
 def _show(console: Console, found: Mapping[str, Any]) -> None:
-    console.print(f"[bold]hierattn {found['hierattn']}[/], Python {found['python']}, {found['system']}")
+    console.print(f"hierattn {found['hierattn']}, Python {found['python']}, {found['system']}", style="bold")
     console.print(_device_sentence(found["device"]))
     missing = [name for name, there in found["released_models"].items() if not there]
     if missing:
@@ -258,7 +258,7 @@ def _device_sentence(device: Mapping[str, Any]) -> str:
     if found is None:
         return f"{threads}; torch is not installed: this machine can predict, but not train"
     if "error" in found:
-        return f"{threads}; [red]torch is installed but cannot be loaded[/]: {found['error']}"
+        return f"{threads}; torch is installed but cannot be loaded: {found['error']}"
     cards = ", ".join(found["cuda"]) or "no graphics card"
     return f"{threads}; torch trains on {found['device']} ({cards}) with {found['threads']} threads"
 
@@ -266,33 +266,32 @@ def _device_sentence(device: Mapping[str, Any]) -> str:
 def _show_packages(console: Console, extras: Mapping[str, Mapping[str, Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     wide = console.width >= _WIDE
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("extra", "package", "version", "required") if wide else ("package", "version"):
-        table.add_column(heading, no_wrap=wide)
+        table.add_column(heading, no_wrap=wide or heading == "version")
     for extra, state in extras.items():
         if not wide:
-            table.add_row(f"[bold]{extra}[/]", "")
+            table.add_row(Text(extra, "bold"), "")
         for index, (name, package) in enumerate(state["packages"].items()):
             colour = "green" if package["usable"] else "red"
-            version = f"[{colour}]{package['version'] or 'missing'}[/]"
+            version = Text(package["version"] or "missing", colour)
             if wide:
-                table.add_row(f"[bold]{extra}[/]" if index == 0 else "", name, version, package["wanted"])
+                table.add_row(Text(extra if index == 0 else "", "bold"), name, version, package["wanted"])
             else:
-                table.add_row(name, version if package["usable"] else f"{version} ({package['wanted']})")
-    console.print(table)
+                table.add_row(name, version if package["usable"] else Text(f"{version} ({package['wanted']})", colour))
+    print_table(console, table)
 
 
 def _show_commands(console: Console, commands: Mapping[str, Mapping[str, Any]]) -> None:
-    from rich.markup import escape
-
     ready = [name for name, state in commands.items() if state["ready"]]
-    console.print(f"[green]Ready:[/] {', '.join(ready) or 'nothing'}")
+    console.print(f"Ready: {', '.join(ready) or 'nothing'}")
     for line in sorted({state["install"] for state in commands.values() if state["install"]}):
         names = [name for name, state in commands.items() if state["install"] == line]
-        console.print(f"[yellow]Missing for {', '.join(names)}:[/] {escape(line)}", soft_wrap=True)
+        console.print(f"Missing for {', '.join(names)}: {line}", style="yellow", soft_wrap=True)
     optional = [(name, option) for name, state in commands.items() for option in state["options"]]
     for line in sorted({option["install"] for _, option in optional if option["install"]}):
         uses = [f"{name} ({option['for']})" for name, option in optional if option["install"] == line]
-        console.print(f"[dim]Optional, for {escape('; '.join(uses))}:[/] {escape(line)}", soft_wrap=True)
+        console.print(f"Optional, for {'; '.join(uses)}: {line}", style="dim", soft_wrap=True)

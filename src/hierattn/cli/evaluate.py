@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import print_json_file, print_table, terminal
 from hierattn.cli.run_options import Bootstrap, Device, ResampleSeed
 from hierattn.shares import fraction, setting
 
@@ -88,9 +89,7 @@ def run(
 
         hierattn evaluate runs/isic --data prepared/clinic --json
     """
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
     from hierattn.evaluation.folder import EvaluationFolder
 
@@ -106,20 +105,20 @@ def run(
         gallery=gallery,
         isic_form=isic_form,
     )
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
         result = evaluate(run_folder, options, prepared=data, progress=progress)
     files = EvaluationFolder(result.folder)
     if as_json:
-        typer.echo(files.report.read_text(encoding="utf-8"), nl=False)
+        print_json_file(files.report)
         return
-    console.print(_headline(result.report))
-    console.print(_classes(result.report))
+    print_table(console, _headline(result.report))
+    print_table(console, _classes(result.report))
     for line in _sentences(result.report):
         console.print(line, soft_wrap=True)
     if isic_form:
-        console.print(f"ISIC {isic_form}: [bold]{files.isic_form(isic_form)}[/]", soft_wrap=True, highlight=False)
-    console.print(f"Report: [bold]{files.page}[/]", soft_wrap=True, highlight=False)
+        console.print(f"ISIC {isic_form}: {files.isic_form(isic_form)}", soft_wrap=True)
+    console.print(f"Report: {files.page}", soft_wrap=True)
 
 
 def _share(value: float | None) -> str:
@@ -168,14 +167,14 @@ def _classes(report: Report) -> Table:
         ends = "–".join(fraction(end, 2) for end in row.sensitivity.interval or ())
         shown = _share(row.sensitivity.value) + (f" ({ends})" if ends else "")
         others = (_share(estimate.value) for estimate in (row.specificity, row.precision, row.auc))
-        table.add_row(f"{code} [dim]{row.name}[/]", str(row.images), shown, *others)
+        table.add_row(f"{code} {row.name}", str(row.images), shown, *others)
     return table
 
 
 def _sentences(report: Report) -> list[str]:
     from hierattn.evaluation.records import defined
 
-    lines = [f"[yellow]{note}[/]" for note in report.notes]
+    lines = list(report.notes)
     gain, triage = report.calibration, report.triage
     if gain is not None:
         error = gain.expected_calibration_error

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hierattn.cli.console import print_table, waiting
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -101,8 +103,17 @@ def named(text: str) -> tuple[str, str]:
 
     >>> named("xs=runs/a"), named("runs/b")
     (('xs', 'runs/a'), ('b', 'runs/b'))
+
+    Raises
+    ------
+    UsageError
+        Where the name or the path is empty.
     """
+    from hierattn.errors import UsageError
+
     name, equals, path = text.partition("=")
+    if not (name and (path or not equals)):
+        raise UsageError(f"{text!r}: wanted NAME=PATH, both of them, or a path alone")
     return (name, path) if equals else (Path(text).name or text, text)
 
 
@@ -115,7 +126,7 @@ def check_trainings(trainings: Sequence[Training], options: ExperimentOptions, c
         Names the entrant whose recipe, set, fold, starting weights, device or run folder does not allow to begin; or
         where two share a folder, or the disk has no room for all.
     """
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.errors import HierAttnError, UsageError
     from hierattn.training.cross_validation.cross_validate import check_folds, check_space
 
@@ -207,7 +218,7 @@ def evaluate_missing(
 
     for run in runs:
         if not is_evaluated(run):
-            with console.status(f"evaluating {run}"):
+            with waiting(console, f"evaluating {run}"):
                 measures = EvaluateOptions(device=options.device, bootstrap=options.bootstrap, seed=options.seed)
                 evaluate(run, measures, prepared=data)
 
@@ -235,7 +246,7 @@ def publish(
     out: Path, entrants: Sequence[Entrant], options: ExperimentOptions, console: Console, page: Page, protocol: str = ""
 ) -> dict[str, Any]:
     """Compare, write everything to ``out``, and return the comparisons. Without a protocol it is the runs' own."""
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
     from hierattn.evaluation.comparison.page import write_comparison
 
@@ -297,9 +308,9 @@ def show(console: Console, found: Mapping[str, Any], out: Path) -> None:
         for row in comparison["rows"]:
             cell = cells(row)
             table.add_row(*(cell[place] for place in (0, 1, 3, 7, 8, 9)))
-        console.print(table)
+        print_table(console, table)
         for line in (*pair_sentences(comparison), *footnotes(comparison)):
             console.print(line, soft_wrap=True)
     for gap in found["gaps"]:
-        console.print(f"[bold]{gap['sentence']}[/]", soft_wrap=True)
-    console.print(f"Report: [bold]{out / PAGE}[/]", soft_wrap=True, highlight=False)
+        console.print(gap["sentence"], style="bold", soft_wrap=True)
+    console.print(f"Report: {out / PAGE}", soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.console import completing, print_json, terminal, waiting
 from hierattn.shares import percent
 
 if TYPE_CHECKING:
@@ -20,7 +19,13 @@ def run(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle to write: *.onnx, or *.pte for a phone.")],
     heatmap: Annotated[bool, typer.Option(help="Give the bundle a heat map as an output.")] = True,
     precision: Annotated[
-        str, typer.Option("--precision", "-p", help="float32, float16, int8-weights or int8; .onnx only.")
+        str,
+        typer.Option(
+            "--precision",
+            "-p",
+            help="float32, float16, int8-weights or int8; .onnx only.",
+            autocompletion=completing("float32", "float16", "int8-weights", "int8"),
+        ),
     ] = "float32",
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="The prepared set of the run, if it has moved.")
@@ -52,18 +57,16 @@ def run(
 
         hierattn predict photo.jpg --model model.onnx
     """
-    from rich.console import Console
-
     from hierattn.deploy.export.export import export
 
-    console = Console(stderr=as_json)
-    with console.status("Exporting, then comparing with PyTorch"):
+    console = terminal(stderr=as_json)
+    with waiting(console, "Exporting, then comparing with PyTorch"):
         exported = export(source, out, precision=precision, heatmap=heatmap, data=data, batch=batch)
     if as_json:
-        sys.stdout.write(json.dumps(_plain(exported), indent=1, ensure_ascii=False) + "\n")
+        print_json(_plain(exported))
         return
     for line in _lines(exported):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if out.suffix == ".onnx":
         console.print(f"Next: hierattn predict PHOTO --model {out}", soft_wrap=True)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json, terminal, waiting
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,7 +22,8 @@ def run(
         str | None,
         typer.Argument(
             help="isic2019, ham10000 or pad-ufes-20; or networks, with commas, for their ImageNet weights; or imagenet "
-            "for those of all networks of Table 1."
+            "for those of all networks of Table 1.",
+            autocompletion=completing("isic2019", "ham10000", "pad-ufes-20", "imagenet"),
         ),
     ] = None,
     folder: Annotated[
@@ -53,13 +56,11 @@ def run(
 
         hierattn fetch hierattn_s,mobilenet_v2 weights
     """
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.data.sets.fetch import fetch, from_mirror, public_set
     from hierattn.errors import UsageError
 
-    console = Console(stderr=json)
+    console = terminal(stderr=json)
     if show:
         _list(console, json)
         return
@@ -77,11 +78,9 @@ def run(
     with step_bars(console, quiet=False, of_bytes=True) as progress:
         done = fetch(chosen, folder, jobs=jobs, keep_archives=keep_archives, progress=progress)
     if json:
-        from json import dumps
-
-        typer.echo(dumps({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked}, indent=1))
+        print_json({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked})
     else:
-        console.print(f"Ready: [bold]{folder}[/]  Next: hierattn prepare {folder} OUT", soft_wrap=True)
+        console.print(f"Ready: {folder}  Next: hierattn prepare {folder} OUT", soft_wrap=True)
 
 
 def _networks(name: str) -> list[str]:
@@ -106,8 +105,6 @@ def _fetch_weights(
     console: Console, networks: Sequence[str], folder: Path, mirror: str | None, check: bool, json: bool
 ) -> None:
     """Bring the networks' ImageNet weights; with ``check`` say which are missing and how to get each, and fail."""
-    from json import dumps
-
     from hierattn.errors import CheckpointError
     from hierattn.models.weights.weight_files import fetch_published, published_weights
 
@@ -116,18 +113,18 @@ def _fetch_weights(
     if check and missing:
         lines = [f"{folder / one.file}: {one.fetch_command(folder)}, or put there {one.url}" for one in missing]
         for line in lines:
-            console.print(f"missing {line}", soft_wrap=True, markup=False, highlight=False)
+            console.print(f"missing {line}", soft_wrap=True)
         raise CheckpointError(
             f"{len(missing)} of {len(wanted)} files of weights are missing: 'hierattn fetch "
             f"{','.join(one.name for one in missing)} {folder}' downloads them"
         )
     for published in missing:
-        console.print(f"{published.file}  licence: {published.licence}  {published.url}", soft_wrap=True, markup=False)
+        console.print(f"{published.file}  licence: {published.licence}  {published.url}", soft_wrap=True)
         place = None if mirror is None else f"{mirror.rstrip('/')}/{published.file}"
-        with console.status(f"downloading {published.file}"):
+        with waiting(console, f"downloading {published.file}"):
             fetch_published(published.name, folder, url=place)
     if json:
-        typer.echo(dumps({"folder": str(folder), "files": list(wanted)}, indent=1))
+        print_json({"folder": str(folder), "files": list(wanted)})
     else:
         console.print(f"Ready: {', '.join(str(folder / file) for file in wanted)}", soft_wrap=True, highlight=False)
 
@@ -145,17 +142,14 @@ def _accept(console: Console, chosen: PublicSet, yes: bool) -> None:
 
 
 def _describe(console: Console, public: PublicSet) -> None:
-    from rich.markup import escape
-
-    console.print(f"[bold]{public.title}[/] ({public.name})")
-    console.print(f"  licence: [bold]{public.licence}[/]  images: {public.images:,}  download: {public.download}")
-    console.print(f"  cite: {escape(public.citation)}", soft_wrap=True)
+    console.print(f"{public.title} ({public.name})", style="bold")
+    console.print(f"  licence: {public.licence}  images: {public.images:,}  download: {public.download}")
+    console.print(f"  cite: {public.citation}", soft_wrap=True)
     console.print(f"  page: {public.homepage}", soft_wrap=True)
 
 
 def _list(console: Console, json: bool) -> None:
     from dataclasses import asdict
-    from json import dumps
 
     from hierattn.data.sets.catalog import PUBLIC_SETS
 
@@ -164,7 +158,7 @@ def _list(console: Console, json: bool) -> None:
             {**vars(public), "classes": dict(public.classes), "files": [asdict(file) for file in public.files]}
             for public in PUBLIC_SETS.values()
         ]
-        typer.echo(dumps(rows, indent=1))
+        print_json(rows)
         return
     for public in PUBLIC_SETS.values():
         _describe(console, public)

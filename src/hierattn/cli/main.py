@@ -1,15 +1,20 @@
 """The ``hierattn`` command: collects the commands and turns our errors into one line and an exit code.
 
-Exit codes: 0 done, 1 failure, 2 bad use.
+Exit codes: 0 done, 1 failure (also where a command was stopped, by Ctrl-C or SIGTERM), 2 bad use.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sys
-from typing import Annotated
+import threading
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 import hierattn
 from hierattn.cli import (
@@ -34,14 +39,46 @@ from hierattn.cli import (
     train,
 )
 from hierattn.cli.benchmark import command as benchmark
-from hierattn.errors import HierAttnError
+from hierattn.cli.console import use_any_console
+from hierattn.errors import HierAttnError, StoppedError
+
+NARROW = 80
+"""Terminals of fewer columns get help without panels, which would cut the options' names."""
+
+KEPT = {
+    "prepare": "what was done is kept beside OUT; the same command resumes",
+    "balance": "features and hardness so far are kept; the same command resumes",
+    "train": "the last saved state is kept; the same command with --resume goes on from it",
+    "crossval": "finished folds and saved states are kept; the same command resumes",
+    "compare": "finished folds and evaluations are kept; the same command resumes",
+    "ablate": "finished folds and evaluations are kept; the same command resumes",
+    "fetch": "what was downloaded is kept; the same command resumes",
+    "demo": "the same command with --overwrite begins again",
+}
+"""What is said of a command that was stopped; of any other, that nothing was written."""
+
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; Ctrl-C and SIGTERM end one with a line that says what is kept."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            kept = KEPT.get(ctx.invoked_subcommand or "", "nothing of it was written; run the same command again")
+            raise StoppedError(kept) from None
+
 
 app = typer.Typer(
     name="hierattn",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
 
 
@@ -92,8 +129,14 @@ app.add_typer(benchmark.app, name="benchmark", rich_help_panel=_USE)
 
 def main() -> None:
     """Run the command line; what the console script calls."""
+    use_any_console()
+    _stop_on_sigterm()
     try:
-        app()
+        try:
+            _fit_help_to(shutil.get_terminal_size().columns)
+            app(prog_name="hierattn")
+        finally:
+            sys.stdout.flush()
     except HierAttnError as error:
         _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
@@ -102,13 +145,41 @@ def main() -> None:
             raise
         _fail(line, 1)
     except KeyboardInterrupt:
-        _fail("stopped", 1)
+        _fail(str(StoppedError("run the same command again")), 1)
     except BrokenPipeError:  # the reader, head for instance, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise SystemExit(1) from None
     except OSError as error:
+        if not error.filename:
+            _drop_output()  # it may be standard output that cannot be written, and Python would try again at the end
         where = f" {error.filename}:" if error.filename else ""
         _fail(f"{where} {error.strerror or error}; check the path, its permissions and the free space".strip(), 1)
+
+
+def _fit_help_to(columns: int) -> None:
+    """In a narrow terminal: plain help, in which no name of an option is cut."""
+    narrow = columns < NARROW
+    app.rich_markup_mode = None if narrow else "markdown"
+    _SETTINGS["terminal_width"] = columns if narrow else None
+
+
+def _stop_on_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, unless the system or a caller has other plans."""
+    here = os.getpid()
+
+    def stop(number: int, _frame: object) -> None:
+        if os.getpid() == here:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)  # a forked process of ours
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
+
+
+def _drop_output() -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(line: str, code: int) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import print_json, print_table, terminal
+
 if TYPE_CHECKING:
     from hierattn.models.complexity import Complexity
     from hierattn.models.registry import ModelSpec
@@ -36,8 +38,6 @@ def run(
     specs = [model_spec(name) for name in list_models()]
     costs = [measure_complexity(spec.name, num_classes=classes, size=size or spec.input_size) for spec in specs]
     if as_json:
-        import json
-
         rows = [
             {
                 "name": spec.name,
@@ -48,14 +48,13 @@ def run(
             }
             for spec, cost in zip(specs, costs, strict=True)
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows, indent=2)
     else:
         _print(specs, costs, classes)
 
 
 def _print(specs: Sequence[ModelSpec], costs: Sequence[Complexity], classes: int) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     # Seven columns in 80 characters: units stand in the headings, and no number is ever cut.
@@ -75,4 +74,4 @@ def _print(specs: Sequence[ModelSpec], costs: Sequence[Complexity], classes: int
             f"{cost.weight_bytes / 1e6:.2f}",
             f"{cost.largest_activation_bytes / 1e6:.2f}",
         )
-    Console().print(table)
+    print_table(terminal(), table)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.console import terminal
+
 
 def run(
     folder: Annotated[Path, typer.Argument(help="What reproduce/paper.sh or reproduce/quick.sh fills.")],
@@ -19,12 +21,10 @@ def run(
 
         hierattn paper out/paper
     """
-    from rich.console import Console
-
     from hierattn.errors import UsageError
     from hierattn.evaluation.comparison.paper_page import write_paper_page
 
     if not folder.is_dir():
         raise UsageError(f"no folder at {folder}: wanted the one that reproduce/paper.sh fills")
     path = write_paper_page(folder)
-    Console().print(f"Report: [bold]{path}[/]", soft_wrap=True, highlight=False)
+    terminal().print(f"Report: {path}", soft_wrap=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.console import completing, print_json, print_table, terminal
 from hierattn.cli.which_model import DomainOption, ModelOption
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from hierattn.deploy.archive.archive import ArchiveOptions
     from hierattn.deploy.predict.photo_file import PhotoFile
@@ -37,9 +38,15 @@ def run(
     domain: DomainOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object an image.")] = False,
     rule: Annotated[
-        str, typer.Option(help="risk: summed calibrated risk against a threshold. paper: one class above 50 %, §5.")
+        str,
+        typer.Option(
+            help="risk: summed calibrated risk against a threshold. paper: one class above 50 %, §5.",
+            autocompletion=completing("risk", "paper"),
+        ),
     ] = "risk",
-    language: Annotated[str, typer.Option(help="Of the advice: en, pt or zh.")] = "en",
+    language: Annotated[
+        str, typer.Option(help="Of the advice: en, pt or zh.", autocompletion=completing("en", "pt", "zh"))
+    ] = "en",
     heatmap: Annotated[
         Path | None, typer.Option(metavar="OUT.png", help="Save a heat map for the top class; one image only.")
     ] = None,
@@ -55,8 +62,8 @@ def run(
 ) -> None:
     """Classify photographs of skin lesions: calibrated probabilities, and what to do next.
 
-    Needs no torch and no network: photographs stay on this machine. An image that cannot be read gets one line, the
-    others still get their answer, and the exit code is 1.
+    Needs no torch and no network: photographs stay on this machine. A photograph that is unfit gets advice and no
+    percentages. An image that cannot be read gets one line, and the others still get their answer.
 
     Without --model a released model answers: for photographs taken through a dermatoscope, or with a phone by
     --domain phone. Released models are for non-commercial use only.
@@ -70,6 +77,9 @@ def run(
         hierattn predict --batch archive/ --out answers.csv
 
     A batch writes a row for every file, with the reason where it has no answer. The same command resumes a stopped one.
+
+    Exit code: 0 where every file has its answer, 1 where one has none, with a batch and without; 2 where there is no
+    file at all, or for another bad use.
 
     Not a medical device.
     """
@@ -114,27 +124,30 @@ def run(
 
 def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOptions, as_json: bool) -> None:
     """Predict for an archive, with a bar on standard error and a summary on standard output; neither names a file."""
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.deploy.archive.archive import predict_archive
+    from hierattn.deploy.archive.table import count_refused
     from hierattn.deploy.predict.triage import RULES
-    from hierattn.errors import UsageError
+    from hierattn.errors import StoppedError, UsageError
     from hierattn.files import part_of
 
     if options.rule not in RULES:
         raise UsageError(f"triage rule {options.rule!r}: wanted one of {', '.join(RULES)}")
     try:
-        with step_bars(Console(stderr=True), as_json) as progress:
+        with step_bars(terminal(stderr=True), as_json) as progress:
             counts = predict_archive(folder, out, model, options, progress=progress)
     except KeyboardInterrupt:
-        print(f"hierattn: stopped; the rows so far are in {part_of(out)}; the same command resumes", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise StoppedError(f"the rows so far are in {part_of(out)}; the same command resumes") from None
+    refused = count_refused(out)
     if as_json:
-        print(json.dumps({"table": str(out), "files": counts.total(), **{name: counts[name] for name in OUTCOMES}}))
-        return
-    summary = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES)
-    print(f"{counts.total()} new rows: {summary}\n{out} has a row for every file. Not a medical device.")
+        outcomes = {name: counts[name] for name in OUTCOMES}
+        print_json({"table": str(out), "files": counts.total(), **outcomes}, indent=None)
+    else:
+        summary = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES)
+        without = f", {refused} of them without an answer" if refused else ""
+        print(f"{counts.total()} new rows: {summary}\n{out} has a row for every file{without}. Not a medical device.")
+    if refused:
+        raise typer.Exit(1)
 
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
@@ -186,6 +199,8 @@ def _answer(
             yield path, str(error)
             continue
         if heatmap is not None:
+            if diagnosis.unfit:
+                print(f"hierattn: {path} is unfit for an answer: its heat map means nothing", file=sys.stderr)
             _draw(photo, diagnosis, heatmap, predictor.bundle.image_spec.crop)
         if hint := other_domain_hint(name, photo.pixels, diagnosis):
             print(f"hierattn: {hint}", file=sys.stderr)
@@ -226,15 +241,13 @@ def _print_json(answers: Iterator[tuple[Path, Diagnosis | str]]) -> bool:
     rows: list[dict[str, Any]] = []
     for path, answer in answers:
         rows.append({"image": str(path), **({"error": answer} if isinstance(answer, str) else answer.to_dict())})
-    sys.stdout.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    print_json(rows)
     return any("error" in row for row in rows)
 
 
 def _print_tables(answers: Iterator[tuple[Path, Diagnosis | str]], count: int) -> bool:
     """In full for one image, a line each for several; returns whether an image failed."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = terminal()
     failed = False
     last: Diagnosis | None = None
     for path, answer in answers:
@@ -253,23 +266,14 @@ def _print_tables(answers: Iterator[tuple[Path, Diagnosis | str]], count: int) -
 
 
 def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
-    from rich.markup import escape
     from rich.padding import Padding
-    from rich.table import Table
 
     from hierattn.deploy.predict.advice_texts import language_texts
-    from hierattn.shares import percent
 
     texts = language_texts(answer.advice.language)
-    table = Table(box=None, pad_edge=False, title=escape(str(path)), title_justify="left", title_style="bold")
-    table.add_column(texts["heading.class"], no_wrap=True)
-    table.add_column(texts["heading.probability"], no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    for code, value in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
-        table.add_row(f"{texts[f'class.{code}']} ({code})", _bar(value), percent(value))
-    table.add_row(texts["heading.risk"], _bar(answer.risk), percent(answer.risk), style="bold", end_section=True)
-    unfit = answer.advice.level == "retake"
-    console.print(table, style="dim" if unfit else "")
+    console.print(str(path), style="bold", soft_wrap=True)
+    if not answer.unfit:
+        print_table(console, _percentages(answer, texts, console.width))
     console.print()
     console.print(answer.advice.title, style=_COLOURS[answer.advice.level])
     console.print(answer.advice.why)
@@ -281,28 +285,49 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
     _print_limits(console, answer)
 
 
-def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
-    from rich.markup import escape
+def _percentages(answer: Diagnosis, texts: Mapping[str, str], width: int) -> Table:
+    """Classes, bars and percentages; bars take what the other two leave, and go where that is little."""
+    from rich.cells import cell_len
+    from rich.table import Table
 
     from hierattn.shares import percent
 
-    first = f"{answer.label} {percent(answer.probabilities[answer.label])}"
-    level = f"[{_COLOURS[answer.advice.level]}]{answer.advice.title}[/]"
-    console.print(f"{escape(path.name)}  {first}  risk {percent(answer.risk)}  {level}", soft_wrap=True)
+    rows = [(f"{texts[f'class.{code}']} ({code})", value) for code, value in answer.probabilities.items()]
+    rows = [*sorted(rows, key=lambda row: -row[1]), (texts["heading.risk"], answer.risk)]
+    bar = min(BAR, width - max(cell_len(name) for name, _ in rows) - len("  > 99 %"))
+    table = Table(box=None, pad_edge=False)
+    table.add_column(texts["heading.class"])
+    if bar >= cell_len(texts["heading.probability"]):
+        table.add_column(texts["heading.probability"], no_wrap=True)
+    table.add_column("", justify="right")
+    for number, (name, value) in enumerate(rows, start=1):
+        drawn = [_bar(value, bar)] if len(table.columns) > 2 else []
+        table.add_row(name, *drawn, percent(value), style="bold" if number == len(rows) else "")
+    return table
+
+
+def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
+    from rich.text import Text
+
+    from hierattn.shares import percent
+
+    first = f"{answer.label} {percent(answer.probabilities[answer.label])}  risk {percent(answer.risk)}  "
+    level = (answer.advice.title, _COLOURS[answer.advice.level])
+    console.print(Text.assemble(f"{path.name}  ", "" if answer.unfit else first, level), soft_wrap=True)
 
 
 def _print_limits(console: Console, answer: Diagnosis) -> None:
     for line in answer.advice.limits:
         console.print(line, style="dim")
-    console.print(f"{answer.model}; {answer.seconds * 1000:.0f} ms", style="dim", markup=False)
+    console.print(f"{answer.model}; {answer.seconds * 1000:.0f} ms", style="dim")
 
 
-def _bar(share: float) -> str:
+def _bar(share: float, length: int = BAR) -> str:
     """A bar of eighths of a character.
 
     >>> _bar(0.5).strip() == "█" * 12
     True
     """
-    eighths = round(share * BAR * 8)
+    eighths = round(share * length * 8)
     full, part = divmod(eighths, 8)
-    return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(BAR)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(length)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json, print_table, terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,19 +17,38 @@ if TYPE_CHECKING:
     from hierattn.progress import Progress
 
 
+def layout_names() -> list[str]:
+    """Names of the layouts that are read."""
+    from hierattn.data.sets.layouts import LAYOUTS
+
+    return [layout.name for layout in LAYOUTS]
+
+
 def run(
     source: Annotated[Path, typer.Argument(help="The data set's folder, as its authors publish it.")],
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     layout: Annotated[
-        str, typer.Option(help="auto, isic2019, ham10000, pad-ufes-20 or folder (one folder of images a class).")
+        str,
+        typer.Option(
+            help="auto, isic2019, ham10000, pad-ufes-20 or folder (one folder of images a class).",
+            autocompletion=completing("auto", layout_names),
+        ),
     ] = "auto",
     images: Annotated[Path | None, typer.Option(help="Where the images are, if not in SOURCE.")] = None,
     size: Annotated[int, typer.Option(help="Pixels a side. The paper: 256.")] = 256,
     crop: Annotated[
-        str, typer.Option(help="surround: where there is a dark surround; paper: by its literal rule; none.")
+        str,
+        typer.Option(
+            help="surround: where there is a dark surround; paper: by its literal rule; none.",
+            autocompletion=completing("surround", "paper", "none"),
+        ),
     ] = "surround",
     colour_constancy: Annotated[
-        str, typer.Option(help="none, shades_of_grey (p = 6), grey_world or max_rgb. Travels with the weights.")
+        str,
+        typer.Option(
+            help="none, shades_of_grey (p = 6), grey_world or max_rgb. Travels with the weights.",
+            autocompletion=completing("none", "shades_of_grey", "grey_world", "max_rgb"),
+        ),
     ] = "none",
     hair_removal: Annotated[
         bool, typer.Option("--hair-removal", help="Fill hairs in. Travels with the weights.")
@@ -79,17 +100,14 @@ def run(
 
         hierattn prepare my_photos out/grown --splits out/mine/splits.csv --extend
     """
-    from json import dumps
     from typing import cast
 
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
     from hierattn.image_spec import ColourConstancy, CropRule
 
-    console = Console()
+    console = terminal()
     with step_bars(console, quiet=json) as progress:
         options = PrepareOptions(
             layout=layout,
@@ -111,7 +129,7 @@ def run(
         )
         report = prepare(source, out, options, progress=progress)
     if json:
-        typer.echo(dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print_json(report.to_dict(), indent=2)
     else:
         _show(console, report)
 
@@ -138,14 +156,13 @@ def _show(console: Console, report: PreparationReport) -> None:
     """The summary: classes, what was left out, and what the folds promise."""
     from collections import Counter
 
-    from rich.markup import escape
     from rich.table import Table
 
     from hierattn.data.prepared_set.packed import AUDIT
     from hierattn.taxonomy import BY_CODE
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("class")
     table.add_column("name")
     for heading in ("images", "lesions", "patients", "a fold"):
@@ -160,20 +177,18 @@ def _show(console: Console, report: PreparationReport) -> None:
             str(count.patients or "unknown"),
             f"{fewest}" if fewest == most else f"{fewest} to {most}",
         )
-    console.print(table)
+    print_table(console, table)
     if report.dropped:
-        console.print(f"[yellow]{len(report.dropped)} left out[/] (all are listed in {AUDIT}):")
+        console.print(f"{len(report.dropped)} left out (all are listed in {AUDIT}):", style="yellow")
         for example in report.dropped[:5]:
-            console.print(f"  {escape(example.image)}: {escape(example.reason)}", soft_wrap=True)
+            console.print(f"  {example.image}: {example.reason}", soft_wrap=True)
         rest = Counter(row.reason for row in report.dropped[5:])
         for reason, images in rest.most_common(3):
-            console.print(f"  {images} more: {escape(reason)}", soft_wrap=True)
+            console.print(f"  {images} more: {reason}", soft_wrap=True)
     for note in report.notes:
-        console.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
+        console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
-    console.print(
-        f"Ready: [bold]{escape(str(report.out))}[/]  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True
-    )
+    console.print(f"Ready: {report.out}  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True)
 
 
 def _cleaning(report: PreparationReport) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import hierattn
+from hierattn.cli.console import completing, print_file
 from hierattn.errors import UsageError
 
 
@@ -43,7 +44,11 @@ def find_recipe(name: str) -> Path:
 
 def run(
     name: Annotated[
-        str, typer.Argument(help="A recipe to show, with all that it inherits. [default: list all names]")
+        str,
+        typer.Argument(
+            help="A recipe to show, with all that it inherits. [default: list all names]",
+            autocompletion=completing(built_in_recipes),
+        ),
     ] = "",
 ) -> None:
     """List the built-in recipes, or show one with every value that it sets.
@@ -61,8 +66,8 @@ def run(
     if not name:
         for built_in in built_in_recipes():
             first = find_recipe(built_in).read_text(encoding="utf-8").partition("\n")[0]
-            typer.echo(f"{built_in:44} {first.removeprefix('# ')}")
+            print(f"{built_in:44} {first.removeprefix('# ')}")
         return
     path = find_recipe(name)
     head = path.read_text(encoding="utf-8").split("\n\n")[0]
-    typer.echo(f"{head}\n\n{tomli_w.dumps(Recipe.load(path).to_dict())}", nl=False)
+    print_file(f"{head}\n\n{tomli_w.dumps(Recipe.load(path).to_dict())}")

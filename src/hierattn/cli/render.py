@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.console import terminal
+
 
 def run(
     out: Annotated[Path, typer.Argument(help="A new folder for the set.")],
@@ -25,12 +27,10 @@ def run(
 
         hierattn render lesions --images 600
     """
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.data.rendered.rendered_set import LICENCE, SHEET, render_set
 
-    console = Console()
+    console = terminal()
     with step_bars(console, quiet=False) as progress:
         render_set(out, images=images, size=size, seed=seed, progress=progress)
     console.print(f"{images} images in {out}, licence {LICENCE}; look at {out / SHEET}", soft_wrap=True)

@@ -8,12 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing
+from hierattn.cli.recipes import built_in_recipes, find_recipe
+
 if TYPE_CHECKING:
     from hierattn.training.recipe import Recipe
 
 RELEASED, IMAGENET = "released:", "imagenet:"
 
-RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a built-in one: see 'recipes'.")]
+MODELS = (
+    "hierattn_xs", "hierattn_s", "hierattn_m", "mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_1x", "mnasnet1_0",
+    "efficientnet_b0", "mobilevit_s", "mobilevit_xs", "mobilevit_xxs", "mobilenet_v4_conv_small",
+)  # fmt: skip
+"""The registry's names, known here without torch, so that a shell completes them at once."""
+
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        help="A recipe file, or the name of a built-in one: see 'recipes'.", autocompletion=completing(built_in_recipes)
+    ),
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, by its dotted keys.")
 ]
@@ -21,7 +36,7 @@ Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepare
 Folds = Annotated[str, typer.Option(help="Folds to hold out: all, 0-9, or 0,2,5.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at the same time.")]
 FoldThreads = Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=completing("auto", "cpu", "cuda"))]
 SaveEvery = Annotated[int, typer.Option(help="Also save the state every N steps; 0: at the end of each epoch.")]
 Bootstrap = Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")]
 ResampleSeed = Annotated[int, typer.Option("--seed", help="Seed of the resamples.")]
@@ -41,7 +56,6 @@ def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | 
     BundleError
         Where a released bundle is not as it was released.
     """
-    from hierattn.cli.recipes import find_recipe
     from hierattn.training.recipe import Recipe
 
     changes = [*(overrides or ()), *([] if prepared is None else [f"data.prepared={prepared}"])]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.console import completing
 from hierattn.cli.which_model import DomainOption, ModelOption
 
 
@@ -38,7 +39,12 @@ def run(
         list[str] | None, typer.Option(help="A web origin whose pages may call the service; may be repeated.")
     ] = None,
     app: Annotated[bool, typer.Option(help="Serve the web app, and the bundle with it.")] = True,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str,
+        typer.Option(
+            help="debug, info, warning or error.", autocompletion=completing("debug", "info", "warning", "error")
+        ),
+    ] = "info",
 ) -> None:
     """Serve the web app, and predictions for other programs, from a bundle.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hierattn.cli.console import print_json_file, print_table, terminal, waiting
 from hierattn.cli.run_options import Bootstrap
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ def run(
 
         hierattn shift runs/isic --data out/pad --table HAM10000_metadata.csv --by dx_type,localization
     """
-    from rich.console import Console
-
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.evaluation.folder import EvaluationFolder
     from hierattn.evaluation.measures.calibration import read_calibration
     from hierattn.evaluation.measures.shift import measure_all
@@ -62,22 +61,22 @@ def run(
     calibration = read_calibration(EvaluationFolder(trained.run.evaluation).calibration)
     folder = out or trained.run.shift
     check_replaceable(folder, KIND, inputs=[run_folder, *(data or ())])
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
         columns = [name.strip() for name in by.split(",") if name.strip()] if table is not None else []
         settings = _Settings(own, tuple(data or ()), table, tuple(columns), severity - 1, seed)
         sets = _predict(trained, settings, progress)
-    with console.status("measuring"):
+    with waiting(console, "measuring"):
         rows = measure_all(sets, calibration, resamples=bootstrap, seed=seed)
         title = f"{run_folder.resolve().name} under a change of source"
         write_shift(folder, title, sets, rows, _facts(trained, calibration, severity, bootstrap, seed))
     if as_json:
-        typer.echo((folder / JSON).read_text(encoding="utf-8"), nl=False)
+        print_json_file(folder / JSON)
         return
-    console.print(_table(title, rows))
+    print_table(console, _table(title, rows))
     for line in (*sentences(rows), *(f"{row['title']}: {note}" for row in rows for note in row["notes"])):
         console.print(line, soft_wrap=True)
-    console.print(f"Tables: [bold]{folder}[/]\nNot a medical device.", soft_wrap=True, highlight=False)
+    console.print(f"Tables: {folder}\nNot a medical device.", soft_wrap=True)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import print_json, terminal, waiting
 from hierattn.cli.run_options import Device, Overrides, Prepared, RecipeName, SaveEvery, load_recipe
 from hierattn.shares import percent
 
@@ -48,13 +49,12 @@ def run(
     Several GPUs: torchrun --nproc-per-node 4 -m hierattn train ... (docs/training.md; nodes and SLURM too).
     """
     import torch
-    from rich.console import Console
 
     resolved = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
     folder = out or Path("runs") / resolved.name
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     if dry_run:
         _dry_run(console, resolved, folder, device, as_json)
     else:
@@ -82,15 +82,14 @@ def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device:
 
 
 def _dry_run(console: Console, recipe: Recipe, folder: Path, device: str, as_json: bool) -> None:
-    import json
     from datetime import timedelta
 
     from hierattn.training.dry_run import dry_run
 
-    with console.status("training and validating two batches ..."):
+    with waiting(console, "training and validating two batches ..."):
         trial = dry_run(recipe, folder, device=device)
     if as_json:
-        typer.echo(json.dumps(trial.to_dict(), indent=2))
+        print_json(trial.to_dict(), indent=2)
         return
     epochs = recipe.optimiser.epochs
     console.print(
@@ -102,6 +101,6 @@ def _dry_run(console: Console, recipe: Recipe, folder: Path, device: str, as_jso
         f"{trial.training_images} images to train on, {trial.steps} steps an epoch, "
         f"{trial.validation_images} images to select the epoch\n"
         f"Expected: {timedelta(seconds=round(trial.seconds_per_epoch))} an epoch, "
-        f"[bold]{timedelta(seconds=round(trial.seconds))}[/] for {epochs} epochs (measured on one batch: rough)",
+        f"{timedelta(seconds=round(trial.seconds))} for {epochs} epochs (measured on one batch: rough)",
         soft_wrap=True,
     )

@@ -8,17 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing
+
 if TYPE_CHECKING:
     from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 
+OTHER = {"dermoscopy": "phone", "phone": "dermoscopy"}
+
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", envvar="HIERATTN_MODEL", help="A bundle's path, or a released name.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="HIERATTN_MODEL",
+        help="A bundle's path, or a released name.",
+        autocompletion=completing(*OTHER),
+    ),
 ]
 DomainOption = Annotated[
     str | None,
-    typer.Option("--domain", help="The released model for photographs taken by: dermoscopy (the default) or phone."),
+    typer.Option(
+        "--domain",
+        help="The released model for photographs taken by: dermoscopy (the default) or phone.",
+        autocompletion=completing(*OTHER),
+    ),
 ]
-OTHER = {"dermoscopy": "phone", "phone": "dermoscopy"}
 
 
 def choose_model(model: str | None, domain: str | None) -> str:

@@ -37,16 +37,21 @@ class Quality(Answer):
 class Prediction(Answer):
     """The answer for one photograph."""
 
-    label: str = Field(description="Code of the most probable class.")
-    probabilities: dict[str, float] = Field(description="Class code -> calibrated probability; they add up to 1.")
-    risk: float = Field(ge=0, le=1, description="Summed probability of the triage group.")
+    label: str | None = Field(description="Code of the most probable class; null for an unfit photograph.")
+    probabilities: dict[str, float] | None = Field(
+        description="Class code -> calibrated probability; they add up to 1. Null for an unfit photograph."
+    )
+    risk: float | None = Field(
+        ge=0, le=1, description="Summed probability of the triage group; null for an unfit photograph."
+    )
     prediction_sets: list[dict[str, Any]] = Field(
         default_factory=list, description="The classes that cannot be excluded, at each coverage; often none."
     )
     advice: Advice
     quality: Quality
     heatmap: list[list[list[float]]] | None = Field(
-        description="Evidence by class, row and column; positive speaks for the class. Null unless asked for."
+        description="Evidence by class, row and column; positive speaks for the class. Null unless asked for, and for "
+        "an unfit photograph."
     )
     seconds: float = Field(ge=0, description="From the decoded photograph to the answer.")
     model: str = Field(description="The model in one line.")

@@ -54,7 +54,7 @@ class Bar:
         self.console = console
         self.epochs = epochs
         self.progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
@@ -82,12 +82,14 @@ class Bar:
     def epoch(self, row: Mapping[str, float], best: bool) -> None:
         """Print the epoch's figures; a star marks the best so far."""
         if not self.header:
-            self.console.print("[dim]epoch   train loss  top-1   validation loss  top-1  balanced    AUC   seconds[/]")
+            heading = "epoch   train loss  top-1   validation loss  top-1  balanced    AUC   seconds"
+            self.console.print(heading, style="dim", soft_wrap=True)
             self.header = True
         self.console.print(
             f"{int(row['epoch']) + 1:5d}   {row['train_loss']:10.3f}  {row['train_top1']:5.3f}   "
             f"{row['validation_loss']:15.3f}  {row['validation_top1']:5.3f}  {row['validation_balanced_accuracy']:8.3f}"
-            f"  {row['validation_macro_auc']:5.3f}   {row['seconds']:7.1f} {'[green]★[/]' if best else ''}"
+            f"  {row['validation_macro_auc']:5.3f}   {row['seconds']:7.1f} {'★' if best else ''}",
+            soft_wrap=True,
         )
 
     def note(self, text: str) -> None:

@@ -93,6 +93,16 @@ def test_heatmap_of_a_bundle_without_one_is_refused(tmp_path, photo):
         Predictor.load(write_model(tmp_path / "n.onnx", model, BUNDLE.to_metadata()))(photo, heatmap=True)
 
 
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_an_unfit_photograph_has_no_figure_in_json(predictor, shade):
+    diagnosis = predictor(np.full((150, 150, 3), shade, np.uint8), heatmap=True)
+    plain = diagnosis.to_dict()
+    assert (diagnosis.unfit, plain["advice"]["level"]) == (True, "retake")
+    assert [plain[key] for key in ("label", "probabilities", "risk", "heatmap")] == [None] * 4
+    assert plain["prediction_sets"] == []
+    assert plain.keys() == predictor(render_lesion("MEL", np.random.default_rng(6), 150).image).to_dict().keys()
+
+
 def test_diagnosis_is_plain_json_and_cannot_be_changed(predictor, photo):
     diagnosis = predictor(photo, heatmap=True)
     plain = json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json, print_table, terminal
+from hierattn.cli.run_options import MODELS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,11 +21,17 @@ def run(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL", help="Names from 'hierattn models', or hierattn_s:attention=se. [default: all]"
+            metavar="MODEL",
+            help="Names from 'hierattn models', or hierattn_s:attention=se. [default: all]",
+            autocompletion=completing(*MODELS),
         ),
     ] = None,
     runtimes: Annotated[
-        str, typer.Option(help="Some of pytorch,onnx,bundle,int8,executorch; executorch takes minutes to build.")
+        str,
+        typer.Option(
+            help="Some of pytorch,onnx,bundle,int8,executorch; executorch takes minutes to build.",
+            autocompletion=completing("pytorch", "onnx", "bundle", "int8", "executorch"),
+        ),
     ] = "pytorch,onnx,bundle",
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the images in pixels.")] = 256,
     threads: Annotated[str, typer.Option(help="CPU threads, one or several.")] = "1,2",
@@ -49,23 +58,19 @@ def run(
 
         hierattn benchmark inference --paper --json > inference.json
     """
-    import json
-
-    from rich.console import Console
-
     from hierattn.benchmarks.inference import InferenceOptions, measure_inference, to_dict
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.models.registry import list_models
 
     if paper:
         rounds, batch, threads = PAPER_ROUNDS, "1", threads.split(",")[0]
     counts = _numbers(threads, "threads"), _numbers(batch, "batch")
     options = InferenceOptions(_words(runtimes), size, *counts, rounds=rounds, memory=memory)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with step_bars(console, quiet=False) as progress:
         rows = measure_inference(names or list_models(), options, progress)
     if as_json:
-        typer.echo(json.dumps(to_dict(rows, options), indent=2))
+        print_json(to_dict(rows, options), indent=2)
     else:
         _print_tables(console, rows, memory)
 
@@ -103,4 +108,5 @@ def _print_tables(console: Console, rows: list[InferenceTiming], memory: bool) -
             if memory:
                 cells.append("" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}")
             table.add_row(row.model, row.runtime, *cells)
-        console.print(table, "")
+        print_table(console, table)
+        console.print()

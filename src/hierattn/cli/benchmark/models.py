@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import completing, print_json, print_table, terminal
+from hierattn.cli.run_options import MODELS
 from hierattn.shares import percent
 
 if TYPE_CHECKING:
@@ -20,13 +22,16 @@ PROFILED = 15
 
 def run(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL", help="Names from 'hierattn models'. [default: all]")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="Names from 'hierattn models'. [default: all]", autocompletion=completing(*MODELS)
+        ),
     ] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the images in pixels.")] = 256,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Images at a time.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, max=10_000, help="How often each is timed.")] = 30,
     threads: Annotated[int, typer.Option(min=1, max=256, help="CPU threads.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu or cuda.", autocompletion=completing("cpu", "cuda"))] = "cpu",
     train: Annotated[bool, typer.Option("--train", help="Time a training step as well.")] = False,
     onnx: Annotated[bool, typer.Option(help="Time the exported graph in ONNX Runtime as well (CPU).")] = True,
     plain: Annotated[bool, typer.Option("--plain", help="Add HierAttn with plain attention and pooling.")] = False,
@@ -51,24 +56,20 @@ def run(
 
         hierattn benchmark models --device cuda --batch 64 --train --plain --fast
     """
-    import json
-
-    from rich.console import Console
-
     from hierattn.benchmarks.models import ModelsOptions, measure_models
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.models.registry import list_models, model_spec
 
     models = [model_spec(name).name for name in names or list_models()]
     options = ModelsOptions(size, batch, rounds, threads, device, train, onnx, plain, fast)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     if profile:
         _profile(console, models, options)
         return
     with step_bars(console, quiet=False) as progress:
         measured = measure_models(models, options, progress)
     if as_json:
-        typer.echo(json.dumps(measured.to_dict(), indent=2))
+        print_json(measured.to_dict(), indent=2)
     else:
         _print_tables(console, measured)
 
@@ -107,12 +108,13 @@ def _print_columns(console: Console, title: str, headings: Sequence[str], rows: 
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    console.print(f"[italic]{title}[/]", soft_wrap=True)  # a title over a table would wrap at its width
+    console.print(title, style="italic", soft_wrap=True)  # a title over a table would wrap at its width
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*row)
-    console.print(table, "")
+    print_table(console, table)
+    console.print()
 
 
 def _print_tables(console: Console, measured: ModelTimings) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hierattn.cli.console import print_json, print_table, terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,22 +49,19 @@ def run(
 
         hierattn benchmark preparation --isic2019 --scale 1000,10000,100000 --work /tmp/rendered
     """
-    import json
     import tempfile
     from dataclasses import asdict
 
-    from rich.console import Console
-
     from hierattn.benchmarks.balance import balance_rendered, isic2019_shares
     from hierattn.benchmarks.preparation import StepOptions, machine, measure_steps
-    from hierattn.cli.progress_bars import step_bars
+    from hierattn.cli.console import step_bars
     from hierattn.data.sets.catalog import ISIC2019
 
     sets = {str(count): isic2019_shares(count) for count in _sizes(scale)}
     if isic2019:
         sets["isic2019"] = dict(ISIC2019.classes)
     options = StepOptions(photograph, size, images, rounds)
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with tempfile.TemporaryDirectory() as scratch, step_bars(console, quiet=as_json) as progress:
         steps = measure_steps(Path(scratch), options, progress)
         folder = work or Path(scratch)
@@ -76,7 +75,7 @@ def run(
             "steps": [asdict(step) for step in steps],
             "balance": [asdict(whole) for whole in wholes],
         }
-        typer.echo(json.dumps(measured, indent=2))
+        print_json(measured, indent=2)
         return
     _show(console, steps, wholes, f"JPEG of {photograph} pixels a side to {size}; {machine()}")
 
@@ -105,7 +104,7 @@ def _show(console: Console, steps: Sequence[StepCost], wholes: Sequence[WholeCos
             f"{step.speed_up:.2f}",
             f"{step.cpu_ms / 3.6:.2f}",
         )
-    console.print(table)
+    print_table(console, table)
     if not wholes:
         return
     whole = Table(title="hierattn balance, in a process of its own", title_justify="left")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hierattn.cli.console import print_json, terminal, waiting
 from hierattn.cli.run_options import Device, Overrides, RecipeName, load_recipe
 from hierattn.shares import percent
 
@@ -35,21 +36,18 @@ def run(
         hierattn benchmark training isic2019/hierattn_xs precision=bf16-mixed compile=cuda-graphs transfer.checkpoint=
         transfer.frozen_epochs=0 --data out/isic --device cuda --workers 16 --steps 50
     """
-    import json
-
     import torch
-    from rich.console import Console
 
     from hierattn.benchmarks.training import measure_feeding
 
     settings = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
-    console = Console(stderr=as_json)
-    with console.status("network alone, packed set, JPEG files, in turns ..."):
+    console = terminal(stderr=as_json)
+    with waiting(console, "network alone, packed set, JPEG files, in turns ..."):
         speed = measure_feeding(settings, device=device, rounds=rounds, steps=steps, workers=workers)
     if as_json:
-        typer.echo(json.dumps(speed.to_dict(), indent=2))
+        print_json(speed.to_dict(), indent=2)
         return
     middle, least, most = speed.ratio
     where = "on the device" if speed.packed_resident else "in memory"
@@ -61,7 +59,7 @@ def run(
         f"for data ({where})\n"
         f"JPEG files      {speed.plain_images_per_second:8.1f} images/s, {percent(speed.plain_waiting, 1)} waiting "
         f"for data ({speed.workers} workers, files of {speed.source_side:.0f} pixels)\n"
-        f"packed / JPEG   [bold]{middle:.2f}[/] (turns: {least:.2f} to {most:.2f})\n"
+        f"packed / JPEG   {middle:.2f} (turns: {least:.2f} to {most:.2f})\n"
         f"arithmetic      {speed.teraflops:.3g} TFLOP/s, {percent(speed.teraflops / speed.matmul_teraflops, 1)} of a "
         f"large matrix product's {speed.matmul_teraflops:.3g}",
         soft_wrap=True,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.deploy.archive.files import find_files
-from hierattn.deploy.archive.table import REFUSED, ArchiveTable
+from hierattn.deploy.archive.table import REFUSED, ArchiveTable, written_name
 from hierattn.deploy.archive.worker import ArchiveQuestion, begin, get_ready, predict_file
 from hierattn.deploy.predict.photo_file import digest_of
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
@@ -89,7 +89,8 @@ def predict_archive(
     Raises
     ------
     BundleError, TableError, UsageError
-        Before any file is read, where it can be known then; where another process writes the same table.
+        Before any file is read, where it can be known then: also where there is none; where another process writes the
+        same table.
     """
     if options.jobs < 1:
         raise UsageError(f"{options.jobs} jobs: wanted 1 or more")
@@ -102,12 +103,16 @@ def predict_archive(
         found = find_files(folder, [*_written(out), *_written(out.resolve())])
         return (file for file in found if not _inside(folder / file, options.reports))
 
+    total = sum(1 for _ in files())
+    if not total:
+        raise UsageError(f"no file in {folder}: wanted a folder with photographs; check the path")
     question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports)
     counts: Counter[str] = Counter()
     with ArchiveTable(out, codes, {"rule": options.rule, "bundle": digest}) as table:
-        done, total = len(table.done), sum(1 for _ in files())
-        for row in _rows((file for file in files() if file not in table.done), question, options.jobs):
-            table.add(row)
+        done = len(table.done)
+        waiting = (file for file in files() if written_name(file) not in table.done)
+        for row in _rows(waiting, question, options.jobs):
+            table.add(row | {"file": written_name(row["file"])})
             counts[row.get("advice") or REFUSED] += 1
             done += 1
             report(STEP, done, max(done, total))

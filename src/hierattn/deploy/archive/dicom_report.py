@@ -198,7 +198,7 @@ def _measurements(diagnosis: Diagnosis) -> list[Any]:
     from highdicom.sr import Measurement
     from pydicom.sr.codedict import codes
 
-    if diagnosis.advice.level == "retake":
+    if diagnosis.unfit:
         return []
     named = [(f"P-{code}", f"Probability of the class {BY_CODE[code].name}", value)
              for code, value in diagnosis.probabilities.items()]  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from hierattn.errors import TableError, UsageError
-from hierattn.files import atomic_file, check_file_replaceable, lock, part_of
+from hierattn.files import atomic_file, check_file_replaceable, lock, part_of, shown
 
 ANSWERED, REFUSED = "answered", "refused"
 _BEFORE = ("file", "sha256", "status", "advice", "label")
@@ -25,15 +25,32 @@ _AFTER = ("risk", "quality", "novelty", "rule", "bundle", "report", "reason")
 def columns(codes: Sequence[str]) -> tuple[str, ...]:
     """The table's columns for a bundle's classes.
 
-    ``file``, ``sha256`` (of the file), ``status`` (answered, refused), ``advice`` (see_soon, have_checked, watch,
-    retake), ``label`` (most probable class), ``p_CODE`` for each class, ``risk``, ``quality`` (``ok``, or what is wrong
-    with the photograph, separated by spaces), ``novelty``, ``rule`` (of the advice), ``bundle`` (SHA-256), ``report``
-    (of the DICOM-SR, where one was written) and ``reason`` (of a refusal).
+    ``file`` (see :func:`written_name`), ``sha256`` (of the file), ``status`` (answered, refused), ``advice`` (see_soon,
+    have_checked, watch, retake), ``label`` (most probable class), ``p_CODE`` for each class, ``risk``, ``quality``
+    (``ok``, or what is wrong with the photograph, separated by spaces), ``novelty``, ``rule`` (of the advice),
+    ``bundle`` (SHA-256), ``report`` (of the DICOM-SR, where one was written) and ``reason`` (of a refusal).
 
     >>> columns(("MEL", "NV"))[4:8]
     ('label', 'p_MEL', 'p_NV', 'risk')
     """
     return (*_BEFORE, *(f"p_{code}" for code in codes), *_AFTER)
+
+
+def written_name(file: str) -> str:
+    r"""How a file is called in the table, so that the table is UTF-8 and no two names are one.
+
+    A byte that is not UTF-8 is written ``\xe6``, and a backslash twice.
+
+    >>> written_name("n\udce6vus.png") == r"n\xe6vus.png"
+    True
+    """
+    return shown(file.replace("\\", "\\\\"))
+
+
+def count_refused(table: Path) -> int:
+    """How many rows of a finished table have no answer."""
+    with table.open("r", encoding="utf-8", newline="") as file:
+        return sum(row["status"] == REFUSED for row in csv.DictReader(file))
 
 
 def is_table(path: Path) -> bool:
@@ -124,6 +141,7 @@ class ArchiveTable:
             if len(row) != len(self.columns):
                 raise TableError(f"{before} has a row of {len(row)} columns: wanted {len(self.columns)}; delete it")
             self._check_same(dict(zip(self.columns, row, strict=True)), before)
+            row[0] = shown(row[0])  # tables of older versions have the bytes themselves
             if row[0] not in self.done:
                 self.done.add(row[0])
                 yield row

@@ -101,7 +101,7 @@ def values_of(diagnosis: Diagnosis) -> dict[str, str]:
     values = {"advice": diagnosis.advice.level, "quality": " ".join(quality.problems) or "ok"}
     if "novelty" in quality.values:
         values["novelty"] = f"{quality.values['novelty']:.4f}"
-    if diagnosis.advice.level == "retake":
+    if diagnosis.unfit:
         return values
     probabilities = {f"p_{code}": f"{value:.6f}" for code, value in diagnosis.probabilities.items()}
     return values | probabilities | {"label": diagnosis.label, "risk": f"{diagnosis.risk:.6f}"}

@@ -22,7 +22,7 @@ from hierattn.deploy.predict.answer_check import check_answer
 from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
 from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
 from hierattn.deploy.predict.session import open_session, run_session
-from hierattn.deploy.predict.triage import Advice, advise
+from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
 
@@ -69,6 +69,11 @@ class Diagnosis:
     prediction_sets: tuple[PredictionSet, ...] = ()
 
     @property
+    def unfit(self) -> bool:
+        """Whether the photograph is unfit for an answer: then the numbers mean nothing, and nobody is shown them."""
+        return self.advice.level == UNFIT_LEVEL
+
+    @property
     def label(self) -> str:
         """Code of the most probable class."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
@@ -88,17 +93,22 @@ class Diagnosis:
         return np.asarray(self.heatmap[list(self.probabilities).index(code)])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON.
+
+        For an unfit photograph ``label``, ``probabilities``, ``risk`` and ``heatmap`` are None, and there are no
+        prediction sets.
+        """
+        fit = not self.unfit
         return {
-            "label": self.label,
-            "probabilities": dict(self.probabilities),
-            "risk": self.risk,
+            "label": self.label if fit else None,
+            "probabilities": dict(self.probabilities) if fit else None,
+            "risk": self.risk if fit else None,
             "advice": self.advice.to_dict(),
             "quality": self.quality.to_dict(),
-            "heatmap": None if self.heatmap is None else self.heatmap.tolist(),
+            "heatmap": self.heatmap.tolist() if fit and self.heatmap is not None else None,
             "seconds": round(self.seconds, 4),
             "model": self.model,
-            "prediction_sets": [classes.to_dict() for classes in self.prediction_sets],
+            "prediction_sets": [classes.to_dict() for classes in self.prediction_sets] if fit else [],
         }
 
 
