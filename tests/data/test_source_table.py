@@ -25,6 +25,7 @@ ROWS = [{"image": "a", "age": "45.0"}, {"image": "b", "age": ""}]
         "sep=;\nIMAGE;Age\na;45.0\nb;\n",
         ",Image,AGE,\n0,a,45.0,\n1,b,,\n,,,\n ,,,\n\n",
         "image,age\na,45.0,,,\nb\n,\n",
+        "\ufeff\ufeffimage,age\na,45.0\nb,\n",
     ],
 )
 def test_a_table_reads_the_same_however_it_was_saved(tmp_path: Path, content: str) -> None:

@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from hierattn.errors import TableError
 from hierattn.preprocessing.photo_files import ENDINGS
@@ -50,7 +49,7 @@ def image_id(name: str) -> ImageId:
         elif part not in ("", "."):
             parts.append(part)
     *folders, last = parts or [""]
-    ending = PurePosixPath(last).suffix.lower()
+    ending = f".{last.rpartition('.')[2].lower()}"
     if ending not in ENDINGS:
         return ImageId(tuple(folders), last, "")
     return ImageId(tuple(folders), _stripped(last[: -len(ending)]), ending)

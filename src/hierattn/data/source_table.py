@@ -97,8 +97,8 @@ def _text(path: Path, wanted: str) -> str:
         raise TableError(f"{path} cannot be read as a table ({error.strerror}): check its permissions") from None
     try:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return content.decode("utf-16")
-        return content.decode("utf-8-sig")
+            return content.decode("utf-16").lstrip("\ufeff")
+        return content.decode("utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         raise TableError(f"{path} cannot be read as a table (not UTF-8, byte {error.start}): {_SAVE}") from None
 

@@ -200,6 +200,15 @@ def test_a_name_that_no_table_can_hold_is_left_out_with_a_line_that_every_reader
     assert "nothing was done" in prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3)).notes[-1]
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_source_whose_own_path_is_not_utf8_is_read_where_the_set_lies_beside_it(tmp_path: Path, inside: bool) -> None:
+    source = folder_set(Path(os.fsdecode(os.fsencode(tmp_path) + b"/m\xe6")) / "mine", {"MEL": 4, "NV": 4})
+    if inside:
+        assert prepare(source, source.parent / "out", PrepareOptions(size=32, folds=3)).images == 8
+    else:
+        assert "its path is not UTF-8" in refused(source, tmp_path / "out", 1)
+
+
 @pytest.mark.parametrize(
     "name", ["[red]x.png", "a,b.png", '"q".png', "back\\slash.png", " blank.png", "\u00e9 \u202f.png"]
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -235,9 +236,9 @@ def _key(records: Sequence[Record], spec: ImageSpec, comparison: bool) -> str:
     for record in records:
         try:
             state = Path(record.image).stat()
-            digest.update(f"{record.image}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{record.image}\0{state.st_size}\0{state.st_mtime_ns}\n"))
         except OSError:
-            digest.update(f"{record.image}\0missing\n".encode())
+            digest.update(os.fsencode(f"{record.image}\0missing\n"))
     return digest.hexdigest()
 
 

@@ -62,7 +62,7 @@ from hierattn.data.prepared_set.splits import (
 from hierattn.data.sets.layouts import Layout, read_source
 from hierattn.data.sets.listing import Dropped, Listing
 from hierattn.data.source_table import first_few
-from hierattn.errors import UsageError
+from hierattn.errors import DataError, UsageError
 from hierattn.files import Workspace, cores, recover, relative_path, whole_folder
 from hierattn.preprocessing.photo_files import is_printable, printable
 from hierattn.progress import Progress, silent
@@ -127,6 +127,9 @@ def prepare(
     job = _Job(source, out, options, splits, progress or silent)
     layout, listing = read_source(source, options.layout, options.images)
     _leave_out(listing, _unwritable(listing, out), "its path is not UTF-8 or has a line's end in it: rename it")
+    if not listing.records:
+        first = listing.dropped[-1]
+        raise DataError(f"no image can be used, for example {printable(first.image)}: {first.reason}")
     if splits is not None and options.extend:
         refuse_parts(splits)
         _leave_out_joining(job, listing, join_groups(listing.records))
