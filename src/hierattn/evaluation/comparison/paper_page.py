@@ -82,7 +82,7 @@ class Measured:
         draws = {budget["epoch_images"] for budget in known} - {0, None}
         said += [f"{_each(draws)} images an epoch"] if draws else []
         said += [f"{_each(row['size'] for row in rows)} pixels (the paper: {PROTOCOL.size})"]
-        said += [f"{_each(budget['frozen_epochs'] for budget in known)} frozen epochs"] if known else []
+        said += [f"frozen epochs: {_each(budget['frozen_epochs'] for budget in known)}"] if known else []
         starts = {budget["start"] or "random weights" for budget in known}
         return ", ".join([*said, *([f"starting from {_each(starts)}"] if starts else [])])
 
@@ -217,7 +217,8 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 def _data(sets: Mapping[str, PackedSet]) -> Section:
     """§3.1, Fig. 2: images and imbalance; the paper's balanced sets."""
-    rows = []
+    rows: list[list[str]] = []
+    notes: list[str] = []
     for name, packed in sets.items():
         counts = Counter(record.label for record in packed.records)
         of = "pad" if packed.info.get("source", "").startswith("pad") else "isic"
@@ -230,11 +231,11 @@ def _data(sets: Mapping[str, PackedSet]) -> Section:
                 f"{len(packed):,}",
                 _number(1.0 if is_balanced else ratio, 1),
                 _number(max(counts.values()) / min(counts.values()), 1),
-                ", ".join(f"{code} {count:,}" for code, count in sorted(counts.items())),
             ]
         )
-    heads = ("set", "paper: images", "ours", "paper: imbalance", "ours: imbalance", "ours, images a class")
-    return Section("§3.1, §3.2.2, Fig. 2: data", heads, rows, [] if rows else [f"{NOT_YET.capitalize()}."])
+        notes.append(f"{name}: {', '.join(f'{code} {count:,}' for code, count in sorted(counts.items()))}.")
+    heads = ("set", "paper: images", "ours: images", "paper: imbalance", "ours: imbalance")
+    return Section("§3.1, §3.2.2, Fig. 2: data", heads, rows, notes or [f"{NOT_YET.capitalize()}."])
 
 
 def _table_1(of: str, measured: Sequence[Measured], timing: Mapping[str, Any]) -> Section:
@@ -246,7 +247,7 @@ def _table_1(of: str, measured: Sequence[Measured], timing: Mapping[str, Any]) -
         times = [_number(paper.milliseconds, 3), _milliseconds(timing, model)]
         cells = [_number(paper.parameters), _number(ours / 1e6), *times, _number(value), *_top1(by, model, "model")]
         rows.append([paper.title, *cells])
-    heads = ("model", "paper: parameters, M", "ours", "paper: ms", "ours: ms", "paper: top-1, %", *_OURS)
+    heads = ("model", "paper: parameters, M", "ours, M", "paper: ms", "ours: ms", "paper: top-1, %", *_OURS)
     return Section(f"Table 1, Fig. 7: {SETS[of]}", heads, rows, [*_notes(by), _timed(timing)], _pages(by))
 
 
@@ -259,7 +260,7 @@ def _table_2(measured: Sequence[Measured], timing: Mapping[str, Any]) -> Section
         ours = DASH if row is None else _number(row["parameters"] / 1e6)
         times = [_number(paper.milliseconds, 3), _milliseconds(timing, model)]
         rows.append([paper.title, _number(paper.parameters), ours, *times, _number(paper.isic), *_top1(by, name)])
-    heads = ("attention", "paper: parameters, M", "ours", "paper: ms", "ours: ms", "paper: top-1, %", *_OURS)
+    heads = ("attention", "paper: parameters, M", "ours, M", "paper: ms", "ours: ms", "paper: top-1, %", *_OURS)
     title = "Table 2: attention after the depth-wise convolution"
     return Section(title, heads, rows, [*_notes(by), _timed(timing)], _pages(by))
 
@@ -270,7 +271,7 @@ def _table_3() -> Section:
     for number, (layer, size, *channels) in enumerate(TABLE_3):
         ours = [shape[number] for shape in shapes]
         rows.append([layer, size, ours[0][0], channels[0], ours[0][1], channels[1], ours[1][1]])
-    heads = ("layer", "paper: output", "ours", "paper: XS", "ours: XS", "paper: S", "ours: S")
+    heads = ("layer", "paper: output", "ours: output", "paper: XS", "ours: XS", "paper: S", "ours: S")
     note = "Branch attention's 8×8 does not follow from §3.3.3, whose pooled maps hold 36 pixels."
     return Section("Table 3: the architecture", heads, rows, [note])
 
