@@ -1,5 +1,7 @@
 """What is written is there whole or as it was before, and nothing of the user's is replaced."""
 
+import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hierattn import files
-from hierattn.errors import DataError, UsageError
+from hierattn.errors import DataError, NoSpaceError, UsageError
 from hierattn.files import (
     CONTENTS,
     FolderKind,
@@ -142,6 +144,117 @@ def test_a_file_is_not_put_where_none_can_be(tmp_path, monkeypatch, name):
 
 def test_a_new_file_in_a_new_folder_is_taken(tmp_path):
     check_file_replaceable(tmp_path / "a" / "b" / "out.txt", "a test file", is_ours)
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o027, 0o077])
+def test_what_is_written_follows_the_umask_of_the_moment(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with atomic_file(tmp_path / "weights") as part:
+            part.unlink()
+            part.touch(mode=0o600)  # as safetensors does
+        make(tmp_path / "out")
+    finally:
+        os.umask(before)
+    for path in [tmp_path / "weights", *(tmp_path / "out").rglob("*"), tmp_path / "out"]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+def test_what_is_replaced_keeps_its_mode(tmp_path):
+    files.write_text(tmp_path / "table.csv", "1")
+    make(tmp_path / "out")
+    (tmp_path / "table.csv").chmod(0o600)
+    (tmp_path / "out").chmod(0o700)
+    files.write_text(tmp_path / "table.csv", "2")
+    make(tmp_path / "out", "2")
+    assert stat.S_IMODE((tmp_path / "table.csv").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
+    assert (tmp_path / "out" / "result.json").read_text() == "2"
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path, what):
+    path = tmp_path / "out"
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    with pytest.raises(UsageError, match="a folder, a device or a pipe"):
+        files.write_text(path, "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("where", ["file/x.csv", "file/in/x.csv"])
+def test_a_path_through_a_file_says_so(tmp_path, where):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"x\.csv cannot be written \(.*\): choose another place"):
+        files.write_text(tmp_path / where, "x")
+    assert tree(tmp_path) == {"file": "mine"}
+
+
+def _write_often(path: Path, text: str) -> None:
+    for _ in range(50):
+        files.write_text(path, text)
+
+
+def test_two_that_write_one_file_leave_one_of_both_whole(tmp_path):
+    context = multiprocessing.get_context("fork")
+    texts = [letter * 200_000 for letter in "ab"]
+    both = [context.Process(target=_write_often, args=(tmp_path / "x", text)) for text in texts]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 0
+    assert (tmp_path / "x").read_text() in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_process_left_beside_a_file_goes_with_the_next_write(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from hierattn.files import atomic_file\n"
+        "with atomic_file(Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    files.write_text(tmp_path / "x", "before")
+    subprocess.run([sys.executable, "-c", code, tmp_path / "x"], check=False)
+    assert len(list(tmp_path.iterdir())) > 1
+    assert (tmp_path / "x").read_text() == "before"
+    files.write_text(tmp_path / "x", "after")
+    assert tree(tmp_path) == {"x": "after"}
+
+
+class _Covering(RuntimeError):
+    """What torch and safetensors raise in the place of a full disk."""
+
+
+def _covered(how: str) -> BaseException:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    try:
+        if how == "itself":
+            raise full
+        if how == "text":
+            raise _Covering("I/O error: No space left on device (os error 28)")
+        try:
+            raise full
+        except OSError:
+            if how == "cause":
+                raise _Covering("unexpected pos 9410752 vs 9410644") from full
+            raise _Covering("unexpected pos 9410752 vs 9410644")  # noqa: B904 - as torch does
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize("how", ["itself", "text", "cause", "context"])
+def test_a_full_disk_is_seen_whatever_covers_it(tmp_path, how):
+    assert files.is_no_space(_covered(how))
+    assert not files.is_no_space(RuntimeError("unexpected pos"))
+    assert not files.is_no_space(PermissionError(errno.EACCES, "Permission denied"))
+    with pytest.raises(NoSpaceError, match="no space for"), atomic_file(tmp_path / "x"):
+        raise _covered(how)
+    with pytest.raises(NoSpaceError, match="no space for"), whole_folder(tmp_path / "out", KIND):
+        raise _covered(how)
     assert not list(tmp_path.iterdir())
 
 
@@ -197,6 +310,7 @@ def test_a_folder_is_replaced_whole_and_lists_what_it_holds(tmp_path):
     assert json.loads(made.pop(CONTENTS)) == {
         "kind": "a test result",
         "files": {"figures/curve.svg": 2, "result.json": 2},
+        "sha256": dict.fromkeys(("figures/curve.svg", "result.json"), hashlib.sha256(b"22").hexdigest()),
     }
     assert made == {"figures/curve.svg": "22", "result.json": "22"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -219,6 +333,80 @@ def test_a_file_that_somebody_changed_is_not_replaced(tmp_path):
     (tmp_path / "out" / "result.json").write_text("{}  my correction")
     with pytest.raises(UsageError, match=r"holds result\.json"):
         make(tmp_path / "out")
+
+
+def test_a_file_that_somebody_changed_without_its_length_is_not_replaced(tmp_path):
+    make(tmp_path / "out", "0.5")
+    (tmp_path / "out" / "figures" / "curve.svg").write_text("0.6")
+    with pytest.raises(UsageError, match=r"holds figures/curve\.svg"):
+        make(tmp_path / "out")
+
+
+def test_a_list_of_an_earlier_version_has_no_digests_and_is_read(tmp_path):
+    make(tmp_path / "out", "22")
+    listed = json.loads((tmp_path / "out" / CONTENTS).read_text())
+    listed.pop("sha256")
+    (tmp_path / "out" / CONTENTS).write_text(json.dumps(listed))
+    make(tmp_path / "out", "3")
+    (tmp_path / "out" / CONTENTS).write_text(json.dumps(listed))
+    with pytest.raises(UsageError, match="holds figures"):
+        make(tmp_path / "out")
+
+
+@pytest.mark.parametrize("out", ["file", "file/out", "file/deep/er", "link", "circle", "n" * 300, "circle/out"])
+def test_a_place_that_can_be_no_folder_is_refused_before_any_work(tmp_path, out):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(UsageError, match="choose another"):
+        check_replaceable(tmp_path / out, KIND)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_place_that_may_not_be_written_is_refused_before_any_work(tmp_path, monkeypatch, readable):
+    (tmp_path / "ro" / "out").mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the test may run as root, who may write everywhere
+    with pytest.raises(UsageError, match="cannot be written"):
+        check_replaceable(tmp_path / "ro" / ("out" if readable else "new"), KIND)
+
+
+def test_a_link_that_leads_nowhere_yet_is_followed(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "out")
+    make(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "out" / "result.json").exists()
+    make(tmp_path / "link", "2")
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["out"]
+
+
+def test_an_empty_folder_that_somebody_made_is_filled_and_stays_theirs(tmp_path):
+    (tmp_path / "out").mkdir(mode=0o2770)
+    (tmp_path / "out").chmod(0o2770)
+    before = (tmp_path / "out").stat()
+    with pytest.raises(RuntimeError):
+        fail(tmp_path / "out", RuntimeError)
+    assert not list((tmp_path / "out").iterdir())
+    make(tmp_path / "out")
+    after = (tmp_path / "out").stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_in_it_that_somebody_made_stays(tmp_path, monkeypatch):
+    make(tmp_path / "out")
+    (tmp_path / "out" / "lost+found").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    make(Path(), "2")
+    assert (tmp_path / "out" / "lost+found").is_dir()
+    assert (tmp_path / "out" / "result.json").read_text() == "2"
+
+
+def test_an_error_in_reading_is_not_taken_for_one_in_writing(tmp_path):
+    (tmp_path / "source").mkdir()
+    with pytest.raises(IsADirectoryError), whole_folder(tmp_path / "out", KIND):
+        (tmp_path / "source").read_bytes()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_became_a_link_is_not_replaced(tmp_path):

@@ -142,8 +142,10 @@ def test_starts_are_read_back_without_a_line_that_a_kill_cut_short(tmp_path):
     folder.record_start(0, 0, {"commit": "abc"})
     with folder.starts.open("a") as file:
         file.write('{"epoch": 1, "st')
-    (start,) = folder.read_starts()
+    folder.record_start(2, 5, {"commit": "def"})
+    start, later = folder.read_starts()
     assert (start["epoch"], start["process"], start["commit"]) == (0, os.getpid(), "abc")
+    assert (later["epoch"], later["step"], later["commit"]) == (2, 5, "def")
 
 
 def test_folds_are_found_by_number_and_one_process_holds_their_folder(tmp_path):

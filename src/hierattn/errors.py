@@ -7,6 +7,7 @@
     │   └── RecipeError           a recipe's key or value
     ├── DataError                 what was read does not fit
     │   ├── ImageError            one image: truncated, empty, not an image, too large
+    │   ├── NoSpaceError          a disk is full
     │   ├── TableError            a data set's table or our manifest
     │   └── LeakError             a lesion, patient or near-duplicate in two folds
     ├── CheckpointError           a checkpoint or foreign weights
@@ -47,6 +48,10 @@ class DataError(HierAttnError):
 
 class ImageError(DataError):
     """One image cannot be used: truncated, empty, not an image, or larger than the limit."""
+
+
+class NoSpaceError(DataError):
+    """A disk is full, or a quota is used up. What was there is as it was."""
 
 
 class TableError(DataError):

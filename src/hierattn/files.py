@@ -12,40 +12,51 @@ photograph or anything else that somebody added is refused, before any work. A f
 its :class:`FolderKind` tells by which names it is known. A single file is known by its content
 (:func:`check_file_replaceable`).
 
-**While a folder is made**, ``.NAME.part`` lies beside it, or inside it where it cannot be renamed (a mount point, the
-working folder, a parent that may not be written). A process that is killed leaves that; the next one goes on from it,
-or empties it. A process that fails removes it.
+**While a folder is made**, ``.NAME.part`` lies beside it, or inside it where it is better filled than renamed (an empty
+folder that somebody made, a mount point, the working folder, a parent that may not be written). A process that is
+killed leaves that; the next one goes on from it, or empties it. A process that fails removes it. Beside a file lies
+``.NAME.new``, likewise.
+
+**Modes and groups** are those that the system gives to what is new in a place (umask, set-group-ID, default ACLs). What
+is replaced keeps the mode that it has: somebody may have closed it to others.
+
+**A power cut.** A file's bytes are on the disk before it gets its name, and so are those of all files of a folder. The
+names themselves are not waited for: after a power cut the old or the new is there, each of them whole.
 """
 
 from __future__ import annotations
 
 import csv
+import ctypes
 import errno
+import hashlib
 import json
 import os
 import platform
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hierattn.errors import DataError, UsageError
+from hierattn.errors import DataError, HierAttnError, NoSpaceError, UsageError
 
 CONTENTS = ".hierattn.json"
-"""In every folder that :func:`whole_folder` made: its kind, and each file's size."""
+"""In every folder that :func:`whole_folder` made: its kind, each file's size, and all but large files' digests."""
 
-_PART, _FORMER, _READY, _LOCK = "part", "former", "ready", "lock"
+_PART, _FORMER, _READY, _LOCK, _NEW = "part", "former", "ready", "lock", "new"
+_INSIDE = frozenset(f".hierattn.{what}" for what in (_PART, _READY, _LOCK))
+_DIGESTED = 1 << 24
+"""Bytes: larger files (packed images, weights) are known by their size alone."""
 _JOURNAL = ".journal"
 _DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")
-_mask = os.umask(0o077)  # it can only be read by setting it, and that is safe in one thread alone
-os.umask(_mask)
-_FILE_MODE = 0o666 & ~_mask
 _HALF = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def cores() -> int:
@@ -61,6 +72,64 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(place).free
 
 
+def is_no_space(error: BaseException) -> bool:
+    """Whether a full disk or a quota is behind an error: its cause, or what was being handled when it was raised.
+
+    Libraries cover it up: torch's zip writer raises ``RuntimeError`` in its place, safetensors a class of its own.
+    """
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        if isinstance(behind, OSError) and behind.errno in _NO_SPACE:
+            return True
+        if any(f"os error {code}" in str(behind) for code in _NO_SPACE):
+            return True
+        behind = behind.__cause__ or behind.__context__
+    return False
+
+
+@contextmanager
+def writing(
+    out: Path, own: Sequence[Path], *, wanted: str = "", left: str = "nothing was left there"
+) -> Iterator[None]:
+    """For the time of the block, errors of writing say what to do.
+
+    Parameters
+    ----------
+    out
+        What is written, as the user calls it.
+    own
+        The paths that are written: errors that name others pass.
+    wanted, left
+        How much room is wanted, and what a full disk leaves.
+
+    Raises
+    ------
+    NoSpaceError, DataError
+        In the place of what a full disk, or one of the paths that cannot be written, raised.
+    """
+    try:
+        yield
+    except HierAttnError:
+        raise
+    except Exception as error:
+        if is_no_space(error):
+            raise NoSpaceError(
+                f"no space for {out} (the disk is full, or a quota){wanted}; free some or take another disk; {left}"
+            ) from None
+        name = error.filename if isinstance(error, OSError) else None
+        if not isinstance(name, str) or not any(_holds(path, Path(name)) for path in own):
+            raise
+        reason = error.strerror or error  # type: ignore[attr-defined]
+        raise DataError(f"{out} cannot be written ({reason}): choose another place") from None
+
+
+def _holds(path: Path, other: Path) -> bool:
+    """Whether ``other`` is ``path``, lies in it, or is a folder that it lies in."""
+    return other.is_relative_to(path) or path.is_relative_to(other)
+
+
 # --- one file ----------------------------------------------------------------------------------------------------
 
 
@@ -69,11 +138,26 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a name is one that a write in progress, or one that was killed, leaves; or a desktop's own."""
+    return path.name in _DESKTOP or (
+        path.name.startswith(".") and (path.name == ".lock" or path.suffix in (f".{_NEW}", f".{_LOCK}"))
+    )
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path for the block to write; renamed to ``path`` at its end, removed where it fails.
 
-    A symbolic link stays one: the file that it leads to is replaced. Folders are made where they are missing.
+    A symbolic link stays one: the file that it leads to is replaced. Folders are made where they are missing. Of two
+    processes that write the same file one waits for the other.
+
+    Raises
+    ------
+    NoSpaceError, DataError
+        Where the disk is full, or the place cannot be written.
+    UsageError
+        Where something lies there that is no file: a folder, a device, a pipe.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "results" / "table.csv"
@@ -83,17 +167,26 @@ def atomic_file(path: Path) -> Iterator[Path]:
     'image,label'
     """
     final = Path(os.path.realpath(path))
-    part = part_of(final)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield part
-        part.chmod(_FILE_MODE)  # some libraries make private files
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, final)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    new, locked = _beside(final, _NEW), _beside(final, _LOCK)
+    with writing(path, [final, new, locked]):
+        if final.exists() and not final.is_file():
+            raise UsageError(f"{path} is a folder, a device or a pipe: wanted the name of a file; choose another")
+        if final.exists() and not os.access(final, os.W_OK):
+            raise UsageError(f"{path} is protected against writing: it is not touched; choose another name")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with lock(locked, "", wait=True):
+            try:
+                new.unlink(missing_ok=True)  # of a process that was killed
+                new.touch()
+                mode = (final if final.exists() else new).stat().st_mode
+                yield new
+                new.chmod(stat.S_IMODE(mode))  # some libraries make private files
+                with new.open("rb") as file:
+                    os.fsync(file.fileno())
+                os.replace(new, final)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -164,10 +257,10 @@ def check_file_replaceable(
 
 
 @contextmanager
-def lock(path: Path, busy: str) -> Iterator[None]:
+def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock file ``path`` for the time of the block; it is removed at the end.
 
-    Windows has no such locks: there the block runs without one.
+    Windows and some network disks have no such locks: there the block runs without one.
 
     Parameters
     ----------
@@ -175,6 +268,8 @@ def lock(path: Path, busy: str) -> Iterator[None]:
         The lock file; its folder must exist.
     busy
         What is said where another process holds it, e.g. ``"out is being made"``.
+    wait
+        Wait for the other process instead.
 
     Raises
     ------
@@ -186,21 +281,24 @@ def lock(path: Path, busy: str) -> Iterator[None]:
     except ImportError:
         yield
         return
+    how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     while True:
-        with path.open("a+", encoding="utf-8") as file:
+        with path.open("a+b", buffering=0) as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, how)
             except BlockingIOError:
                 file.seek(0)
-                holder = file.read().strip() or "another process"
+                holder = file.read().decode().strip() or "another process"
                 raise UsageError(f"{busy} by {holder}: wait for it, or choose another name") from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
             if not _is_still(file.fileno(), path):  # its former holder removed it between our two steps
                 continue
-            file.seek(0)
-            file.truncate()
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
             try:
+                with suppress(OSError):  # a full disk: the lock holds all the same
+                    file.truncate(0)
+                    file.write(f"process {os.getpid()} on {platform.node()}".encode())
                 yield
             finally:
                 path.unlink(missing_ok=True)
@@ -267,71 +365,119 @@ def check_replaceable(out: Path, kind: FolderKind, *, inputs: Sequence[Path] = (
     Raises
     ------
     UsageError
-        Where it is a file, holds something that we did not make, or holds an input.
+        Where it is a file, holds something that we did not make, holds an input, or cannot be written.
     """
-    final = out.resolve()
-    if final.exists() and not final.is_dir():
-        raise UsageError(f"{out} is a file: wanted a folder to make; choose another name")
-    for path in inputs:
-        if path.resolve().is_relative_to(final) and final.exists():
+    try:
+        final = out.resolve()
+        _check_place(out, final)
+        for path in inputs:
+            if final.exists() and path.resolve().is_relative_to(final):
+                raise UsageError(
+                    f"{out} holds {path}, which is to be read: nothing in it is touched; choose another folder"
+                )
+        if foreign := _foreign(final, kind):
             raise UsageError(
-                f"{out} holds {path}, which is to be read: nothing in it is touched; choose another folder"
+                f"{out} holds {foreign}, which is not part of {kind.name} that hierattn made: nothing in it is "
+                "touched; choose another folder"
             )
-    if foreign := _foreign(final, kind):
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
         raise UsageError(
-            f"{out} holds {foreign}, which is not part of {kind.name} that hierattn made: nothing in it is touched; "
-            "choose another folder"
-        )
+            f"{out} cannot be a folder ({getattr(error, 'strerror', '') or error}): choose another"
+        ) from None
+
+
+def _check_place(out: Path, final: Path) -> None:
+    """Refuse a place that cannot be written, as far as that can be known before it is tried."""
+    there = final
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        what = f"{out} is" if there == final else f"{there}, on the way to {out}, is"
+        raise UsageError(f"{what} a file: wanted a folder to make; choose another name")
+    places = (final, final.parent) if there == final else (there,)
+    if not any(os.access(place, os.W_OK | os.X_OK) for place in places):
+        raise UsageError(f"{out} cannot be written (no permission, or a read-only disk): choose another folder")
 
 
 def _foreign(folder: Path, kind: FolderKind) -> str:
     """The first file of a folder that we did not make, or that was changed since; empty where there is none."""
     if not folder.is_dir():
         return ""
-    ours = _ours(folder, kind)
-    for name in _names(folder):
+    names = _names(folder)
+    ours = _ours(folder, kind, names)
+    for name in names:
         path = folder / name
-        if name == CONTENTS or path.name in _DESKTOP or name.split("/")[0] in _inside_names(folder):
+        if name == CONTENTS or path.name in _DESKTOP or name.split("/")[0] in _INSIDE:
             continue
-        if name not in ours or path.is_symlink() or ours[name] not in (None, path.stat().st_size):
+        if name not in ours or path.is_symlink() or not ours[name].fits(path):
             return name
     return ""
 
 
 def _names(folder: Path) -> list[str]:
-    """The files in a folder and the folders under it, links among them; sorted."""
-    paths = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    """The files in a folder and the folders under it, links and folders that cannot be read among them; sorted."""
+    paths: list[Path] = []
+
+    def unreadable(error: OSError) -> None:
+        paths.append(Path(error.filename))
+
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        inside = Path(place)
+        paths += [inside / name for name in files]
+        paths += [inside / name for name in folders if (inside / name).is_symlink()]
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def _ours(folder: Path, kind: FolderKind) -> dict[str, int | None]:
-    """The files in a folder that we made, by its list or, for one of an older version, by their names alone."""
+@dataclass(frozen=True)
+class _Made:
+    """What is known of a file that we made; None is not known."""
+
+    size: int | None = None
+    sha256: str | None = None
+
+    def fits(self, path: Path) -> bool:
+        """Whether a file can be the one that we made."""
+        if not path.is_file() or self.size not in (None, path.stat().st_size):
+            return False
+        return self.sha256 is None or self.sha256 == file_sha256(path)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _ours(folder: Path, kind: FolderKind, names: Sequence[str]) -> dict[str, _Made]:
+    """What we made in a folder, by its list or, in one of an older version, those of ``names`` that we gave."""
     listed = _contents(folder, kind)
     if listed is not None:
-        return {**listed}
+        return listed
     if not (folder / kind.mark).is_file():
         return {}
     patterns = (kind.mark, *kind.older)
-    return {name: None for name in _names(folder) if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    return {name: _Made() for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
-def _contents(folder: Path, kind: FolderKind) -> dict[str, int] | None:
-    """Name -> size of what we made; None where there is no list, or one of another kind."""
+def _contents(folder: Path, kind: FolderKind) -> dict[str, _Made] | None:
+    """The list of what we made; None where there is none, or one of another kind."""
     try:
         values = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
-        return dict(values["files"]) if values["kind"] == kind.name else None
+        if values["kind"] != kind.name:
+            return None
+        digests = dict(values.get("sha256", {}))
+        return {name: _Made(size, digests.get(name)) for name, size in dict(values["files"]).items()}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def write_contents(folder: Path, kind: FolderKind) -> None:
     """List the files of a folder as ours (:data:`CONTENTS`)."""
-    files = {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / CONTENTS  # a folder within has a list of its own
-    }
-    write_json(folder / CONTENTS, {"kind": kind.name, "files": files}, indent=1)
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / CONTENTS]
+    names = {path.relative_to(folder).as_posix(): path for path in paths}  # a folder within has a list of its own
+    sizes = {name: path.stat().st_size for name, path in names.items()}
+    digests = {name: file_sha256(path) for name, path in names.items() if sizes[name] <= _DIGESTED}
+    write_json(folder / CONTENTS, {"kind": kind.name, "files": sizes, "sha256": digests}, indent=1)
 
 
 @contextmanager
@@ -358,13 +504,16 @@ def whole_folder(
     """
     check_replaceable(out, kind, inputs=inputs)
     final = out.resolve()
-    part = _beside(final, _PART)
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with lock(_beside(final, _LOCK), f"{out} is being made"):
+    wanted = f": about {expected_bytes / 1e9:.2g} GB are wanted" if expected_bytes else ""
+    with writing(out, [final, _beside(final, _PART), _beside(final, _LOCK)], wanted=wanted):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with _kept(out, final):
             _finish_replacement(final, kind)
+            part = _place(final, _PART)
             if not resumable:
                 shutil.rmtree(part, ignore_errors=True)
+            for path in [*part.rglob(f".*.{_NEW}"), *part.rglob(f".*.{_LOCK}")]:  # of a process that was killed
+                path.unlink()
             there = sum(file.stat().st_size for file in part.rglob("*")) if part.is_dir() else 0
             if free_bytes(part.parent) + there < expected_bytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -375,33 +524,38 @@ def whole_folder(
                 (part / _JOURNAL).unlink()
                 write_contents(part, kind)
                 check_replaceable(out, kind, inputs=inputs)
+                _put_on_disk(part)
                 _put_in_place(part, final, kind)
             except BaseException as error:
                 if not resumable or isinstance(error, Exception):
                     shutil.rmtree(part, ignore_errors=True)
                 raise
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            wanted = f": about {expected_bytes / 1e9:.2g} GB are wanted" if expected_bytes else ""
-            raise DataError(
-                f"no space for {out} ({error.strerror}){wanted}; free some or take another disk; nothing was left there"
-            ) from None
-        raise DataError(f"{out} cannot be written ({error.strerror or error}): choose another folder") from None
+
+
+@contextmanager
+def _kept(out: Path, final: Path) -> Iterator[None]:
+    """Keep a folder to this process, under every path: by a lock beside it and, where it is there, one in it."""
+    with ExitStack() as locks:
+        for place in (_beside(final, _LOCK), _within(final, _LOCK)):
+            if place.parent.is_dir() and os.access(place.parent, os.W_OK | os.X_OK):
+                locks.enter_context(lock(place, f"{out} is being made"))
+        yield
 
 
 def recover(out: Path, kind: FolderKind) -> None:
     """Finish or undo what a kill left of a replacement of ``out``, or of its last moment; nothing while it is made."""
     final = out.resolve()
-    if any(_beside(final, what).exists() for what in (_LOCK, _READY, _FORMER)):
-        with suppress(UsageError, OSError), lock(_beside(final, _LOCK), f"{out} is being made"):
+    left = [_beside(final, _FORMER), _within(final, _READY)]
+    left += [_beside(final, _LOCK), _within(final, _LOCK)]
+    if any(path.exists() for path in left):
+        with suppress(UsageError, OSError), _kept(out, final):
             _finish_replacement(final, kind)
 
 
 def _finish_replacement(final: Path, kind: FolderKind) -> None:
-    ready, former = _beside(final, _READY), _beside(final, _FORMER)
-    if _inside(final):
-        if ready.is_dir():
-            _fill(final, ready, kind)
+    ready, former = _within(final, _READY), _beside(final, _FORMER)
+    if ready.is_dir():
+        _fill(final, ready, kind)
     elif former.is_dir():
         if final.exists():
             shutil.rmtree(former, ignore_errors=True)
@@ -409,15 +563,27 @@ def _finish_replacement(final: Path, kind: FolderKind) -> None:
             former.rename(final)
 
 
+def _put_on_disk(folder: Path) -> None:
+    """Wait until the files of a folder are on the disk: after a power cut a name must not stand for half a file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        ctypes.CDLL(None, use_errno=True).syncfs(descriptor)  # one call for thousands of files; Linux
+    except (AttributeError, OSError, TypeError):
+        os.sync()
+    finally:
+        os.close(descriptor)
+
+
 def _put_in_place(part: Path, final: Path, kind: FolderKind) -> None:
     """Rename; what was there steps aside first, and comes back if that fails."""
-    if _inside(final):
-        ready = _beside(final, _READY)
+    if part.parent == final:
+        ready = _within(final, _READY)
         part.rename(ready)
         _fill(final, ready, kind)
         return
     former = _beside(final, _FORMER)
     if final.exists():
+        part.chmod(stat.S_IMODE(final.stat().st_mode))
         final.rename(former)
     try:
         part.rename(final)
@@ -436,32 +602,36 @@ def _fill(final: Path, ready: Path, kind: FolderKind) -> None:
     """
     if (ready / CONTENTS).exists():
         (final / kind.mark).unlink(missing_ok=True)
-        for name in _ours(final, kind):
+        names = _ours(final, kind, _names(final))
+        for name in names:
             (final / name).unlink(missing_ok=True)
         (final / CONTENTS).unlink(missing_ok=True)
-        for folder in sorted((path for path in final.rglob("*") if path.is_dir()), reverse=True):
-            if ready not in (folder, *folder.parents):
-                with suppress(OSError):
-                    folder.rmdir()
+        emptied = {folder for name in names for folder in (final / name).parents if folder != final}
+        for folder in sorted((path for path in emptied if path.is_relative_to(final)), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
     last = (CONTENTS, kind.mark)
     for path in sorted(ready.iterdir(), key=lambda path: last.index(path.name) + 1 if path.name in last else 0):
         path.rename(final / path.name)
     ready.rmdir()
 
 
-def _inside(final: Path) -> bool:
-    """Whether the folder must be filled where it is, for it cannot be replaced by a renamed one."""
+def _place(final: Path, what: str) -> Path:
+    """Where work on a folder lies: beside it, or in it where it is better filled than replaced by a renamed one."""
     if not final.is_dir():
-        return False
-    return final.is_mount() or final == Path.cwd() or not os.access(final.parent, os.W_OK | os.X_OK)
+        return _beside(final, what)
+    begun = any(_within(final, other).exists() for other in (_PART, _READY))
+    empty = {path.name for path in final.iterdir()} <= _INSIDE  # somebody made it: its owner and mode stay
+    bound = final.is_mount() or final == Path.cwd() or not os.access(final.parent, os.W_OK | os.X_OK)
+    return _within(final, what) if begun or empty or bound else _beside(final, what)
 
 
 def _beside(final: Path, what: str) -> Path:
-    return final / f".hierattn.{what}" if _inside(final) else final.with_name(f".{final.name}.{what}")
+    return final.with_name(f".{final.name}.{what}")
 
 
-def _inside_names(final: Path) -> set[str]:
-    return {f".hierattn.{what}" for what in (_PART, _READY, _LOCK)} if _inside(final) else set()
+def _within(final: Path, what: str) -> Path:
+    return final / f".hierattn.{what}"
 
 
 # --- paths -------------------------------------------------------------------------------------------------------

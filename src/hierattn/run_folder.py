@@ -2,7 +2,7 @@
 
 ===================== =========================================================================================
 ``recipe.toml``       the resolved recipe
-``manifest.sha256``   of the prepared set that it was trained on
+``manifest.sha256``   of the prepared set that it was trained on: its manifest's digest, and its pixels'
 ``trained_on.csv``    which photographs the weights have seen
 ``transfer.txt``      which tensor came from which of the starting weights
 ``environment.json``  this folder's format version; versions of packages, machine, commit, command line
@@ -32,7 +32,7 @@ import os
 import platform
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hierattn.errors import CheckpointError, RecipeError, UsageError
-from hierattn.files import lock, write_json, write_text
+from hierattn.files import is_temporary, lock, write_json, write_text
 
 FORMAT_VERSION = 2
 """Of the run folder, in its ``environment.json``. Readers must reject higher versions."""
@@ -192,23 +192,41 @@ class RunFolder:
         UsageError
             Where another process trains in it.
         """
+        made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
-        with lock(self.path / ".lock", f"{self.path} is being trained"):
-            yield
+        try:
+            with lock(self.path / ".lock", f"{self.path} is being trained"):
+                yield
+        finally:
+            if made:
+                with suppress(OSError):  # there is a run in it
+                    self.path.rmdir()
 
-    def create(self, manifest_sha256: str, environment: Mapping[str, Any]) -> None:
+    def create(self, manifest_sha256: str, environment: Mapping[str, Any], *, images_sha256: str = "") -> None:
         """Make the folder for a new run; the caller then writes :attr:`recipe`, which makes it one.
 
         Raises
         ------
         UsageError
-            Where a run is there already.
+            Where a run is there already, or anything else.
         """
         if self.exists():
             raise UsageError(f"{self.path} already holds a run: continue it with --resume or choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.manifest, manifest_sha256 + "\n")
+        begun = (self.manifest.name, self.environment.name, self.transfer.name, self.worker_log.name)
+        for path in sorted(self.path.iterdir()):
+            if path.name not in begun and not is_temporary(path):
+                raise UsageError(
+                    f"{self.path} holds {path.name}, which is not part of a run that was begun: nothing in it is "
+                    "touched; choose another --out"
+                )
+        write_text(self.manifest, f"{manifest_sha256}\n{images_sha256}\n")
         write_json(self.environment, {"format_version": FORMAT_VERSION, **environment})
+
+    def abandon(self) -> None:
+        """Remove a run that was created and could not begin, so that its folder is free for another."""
+        for path in (self.recipe, self.manifest, self.environment, self.transfer):
+            path.unlink(missing_ok=True)
 
     def check_version(self) -> None:
         """Refuse a folder of a newer format; every reader asks.
@@ -224,27 +242,34 @@ class RunFolder:
                 f"{self.path} has format {version}, this hierattn reads {FORMAT_VERSION}; update hierattn"
             )
 
-    def check_same_run(self, former: Mapping[str, Any], recipe: Mapping[str, Any], manifest_sha256: str) -> None:
+    def check_same_run(
+        self, former: Mapping[str, Any], recipe: Mapping[str, Any], digests: Sequence[str], same: Iterable[str] = ()
+    ) -> None:
         """Refuse to resume a run with another recipe or other data: its result would belong to neither.
 
         Parameters
         ----------
         former, recipe
             The folder's own recipe and that of the resumed run, both resolved, as nested plain values.
-        manifest_sha256
-            Of the set of the resumed run.
+        digests
+            Of the set of the resumed run: its manifest's and its pixels'. A set that has moved is the same set.
+        same
+            Keys of other files that are the same under another path.
 
         Raises
         ------
         UsageError
             Where they differ; it names the keys.
         """
-        if changed := _differences(former, recipe):
+        recorded = self._digests()
+        if recorded != list(digests)[: len(recorded)]:
+            raise UsageError(f"cannot resume {self.path}: the prepared set has changed; choose another --out")
+        moved = {*same, *(("data.prepared",) if len(recorded) > 1 else ())}
+        differences = [difference for difference in _differences(former, recipe) if difference[0] not in moved]
+        if changed := [f"{key} ({before!r}, now {now!r})" for key, before, now in differences]:
             raise UsageError(
                 f"cannot resume {self.path}: the recipe differs in {', '.join(changed)}; choose another --out"
             )
-        if self.manifest_sha256() != manifest_sha256:
-            raise UsageError(f"cannot resume {self.path}: the prepared set has changed; choose another --out")
 
     def manifest_sha256(self) -> str:
         """The checksum of the manifest of the set that the run was trained on.
@@ -254,13 +279,17 @@ class RunFolder:
         CheckpointError
             Where it is missing or empty, or the folder's format is newer.
         """
+        return self._digests()[0]
+
+    def _digests(self) -> list[str]:
+        """The manifest's and, in runs of this version, the pixels'."""
         self.check_version()
         words = self.manifest.read_text(encoding="utf-8").split() if self.manifest.is_file() else []
         if not words:
             raise CheckpointError(
                 f"{self.manifest} is missing or empty: wanted the manifest's checksum; train or copy the run again"
             )
-        return words[0]
+        return words
 
     def read_recipe(self) -> dict[str, Any]:
         """The resolved recipe as nested plain values, under today's keys.
@@ -297,8 +326,10 @@ class RunFolder:
     def record_start(self, epoch: int, step: int, environment: Mapping[str, Any]) -> None:
         """Add a line to ``starts.jsonl``: a run may be resumed elsewhere, with other versions."""
         line = {"at": _now(), "epoch": epoch, "step": step, "process": os.getpid(), "host": platform.node()}
-        with self.starts.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**line, **environment}) + "\n")
+        with self.starts.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            cut = file.read()[-1:] not in ("", "\n")  # by a kill: its line must not swallow this one
+            file.write("\n" * cut + json.dumps({**line, **environment}) + "\n")
 
     def read_starts(self) -> list[dict[str, Any]]:
         """The starts so far, oldest first; a line that was cut short by a kill is left out."""
@@ -383,12 +414,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _differences(former: Mapping[str, Any], latter: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _differences(former: Mapping[str, Any], latter: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Key, before, now."""
     differences = []
     for key in sorted(set(former) | set(latter)):
         before, now = former.get(key), latter.get(key)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             differences += _differences(before, now, f"{prefix}{key}.")
         elif before != now:
-            differences.append(f"{prefix}{key} ({before!r}, now {now!r})")
+            differences.append((f"{prefix}{key}", before, now))
     return differences

@@ -151,25 +151,107 @@ def test_a_log_of_an_earlier_version_is_gone_on_with_and_what_it_lacks_is_nan(re
     assert losses[1] > 0
 
 
-def test_a_full_disk_stops_with_what_to_do_and_resumes_to_the_same_bits(recipe, tmp_path):
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
+@pytest.mark.parametrize("limit", [1_000, 300_000])  # bytes a file: the weights already, or the state
+def test_a_full_disk_stops_with_what_to_do_and_resumes_to_the_same_bits(recipe, tmp_path, limit):
+    resource = pytest.importorskip("resource")
     fit(recipe, tmp_path / "whole", device="cpu")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     class Fill(Silent):
-        """Lets the second epoch's state go to a device that is always full."""
+        """From the second epoch on no file may grow beyond the limit, as if the disk were full there."""
 
         def step(self, epoch, loss, images_per_second):
-            part = tmp_path / "parts" / "last.ckpt.part"
-            if epoch == 1 and not part.is_symlink():
-                part.symlink_to("/dev/full")
+            if epoch == 1:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
 
-    with pytest.raises(TrainingError, match="full: free some space"):
-        fit(recipe, tmp_path / "parts", device="cpu", listener=Fill())
-    assert not (tmp_path / "parts" / "last.ckpt.part").is_symlink()
+    try:
+        with pytest.raises(TrainingError, match="full: free some space"):
+            fit(recipe, tmp_path / "parts", device="cpu", listener=Fill())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     fit(recipe, tmp_path / "parts", device="cpu", resume=True)
     assert_same_bits(state_of(tmp_path / "whole")["model"], state_of(tmp_path / "parts")["model"])
     assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    left = {path.name for run in ("whole", "parts") for path in (tmp_path / run).iterdir()}
+    assert left == {path.name for path in (tmp_path / "whole").iterdir()}
+
+
+@pytest.fixture
+def interrupted(prepared, tmp_path):
+    """A run of a set that lies in a folder of its own, stopped after two steps; the folder, and its recipe."""
+    shutil.copytree(prepared, tmp_path / "set")
+    recipe = tiny_recipe(tmp_path / "set")
+    assert fit(recipe, tmp_path / "run", device="cpu", listener=StopAfter(2)).interrupted
+    return tmp_path, recipe
+
+
+@pytest.mark.parametrize("how", ["moved", "copied", "linked", "relative", "through a link"])
+def test_a_run_is_resumed_with_its_set_wherever_that_lies_by_now(interrupted, monkeypatch, how):
+    folder, recipe = interrupted
+    place = folder / "elsewhere"
+    if how == "moved":
+        (folder / "set").rename(place)
+    elif how == "copied":
+        shutil.copytree(folder / "set", place)
+    elif how == "linked":
+        place.symlink_to(folder / "set")
+    elif how == "relative":
+        monkeypatch.chdir(folder)
+        place = Path("set")
+    else:
+        (folder / "link").symlink_to(folder)
+        place = folder / "link" / "set"
+    assert not fit(recipe.with_prepared(place), folder / "run", device="cpu", resume=True).interrupted
+    assert RunFolder(folder / "run").read_recipe()["data"]["prepared"] == str(place)
+
+
+@pytest.mark.parametrize("what", ["pixels", "manifest"])
+def test_another_set_at_the_same_place_or_another_is_refused(interrupted, what):
+    folder, recipe = interrupted
+    info = json.loads((folder / "set" / "prepared.json").read_text())
+    if what == "pixels":  # of another size, say: the manifest names the same photographs and folds
+        (folder / "set" / "prepared.json").write_text(json.dumps({**info, "images_sha256": "0" * 64}))
+    else:
+        records = PackedSet.open(folder / "set").records
+        write_manifest(folder / "set" / "manifest.csv", [replace(records[0], lesion="other"), *records[1:]])
+        digest = manifest_sha256(folder / "set" / "manifest.csv")
+        (folder / "set" / "prepared.json").write_text(json.dumps({**info, "manifest_sha256": digest}))
+    shutil.copytree(folder / "set", folder / "elsewhere")
+    for place in (folder / "set", folder / "elsewhere"):
+        with pytest.raises(UsageError, match="the prepared set has changed"):
+            fit(recipe.with_prepared(place), folder / "run", device="cpu", resume=True)
+
+
+def test_weights_that_a_run_starts_from_are_known_by_their_bytes(recipe, tmp_path):
+    fit(recipe, tmp_path / "first", device="cpu")
+    shutil.copy(RunFolder(tmp_path / "first").best, tmp_path / "start.safetensors")
+    started = replace(recipe, transfer=replace(recipe.transfer, checkpoint=str(tmp_path / "start.safetensors")))
+    assert fit(started, tmp_path / "run", device="cpu", listener=StopAfter(2)).interrupted
+    (tmp_path / "start.safetensors").rename(tmp_path / "moved.safetensors")
+    moved = replace(recipe, transfer=replace(recipe.transfer, checkpoint=str(tmp_path / "moved.safetensors")))
+    assert fit(moved, tmp_path / "run", device="cpu", resume=True, listener=StopAfter(1)).interrupted
+    other = tmp_path / "other"
+    fit(replace(recipe, seed=8), other, device="cpu")
+    shutil.copy(RunFolder(other).best, tmp_path / "moved.safetensors")
+    with pytest.raises(UsageError, match=r"other weights than before in transfer\.checkpoint"):
+        fit(moved, tmp_path / "run", device="cpu", resume=True)
+
+
+@pytest.mark.parametrize("name", ["note.txt", "log.csv", "best.safetensors", "manifest.csv", "events"])
+def test_a_folder_that_holds_anything_else_is_no_place_for_a_run(recipe, tmp_path, name):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"holds {name}, which is not part of a run"):
+        fit(recipe, tmp_path / "run", device="cpu")
+    assert {path.name: path.read_text() for path in (tmp_path / "run").iterdir()} == {name: "mine"}
+
+
+def test_a_run_that_could_not_begin_leaves_its_folder_free(recipe, tmp_path):
+    wrong = replace(recipe, model=replace(recipe.model, name="no_such_network"))
+    with pytest.raises(UsageError, match="no_such_network"):
+        fit(wrong, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+    fit(recipe, tmp_path / "run", device="cpu", listener=StopAfter(1))
 
 
 def test_two_runs_cannot_share_a_folder(recipe, tmp_path):

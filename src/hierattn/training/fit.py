@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 import traceback
 from collections.abc import Iterator
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
 
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import TrainingError, UsageError
+from hierattn.errors import HierAttnError, TrainingError, UsageError
+from hierattn.files import is_no_space
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import any_process, create_fabric
 from hierattn.training.listener import Listener, Silent
@@ -84,7 +83,12 @@ def fit(
     folder = RunFolder(out)
     with stop_requested(listener.note) as stop, _opened(folder, recipe, packed, resume, fabric):
         with explained(recipe, folder, packed, fabric):
-            run = Run(recipe, folder, packed, fabric, listener)
+            try:
+                run = Run(recipe, folder, packed, fabric, listener)
+            except HierAttnError:
+                if fabric.is_global_zero and not resume:
+                    folder.abandon()
+                raise
             if resume and (folder.last.exists() or folder.previous.exists()):
                 run.restore(load_state(folder, listener.note))
         if fabric.is_global_zero:
@@ -119,9 +123,11 @@ def _opened(folder: RunFolder, recipe: Recipe, packed: PackedSet, resume: bool, 
         return
     with folder.lock():
         if resume:
-            check_same_run(folder, recipe, packed.manifest_sha256)
+            check_same_run(folder, recipe, packed.digests)
+            if folder.read_recipe() != recipe.to_dict():  # what has moved is found at its new place from now on
+                recipe.save(folder.recipe)
         else:
-            create_run(folder, recipe, packed.manifest_sha256)
+            create_run(folder, recipe, packed.digests)
         fabric.barrier()
         yield
 
@@ -136,16 +142,14 @@ def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
         In the place of what a full memory or a full disk raised, with what to do.
     """
     try:
-        yield
-    except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if not full and "No space left" not in str(error) and "(os error 28)" not in str(error):
-            raise
-        raise TrainingError(
-            f"the disk of {folder.path} is full: free some space and continue with --resume; the last whole "
-            "state is there"
-        ) from None
-    except (RuntimeError, MemoryError) as error:
+        with _quiet_threads():
+            yield
+    except Exception as error:
+        if is_no_space(error):
+            raise TrainingError(
+                f"the disk of {folder.path} is full: free some space and continue with --resume; the last whole "
+                "state is there"
+            ) from None
         if not is_out_of_memory(error):
             raise
         failed = str(error).splitlines()[0][:80] if str(error) else "MemoryError"
@@ -157,6 +161,17 @@ def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
     known = f"a batch of {fits} fits: optimiser.batch_size={fits}"
     advice = known if fits else f"try optimiser.batch_size={max(batch // 4, 2)}; what else runs here takes memory too"
     raise TrainingError(f"the memory does not hold a batch of {batch} ({failed}): {advice}")
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """TensorBoard's thread tells the main one of a full disk; it need not print it as well."""
+    former = threading.excepthook
+    threading.excepthook = lambda failed: None if failed.exc_value and is_no_space(failed.exc_value) else former(failed)
+    try:
+        yield
+    finally:
+        threading.excepthook = former
 
 
 def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:

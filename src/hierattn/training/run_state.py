@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,25 +17,33 @@ import torch
 
 import hierattn
 from hierattn.errors import CheckpointError, UsageError
-from hierattn.files import atomic_file
+from hierattn.files import atomic_file, file_sha256
 from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
 
+_WEIGHTS_SHA256 = "weights_sha256"
+WEIGHTS = ("transfer.checkpoint", "distillation.teacher")
+"""Recipe keys of files whose bytes take part in a run."""
 
-def create_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> None:
-    """Make the folder for a new run.
+
+def create_run(folder: RunFolder, recipe: Recipe, digests: Sequence[str]) -> None:
+    """Make the folder for a new run; ``digests`` are the set's, its manifest's and its pixels'.
 
     Raises
     ------
     UsageError
-        Where a run is there already.
+        Where a run is there already, or anything else.
     """
-    folder.create(manifest_sha256, environment())
+    manifest, images = digests
+    made_with = {**environment(), _WEIGHTS_SHA256: _weights_sha256(recipe)}
+    folder.create(manifest, made_with, images_sha256=images)
     recipe.save(folder.recipe)
 
 
-def check_same_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> None:
+def check_same_run(folder: RunFolder, recipe: Recipe, digests: Sequence[str]) -> None:
     """Refuse to resume a run with another recipe or other data: its result would belong to neither.
+
+    The set and the weights that it starts or learns from are known by their bytes, wherever they lie by now.
 
     Raises
     ------
@@ -47,7 +55,25 @@ def check_same_run(folder: RunFolder, recipe: Recipe, manifest_sha256: str) -> N
             f"nothing to resume in {folder.path}: it holds no {folder.recipe.name}; train without --resume"
         )
     former = Recipe.from_dict(folder.read_recipe())
-    folder.check_same_run(former.to_dict(), recipe.to_dict(), manifest_sha256)
+    recorded = folder.read_environment().get(_WEIGHTS_SHA256)
+    same: list[str] = []
+    if isinstance(recorded, dict):
+        now = _weights_sha256(recipe)
+        same = [key for key in WEIGHTS if recorded.get(key) == now.get(key)]
+        if changed := [key for key in WEIGHTS if key not in same and recorded.get(key) and now.get(key)]:
+            raise UsageError(
+                f"cannot resume {folder.path}: other weights than before in {', '.join(changed)}; choose another --out"
+            )
+    folder.check_same_run(former.to_dict(), recipe.to_dict(), digests, same)
+
+
+def _weights_sha256(recipe: Recipe) -> dict[str, list[str]]:
+    """Recipe key -> the digests of its files, as far as they are there."""
+    files = {"transfer.checkpoint": [recipe.transfer.checkpoint], "distillation.teacher": recipe.distillation.teacher}
+    return {
+        key: [file_sha256(Path(name)) for name in names if name and Path(name).is_file()]
+        for key, names in files.items()
+    }
 
 
 def save_state(folder: RunFolder, state: Mapping[str, Any]) -> None:

@@ -34,9 +34,14 @@ def test_a_file_that_is_there_is_checked_and_not_asked_for_again(shop: Shop, tmp
     shop.asked.clear()
     download(remote(shop), tmp_path / "a.bin")
     assert shop.asked == []
-    (tmp_path / "a.bin").write_bytes(b"x" + BODY[1:])
-    download(remote(shop), tmp_path / "a.bin")
-    assert (tmp_path / "a.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("content", [b"x" + BODY[1:], BODY[:1000], b"", b"my own notes"])
+def test_another_file_of_that_name_is_not_replaced(shop: Shop, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.bin").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.bin is there and is not the file published .* move it away"):
+        download(remote(shop), tmp_path / "a.bin")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.bin": content}
 
 
 def test_a_line_that_is_cut_again_and_again_is_resumed_where_it_broke(shop: Shop, tmp_path: Path) -> None:
@@ -120,6 +125,20 @@ def test_a_dead_link_is_told_apart_and_not_tried_again(shop: Shop, tmp_path: Pat
     with pytest.raises(DeadLinkError, match=f"HTTP {status}"):
         download(remote(shop), tmp_path / "a.bin", patience=QUICK)
     assert len(shop.asked) == 1
+
+
+def test_a_disk_that_fills_up_is_no_broken_line_and_keeps_what_came(shop: Shop, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(BODY) // 2, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"no space for .*a\.bin.* what has come is kept"):
+            download(remote(shop), tmp_path / "a.bin", patience=QUICK)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(shop.asked) == 1
+    download(remote(shop), tmp_path / "a.bin", patience=QUICK)
+    assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
 def test_a_full_disk_is_told_before(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ import pytest
 from download_shop import QUICK, Shop, open_shop, remote, zipped
 
 from hierattn.data.sets.catalog import PUBLIC_SETS, PublicSet
+from hierattn.data.sets.download import note_of
 from hierattn.data.sets.fetch import by_hand, fetch, from_mirror, public_set, unpack
 from hierattn.errors import DataError, UsageError
+from hierattn.files import lock
 
 
 @pytest.fixture
@@ -99,13 +101,59 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     assert not (tmp_path / "in").exists()
 
 
-def test_a_damaged_archive_is_removed_so_that_it_is_fetched_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fetched", [True, False])
+def test_a_damaged_archive_is_removed_where_we_fetched_it(tmp_path: Path, fetched: bool) -> None:
     whole = bytearray(zipped({"1.jpg": b"photograph" * 100}))
     whole[60] ^= 1
     (tmp_path / "x.zip").write_bytes(whole)
+    if fetched:
+        note_of(tmp_path / "x.zip").touch()
     with pytest.raises(DataError, match="damaged archive"):
         unpack(tmp_path / "x.zip", tmp_path / "in")
-    assert not (tmp_path / "x.zip").exists()
+    assert (tmp_path / "x.zip").exists() != fetched
+
+
+def test_archives_that_were_put_there_by_hand_stay(shop: Shop, small_set: PublicSet, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "one.zip").write_bytes(shop.files["one.zip"])
+    fetch(small_set, tmp_path / "set", patience=QUICK)
+    assert (tmp_path / "set" / "one.zip").read_bytes() == shop.files["one.zip"]
+    assert not (tmp_path / "set" / "two.zip").exists()
+
+
+def test_an_archive_that_a_kill_left_once_it_was_unpacked_is_removed(
+    shop: Shop, small_set: PublicSet, tmp_path: Path
+) -> None:
+    fetch(small_set, tmp_path / "set", patience=QUICK)
+    (tmp_path / "set" / "two.zip").write_bytes(shop.files["two.zip"])
+    note_of(tmp_path / "set" / "two.zip").touch()
+    fetch(small_set, tmp_path / "set", patience=QUICK)
+    assert not [path for path in (tmp_path / "set").rglob("*") if ".zip" in path.name]
+
+
+@pytest.mark.parametrize("content", [b"mine", b"ONE" * 1000, b""])  # the second has the member's length
+def test_a_file_that_a_member_would_replace_is_kept_and_nothing_is_unpacked(
+    shop: Shop, small_set: PublicSet, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "set" / "in").mkdir(parents=True)
+    (tmp_path / "set" / "in" / "1.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"in/1\.jpg is there and is not that of one\.zip"):
+        fetch(small_set, tmp_path / "set", patience=QUICK)
+    assert (tmp_path / "set" / "in" / "1.jpg").read_bytes() == content
+    assert not (tmp_path / "set" / "in" / "2.jpg").exists()
+
+
+@pytest.mark.parametrize("content", ["mine", "[1]", '{"a": "b"}'])
+def test_a_list_that_is_not_ours_is_not_replaced(small_set: PublicSet, tmp_path: Path, content: str) -> None:
+    (tmp_path / "fetched.json").write_text(content)
+    with pytest.raises(UsageError, match="not the list that fetch writes"):
+        fetch(small_set, tmp_path, patience=QUICK)
+    assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+
+
+def test_of_two_that_fetch_into_one_folder_the_second_says_so(small_set: PublicSet, tmp_path: Path) -> None:
+    with lock(tmp_path / ".fetch.lock", "x"), pytest.raises(UsageError, match="is being filled by process"):
+        fetch(small_set, tmp_path, patience=QUICK)
 
 
 # --- the catalogue ----------------------------------------------------------------------------------------------

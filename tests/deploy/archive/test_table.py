@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hierattn.deploy.archive.table import ArchiveTable, columns
-from hierattn.errors import TableError, UsageError
+from hierattn.errors import NoSpaceError, TableError, UsageError
 
 SAME = {"rule": "risk", "bundle": "d"}
 
@@ -84,3 +84,48 @@ def test_a_table_behind_a_link_is_written_there(tmp_path):
     assert (tmp_path / "t.csv").is_symlink()
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["answers.csv"]
     assert len(read_rows(tmp_path / "t.csv")) == 2
+
+
+def test_a_link_stays_one_and_is_the_same_table_under_both_names(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "t.csv").symlink_to(tmp_path / "far" / "real.csv")
+    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+        with pytest.raises(UsageError, match="is being written by process"):
+            ArchiveTable(tmp_path / "far" / "real.csv", ("MEL",), SAME)
+        table.finish()
+    assert (tmp_path / "t.csv").is_symlink()
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["real.csv"]
+
+
+def test_a_table_that_its_owner_closed_to_others_stays_closed(tmp_path):
+    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+        table.finish()
+    (tmp_path / "t.csv").chmod(0o600)
+    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+        assert (tmp_path / "t.csv.part").stat().st_mode & 0o777 == 0o600
+        table.finish()
+    assert (tmp_path / "t.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_that_fills_up_ends_in_one_line_and_the_rows_so_far_are_kept(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill():
+        with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+            for number in range(1000):
+                table.add({"file": f"{number}.jpg", **SAME})
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(NoSpaceError, match=r"rows so far are in .*t\.csv\.part, and the same command resumes"):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with ArchiveTable(tmp_path / "t.csv", ("MEL",), SAME) as table:
+        assert 5 < len(table.done) < 100
+        for number in range(1000):
+            if f"{number}.jpg" not in table.done:
+                table.add({"file": f"{number}.jpg", **SAME})
+        table.finish()
+    assert [row["file"] for row in read_rows(tmp_path / "t.csv")] == [f"{number}.jpg" for number in range(1000)]

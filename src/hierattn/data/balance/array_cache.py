@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +35,7 @@ class ArrayCache:
         """Write ``array`` under ``name``, whole or not at all."""
         if self.folder is None:
             return
-        # Another process may save the same array: then one of the two finds its temporary file gone.
-        with suppress(FileNotFoundError), atomic_file(self.folder / f"{name}.npy") as part, part.open("wb") as file:
+        with atomic_file(self.folder / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
 
 

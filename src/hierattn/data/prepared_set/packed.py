@@ -119,6 +119,11 @@ class PackedSet:
         if digest.hexdigest() != self.info["images_sha256"]:
             raise DataError(f"{self.folder / IMAGES} is damaged: its pixels are not those written; {_AGAIN}")
 
+    @property
+    def digests(self) -> tuple[str, str]:
+        """The manifest's and the pixels': what tells whether two folders hold the same set, wherever they lie."""
+        return self.manifest_sha256, str(self.info["images_sha256"])
+
     def __len__(self) -> int:
         return len(self.records)
 

@@ -145,8 +145,8 @@ def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, 
     (out / MASKS).mkdir()
     for done, image in enumerate(planned, start=1):
         rendered = _render_planned(image, size, seed)
-        Image.fromarray(rendered.image).save(out / IMAGES / f"{image.image}.jpg", quality=95)
-        Image.fromarray(rendered.mask.astype(np.uint8) * 255).save(out / MASKS / f"{image.image}.png")
+        _save(rendered.image, out / IMAGES / f"{image.image}.jpg", quality=95)
+        _save(rendered.mask.astype(np.uint8) * 255, out / MASKS / f"{image.image}.png")
         progress("rendering", done, len(planned))
 
 
@@ -211,4 +211,11 @@ def _write_contact_sheet(out: Path, planned: list[PlannedImage], columns: int = 
         with Image.open(out / IMAGES / f"{image.image}.jpg") as picture:
             pictures.append(np.asarray(picture))
     captions = [f"{image.code}, lesion {image.lesion + 1}" for image in shown]
-    Image.fromarray(contact_sheet(pictures, columns, captions)).save(out / SHEET)
+    _save(contact_sheet(pictures, columns, captions), out / SHEET)
+
+
+def _save(pixels: np.ndarray, path: Path, **options: int) -> None:
+    """Encode first: Pillow does not see that a disk that is filling up took only a part of what it wrote."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, Image.registered_extensions()[path.suffix], **options)
+    path.write_bytes(buffer.getvalue())

@@ -1,7 +1,8 @@
 """One file over HTTP: resumed by ranges, tried again when the connection breaks, and whole or not there.
 
 Beside ``x.zip`` lie, until it is whole, ``x.zip.part`` and ``x.zip.part.json`` (which version of the file the part is
-of). A server that cannot resume, or has another version by now, gives it from the start.
+of). A server that cannot resume, or has another version by now, gives it from the start. A file that is there already
+and is another is not replaced: somebody put it there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from hierattn.data.sets.catalog import RemoteFile
 from hierattn.errors import DataError
-from hierattn.files import free_bytes, part_of, write_json
+from hierattn.files import free_bytes, part_of, write_json, writing
 from hierattn.progress import Progress, silent
 
 _CHUNK = 1 << 20
@@ -41,11 +42,17 @@ class Patience:
 
 
 def download(
-    remote: RemoteFile, path: Path, *, patience: Patience | None = None, progress: Progress | None = None
+    remote: RemoteFile,
+    path: Path,
+    *,
+    patience: Patience | None = None,
+    progress: Progress | None = None,
+    keep_note: bool = False,
 ) -> None:
     """Fetch one file to ``path``; where it is whole already, only check it.
 
-    ``progress`` hears of bytes; its step is the file's name.
+    ``progress`` hears of bytes; its step is the file's name. With ``keep_note`` the note (:func:`note_of`) stays beside
+    the file, and tells that it was fetched, and not put there by somebody.
 
     Raises
     ------
@@ -53,10 +60,15 @@ def download(
         Where the server says that there is no such file.
     DataError
         Where the connection stays broken, the disk is full, or the bytes are not those published. A partial file stays
-        for the next call to resume; wrong bytes do not.
+        for the next call to resume; wrong bytes do not. Where another file of that name is there: it stays as it is.
     """
     patience, progress = patience or Patience(), progress or silent
-    if path.is_file() and not _what_is_wrong(remote, path):
+    if path.exists():
+        if not path.is_file() or (wrong := _what_is_wrong(remote, path)):
+            raise DataError(
+                f"{path} is there and is not the file published ({wrong if path.is_file() else 'a folder'}): it is not "
+                "touched; move it away, and run this again"
+            )
         progress(remote.name, path.stat().st_size, path.stat().st_size)
         return
     part = part_of(path)
@@ -65,16 +77,20 @@ def download(
         _transfer(remote, part, patience, progress)
         wrong = _what_is_wrong(remote, part)
         if not wrong:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
             os.replace(part, path)
-            _state_of(part).unlink(missing_ok=True)
+            if not keep_note:
+                note_of(path).unlink(missing_ok=True)
             return
         part.unlink()
-        _state_of(part).unlink(missing_ok=True)
+        note_of(path).unlink(missing_ok=True)
     raise DataError(f"{remote.name} from {remote.url} is not the file published ({wrong}), twice: try again later")
 
 
-def _state_of(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
+def note_of(path: Path) -> Path:
+    """The file that says which version of ``path`` is being fetched."""
+    return path.with_name(f"{part_of(path).name}.json")
 
 
 def _what_is_wrong(remote: RemoteFile, path: Path) -> str:
@@ -97,7 +113,8 @@ def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Prog
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            _request(remote, part, progress)
+            with writing(part, [part], left="what has come is kept; the same command resumes from there"):
+                _request(remote, part, progress)
             return
         except urllib.error.HTTPError as error:
             reason = f"HTTP {error.code} {error.reason}"
@@ -107,8 +124,6 @@ def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Prog
             if error.code == 416:  # the part is longer than the file: of another version
                 part.unlink(missing_ok=True)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.filename is not None:
-                raise DataError(f"{part} cannot be written ({error.strerror}): free some space or the path") from None
             reason = str(getattr(error, "reason", "") or error) or type(error).__name__
         failed = 0 if part.exists() and part.stat().st_size > before else failed + 1
         if failed >= patience.tries:
@@ -121,7 +136,7 @@ def _transfer(remote: RemoteFile, part: Path, patience: Patience, progress: Prog
 
 def _request(remote: RemoteFile, part: Path, progress: Progress) -> None:
     """One request for all that is missing."""
-    state_path = _state_of(part)
+    state_path = part.with_name(f"{part.name}.json")
     state = _read_state(state_path) if part.exists() else {}
     have = part.stat().st_size if state else 0
     if have and have == state.get("total"):

@@ -1,13 +1,16 @@
 """Fetch a public set into a folder that ``prepare`` reads: download, check, unpack. Run again, it resumes.
 
-``fetched.json`` in the folder lists what is done, so that archives need not be kept.
+``fetched.json`` in the folder lists what is done, so that archives need not be kept. Nothing that somebody else put
+into the folder is replaced or removed: an archive that was put there by hand is unpacked and stays.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from hierattn.data.sets.catalog import PUBLIC_SETS, PublicSet, RemoteFile
-from hierattn.data.sets.download import DeadLinkError, Patience, download
+from hierattn.data.sets.download import DeadLinkError, Patience, download, note_of
 from hierattn.errors import DataError, UsageError
-from hierattn.files import atomic_file, free_bytes, write_json
+from hierattn.files import atomic_file, free_bytes, lock, write_json, writing
 from hierattn.progress import Progress
 
 DONE = "fetched.json"
@@ -104,19 +107,33 @@ def fetch(
     DataError
         Where a file cannot be had, or is not the one published. What is whole stays, and the next call resumes.
     UsageError
-        Where ``folder`` is a file, or ``jobs`` is not positive.
+        Where ``folder`` is a file, or ``jobs`` is not positive, or another process fetches into the folder.
     """
     if jobs < 1:
         raise UsageError(f"{jobs} jobs: wanted 1 or more")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: wanted a folder to fetch into; choose another name")
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder, [folder], left="what has come is kept; the same command resumes"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock(folder / ".fetch.lock", f"{folder} is being filled"):
+            return _fetch(wanted, folder, jobs, keep_archives, patience, progress)
+
+
+def _fetch(
+    wanted: PublicSet,
+    folder: Path,
+    jobs: int,
+    keep_archives: bool,
+    patience: Patience | None,
+    progress: Progress | None,
+) -> Fetched:
     done = _read_done(folder)
     missing = [file for file in wanted.files if not _is_done(file, folder, done)]
 
     def bring(file: RemoteFile) -> None:
         try:
-            download(file, folder / file.name, patience=patience, progress=progress)
+            is_archive = file.unpack_to is not None
+            download(file, folder / file.name, patience=patience, progress=progress, keep_note=is_archive)
         except DeadLinkError as error:
             raise DataError(f"{error}: {by_hand(wanted, folder)}") from None
 
@@ -126,7 +143,9 @@ def fetch(
             pass
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    unpacked = _finish(missing, folder, done, keep_archives)
+    unpacked = _unpack_all(missing, folder, done)
+    for file in wanted.files:
+        _tidy(folder / file.name, keep_archives)
     return Fetched(folder, {file.name: "fetched" if file in missing else "there" for file in wanted.files}, unpacked)
 
 
@@ -139,17 +158,24 @@ def by_hand(wanted: PublicSet, folder: Path) -> str:
     )
 
 
-def _finish(files: Sequence[RemoteFile], folder: Path, done: dict[str, int], keep_archives: bool) -> int:
-    """Unpack, note, and remove the archives; returns how many files came out."""
+def _unpack_all(files: Sequence[RemoteFile], folder: Path, done: dict[str, int]) -> int:
+    """Unpack, and note what is done; returns how many files came out."""
     unpacked = 0
     for file in files:
         count = 0 if file.unpack_to is None else unpack(folder / file.name, folder / file.unpack_to)
         unpacked += count
         done[file.name] = count
         write_json(folder / DONE, done, indent=1)
-        if file.unpack_to is not None and not keep_archives:
-            (folder / file.name).unlink()
     return unpacked
+
+
+def _tidy(archive: Path, keep: bool) -> None:
+    """Remove an archive that was fetched, which its note tells, and the note last."""
+    note = note_of(archive)
+    if note.exists():
+        if not keep:
+            archive.unlink(missing_ok=True)
+        note.unlink()
 
 
 def _is_done(file: RemoteFile, folder: Path, done: dict[str, int]) -> bool:
@@ -158,21 +184,25 @@ def _is_done(file: RemoteFile, folder: Path, done: dict[str, int]) -> bool:
 
 
 def _read_done(folder: Path) -> dict[str, int]:
-    try:
-        values = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        return {str(name): int(count) for name, count in values.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    path = folder / DONE
+    if not path.exists():
         return {}
+    try:
+        return {str(name): int(count) for name, count in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        raise UsageError(
+            f"{path} is not the list that fetch writes: it is not touched; choose another folder"
+        ) from None
 
 
 # --- archives ---------------------------------------------------------------------------------------------------
 
 
 def unpack(archive: Path, folder: Path) -> int:
-    """Unpack a zip archive; a file that is there with the right length is left. Returns how many files it has.
+    """Unpack a zip archive; a member that is there already is left. Returns how many files it has.
 
-    Every member's CRC is checked as it is read; a name that leads out of ``folder`` is refused before anything is
-    written, and so is an archive that would grow beyond all measure.
+    Every member's CRC is checked as it is read. Before anything is written are refused: a name that leads out of
+    ``folder``, an archive that would grow beyond all measure, and one of whose members another file has the name.
 
     Raises
     ------
@@ -183,11 +213,11 @@ def unpack(archive: Path, folder: Path) -> int:
         with zipfile.ZipFile(archive) as packed:
             members = [member for member in packed.infolist() if _is_wanted(member)]
             _refuse_bombs(archive, members, folder)
-            for member in members:
+            missing = [member for member in members if not _is_there(archive, member, folder)]
+            for member in missing:
                 _take_out(packed, member, _inside(folder, member.filename, archive))
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        archive.unlink(missing_ok=True)
-        raise DataError(f"{archive.name} is a damaged archive ({error}): it was removed; fetch it again") from None
+        raise DataError(_damaged(archive, str(error))) from None
     except OSError as error:
         raise DataError(f"{archive.name} cannot be unpacked into {folder} ({error.strerror or error})") from None
     return len(members)
@@ -225,8 +255,38 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
     return folder.joinpath(*parts.parts)
 
 
+def _damaged(archive: Path, reason: str) -> str:
+    """What is said of a damaged archive, which is removed where we fetched it."""
+    if not note_of(archive).exists():
+        return f"{archive.name} is a damaged archive ({reason}): it is not touched; move it away, and fetch it again"
+    _tidy(archive, keep=False)
+    return f"{archive.name} is a damaged archive ({reason}): it was removed; fetch it again"
+
+
+def _is_there(archive: Path, member: zipfile.ZipInfo, folder: Path) -> bool:
+    """Whether a member was unpacked before.
+
+    Raises
+    ------
+    DataError
+        Where something else has its name.
+    """
+    path = _inside(folder, member.filename, archive)
+    if not os.path.lexists(path):
+        return False
+    if path.is_file() and path.stat().st_size == member.file_size and _crc(path) == member.CRC:
+        return True
+    raise DataError(f"{path} is there and is not that of {archive.name}: it is not touched; move it away")
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            crc = zlib.crc32(chunk, crc)
+    return crc
+
+
 def _take_out(packed: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
-    if path.is_file() and path.stat().st_size == member.file_size:
-        return
     with packed.open(member) as source, atomic_file(path) as part, part.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)

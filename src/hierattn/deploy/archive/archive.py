@@ -122,7 +122,7 @@ def predict_archive(
 
 def _written(table: Path) -> list[Path]:
     """The files of a table and of what it is made in."""
-    return [table, part_of(table), part_of(part_of(table))]
+    return [table, part_of(table)]
 
 
 def _inside(file: Path, folder: Path | None) -> bool:

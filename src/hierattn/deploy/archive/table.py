@@ -7,15 +7,17 @@ is dropped when the table is resumed. Only a whole table gets its own name. A lo
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO
 
 from hierattn.errors import TableError, UsageError
-from hierattn.files import atomic_file, check_file_replaceable, lock, part_of, shown
+from hierattn.files import atomic_file, check_file_replaceable, lock, part_of, shown, writing
 
 ANSWERED, REFUSED = "answered", "refused"
 _BEFORE = ("file", "sha256", "status", "advice", "label")
@@ -101,9 +103,10 @@ class ArchiveTable:
         self.columns, self._same = columns(codes), dict(same)
         self.done: set[str] = set()
         with ExitStack() as opened:
-            opened.enter_context(lock(path.with_name(f".{path.name}.lock"), f"{path} is being written"))
-            self._start()
-            self._file: IO[bytes] = opened.enter_context(self.part.open("ab", buffering=0))
+            with self._writing():
+                opened.enter_context(lock(path.with_name(f".{path.name}.lock"), f"{path} is being written"))
+                self._start()
+                self._file: IO[bytes] = opened.enter_context(self.part.open("ab", buffering=0))
             self._opened = opened.pop_all()
 
     def __enter__(self) -> ArchiveTable:
@@ -113,15 +116,29 @@ class ArchiveTable:
         self._opened.close()
 
     def add(self, row: Mapping[str, str]) -> None:
-        """Write one row; what it lacks stays empty."""
-        self._file.write(self._line([row.get(name, "") for name in self.columns]))
+        """Write one row; what it lacks stays empty.
+
+        Raises
+        ------
+        NoSpaceError
+            Where the disk is full; the rows so far are kept.
+        """
+        line = self._line([row.get(name, "") for name in self.columns])
+        with self._writing():
+            if self._file.write(line) != len(line):  # the system may take a part and say so only here
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.done.add(row["file"])
 
     def finish(self) -> None:
         """Give the whole table its name."""
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self.part, self.path)
+        with self._writing():
+            os.fsync(self._file.fileno())
+            self._file.close()
+            os.replace(self.part, self.path)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        left = f"the rows so far are in {self.part}, and the same command resumes"
+        return writing(self.path, [self.path, self.part], left=left)
 
     def _start(self) -> None:
         """Write the heading, and the whole rows of the table that is there."""
@@ -159,6 +176,8 @@ class ArchiveTable:
             out.write(self._line(self.columns))
             for row in rows:
                 out.write(self._line(row))
+        if self.path.exists():
+            shutil.copymode(self.path, self.part)  # somebody may have closed it to others
 
     @staticmethod
     def _line(values: Sequence[str]) -> bytes:

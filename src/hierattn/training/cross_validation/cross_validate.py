@@ -183,6 +183,8 @@ def cross_validate(
     if not checked:
         check_space(out, check_folds(recipe, out, options))
     tasks = _tasks(recipe, folder, options)
+    if folder.summary.exists() and not folder.runs():
+        raise UsageError(f"{folder.summary} is there and no folds: it is not touched; choose another --out")
     with folder.lock(), stop_requested(listener.note) as stop:
         progress = _Standing(folder, tasks, listener)
         todo = [task for task in tasks if not RunFolder(task.out).finished.exists()]
@@ -218,7 +220,7 @@ def check_folds(recipe: Recipe, out: Path, options: CrossValidationOptions) -> i
         split(packed.records, task.fold)  # raises for a fold that is not there, and for leaks
         check_fold_of_balanced_set(packed.info, task.fold)
         if run.recipe.exists():
-            check_same_run(run, task.recipe, packed.manifest_sha256)
+            check_same_run(run, task.recipe, packed.digests)
         if not run.finished.exists():
             wanted += check_start(task.recipe, packed, "cpu" if options.engine == "ray" else options.device)
     return wanted

@@ -118,7 +118,7 @@ def _work(task: FoldTask, slot: int, answers: Any) -> None:
     _stop_with_parent()
     _use_one_gpu(slot)
     task.out.mkdir(parents=True, exist_ok=True)
-    log = os.open(RunFolder(task.out).worker_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(RunFolder(task.out).worker_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:

@@ -1,0 +1,1 @@
+"""Commands killed at any moment, and two at once: nothing is lost, and the same command ends with the same bytes."""
