@@ -198,7 +198,7 @@ batch_size = 4
 warmup_epochs = 1
 """
 _PREPARE = ("prepare", "photos", "out", "--size", "32", "--folds", "3", "--jobs", "1")
-_BALANCE = ("balance", "prepared", "out", "--target", "8", "--hardness-folds", "3", "--jobs", "1")
+_BALANCE = ("balance", "prepared", "out", "--target", "9", "--hardness-folds", "3", "--jobs", "1")
 _EVALUATE = ("evaluate", "run", "--device", "cpu", "--bootstrap", "100")
 _EXPORT = ("export", "run", "model.onnx")
 _BATCH = ("predict", "--batch", "photos", "--model", "bundle.onnx", "--out", "answers.csv", "--jobs", "1")
@@ -274,7 +274,7 @@ def make_inputs(folder: Path, run: Callable[..., Any], needs: set[str]) -> None:
 
 
 def _draw_photos(folder: Path) -> None:
-    """Six lesions of each of three classes, one folder a class."""
+    """Twelve lesions of each of three classes, one folder a class."""
     import numpy as np
     from PIL import Image
 
@@ -282,7 +282,7 @@ def _draw_photos(folder: Path) -> None:
 
     for number, code in enumerate(("MEL", "NV", "BCC")):
         (folder / code).mkdir(parents=True)
-        for lesion in range(6):
+        for lesion in range(12):
             rendered = render_lesion(code, np.random.default_rng([number, lesion]), 48)
             Image.fromarray(rendered.image).save(folder / code / f"{code.lower()}_{lesion}.jpg", quality=95)
 
