@@ -377,8 +377,8 @@ def check_replaceable(out: Path, kind: FolderKind, *, inputs: Sequence[Path] = (
                 )
         if foreign := _foreign(final, kind):
             raise UsageError(
-                f"{out} holds {foreign}, which is not part of {kind.name} that hierattn made: nothing in it is "
-                "touched; choose another folder"
+                f"{out} holds {foreign}, which is not part of {kind.name} that hierattn made, or was changed since: "
+                "nothing in it is touched; choose another folder"
             )
     except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
         raise UsageError(
@@ -561,6 +561,7 @@ def _finish_replacement(final: Path, kind: FolderKind) -> None:
             shutil.rmtree(former, ignore_errors=True)
         else:
             former.rename(final)
+            _within(final, _LOCK).unlink(missing_ok=True)
 
 
 def _put_on_disk(folder: Path) -> None:

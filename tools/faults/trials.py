@@ -49,6 +49,10 @@ def _as_it_is(path: Path) -> bytes:
 
 def _of_a_run(path: Path) -> bytes:
     """Without times, speeds and the number of starts."""
+    if path.suffix == ".safetensors":
+        return _of_weights(path)
+    if path.suffix == ".ckpt":
+        return _of_a_state(path)
     if path.name == "starts.jsonl":
         return b""
     if path.name == "finished.json":
@@ -57,6 +61,30 @@ def _of_a_run(path: Path) -> bytes:
         rows = list(csv.reader(io.StringIO(path.read_text())))
         return repr([row[:-2] for row in rows]).encode()  # images a second and seconds are the last
     return path.read_bytes()
+
+
+def _of_weights(path: Path) -> bytes:
+    """The header's entries in order: safetensors writes those of its metadata in a new order each time."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.dumps(json.loads(content[8:end]), sort_keys=True).encode() + content[end:]
+
+
+def _of_a_state(path: Path) -> bytes:
+    """Every value, to the bit; how a pickle shares its texts depends on whether they were read from one."""
+    import torch
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes()
+        if isinstance(value, dict):
+            return [(key, plain(inside)) for key, inside in value.items()]
+        return [plain(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+    try:
+        return repr(plain(torch.load(path, map_location="cpu", weights_only=True))).encode()
+    except Exception:  # half of one, where it may lie
+        return path.read_bytes()
 
 
 def _of_a_balanced_set(path: Path) -> bytes:

@@ -22,7 +22,7 @@ from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepare.report import read_report
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
-from hierattn.errors import DataError, HierAttnError
+from hierattn.errors import HierAttnError, UsageError
 
 TRUTH = "ISIC_2019_Training_GroundTruth.csv"
 INPUT = "ISIC_2019_Training_Input"
@@ -314,5 +314,5 @@ def test_a_limit_of_the_operating_system_on_file_size(source: Path, tmp_path: Pa
 
 def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(UsageError, match=r"on the way to .* is a file"):
         prepare(source, tmp_path / "file" / "out", PrepareOptions(size=32, folds=3))

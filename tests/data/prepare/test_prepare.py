@@ -229,13 +229,14 @@ def test_a_folder_that_an_older_version_made_is_replaced_when_asked(source: Path
     assert set(contents(out)) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES, CONTENTS}
 
 
-def test_a_damaged_set_is_replaced_only_when_asked(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_set_that_was_damaged_or_changed_is_not_replaced(source: Path, tmp_path: Path, overwrite: bool) -> None:
     out = tmp_path / "out"
     prepare(source, out, PrepareOptions(size=32, folds=3))
     (out / INFO).write_bytes(b"?" * (out / INFO).stat().st_size)
     before = contents(out)
-    with pytest.raises(UsageError, match="--overwrite"):
-        prepare(source, out, PrepareOptions(size=32, folds=3))
+    with pytest.raises(UsageError, match=r"holds prepared\.json, .* or was changed since: nothing in it is touched"):
+        prepare(source, out, PrepareOptions(size=32, folds=3, overwrite=overwrite))
     assert contents(out) == before
 
 
