@@ -22,7 +22,8 @@ _DOORS = {
     "create_model": "hierattn.models.registry",
     "list_models": "hierattn.models.registry",
 }
-__all__ = ["Predictor", "create_model", "list_models"]  # their types are in __init__.pyi
+# Loaded when asked for; their types are in __init__.pyi.
+__all__ = ["Predictor", "create_model", "list_models"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

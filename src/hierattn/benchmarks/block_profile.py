@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,10 +75,11 @@ def profile_blocks(model: nn.Module, images: Tensor, *, rounds: int = 20) -> lis
 def _inputs_of(model: nn.Module, parts: dict[str, nn.Module], images: Tensor) -> dict[str, Any]:
     """The one argument that each part is called with."""
     seen: dict[str, Any] = {}
-    handles = [
-        part.register_forward_pre_hook(lambda _part, given, path=path: seen.__setitem__(path, given[0]))
-        for path, part in parts.items()
-    ]
+
+    def keep(path: str, _part: nn.Module, given: tuple[Any, ...]) -> None:
+        seen[path] = given[0]
+
+    handles = [part.register_forward_pre_hook(partial(keep, path)) for path, part in parts.items()]
     model(images)
     for handle in handles:
         handle.remove()

@@ -186,9 +186,9 @@ def _photographs(side: int, seed: int) -> list[bytes]:
 def _many(packed: np.ndarray, images: int) -> np.ndarray:
     """As many different images: the few, each shifted round by another distance, so that no two are near-duplicates."""
     many = np.empty((images, *packed.shape[1:]), np.uint8)
-    for k, image in enumerate(many):
+    for k in range(images):
         down, across = 17 * k, 51 * k + 29 * (k // 640)  # at 128 pixels the first alone would come round after 640
-        image[:] = np.roll(packed[k % len(packed)], (down, across), axis=(0, 1))
+        many[k] = np.roll(packed[k % len(packed)], (down, across), axis=(0, 1))
     return many
 
 

@@ -85,7 +85,7 @@ def model_of(name: str) -> tuple[str, dict[str, str]]:
     ('hierattn_s', {'attention': 'se'})
     """
     model, _, text = name.partition(":")
-    options = dict(part.partition("=")[::2] for part in text.split(",") if part)
+    options = {key: value for key, _, value in (part.partition("=") for part in text.split(",") if part)}
     model_spec(model)
     if unknown := set(options) - {"attention"}:
         raise UsageError(f"{name}: unknown option {', '.join(sorted(unknown))}: wanted attention=NAME, for a HierAttn")
@@ -164,6 +164,7 @@ def _executorch(name: str, model: nn.Module, size: int) -> RunnableModel:
 
         program = Runtime.get().load_program(content)
         method = program.load_method("forward")
+        assert method is not None  # the program was written just now
         images = torch.from_numpy(_bytes_of(1, size))
 
         def step() -> object:

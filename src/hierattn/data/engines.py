@@ -6,9 +6,9 @@ is in memory is bounded, and what is done can be kept before the process is kill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from hierattn.errors import UsageError, require
 
@@ -61,7 +61,8 @@ def run_in_waves(
     with _workers(engine, jobs) as (settings, workers), Parallel(**settings) as parallel:
         step = workers * wave
         for start in range(0, len(tasks), step):
-            yield from parallel(delayed(work)(task) for task in tasks[start : start + step])
+            results = parallel(delayed(work)(task) for task in tasks[start : start + step])
+            yield from cast("Iterable[Result]", results)
 
 
 @contextmanager

@@ -177,8 +177,9 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise RecipeError(f"recipe key {key} is {value!r}: wanted {hint.__name__}")
+    kind: type = hint if isinstance(hint, type) else object
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise RecipeError(f"recipe key {key} is {value!r}: wanted {kind.__name__}")
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -75,7 +75,7 @@ class RunningSums:
         """
         total = self.sums.clone()
         if self.fabric.world_size > 1:
-            total = self.fabric.all_reduce(total, reduce_op="sum")  # type: ignore[assignment]
+            total = cast(Tensor, self.fabric.all_reduce(total, reduce_op="sum"))
         loss_sum, correct = total.tolist()
         return refuse_divergence(loss_sum, epoch, step), int(correct)
 

@@ -251,11 +251,16 @@ def _predict(
     """One learner, one fold: the probability of the true label of every image in it."""
     name, fold = task
     held_out = place == fold
-    learner = clone(learners[name]).fit(features[~held_out], labels[~held_out])
+    learner = _untrained(learners[name]).fit(features[~held_out], labels[~held_out])
     probabilities = learner.predict_proba(features[held_out])
     column = {label: number for number, label in enumerate(learner.classes_.tolist())}
     true = [column[label] for label in labels[held_out].tolist()]
     return np.asarray(probabilities[np.arange(len(probabilities)), true], np.float64)
+
+
+def _untrained(learner: Any) -> Any:
+    """A copy, typed here: clone takes containers of learners too, and its answer is inferred as one of those."""
+    return clone(learner)
 
 
 def _images_of(place: NDArray[np.int64], task: tuple[str, int]) -> int:

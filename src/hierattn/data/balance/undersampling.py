@@ -167,7 +167,7 @@ class InstanceHardnessSampler(BaseEstimator):
         SamplerError
             For a parameter out of range, or a class that is too small.
         """
-        features, labels = validate_data(self, X, y, dtype="numeric")
+        features, labels = (np.asarray(part) for part in validate_data(self, X, y, dtype="numeric"))
         check_classification_targets(labels)
         if groups is not None:
             check_consistent_length(labels, groups)

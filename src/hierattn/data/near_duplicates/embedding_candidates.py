@@ -120,8 +120,9 @@ def _nearest_cells(vectors: Vectors) -> np.ndarray:
 
     count = round(len(vectors) ** 0.5)
     sample = vectors[:: -(-len(vectors) // max(_SAMPLE, 20 * count))]
-    grouped = MiniBatchKMeans(count, batch_size=4096, max_iter=20, n_init=1, random_state=0).fit(sample)
-    centres = grouped.cluster_centers_.astype(np.float32)
+    # Pyright infers from its default "auto" that n_init is a text.
+    grouping = MiniBatchKMeans(count, batch_size=4096, max_iter=20, n_init=1, random_state=0)  # pyright: ignore[reportArgumentType]
+    centres = np.asarray(grouping.fit(sample).cluster_centers_, np.float32)
     asked = min(_CELLS_ASKED, count)
     cells = np.empty((len(vectors), asked), np.int64)
     for start in range(0, len(vectors), _AT_ONCE):

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-"""One value a pixel, (size, size), float32."""
+Field = NDArray[np.floating]
+"""One value a pixel, (size, size)."""
 
 Curve = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating], float]
 """x, y and width at the points of a curve, each (n,), and the opacity of the whole."""

@@ -131,8 +131,10 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
 
         try:
             program = Runtime.get().load_program(content, verification=Verification.InternalConsistency)
-            metadata = json.loads(program.load_method(METADATA).execute([])[0])
-            method = program.load_method(FORWARD)
+            described, method = program.load_method(METADATA), program.load_method(FORWARD)
+            if described is None or method is None:
+                raise LookupError(f"no {METADATA} or {FORWARD}")
+            metadata = json.loads(described.execute([])[0])
         except (RuntimeError, ValueError, AttributeError, TypeError, LookupError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise BundleError(f"{name} is no ExecuTorch program of ours ({reason}); export it again") from None

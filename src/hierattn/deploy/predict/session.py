@@ -112,7 +112,7 @@ def _run(session: onnxruntime.InferenceSession, wanted: Sequence[str], images: n
         except Exception as error:  # ONNX Runtime's errors have no common family
             raise BundleError(f"the bundle's graph failed ({first_line(error)}); export it again") from None
     _answered.add(session)
-    return dict(zip(wanted, answer, strict=True))
+    return dict(zip(wanted, map(np.asarray, answer), strict=True))
 
 
 @contextmanager

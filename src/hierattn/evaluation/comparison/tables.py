@@ -22,7 +22,8 @@ PAIR_COLUMNS = ("first", "second", "figure", "difference", "low", "high", "p", "
 def csv_table(comparison: Mapping[str, Any]) -> str:
     """A row a model, in :data:`COLUMNS`; shares as fractions, empty where undefined."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    columns: list[str] = list(COLUMNS)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in comparison["rows"]:
         low, high = row["balanced_accuracy"]["interval"] or (None, None)

@@ -10,6 +10,8 @@ Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via Gradient-
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from matplotlib import colormaps
@@ -158,9 +160,13 @@ def attention_map(model: nn.Module, image: Tensor) -> np.ndarray:
     attention = [module for module in block.modules() if isinstance(module, SelfAttention)][-1]
     batch = image[None] if image.ndim == 3 else image
     kept: dict[str, Tensor] = {}
+
+    def keep(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        kept[name] = output
+
     handles = [
-        attention.qkv.register_forward_hook(lambda _module, _inputs, output: kept.update(qkv=output)),
-        block.register_forward_hook(lambda _module, _inputs, output: kept.update(block=output)),
+        attention.qkv.register_forward_hook(partial(keep, "qkv")),
+        block.register_forward_hook(partial(keep, "block")),
     ]
     was_training = model.training
     model.eval()

@@ -158,7 +158,7 @@ def published_weights(name: str) -> PublishedWeights:
         return PublishedWeights(name, f"{name.removeprefix(PREFIX)}.safetensors", url, licence)
     from torchvision.models import get_model_weights
 
-    url = str(get_model_weights(peer.builder).DEFAULT.url)
+    url = str(get_model_weights(peer.builder)["DEFAULT"].url)
     return PublishedWeights(name, url.rpartition("/")[2], url, "BSD-3-Clause (torchvision)")
 
 

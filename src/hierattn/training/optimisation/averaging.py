@@ -28,7 +28,8 @@ class WeightAverage:
         """Take in the model's present weights."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        torch._foreach_lerp_(self._averages, self._values, 1 - decay)
+        # torch names it in no __all__.
+        torch._foreach_lerp_(self._averages, self._values, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
         for average, value in self._counts:
             average.copy_(value)
 
