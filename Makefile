@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread per process: on two cores, threads that wait for one another cost more than they gain.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types imports unit lowest web wheels docs figures clean lock
+.PHONY: help setup demo test check format lint types pyright imports unit lowest web wheels docs figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -39,6 +39,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+pyright: $(STAMP) ## Check the types a second time, by pyright; needs Node 20 or newer.
+	@command -v node >/dev/null || { echo "node is missing: install Node 20 or newer, for instance: apt-get install nodejs"; exit 1; }
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 imports: $(STAMP)
 	$(BIN)/lint-imports
