@@ -37,7 +37,6 @@ _MODULES = (
     "torch.onnx",
     "onnx.checker",
     "onnxscript",
-    "hierattn.cli.progress_bars",
     "hierattn.training.listener",
     "rich.progress",
 )

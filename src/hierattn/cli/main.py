@@ -154,6 +154,12 @@ def main() -> None:
             _drop_output()  # it may be standard output that cannot be written, and Python would try again at the end
         where = f" {error.filename}:" if error.filename else ""
         _fail(f"{where} {error.strerror or error}; check the path, its permissions and the free space".strip(), 1)
+    except Exception as error:
+        from hierattn.files import is_no_space
+
+        if not is_no_space(error):  # a library may have covered it, in a temporary folder for instance
+            raise
+        _fail("a disk is full, or a quota is used up; free some space, and run the same command again", 1)
 
 
 def _fit_help_to(columns: int) -> None:

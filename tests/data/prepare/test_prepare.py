@@ -361,3 +361,12 @@ def test_real_phone_photographs_prepare_whole(tmp_path: Path) -> None:
     packed = PackedSet.open(tmp_path / "out")
     packed.verify()
     assert all((packed.folder / record.image).is_file() for record in packed.records)
+
+
+def test_a_split_file_in_the_folder_that_is_to_be_replaced_is_refused(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(source, out, PrepareOptions(size=32, folds=3))
+    before = contents(out)
+    with pytest.raises(UsageError, match=r"holds .*splits\.csv, which is to be read"):
+        prepare(source, out, PrepareOptions(size=32, folds=3, seed=1, splits=out / SPLITS, overwrite=True))
+    assert contents(out) == before

@@ -153,7 +153,7 @@ def prepare(
 
 
 def _inputs(source: Path, options: PrepareOptions) -> list[Path]:
-    return [source] if options.images is None else [source, options.images]
+    return [path for path in (source, options.images, options.splits) if path is not None]
 
 
 def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
