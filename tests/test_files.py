@@ -212,7 +212,8 @@ def test_two_that_write_one_file_leave_one_of_both_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_what_a_killed_process_left_beside_a_file_goes_with_the_next_write(tmp_path):
+@pytest.mark.parametrize("again", ["write", "tidy"])
+def test_what_a_killed_process_left_beside_a_file_goes_with_the_next_write_or_look(tmp_path, again):
     code = (
         "import os, signal, sys; from pathlib import Path; from hierattn.files import atomic_file\n"
         "with atomic_file(Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
@@ -221,8 +222,18 @@ def test_what_a_killed_process_left_beside_a_file_goes_with_the_next_write(tmp_p
     subprocess.run([sys.executable, "-c", code, tmp_path / "x"], check=False)
     assert len(list(tmp_path.iterdir())) > 1
     assert (tmp_path / "x").read_text() == "before"
-    files.write_text(tmp_path / "x", "after")
-    assert tree(tmp_path) == {"x": "after"}
+    if again == "write":
+        files.write_text(tmp_path / "x", "after")
+    else:
+        files.tidy(tmp_path / "x")
+    assert tree(tmp_path) == {"x": "after" if again == "write" else "before"}
+
+
+def test_what_another_process_is_writing_is_not_tidied_away(tmp_path):
+    with atomic_file(tmp_path / "x") as part:
+        part.write_text("whole")
+        files.tidy(tmp_path / "x")
+    assert tree(tmp_path) == {"x": "whole"}
 
 
 class _Covering(RuntimeError):

@@ -189,6 +189,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
                 raise
 
 
+def tidy(path: Path) -> None:
+    """Remove what a process that was killed as it wrote ``path`` has left beside it; nothing while one writes it.
+
+    Writing it again does the same: this is for files that are written once.
+    """
+    final = Path(os.path.realpath(path))
+    if _beside(final, _LOCK).exists():
+        with suppress(UsageError, OSError), lock(_beside(final, _LOCK), ""):
+            _beside(final, _NEW).unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     with atomic_file(path) as part:

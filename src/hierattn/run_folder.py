@@ -41,7 +41,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hierattn.errors import CheckpointError, RecipeError, UsageError
-from hierattn.files import is_temporary, lock, write_json, write_text
+from hierattn.files import is_temporary, lock, tidy, write_json, write_text
 
 FORMAT_VERSION = 2
 """Of the run folder, in its ``environment.json``. Readers must reject higher versions."""
@@ -196,6 +196,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with lock(self.path / ".lock", f"{self.path} is being trained"):
+                for once in (self.recipe, self.manifest, self.environment, self.best, self.last):
+                    tidy(once)
                 yield
         finally:
             if made:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.files import atomic_file
+from hierattn.files import atomic_file, tidy
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class ArrayCache:
         """The array saved under ``name``; None where there is none of that length that can be read."""
         if self.folder is None:
             return None
+        tidy(self.folder / f"{name}.npy")
         try:
             array = np.load(self.folder / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError):

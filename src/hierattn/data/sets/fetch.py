@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from hierattn.data.sets.catalog import PUBLIC_SETS, PublicSet, RemoteFile
 from hierattn.data.sets.download import DeadLinkError, Patience, download, note_of
 from hierattn.errors import DataError, UsageError
-from hierattn.files import atomic_file, free_bytes, lock, write_json, writing
+from hierattn.files import atomic_file, free_bytes, lock, tidy, write_json, writing
 from hierattn.progress import Progress
 
 DONE = "fetched.json"
@@ -185,6 +185,7 @@ def _is_done(file: RemoteFile, folder: Path, done: dict[str, int]) -> bool:
 
 def _read_done(folder: Path) -> dict[str, int]:
     path = folder / DONE
+    tidy(path)
     if not path.exists():
         return {}
     try:
@@ -272,6 +273,7 @@ def _is_there(archive: Path, member: zipfile.ZipInfo, folder: Path) -> bool:
         Where something else has its name.
     """
     path = _inside(folder, member.filename, archive)
+    tidy(path)
     if not os.path.lexists(path):
         return False
     if path.is_file() and path.stat().st_size == member.file_size and _crc(path) == member.CRC:
