@@ -182,3 +182,15 @@ def test_contact_sheet_shows_every_class(rendered: Path) -> None:
     with Image.open(rendered / "contact_sheet.png") as sheet:
         assert sheet.width > 8 * 48
         assert sheet.height > 8 * 48
+
+
+def test_the_same_set_again_is_there_already_another_is_refused_and_a_changed_one_too(tmp_path: Path) -> None:
+    out = render_set(tmp_path / "set", images=16, size=32, seed=3)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert render_set(out, images=16, size=32, seed=3) == out
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    with pytest.raises(UsageError, match="not empty: name a new folder"):
+        render_set(out, images=16, size=32, seed=4)
+    (out / "contact_sheet.png").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"holds contact_sheet\.png"):
+        render_set(out, images=16, size=32, seed=3)

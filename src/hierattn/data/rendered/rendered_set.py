@@ -16,6 +16,7 @@ conditions. :func:`render_set` writes a whole data set in ISIC 2019's own layout
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from hierattn.data.rendered.photo_conditions import PhotoConditions, draw_photo,
 from hierattn.data.rendered.plan import PlannedImage, generator_of, plan_set
 from hierattn.data.sets.isic2019 import GROUND_TRUTHS, SYNTHETIC
 from hierattn.errors import UsageError
-from hierattn.files import FolderKind, check_replaceable, whole_folder, write_json, write_table
+from hierattn.files import FolderKind, check_replaceable, recover, whole_folder, write_json, write_table
 from hierattn.progress import Progress, silent
 from hierattn.taxonomy import BY_CODE, CODES
 
@@ -110,7 +111,7 @@ def render_set(
     Parameters
     ----------
     out
-        A folder that does not exist yet, or is empty.
+        A folder that does not exist yet, or is empty. Where this very set is there already, nothing is done.
     images
         Number of images; classes are imbalanced about as mildly as ``plan.SHARES`` says.
     size
@@ -126,6 +127,10 @@ def render_set(
         Where ``out`` holds something, or a number is out of range.
     """
     out = Path(out)
+    recover(out, RENDERED_SET)
+    if _is_made(out, images, size, seed):
+        check_replaceable(out, RENDERED_SET)  # whole, and as it was made
+        return out
     if out.is_dir() and any(not path.name.startswith(".hierattn.") for path in out.iterdir()):
         raise UsageError(f"{out} is there already and not empty: name a new folder, or remove it first")
     check_replaceable(out, RENDERED_SET)
@@ -138,6 +143,15 @@ def render_set(
         _write_marker(place.folder, planned, size, seed)
         _write_contact_sheet(place.folder, planned)
     return out
+
+
+def _is_made(out: Path, images: int, size: int, seed: int) -> bool:
+    """Whether this set is there already: of a command that was stopped in its last moment, say."""
+    try:
+        marker = json.loads((out / SYNTHETIC).read_text(encoding="utf-8"))
+        return (marker["images"], marker["size"], marker["seed"]) == (images, size, seed)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, progress: Progress) -> None:
