@@ -1,4 +1,4 @@
-"""reproduce/paper.sh and quick.sh as a new user runs them: what is missing is said at once, every command can run."""
+"""reproduce/paper.sh and quick.sh as a new user runs them: what is missing is said at once; they run to their ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
 import typer
+from safetensors.torch import save_file
 from tiny_sets import isic_set, pad_set
 
 from hierattn.cli.main import app
@@ -19,6 +21,10 @@ from hierattn.models.weights.weight_files import published_weights
 from hierattn.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "FOLDS": "0", "OF_FOLDS": "3", "MODELS": "hierattn_xs", "SIZE": "32", "BATCH": "8", "EPOCH_IMAGES": "8",
+    "TARGET_ISIC": "8", "TARGET_PAD": "8", "ITERATIONS": "2", "BOOTSTRAP": "100", "THREADS": "1", "DEVICE": "cpu",
+}  # fmt: skip
 ISIC_CODES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
 PAD_CODES = ("ACK", "BCC", "SEK", "MEL", "NEV", "SCC")
 
@@ -129,3 +135,33 @@ def test_bad_use_of_the_script_is_refused_at_once(tmp_path, words, settings, sai
     done = script("paper.sh", *words, place=tmp_path, hierattn="false", **settings)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_the_paper_by_one_script_runs_to_its_end_and_again_without_training(sets):
+    (sets / "weights").mkdir()
+    weights = timm.create_model("mobilevit_xxs", pretrained=False).state_dict()
+    save_file(weights, sets / "weights" / published_weights("hierattn_xs").file)
+    settings = {**SMALL, "EPOCHS": "2", "PARTS": "table1 warmup timing card"}
+    done = script("paper.sh", "isic", "pad", "out", place=sets, **settings)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    page = (sets / "out" / "paper.html").read_text(encoding="utf-8")
+    for word in ("Table 1, Fig. 7: ISIC 2019", "Table 1, Fig. 7: PAD-UFES-20", "Table 4", "96.70", "91.22", "2 of 500"):
+        assert word in page
+    start = Recipe.load(sets / "out" / "runs" / "pad" / "hierattn_xs" / "fold-0" / "recipe.toml").transfer
+    assert (Path(start.checkpoint).parts[-5:-1], start.frozen_epochs) == (("runs", "isic", "hierattn_xs", "fold-0"), 1)
+    trained = {path: path.stat().st_mtime_ns for path in (sets / "out" / "runs").rglob("best.safetensors")}
+    assert len(trained) == 6
+    again = script("paper.sh", "isic", "pad", "out", place=sets, **{**settings, "PARTS": "timing card"})
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in (sets / "out" / "runs").rglob("best.safetensors")} == trained
+
+
+def test_the_small_script_runs_to_its_end(prepared, tmp_path):
+    settings = {"RECIPE": "quicktest", "MODELS": "hierattn_xs", "EPOCHS": "1", "EPOCH_IMAGES": "32", "FOLDS": "0"}
+    settings |= {"PREPARED": str(prepared), "TARGET": "8", "BOOTSTRAP": "100", "DEVICE": "cpu"}
+    done = script("quick.sh", "out", place=tmp_path, PARTS="table1 protocols skip card", **settings)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    page = (tmp_path / "out" / "paper.html").read_text(encoding="utf-8")
+    assert "1 of 500 epochs" in page
+    assert "not measured yet" in page.split("Table 4")[1].split("</section>")[0].lower()
+    assert (tmp_path / "out" / "MODEL_CARD.md").is_file()
