@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from hierattn.errors import CheckpointError, RecipeError
-from hierattn.files import atomic_file
+from hierattn.files import write_bytes
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.trained_on import TrainedOn, from_text
 from hierattn.run_folder import current_keys
@@ -114,8 +114,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     metadata = {_DESCRIPTION: json.dumps(described)}
     if checkpoint.trained_on is not None:
         metadata[_TRAINED_ON[FORMAT_VERSION]] = checkpoint.trained_on.to_text()
-    with atomic_file(path) as part:
-        save_file(tensors, part, metadata=metadata)
+    # Its own way to a file goes through another, private one beside it, which a kill would leave there for ever.
+    write_bytes(path, save(tensors, metadata=metadata))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
