@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,6 @@ from hierattn.preprocessing.photograph import read_photograph
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data"
 VISIBLE = 5.0
 """Grey levels of mean error from which damage counts as visible."""
-
-needs_warnings = pytest.mark.skipif(not find_spec("simplejpeg"), reason="simplejpeg is not installed")
 
 
 @cache
@@ -84,7 +81,6 @@ DAMAGES = {
 }
 
 
-@needs_warnings
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
     "options",
@@ -109,7 +105,6 @@ def test_visible_damage_to_a_jpeg_is_noticed(damage: str, options: dict[str, obj
     assert noticed >= 0.9 * visible
 
 
-@needs_warnings
 def test_the_reason_is_in_the_line() -> None:
     content = jpeg(1)
     with pytest.raises(ImageError, match=r"^x\.jpg is damaged \(premature end of data segment\): copy or download it"):
@@ -173,7 +168,7 @@ def test_a_spoilt_note_of_a_png_is_no_damage() -> None:
     assert damage_in(note) == ""
 
 
-@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", pytest.param("jpeg", marks=needs_warnings)])
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "jpeg"])
 def test_visible_damage_to_a_compressed_tiff_is_noticed(compression: str) -> None:
     content = encoded(lesion(4), "TIFF", compression=compression)
     whole = read_photograph(content)

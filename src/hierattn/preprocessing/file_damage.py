@@ -18,7 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
+from simplejpeg import decode_jpeg
 
+# Healthy, and of a kind that simplejpeg cannot check: rare colour spaces, and rare ratios of the channels' sizes.
+_UNCHECKED = re.compile("Unsupported color|.*Could not determine subsampling level")
 _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _NOTES = frozenset({*range(0xE0, 0xF0), 0xFE})  # APP0 to APP15, comment
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -48,10 +51,6 @@ def find_damage(content: bytes, image: Image.Image) -> str:
 
 def jpeg_damage(content: bytes) -> str:
     """The first warning of libjpeg about a file's entropy-coded data, found by decoding at an eighth of the size."""
-    try:
-        from simplejpeg import decode_jpeg
-    except ImportError:  # no wheel for this platform; `hierattn doctor` says so
-        return ""
     bare = _without_notes(content)
     if not bare:
         return ""
@@ -60,9 +59,7 @@ def jpeg_damage(content: bytes) -> str:
     except ValueError as error:
         reason = str(error)
         padding = _PADDING.search(reason)  # some cameras fill up with zeros
-        if not reason.startswith("Unsupported color") and not (
-            padding and bytes(int(padding[1])) + b"\xff\xd9" in content
-        ):
+        if not _UNCHECKED.match(reason) and not (padding and bytes(int(padding[1])) + b"\xff\xd9" in content):
             return reason.removeprefix("Corrupt JPEG data: ")
     return ""
 
