@@ -25,12 +25,6 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         yield opened
 
 
-# --- one file ---------------------------------------------------------------------------------------------------
-
-
-# --- a set ------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def small_set(shop: Shop) -> PublicSet:
     shop.files |= {
@@ -129,6 +123,17 @@ def test_an_archive_that_a_kill_left_once_it_was_unpacked_is_removed(
     note_of(tmp_path / "set" / "two.zip").touch()
     fetch(small_set, tmp_path / "set", patience=QUICK)
     assert not [path for path in (tmp_path / "set").rglob("*") if ".zip" in path.name]
+
+
+def test_a_table_whose_note_a_kill_left_stays_and_its_note_goes(
+    shop: Shop, small_set: PublicSet, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "table.csv").write_bytes(shop.files["table.csv"])
+    note_of(tmp_path / "set" / "table.csv").touch()
+    fetch(small_set, tmp_path / "set", patience=QUICK)
+    assert (tmp_path / "set" / "table.csv").read_bytes() == shop.files["table.csv"]
+    assert not note_of(tmp_path / "set" / "table.csv").exists()
 
 
 @pytest.mark.parametrize("content", [b"mine", b"ONE" * 1000, b""])  # the second has the member's length

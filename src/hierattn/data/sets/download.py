@@ -70,6 +70,8 @@ def download(
                 "touched; move it away, and run this again"
             )
         progress(remote.name, path.stat().st_size, path.stat().st_size)
+        if not keep_note:  # of a process that was killed between the last two steps below
+            note_of(path).unlink(missing_ok=True)
         return
     part = part_of(path)
     wrong = ""

@@ -145,7 +145,8 @@ def _fetch(
         pool.shutdown(wait=True, cancel_futures=True)
     unpacked = _unpack_all(missing, folder, done)
     for file in wanted.files:
-        _tidy(folder / file.name, keep_archives)
+        if file.unpack_to is not None:
+            _tidy(folder / file.name, keep_archives)
     return Fetched(folder, {file.name: "fetched" if file in missing else "there" for file in wanted.files}, unpacked)
 
 
