@@ -54,6 +54,9 @@ def test_every_known_name_of_a_class_is_accepted_in_any_case(lesion):
         ("dermatofibromas, dermatofibromata", "DF"),
         ("vascular lesions, haemangioma, hemangiomas, angiomas, pyogenic granulomas, vasc", "VASC"),
         ("melanomas, malignant melanoma, MELANOMA", "MEL"),
+        ("01_MEL, MEL (melanoma), 4. Melanoma, mel - malignant melanoma", "MEL"),
+        ("Melanocytic nevi (nv), NV - naevus, 5 nevus", "NV"),
+        ("Actinic keratoses and intraepithelial carcinoma / Bowen's disease (akiec), 1_akiec", "ACK"),
     ],
 )  # fmt: skip
 def test_british_american_plural_archive_and_kaggle_names_are_read(names, code):
@@ -63,5 +66,16 @@ def test_british_american_plural_archive_and_kaggle_names_are_read(names, code):
 def test_no_name_means_two_classes_and_part_of_a_name_is_none():
     names = [{code_of_name(name) for name in (one.name, *one.also)} for one in LESIONS]
     assert names == [{code} for code in CODES]
-    for name in ("MEL2", "melanoma in situ", "not MEL", "", "other", "train", "nevus and melanoma", "images"):
+    for name in (
+        "MEL2",
+        "melanoma in situ",
+        "not MEL",
+        "",
+        "other",
+        "train",
+        "nevus and melanoma",
+        "NV MEL",
+        "nv (melanoma)",
+        "images",
+    ):
         assert code_of_name(name) is None

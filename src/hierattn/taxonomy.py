@@ -52,7 +52,8 @@ LESIONS: tuple[Lesion, ...] = (
     Lesion(
         "ACK", "actinic keratosis", "rough patch from long sun exposure", "pre-malignant", True, "AK", "akiec", "ACK",
         ("solar keratosis", "actinic keratosis intraepithelial carcinoma",
-         "actinic keratosis and intraepithelial carcinoma", "actinic keratosis bowens disease"),
+         "actinic keratosis and intraepithelial carcinoma", "actinic keratosis bowens disease",
+         "actinic keratosis and intraepithelial carcinoma bowens disease"),
     ),
     Lesion(
         "BCC", "basal cell carcinoma", "common, slow-growing skin cancer", "malignant", True, "BCC", "bcc", "BCC",
@@ -121,12 +122,23 @@ _CODE_OF_NAME = {
 
 def code_of_name(name: str) -> str | None:
     """Our code for what people call a class: any set's code or a clinical name, in British or American spelling,
-    singular or plural; None if unknown.
+    singular or plural, numbered or not; None if unknown. Several names of one class may follow each other.
 
-    >>> code_of_name("akiec"), code_of_name("Basal_Cell_Carcinoma"), code_of_name("SEK"), code_of_name("naevi")
+    >>> code_of_name("akiec"), code_of_name("Basal_Cell_Carcinoma"), code_of_name("02 SEK"), code_of_name("naevi (nv)")
     ('ACK', 'BCC', 'BKL', 'NV')
     """
-    return _CODE_OF_NAME.get(_spelled(name))
+    return _code_of_words(re.sub(r"^\d+ ", "", _spelled(name)).split())
+
+
+def _code_of_words(words: list[str]) -> str | None:
+    """The class that all of the names mean."""
+    if code := _CODE_OF_NAME.get(" ".join(words)):
+        return code
+    for length in range(1, len(words)):
+        code = _CODE_OF_NAME.get(" ".join(words[:length]))
+        if code and code == _code_of_words(words[length:]):
+            return code
+    return None
 
 
 BY_CODE: dict[str, Lesion] = {lesion.code: lesion for lesion in LESIONS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hierattn.data.source_table import by_id, find_table, first_few, has_columns, number_of, read_rows, sex_of, text_of
+from hierattn.data.source_table import by_id, columns_in, find_table, first_few, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 
 ROWS = [{"image": "a", "age": "45.0"}, {"image": "b", "age": ""}]
@@ -74,7 +74,7 @@ def test_a_table_is_found_in_any_letter_case_and_the_exact_name_first(tmp_path: 
     (tmp_path / "groups.csv").touch()
     assert find_table(tmp_path, ["groups.csv"]) == tmp_path / "groups.csv"
     assert find_table(tmp_path / "absent", ["groups.csv"]) is None
-    assert not has_columns(tmp_path / "groups.csv", ["image"])
+    assert not columns_in(tmp_path / "groups.csv", ["image"])
 
 
 def test_an_id_in_several_rows_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -184,3 +185,15 @@ def test_visible_damage_to_a_compressed_tiff_is_noticed(compression: str) -> Non
 
 def test_other_formats_are_left_to_their_decoders() -> None:
     assert damage_in(encoded(lesion(4, side=64), "BMP")) == ""
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}, {"compression": "packbits"}], ids=str)
+@pytest.mark.parametrize("lost", [1, 40])
+def test_a_tiff_whose_header_promises_more_strips_than_there_are_is_refused(options: dict, lost: int) -> None:
+    strips = {278: 20}  # rows in each
+    content = encoded(lesion(4, 160), "TIFF", tiffinfo=strips, **options)
+    assert damage_in(content) == ""
+    heights = [struct.pack("<HHII", 257, kind, 1, 160) for kind in (3, 4)]  # the entry, as a short and as a long
+    (height,) = [entry for entry in heights if entry in content]
+    promised = content.replace(height, height[:8] + struct.pack("<I", 160 + lost))
+    assert "strips or tiles where its size needs" in damage_in(promised)

@@ -184,6 +184,19 @@ def test_a_text_file_called_jpg_is_no_image(tmp_path: Path) -> None:
     assert "export it as JPEG or PNG" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (bytes(128) + b"DICM" + bytes(99), "is DICOM, which predict reads, and prepare does not"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "fetch that (git lfs pull)"),
+        (b"PK\3\4" + bytes(99), "is a ZIP archive: unpack it"),
+        (b"%PDF-1.7\n", "is a PDF: export its photograph"),
+    ],
+)
+def test_another_kind_of_file_is_told_from_a_damaged_image(content: bytes, said: str) -> None:
+    assert said in refusal(content)
+
+
 def test_without_its_reader_a_heic_file_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
     line = refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))

@@ -43,7 +43,7 @@ def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) ->
         The table.
     required, known
         Columns that must be there, and columns that may be; found whatever their letter case, with blanks or
-        underscores (``Image ID`` for ``image_id``).
+        underscores (``Image ID`` or ``ImageID`` for ``image_id``).
 
     Raises
     ------
@@ -73,17 +73,18 @@ def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) ->
         cells += [""] * (len(columns) - len(cells))
         result.append({column: value for column, value in zip(columns, cells, strict=False) if column})
     if not result:
-        raise TableError(f"{path} has no rows: wanted one an image; download it again")
+        raise TableError(f"{path} has no rows: wanted one an image; complete it, or download it again")
     return result
 
 
-def has_columns(path: Path, wanted: Sequence[str]) -> bool:
-    """Whether a file is a table with these columns, with rows or without."""
+def columns_in(path: Path, wanted: Sequence[str]) -> set[str]:
+    """Which of these columns a table has, with rows or without; none where the file is no table."""
     try:
         header = next(iter(_cells(_text(path, ""))), (1, []))[1]
     except (TableError, csv.Error):
-        return False
-    return {_spelled(name) for name in wanted} <= {_spelled(name) for name in header}
+        return set()
+    there = {_spelled(name) for name in header}
+    return {name for name in wanted if _spelled(name) in there}
 
 
 def _text(path: Path, wanted: str) -> str:
@@ -125,7 +126,7 @@ def _columns(path: Path, header: Sequence[str], known: Iterable[str]) -> list[st
 
 
 def _spelled(name: str) -> str:
-    return re.sub(r"[\s_.-]+", "_", name.strip()).casefold()
+    return re.sub(r"[\s_.-]+", "", name).casefold()
 
 
 def refuse_repeated(path: Path, ids: Iterable[str]) -> None:

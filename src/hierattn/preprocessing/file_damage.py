@@ -3,7 +3,7 @@
 ===== =====================================================================================================
 JPEG  libjpeg decodes any bytes to some picture, and warns. Pillow drops the warnings; simplejpeg hands them on
 PNG   every chunk has a checksum; Pillow leaves out those of the pixels
-TIFF  strips and tiles that are JPEG, or deflated with a checksum that libtiff does not reach
+TIFF  missing strips and tiles; those that are JPEG, or deflated with a checksum that libtiff does not reach
 ===== =====================================================================================================
 
 WebP, HEIC, AVIF, BMP, GIF and other TIFF carry no checksum: there, only damage that breaks the decoder is noticed.
@@ -105,12 +105,17 @@ def _png_damage(content: bytes) -> str:
 
 
 def _tiff_damage(content: bytes, tags: Mapping[int, Any]) -> str:
-    """The first strip or tile of a TIFF's first page, compressed as JPEG or by deflate, that does not add up."""
+    """Strips or tiles of a TIFF's first page that are missing; of JPEG or deflate, the first that does not add up."""
     compression = tags.get(259, 1)
+    starts, lengths = (273, 279) if 273 in tags else (324, 325)  # of strips or tiles
+    wide, high = (tags[256], tags.get(278, tags[257])) if 273 in tags else (tags[322], tags[323])
+    planes = tags.get(277, 1) if tags.get(284, 1) == 2 else 1
+    wanted, came = -(-tags[256] // wide) * -(-tags[257] // high) * planes, len(tags.get(starts, ()))
+    if came < wanted:
+        return f"{came} strips or tiles where its size needs {wanted}"
     if compression not in (_TIFF_JPEG, *_TIFF_DEFLATE):
         return ""
     tables = bytes(tags.get(347, b""))[:-2] or b"\xff\xd8"  # all but its end mark
-    starts, lengths = (273, 279) if 273 in tags else (324, 325)  # of strips or tiles
     for start, length in zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False):
         part = content[start : start + length]
         damage = jpeg_damage(tables + part[2:]) if compression == _TIFF_JPEG else _deflate_damage(part)

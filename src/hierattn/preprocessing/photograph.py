@@ -64,6 +64,11 @@ _BEGINNINGS = {
     b"GIF8": "GIF",
     b"RIFF": "WebP",
 }
+_NO_IMAGES = {
+    b"version https://git-lfs": "is a pointer of Git LFS and not the image itself: fetch that (git lfs pull)",
+    b"PK\3\4": "is a ZIP archive: unpack it",
+    b"%PDF": "is a PDF: export its photograph as JPEG or PNG",
+}
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF = frozenset({b"avif", b"avis"})
 _WHITE = (255, 255, 255, 255)
@@ -226,6 +231,11 @@ def _why_unread(content: bytes) -> str:
             return (
                 f"begins as {kind} does and cannot be read: damaged, or a rare kind; copy it again, or export it as PNG"
             )
+    if content[128:132] == b"DICM":
+        return "is DICOM, which predict reads, and prepare does not: export it as JPEG or PNG for that"
+    for beginning, why in _NO_IMAGES.items():
+        if content.startswith(beginning):
+            return why
     return f"is not an image that can be read: wanted {', '.join(FORMATS)}, HEIC or AVIF; export it as JPEG or PNG"
 
 

@@ -12,7 +12,8 @@ import io
 import os
 import shutil
 import tempfile
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ ENDINGS = st.sampled_from([".png", ".PNG", ".jpg", ".jfif", ".heic", "", ".bak",
 KINDS = st.sampled_from(["photo"] * 6 + ["copy", "empty", "text", "link", "gone", "pipe"])
 FILES = st.lists(st.tuples(st.sampled_from(CLASSES), NAMES, ENDINGS, KINDS), min_size=1, max_size=10)
 LINKS = st.lists(st.sampled_from(["loop", "up", "again", "elsewhere", "nowhere"]), max_size=2, unique=True)
-SPELLINGS = st.sampled_from(["{}", "./{}", "{} ", "photos//{}", "{}.jpg", "gone/{}"])
+NO_IMAGE = "{}.jpg"
+SPELLINGS = st.sampled_from(["{}", "./{}", "{} ", "photos//{}", "C:\\me\\{}", NO_IMAGE, "gone/{}"])
 ROWS = st.lists(
     st.tuples(st.integers(0, 30), SPELLINGS, st.sampled_from(["P1", "p1", "-", "7", "007", ""])), max_size=6
 )
@@ -106,13 +108,36 @@ def printable(path: str) -> str:
     return plain.replace("\n", "\\x0a").replace("\r", "\\x0d")
 
 
-def write_groups(source: Path, rows: list[tuple[int, str, str]]) -> None:
+def write_groups(source: Path, rows: list[tuple[int, str, str]]) -> dict[str, str]:
+    """``groups.csv``; returns the patient of each image that it names."""
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.png"))
     names = [name for name in names if name.isprintable()]
     with (source / "groups.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["Image", "Patient_ID"])
         writer.writerows((spelling.format(names[k % len(names)]), patient) for k, spelling, patient in rows)
+    return {names[k % len(names)]: patient for k, spelling, patient in rows if spelling != NO_IMAGE}
+
+
+def one_spelling(patient: str) -> str:
+    """What is kept together: ``P1`` with ``p1``, ``7`` with ``007``; ``-`` is nobody."""
+    return patient.lower().lstrip("0").replace("-", "")
+
+
+def one_path(name: str) -> str:
+    """Without its ending, and however it is written."""
+    parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
+    return "/".join(part.strip() for part in parts).casefold().rpartition(".")[0].rstrip()
+
+
+def check_patients(told: dict[str, str], found: dict[str, str]) -> None:
+    """Each image has the patient of its own row, else of a row that differs in its spelling alone, else none."""
+    alike = defaultdict(set)
+    for name, patient in told.items():
+        alike[one_path(name)].add(one_spelling(patient))
+    for name, patient in found.items():
+        allowed = {one_spelling(told[name])} if name in told else {"", *alike[one_path(name)]}
+        assert one_spelling(patient) in allowed, (name, patient)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
@@ -128,8 +153,7 @@ def test_every_file_is_kept_or_dropped_with_its_reason_or_the_source_is_refused(
 def account(folder: Path, files: list, links: list, rows: list) -> None:
     source, out = folder / "photos", folder / "out"
     build(source, files, links)
-    if rows:
-        write_groups(source, rows)
+    told = write_groups(source, rows) if rows else {}
     before, refused = sorted(source.rglob("*")), ""
     try:
         report = prepare(source, out, PrepareOptions(size=32, folds=3, near_duplicates=False, jobs=1))
@@ -162,4 +186,8 @@ def account(folder: Path, files: list, links: list, rows: list) -> None:
     assert packed.images.shape[0] == len(kept)
     assert all((out / image).is_file() for image in kept)
     check_leaks(packed.records)
+    check_patients(
+        told,
+        {os.path.relpath(out.resolve() / record.image, source.resolve()): record.patient for record in packed.records},
+    )
     assert before == sorted(source.rglob("*"))

@@ -22,7 +22,7 @@ from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepare.report import read_report
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
-from hierattn.errors import HierAttnError, UsageError
+from hierattn.errors import DataError, HierAttnError, LeakError, UsageError
 
 TRUTH = "ISIC_2019_Training_GroundTruth.csv"
 INPUT = "ISIC_2019_Training_Input"
@@ -316,3 +316,25 @@ def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match=r"on the way to .* is a file"):
         prepare(source, tmp_path / "file" / "out", PrepareOptions(size=32, folds=3))
+
+
+def test_images_without_a_lesion_are_counted_among_those_that_are_kept(tmp_path: Path) -> None:
+    source = isic_set(tmp_path / "isic", ["MEL"] * 8, ["L0", ""] * 4)
+    (source / "ISIC_2019_Training_Input" / "ISIC_0000001.jpg").write_bytes(b"damaged")
+    notes = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3)).notes
+    assert "3 of 7 images have neither lesion nor patient: each is its own group" in notes
+
+
+def test_strict_writes_a_line_end_in_a_name_so_that_it_is_seen(tmp_path: Path) -> None:
+    source = folder_set(tmp_path / "photos", {"MEL": 4})
+    (source / "MEL" / "a\nb.png").write_bytes((source / "MEL" / "MEL_0.png").read_bytes())
+    with pytest.raises(DataError, match=r"MEL/a\\x0ab\.png: its path"):
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3, strict=True))
+
+
+def test_a_split_file_that_parts_a_patient_is_what_is_to_be_corrected(tmp_path: Path) -> None:
+    source = isic_set(tmp_path / "isic", ["MEL"] * 6, ["L0", "L0", *"abcd"])
+    split = tmp_path / "split.csv"
+    write_table(split, ("image", "fold"), [(f"ISIC_{number:07d}", number % 3) for number in range(6)])
+    with pytest.raises(LeakError, match=r"lesion L0 in folds 0, 1 .*; correct \S*split.csv, or make new folds"):
+        prepare(source, tmp_path / "out", PrepareOptions(size=32, splits=split))

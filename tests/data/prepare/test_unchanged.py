@@ -64,3 +64,16 @@ def test_another_source_is_noticed_pixel_row_or_file(source: Path, tmp_path: Pat
     table.write_text(table.read_text().replace("45.0", "50.0", 1))
     with pytest.raises(UsageError, match="another row of the table"):
         prepare(source, out, PrepareOptions(size=32, folds=3))
+
+
+def test_another_file_that_is_only_left_out_is_noticed(source: Path, tmp_path: Path) -> None:
+    out, stray = tmp_path / "out", source / "ISIC_2019_Training_Input" / "stray\n.jpg"
+    prepare(source, out, PrepareOptions(size=32, folds=3))
+    stray.write_bytes(b"no row names it")
+    with pytest.raises(UsageError, match=r"other files that are left out, for example \S*stray\\x0a.jpg"):
+        prepare(source, out, PrepareOptions(size=32, folds=3))
+    prepare(source, out, PrepareOptions(size=32, folds=3, overwrite=True))
+    assert "nothing was done" in prepare(source, out, PrepareOptions(size=32, folds=3)).notes[-1]
+    stray.unlink()
+    with pytest.raises(UsageError, match="other files that are left out"):
+        prepare(source, out, PrepareOptions(size=32, folds=3))

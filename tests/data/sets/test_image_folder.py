@@ -42,7 +42,6 @@ def test_groups_are_read_by_path_or_by_name(tmp_path: Path) -> None:
     assert told == {"MEL_0.png": ("L1", "P1"), "MEL_1.png": ("", ""), "NV_0.png": ("L2", "P1")}
     assert [row.image for row in listing.dropped] == ["gone.png"]
     assert "1 of 3 rows of groups.csv name no image (gone.png), and 1 of 3 images have no row" in listing.notes[0]
-    assert "1 of 3 images have neither lesion nor patient" in listing.notes[1]
 
 
 def test_groups_with_an_image_twice_or_nothing_to_group_by_are_errors(tmp_path: Path) -> None:
@@ -82,7 +81,7 @@ def test_groups_are_read_in_any_spelling(tmp_path: Path, spelled: str, columns: 
 def test_a_table_of_groups_in_another_form_is_not_passed_over(tmp_path: Path, name: str) -> None:
     folder_set(tmp_path, {"MEL": 2})
     (tmp_path / name).touch()
-    with pytest.raises(TableError, match=rf"{name} is not read: wanted groups.csv"):
+    with pytest.raises(TableError, match=rf"{name} is not read: wanted one groups.csv"):
         read_image_folder(tmp_path)
 
 
@@ -120,3 +119,41 @@ def test_a_table_of_patients_under_another_name_is_mentioned(tmp_path: Path) -> 
     write_table(tmp_path / "metadata.csv", ("file", "Patient ID"), [("x", "P")])
     write_table(tmp_path / "cameras.csv", ("file", "camera"), [("x", "C")])
     assert read_image_folder(tmp_path).notes[0].startswith("metadata.csv has a column of lesions or patients")
+
+
+@pytest.mark.parametrize("name", ["clinic/groups.csv", "clinic/tables/Groups.tsv", "clinic/groups.xlsx"])
+def test_groups_of_a_part_of_the_photographs_are_refused_with_the_place_for_them(tmp_path: Path, name: str) -> None:
+    folder_set(tmp_path / "clinic", {"MEL": 2})
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    write_table(tmp_path / name, ("image", "patient"), [("MEL_0.png", "P1")])
+    with pytest.raises(TableError, match=r"is not read: wanted one groups.csv for all.*to \S*/groups.csv"):
+        read_image_folder(tmp_path)
+    write_table(tmp_path / "groups.csv", ("image", "patient"), [("MEL_0.png", "P1"), ("MEL_1.png", "P1")])
+    assert [record.patient for record in read_image_folder(tmp_path).records] == ["P1", "P1"]
+
+
+@pytest.mark.parametrize("name", ["metadata.tsv", "clinic/Patients.csv", "clinic/MEL/list.txt"])
+@pytest.mark.parametrize("column", ["PatientID", "lesion id"])
+def test_tables_of_patients_anywhere_are_told(tmp_path: Path, name: str, column: str) -> None:
+    folder_set(tmp_path / "clinic", {"MEL": 2})
+    write_table(tmp_path / name, ("file", column), [("MEL_0.png", "P1")])
+    assert read_image_folder(tmp_path).notes == [
+        f"{name} has a column of lesions or patients and is not read: save what is to be read as groups.csv"
+    ]
+
+
+def test_rows_of_masks_name_images_that_are_there(tmp_path: Path) -> None:
+    folder_set(tmp_path, {"MEL": 2})
+    write_image(tmp_path / "masks" / "MEL_0_mask.png", 9)
+    rows = [("MEL_0.png", "P1"), ("MEL_1.png", "P1"), ("masks/MEL_0_mask.png", "P1")]
+    write_table(tmp_path / "groups.csv", ("image", "patient"), rows)
+    listing = read_image_folder(tmp_path)
+    assert [row.reason for row in listing.dropped] == ["by its name the mask of another image"]
+    assert not listing.notes
+
+
+def test_of_two_columns_of_patients_the_one_with_values_is_read(tmp_path: Path) -> None:
+    folder_set(tmp_path, {"MEL": 2})
+    rows = [("MEL_0.png", "", "C1"), ("MEL_1.png", "n/a", "C1")]
+    write_table(tmp_path / "groups.csv", ("ImageID", "patient", "CaseID"), rows)
+    assert [record.patient for record in read_image_folder(tmp_path).records] == ["C1", "C1"]

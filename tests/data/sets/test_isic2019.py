@@ -60,10 +60,9 @@ def test_downsampled_in_a_name_does_not_hide_the_image(tmp_path: Path, row: str,
     assert [record.lesion for record in read_isic2019(tmp_path).records] == ["L0"]
 
 
-def test_a_missing_lesion_id_stays_empty_and_is_told(tmp_path: Path) -> None:
+def test_a_missing_lesion_id_stays_empty(tmp_path: Path) -> None:
     listing = read_isic2019(isic_set(tmp_path, ["MEL", "NV", "NV"], ["L0", "", ""]))
     assert [record.lesion for record in listing.records] == ["L0", "", ""]
-    assert listing.notes == ["2 of 3 images have no lesion id: each is its own group"]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(source: Path) -> None:
@@ -188,3 +187,11 @@ def test_a_set_that_moved_still_reads(source: Path, tmp_path: Path) -> None:
     shutil.move(source / INPUT, tmp_path / "pictures")
     listing = read_isic2019(source, images=tmp_path / "pictures")
     assert len(listing.records) == 8
+
+
+def test_a_table_that_a_european_excel_saved_is_read(source: Path) -> None:
+    plain = read_isic2019(source).records
+    for name in (TRUTH, METADATA):
+        text = (source / name).read_text()
+        (source / name).write_text(text.replace(",", ";").replace("1.0", "1,0").replace("0.0", "0,0"))
+    assert read_isic2019(source).records == plain

@@ -66,3 +66,9 @@ def test_a_table_none_of_whose_images_is_there_says_where_to_point(tmp_path: Pat
     (source / "ISIC_2019_Training_Input" / "ISIC_0000000.jpg").unlink()
     with pytest.raises(DataError, match=r"ISIC_0000000.*--images"):
         read_source(source)
+
+
+def test_a_set_one_folder_deeper_is_named(tmp_path: Path) -> None:
+    inside = isic_set(tmp_path / "download" / "ISIC_2019", ["MEL"])
+    with pytest.raises(TableError, match=f"holds a set in {inside}, in the layout isic2019: name that folder"):
+        detect_layout(tmp_path / "download")

@@ -140,6 +140,9 @@ JPEG_PIXELS = {"stored_as": JPEGBaseline8Bit, "photometric": "YBR_FULL_422"}
         ({"stored_as": RLELossless, "data": encapsulate([b"\1" * 900_000])}, "more pixels than its header"),
         ({"stored_as": RLELossless, "data": encapsulate([b"ab"] * 3)}, "several frames"),
         ({"stored_as": RLELossless, "Rows": 141}, "cannot be decoded"),
+        *(({"stored_as": RLELossless} | lost, "more pixels than the") for lost in (
+            {"Rows": 139}, {"Rows": 120}, {"Columns": 159}, {"Columns": 120},
+        )),
         *(({keyword: None}, f"lacks {keyword}") for keyword in (
             "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel",
             "PhotometricInterpretation",

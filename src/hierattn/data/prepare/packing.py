@@ -33,6 +33,7 @@ from hierattn.files import Workspace
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box
 from hierattn.preprocessing.cleaning import clean
+from hierattn.preprocessing.photo_files import printable
 from hierattn.preprocessing.photograph import read_image_bytes, read_photograph
 from hierattn.progress import Progress
 
@@ -126,9 +127,8 @@ def _flush(writers: Mapping[str, PackedWriter], journal: _Journal) -> None:
 def strict_error(reasons: list[str]) -> DataError:
     """What ``--strict`` says: the first few reasons."""
     more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return DataError(
-        f"{'; '.join(reasons[:3])}{more}: --strict wants every image usable; leave it out to skip such images"
-    )
+    first = printable("; ".join(reasons[:3]))
+    return DataError(f"{first}{more}: --strict wants every image usable; leave it out to skip such images")
 
 
 def _note(image: _Decoded, packed: Packed) -> None:

@@ -31,6 +31,7 @@ from hierattn.data.prepare.report import (
     notes_on_copies,
     notes_on_hair,
     notes_on_near_duplicates,
+    notes_on_ungrouped,
     read_report,
     write_audit,
     write_near_duplicates,
@@ -200,7 +201,8 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
         _write_tables(job, place, records, packed, dropped, pairs)
         if options.pictures:
             write_pictures(place.folder, originals, packed.boxes, pairs, options.image_spec)
-        notes = [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs)]
+        notes = notes_on_ungrouped(records, listing.advice)
+        notes += [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs)]
         if options.hair_removal:
             notes += notes_on_hair(packed.records, packed.boxes)
         report = PreparationReport(
@@ -294,7 +296,10 @@ def _with_folds(job: _Job, records: list[Record]) -> list[Record]:
         raise _JoiningError(records)
     else:
         records = extend_splits(records, job.splits, job.options.seed)
-    check_leaks(records)
+    if job.splits is None:
+        check_leaks(records)
+    else:
+        check_leaks(records, f"correct {job.splits.path}, or make new folds without --splits")
     return records
 
 

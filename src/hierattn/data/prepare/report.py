@@ -139,6 +139,13 @@ def imbalance(records: Sequence[Record]) -> float:
     return max(images) / min(images)
 
 
+def notes_on_ungrouped(records: Sequence[Record], advice: str) -> list[str]:
+    """How many images nothing is known of that would keep them together."""
+    alone = sum(not record.lesion and not record.patient for record in records)
+    images = f"{alone} of {len(records)} images have neither lesion nor patient"
+    return [f"{images}: each is its own group{advice}"] * (alone > 0)
+
+
 def notes_on_copies(records: Sequence[Record]) -> list[str]:
     """Files with the same bytes under several names, and whether their labels agree."""
     labels: dict[str, set[str]] = {}

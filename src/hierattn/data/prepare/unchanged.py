@@ -19,6 +19,7 @@ from hierattn.data.prepared_set.splits import FrozenSplits
 from hierattn.data.sets.listing import Listing
 from hierattn.errors import HierAttnError
 from hierattn.files import relative_path
+from hierattn.preprocessing.photo_files import printable
 
 
 def what_changed(out: Path, listing: Listing, options: PrepareOptions, splits: FrozenSplits | None) -> str:
@@ -68,16 +69,25 @@ def _other_source(out: Path, records: Sequence[Record], report: PreparationRepor
     final = out.resolve()
     listed = [replace(record, image=relative_path(record.image, final)) for record in listing.records]
     now = {record.image: record for record in listed}
-    gone = {row.image for row in report.dropped}
+    gone = {row.image for row in report.dropped}  # as the audit writes them
     made = {record.image: record for record in records}
     new = [image for image in now if image not in made and image not in gone]
     missing = [image for image in made if image not in now]
     if new or missing:
         return f"{len(new)} images more and {len(missing)} fewer, for example {(new + missing)[0]}"
+    told = {image for row in listing.dropped if (image := _told(row.image, final)) not in now}
+    told |= {_told(str(path), final) for path in listing.unnamed}
+    if differing := sorted(told ^ (gone - set(now))):
+        return f"other files that are left out, for example {differing[0]}"
     for image, record in made.items():
         if _of_tables(record) != _of_tables(now[image]):
             return f"another row of the table for {image}"
     return _other_file(out, records, gone & set(now))
+
+
+def _told(image: str, out: Path) -> str:
+    """As the audit tells it."""
+    return printable(relative_path(image, out))
 
 
 def _of_tables(record: Record) -> Record:

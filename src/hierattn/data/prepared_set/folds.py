@@ -230,8 +230,15 @@ def _assign(groups: dict[str, Counter[str]], folds: int, seed: int, kept: Mappin
     return fold_of
 
 
-def check_leaks(records: Sequence[Record]) -> None:
+def check_leaks(records: Sequence[Record], advice: str = "prepare the set again") -> None:
     """Prove that nothing crosses folds.
+
+    Parameters
+    ----------
+    records
+        All of a set.
+    advice
+        What to do where something does.
 
     Raises
     ------
@@ -258,7 +265,7 @@ def check_leaks(records: Sequence[Record]) -> None:
     if leaks:
         shown = "; ".join(_described(*leak) for leak in leaks[:3])
         more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
-        raise LeakError(f"{shown}{more}: wanted each in one fold only; prepare the set again")
+        raise LeakError(f"{shown}{more}: wanted each in one fold only; {advice}")
 
 
 def _described(kind: str, name: str, image_of: dict[int, str]) -> str:

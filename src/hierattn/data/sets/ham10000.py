@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import HAM10000
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
 from hierattn.data.source_table import by_id, find_table, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
@@ -68,5 +68,4 @@ def read_ham10000(source: Path, images: Path | None = None) -> Listing:
             )
         )
     folder.finish(listing)
-    note_ungrouped(listing)
     return listing

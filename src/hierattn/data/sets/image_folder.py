@@ -4,6 +4,7 @@
 
     MEL/  nevus or NV/  ...     the class folder is the one an image lies in; it may lie deeper (clinic_1/MEL/x.jpg)
     groups.csv                  optional: image, lesion, patient (image: path below the source, or the file's name)
+                                one for all folders, beside them
 
 Without ``groups.csv`` every image counts as its own lesion. Two photographs of one lesion may then stand on both
 sides of a split, and the score will be better than the truth: write the table where you can.
@@ -13,16 +14,19 @@ A file that by its name is the mask of a photograph beside it (``x_segmentation.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from hierattn.data.image_ids import ImageId, ImageIndex, join
 from hierattn.data.prepared_set.manifest import Record
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
-from hierattn.data.source_table import find_table, first_few, has_columns, number_of, read_rows
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
+from hierattn.data.source_table import Row, columns_in, find_table, first_few, number_of, read_rows, text_of
 from hierattn.errors import TableError
+from hierattn.preprocessing.photo_files import printable
 from hierattn.taxonomy import LESIONS, code_of_name
 
 GROUPS = "groups.csv"
@@ -31,6 +35,8 @@ _COLUMNS = {
     "lesion": ("lesion", "lesion_id"),
     "patient": ("patient", "patient_id", "subject", "subject_id", "case", "case_id"),
 }
+_TABLES = frozenset({".csv", ".tsv", ".tab", ".txt"})
+_TOLD = 5
 _MASK = r"(?:segmentations?|segmented|segm?|masks?|superpixels?|ground[ _-]?truths?|gt|annotations?|contours?)"
 _MASK_NAME = re.compile(rf"(?:{_MASK}[ _.-]+)?(.*?)(?:[ _.-]*{_MASK}[ _.-]?\d*)?", re.IGNORECASE)
 _MASK_FOLDER = re.compile(rf"(?:.*[ _.-])?{_MASK}(?:[ _.-].*)?", re.IGNORECASE)
@@ -62,24 +68,36 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     """
     folder = ImageFolder(images or source)
     listing = Listing("folder")
-    names = []
+    names, masks = [], []
     for number in folder.one_a_path():
         name = folder.index.names[number]
         if _is_mask(number, folder.index):
             listing.dropped.append(Dropped(str(folder.path_of(name)), "by its name the mask of another image"))
+            masks.append(name)
         else:
             names.append(name)
     folder.finish(listing)
     for name in names:
         record = Record(str(folder.path_of(name)), _label(name, folder.folder), source=listing.source)
         listing.records.append(record)
-    table = _find_groups(source, folder.folder)
+    tables = _tables(source, folder)
+    table = _find_groups(source, folder.folder, tables)
     if table is not None:
-        _add_groups(table, names, listing)
-    else:
-        listing.notes += _unread_tables(source)
-    note_ungrouped(listing, f"; name them in {GROUPS} (image,lesion,patient) for honest folds")
+        _add_groups(table, names, ImageIndex(masks), listing)
+    listing.notes += _unread_tables(source, [path for path in tables if path != table], table)
+    listing.advice = f"; name them in {GROUPS} (image,lesion,patient) for honest folds"
     return listing
+
+
+def _tables(source: Path, folder: ImageFolder) -> list[Path]:
+    """Files that may say which photographs belong together."""
+    beside = [] if source.samefile(folder.folder) else sorted(path for path in source.iterdir() if path.is_file())
+    files = [*beside, *(folder.folder / name for name in folder.others)]
+    return [path for path in files if path.suffix.lower() in _TABLES or _names_groups(path)]
+
+
+def _names_groups(path: Path) -> bool:
+    return path.name.lower().startswith("groups.")
 
 
 def _is_mask(number: int, images: ImageIndex) -> bool:
@@ -102,41 +120,48 @@ def _label(name: str, root: Path) -> str:
     if label is None:
         accepted = ", ".join(f"{lesion.code} ({lesion.name})" for lesion in LESIONS)
         where = f"in the folder {folder!r}" if folder else "in no class folder"
+        path = printable(str(root / name))
         raise TableError(
-            f"{root / name} lies {where}: wanted one folder a class, named {accepted}; rename it, or move it elsewhere"
+            f"{path} lies {where}: wanted one folder a class, named {accepted}; rename it, or move it elsewhere"
         )
     return label
 
 
-def _find_groups(source: Path, root: Path) -> Path | None:
+def _find_groups(source: Path, root: Path, others: Sequence[Path]) -> Path | None:
     folders = dict.fromkeys([source.resolve(), root.resolve()])
     tables = [table for folder in folders if (table := find_table(folder, [GROUPS]))]
     if len(tables) > 1:
         raise TableError(f"{tables[0]} and {tables[1]} are both there: wanted one; remove the wrong one")
     if tables:
         return tables[0]
-    for folder in folders:
-        for path in sorted(folder.iterdir()):
-            if path.name.lower().startswith("groups."):
-                raise TableError(f"{path} is not read: wanted {GROUPS}; save it under that name as 'CSV UTF-8'")
+    beside = (path for folder in folders for path in sorted(folder.iterdir()))
+    for path in filter(_names_groups, [*beside, *others]):
+        raise TableError(
+            f"{path} is not read: wanted one {GROUPS} for all photographs; save it as 'CSV UTF-8' to {source / GROUPS}"
+        )
     return None
 
 
-def _unread_tables(source: Path) -> list[str]:
-    """What to say of tables that would keep photographs together, if they had the right name."""
+def _unread_tables(source: Path, tables: Sequence[Path], read: Path | None) -> list[str]:
+    """What to say of tables that would keep photographs together, if they had the right name or place."""
     columns = (*_COLUMNS["lesion"], *_COLUMNS["patient"])
-    return [
-        f"{path.name} has a column of lesions or patients and is not read: save what is to be read as {GROUPS}"
-        for path in sorted(source.glob("*.csv"))
-        if any(has_columns(path, [column]) for column in columns)
+    names = [
+        os.path.relpath(path, source)
+        for path in tables
+        if (read is None or _names_groups(path)) and columns_in(path, columns)
     ]
+    return [
+        f"{name} has a column of lesions or patients and is not read: save what is to be read as {GROUPS}"
+        for name in names[:_TOLD]
+    ] + [f"{len(names) - _TOLD} more tables have such a column and are not read"] * (len(names) > _TOLD)
 
 
-def _add_groups(table: Path, names: Sequence[str], listing: Listing) -> None:
+def _add_groups(table: Path, names: Sequence[str], masks: ImageIndex, listing: Listing) -> None:
     """Give the records the lesions and patients of ``groups.csv``."""
     rows = read_rows(table, [], [column for columns in _COLUMNS.values() for column in columns])
     image, lesion, patient = (
-        next((column for column in columns if column in rows[0]), "") for columns in _COLUMNS.values()
+        max((column for column in columns if column in rows[0]), key=partial(_is_filled, rows), default="")
+        for columns in _COLUMNS.values()
     )
     if not image or not (lesion or patient):
         raise TableError(
@@ -154,10 +179,15 @@ def _add_groups(table: Path, names: Sequence[str], listing: Listing) -> None:
             lesion=number_of(rows[row].get(lesion, "")),
             patient=number_of(rows[row].get(patient, "")),
         )
-    if joined.unmatched:
-        unmatched = list(dict.fromkeys(rows[row][image] for row in joined.unmatched))
+    unmatched = list(dict.fromkeys(rows[row][image] for row in joined.unmatched))
+    unmatched = [name for name in unmatched if not masks.find(name)]
+    if unmatched:
         listing.dropped += [Dropped(name, f"no image file, named by {GROUPS}") for name in unmatched]
         listing.notes.append(
-            f"{len(joined.unmatched)} of {len(rows)} rows of {GROUPS} name no image ({first_few(unmatched)}), and "
+            f"{len(unmatched)} of {len(rows)} rows of {GROUPS} name no image ({first_few(unmatched)}), and "
             f"{len(names) - len(joined.row_of)} of {len(names)} images have no row: correct it, or folds may leak"
         )
+
+
+def _is_filled(rows: Sequence[Row], column: str) -> bool:
+    return any(text_of(row[column]) for row in rows)

@@ -69,9 +69,6 @@ def read_isic2019(source: Path, images: Path | None = None) -> Listing:
         else:
             listing.records.append(_record(path, label, metadata.get(image, {}), listing))
     folder.finish(listing)
-    unplaced = sum(not record.lesion for record in listing.records)
-    if unplaced:
-        listing.notes.append(f"{unplaced} of {len(listing.records)} images have no lesion id: each is its own group")
     return listing
 
 
@@ -116,7 +113,7 @@ def _label(row: Row, where: str) -> str | None:
         if column in _NO_CLASS:
             continue
         try:
-            number = float(value)
+            number = float(value.replace(",", "."))  # a European Excel
         except ValueError:
             if column in codes or column == "UNK":
                 raise TableError(f"{where}: {column} is {value!r}, wanted 0 or 1; correct the table") from None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from hierattn.data.sets import ham10000, image_folder, isic2019, pad_ufes_20
 from hierattn.data.sets.listing import Listing, check_ids
-from hierattn.data.source_table import find_table, has_columns
+from hierattn.data.source_table import columns_in, find_table
 from hierattn.errors import DataError, TableError, UsageError
+from hierattn.taxonomy import CODES
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,25 @@ def _has_any(names: tuple[str, ...]) -> Callable[[Path, Path], bool]:
 def _has_pad_table(source: Path, _: Path) -> bool:
     """``metadata.csv`` is a common name: its columns decide."""
     path = find_table(source, [pad_ufes_20.TABLE])
-    return path is not None and has_columns(path, ["img_id", "diagnostic"])
+    return path is not None and len(columns_in(path, ["img_id", "diagnostic"])) == 2
 
 
 def _has_class_folders(_: Path, images: Path) -> bool:
     return image_folder.has_class_folders(images)
 
 
+_CLASS_FOLDERS = f"one folder of images a class, named {', '.join(CODES)} or in English"
+
 LAYOUTS: tuple[Layout, ...] = (
     Layout("isic2019", isic2019.GROUND_TRUTHS[0], _has_any(isic2019.GROUND_TRUTHS), isic2019.read_isic2019),
     Layout("ham10000", ham10000.TABLES[0], _has_any(ham10000.TABLES), ham10000.read_ham10000),
     Layout("pad-ufes-20", f"{pad_ufes_20.TABLE} with img_id", _has_pad_table, pad_ufes_20.read_pad_ufes_20),
-    Layout("folder", "one folder of images a class", _has_class_folders, image_folder.read_image_folder),
+    Layout(
+        "folder",
+        _CLASS_FOLDERS,
+        _has_class_folders,
+        image_folder.read_image_folder,
+    ),
 )
 """In the order in which they are tried."""
 
@@ -70,6 +78,10 @@ def detect_layout(source: Path, images: Path | None = None) -> Layout:
     for layout in LAYOUTS:
         if layout.matches(source, images or source):
             return layout
+    for inside in sorted(path for path in source.iterdir() if path.is_dir()):
+        for layout in LAYOUTS[:-1]:
+            if layout.matches(inside, inside):
+                raise TableError(f"{source} holds a set in {inside}, in the layout {layout.name}: name that folder")
     wanted = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in LAYOUTS)
     raise TableError(
         f"{source} has no known layout (looked for {wanted}): check the path, or unpack the set; of any other set sort "

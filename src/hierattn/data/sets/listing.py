@@ -47,6 +47,8 @@ class Listing:
         Image files that no row names.
     notes
         Anything else to report, one line each.
+    advice
+        What to do about images of which neither lesion nor patient is known.
     """
 
     source: str
@@ -56,6 +58,7 @@ class Listing:
     dropped: list[Dropped] = field(default_factory=list)
     unnamed: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    advice: str = ""
 
 
 class ImageFolder:
@@ -70,6 +73,8 @@ class ImageFolder:
         Where it looked.
     index
         The photographs, by their paths below it.
+    others
+        The paths below it of files that are no photographs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,11 +85,11 @@ class ImageFolder:
         self._notes: list[str] = []
         self._taken: set[int] = set()
         self._at_odds: list[tuple[str, ...]] = []
+        self.others: list[str] = []
         self.index = ImageIndex(self._photographs())
 
     def _photographs(self) -> list[str]:
         photographs: list[str] = []
-        others: list[str] = []
         made: dict[str, bool] = {"": False}
         for found in find_files(self.folder):
             if self._is_made(found.name.rpartition("/")[0], made):
@@ -96,8 +101,8 @@ class ImageFolder:
             elif found.problem:
                 self._dropped.append(Dropped(str(self.path_of(found.name)), found.problem))
             else:
-                (photographs if is_photograph(self.folder / found.name) else others).append(found.name)
-        if others := other_files(others):
+                (photographs if is_photograph(self.folder / found.name) else self.others).append(found.name)
+        if others := other_files(self.others):
             files = "files are" if len(others) > 1 else "file is"
             self._notes.append(f"{len(others)} {files} no photograph and not read: {first_few(others)}")
         return photographs
@@ -219,12 +224,3 @@ def _suspicious(records: Sequence[Record], kind: str) -> list[str]:
                 "patient or clinic, put that before the number"
             )
     return notes
-
-
-def note_ungrouped(listing: Listing, advice: str = "") -> None:
-    """Say how many images nothing is known of that would keep them together."""
-    alone = sum(not record.lesion and not record.patient for record in listing.records)
-    if alone:
-        listing.notes.append(
-            f"{alone} of {len(listing.records)} images have neither lesion nor patient: each is its own group{advice}"
-        )

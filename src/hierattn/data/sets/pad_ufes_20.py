@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import PAD_UFES_20
-from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, note_ungrouped
+from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
 from hierattn.data.source_table import by_id, find_table, number_of, read_rows, sex_of, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy import from_dataset
@@ -71,5 +71,4 @@ def read_pad_ufes_20(source: Path, images: Path | None = None) -> Listing:
             )
         )
     folder.finish(listing)
-    note_ungrouped(listing)
     return listing

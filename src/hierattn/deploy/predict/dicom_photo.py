@@ -11,6 +11,7 @@ import contextlib
 import io
 import itertools
 import logging
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -304,11 +305,31 @@ def _only_frame(header: Dataset, name: str) -> bytes:
 
 
 def _check_run_length(header: Dataset, frame: bytes, name: str) -> None:
-    """Run-length coding never makes a picture much longer; a frame that is would take 64 times its length."""
+    """Run-length coding never makes a picture much longer; a frame that is would take 64 times its length.
+
+    Its segments, one a colour, hold as many values as there are pixels: pydicom drops what is left over, and a header
+    with a column too few would shear the lesion.
+    """
     if len(frame) > 2 * header.Rows * header.Columns * header.SamplesPerPixel + 1024:
         raise ImageError(f"{name} holds more pixels than its header says: export it again")
     if _value(header, "PhotometricInterpretation") == "YBR_FULL_422":
         raise ImageError(f"{name} contradicts itself: run-length as YBR_FULL_422; export it again")
+    segments, *starts = struct.unpack("<16L", frame[:64])  # PS3.5, annex G.5
+    for start, end in itertools.pairwise([*starts[:segments], len(frame)]):
+        if _goes_on(frame[start:end], header.Rows * header.Columns):
+            raise ImageError(
+                f"{name} holds more pixels than the {header.Columns} x {header.Rows} of its header: export it again"
+            )
+
+
+def _goes_on(segment: bytes, wanted: int) -> bool:
+    """Whether a run-length segment holds more than so many values, but for what fills it up (PS3.5, annex G.3)."""
+    at = values = 0
+    while values < wanted and at + 1 < len(segment):
+        control = segment[at]
+        values += control + 1 if control < 128 else (257 - control) % 129
+        at += control + 2 if control < 128 else 1 + (control > 128)
+    return values > wanted or bool(segment[at:].strip(b"\0\x80"))
 
 
 def _decode_jpeg(header: Dataset, frame: bytes, name: str) -> np.ndarray:
