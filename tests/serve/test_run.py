@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -101,3 +103,60 @@ def test_all_that_is_logged_is_json_lines_and_nothing_of_pillow(tmp_path):
     assert [line["event"] for line in lines] == [
         f"said by {name}" for name in ("hierattn.serve", "uvicorn", "uvicorn.error")
     ]
+
+
+# --- what is no HTTP ---
+
+POST = b"POST /v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+
+
+@pytest.fixture(scope="module")
+def address(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    log = tmp_path_factory.mktemp("log") / "log"
+    with served(bundle, log, "--no-app", "--max-body", "1000") as (_, url):
+        host, port = url.removeprefix("http://").split(":")
+        yield host, int(port)
+    assert "Traceback" not in log.read_text()
+
+
+def answers(address: tuple[str, int], request: bytes) -> bytes:
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(request)
+        answer = b""
+        try:
+            while more := connection.recv(65536):
+                answer += more
+        except ConnectionError:
+            pass
+        return answer
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(99) + b"\r\n\r\n",  # TLS
+        b"GET / HTTP/1.1\r\n\r\n",  # no host
+        b"GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
+        POST + b"Content-Length: -5\r\n\r\n",
+        POST + b"Content-Length: abc\r\n\r\n",
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+    ],
+    ids=lambda request: request[-24:].decode("latin-1"),
+)
+def test_what_is_no_http_is_refused_in_json(address, request_):
+    head, _, body = answers(address, request_).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head.lower()
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    assert (json.loads(body)["status"], json.loads(body)["code"]) == (400, "http")
+
+
+def test_a_body_that_goes_wrong_after_its_refusal_gets_no_second_answer(address):
+    chunk = b"3e8\r\n" + bytes(1000) + b"\r\n"
+    answer = answers(address, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 3 + b"no chunk\r\n" * 3)
+    assert answer.count(b"HTTP/1.1 ") <= 1
+    assert answers(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(
+        b"HTTP/1.1 200"
+    )

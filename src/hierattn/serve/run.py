@@ -6,7 +6,11 @@ import os
 import tempfile
 from typing import Any
 
-from hierattn.errors import require
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hierattn.serve.problems import Refusal
 from hierattn.serve.settings import ENVIRONMENT, ServiceSettings
 
 FINISH_SECONDS = 30
@@ -33,6 +37,23 @@ def log_config(level: str) -> dict[str, Any]:
     }
 
 
+class ProblemProtocol(H11Protocol):
+    """HTTP/1.1 by h11, whose errors are problems in JSON; uvicorn's are plain text."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Refuse what h11 cannot read, and close: nobody knows where the next request would begin."""
+        answer = Refusal(400, "http", "the request is no valid HTTP/1.1: send it again").response()
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer has begun already
+            for event in (
+                h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+                h11.Data(data=bytes(answer.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
 def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int = 1, level: str = "info") -> None:
     """Serve until SIGINT or SIGTERM; requests that were taken get their answer first.
 
@@ -47,7 +68,6 @@ def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int
     level
         Of the log: ``debug``, ``info``, ``warning`` or ``error``.
     """
-    uvicorn = require("uvicorn", "serve")
     os.environ[ENVIRONMENT] = settings.to_json()
     with tempfile.TemporaryDirectory(prefix="hierattn-metrics-") as shared:
         if workers > 1:
@@ -61,6 +81,7 @@ def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            http=f"{__name__}:ProblemProtocol",
             ws="none",
             log_config=log_config(level),
             timeout_keep_alive=10,
