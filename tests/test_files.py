@@ -527,9 +527,46 @@ def test_what_was_stopped_goes_on_where_it_was(tmp_path):
 def test_work_that_cannot_go_on_begins_empty(tmp_path):
     out = tmp_path / "out"
     (tmp_path / ".out.part").mkdir()
-    (tmp_path / ".out.part" / "rubbish").touch()
+    for name in ("rubbish", ".journal"):
+        (tmp_path / ".out.part" / name).touch()
     make(out)
     assert "rubbish" not in tree(out)
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+@pytest.mark.parametrize(
+    "own",
+    [".out.part/note", ".out.former/note", ".out.lock", ".out.part", "out/.hierattn.part/note", "out/.hierattn.ready/a",
+     "out/.hierattn.lock"],
+)  # fmt: skip
+def test_what_a_user_has_under_the_names_of_our_work_is_not_touched(tmp_path, own, resumable):
+    (tmp_path / own).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / own).write_text("keep")
+    with pytest.raises(UsageError, match="is in the way"):
+        make(tmp_path / "out", resumable=resumable)
+    assert tree(tmp_path) == {own: "keep"}
+
+
+@pytest.mark.parametrize("own", [".t.csv.new", ".t.csv.lock"])
+def test_what_a_user_has_beside_a_file_is_not_touched(tmp_path, own):
+    (tmp_path / own).write_text("keep")
+    (tmp_path / "t.csv").write_text("before")
+    with pytest.raises(UsageError, match=f"{own} is in the way"):
+        write_table(tmp_path / "t.csv", ["a"], [])
+    files.tidy(tmp_path / "t.csv")
+    assert tree(tmp_path) == {own: "keep", "t.csv": "before"}
+
+
+def test_what_a_killed_process_left_beside_a_file_is_no_obstacle(tmp_path):
+    (tmp_path / ".t.csv.lock").write_text("process 1 on elsewhere")
+    (tmp_path / ".t.csv.new").write_text("half")
+    write_table(tmp_path / "t.csv", ["a"], [])
+    assert tree(tmp_path) == {"t.csv": "a\n"}
+
+
+def test_a_name_for_which_the_disk_has_no_room_is_one_line(tmp_path):
+    with pytest.raises(DataError, match="cannot be written"):
+        make(tmp_path / ("z" * 252))
 
 
 KILLED = """

@@ -15,7 +15,8 @@ its :class:`FolderKind` tells by which names it is known. A single file is known
 **While a folder is made**, ``.NAME.part`` lies beside it, or inside it where it is better filled than renamed (an empty
 folder that somebody made, a mount point, the working folder, a parent that may not be written). A process that is
 killed leaves that; the next one goes on from it, or empties it. A process that fails removes it. Beside a file lies
-``.NAME.new``, likewise.
+``.NAME.new``, likewise. Something of such a name that we did not make (no journal, list or lock of ours tells so) is
+not touched: the command is refused.
 
 **Modes and groups** are those that the system gives to what is new in a place (umask, set-group-ID, default ACLs). What
 is replaced keeps the mode that it has: somebody may have closed it to others.
@@ -55,6 +56,8 @@ _DIGESTED = 1 << 24
 _JOURNAL = ".journal"
 _DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")
 _HALF = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
+_HOLDER = re.compile(rb"process \d+ on ")
+_HOLDER_BYTES = 300
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -174,7 +177,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         if final.exists() and not os.access(final, os.W_OK):
             raise UsageError(f"{path} is protected against writing: it is not touched; choose another name")
         final.parent.mkdir(parents=True, exist_ok=True)
-        with lock(locked, "", wait=True):
+        with lock(locked, "", wait=True) as was_left:
+            if not was_left and new.exists() and new.stat().st_size:
+                raise _in_the_way(new)
             try:
                 new.unlink(missing_ok=True)  # of a process that was killed
                 new.touch()
@@ -196,8 +201,9 @@ def tidy(path: Path) -> None:
     """
     final = Path(os.path.realpath(path))
     if _beside(final, _LOCK).exists():
-        with suppress(UsageError, OSError), lock(_beside(final, _LOCK), ""):
-            _beside(final, _NEW).unlink(missing_ok=True)
+        with suppress(UsageError, OSError), lock(_beside(final, _LOCK), "") as was_left:
+            if was_left:
+                _beside(final, _NEW).unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -268,8 +274,10 @@ def check_file_replaceable(
 
 
 @contextmanager
-def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[None]:
+def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[bool]:
     """Hold the lock file ``path`` for the time of the block; it is removed at the end.
+
+    The block is given whether a process that was killed has left the file, and perhaps other files of its work.
 
     Windows and some network disks have no such locks: there the block runs without one.
 
@@ -285,12 +293,12 @@ def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[None]:
     Raises
     ------
     UsageError
-        Where another process holds it, with that process's number and host.
+        Where another process holds it, with that process's number and host; where the file is no lock of ours.
     """
     try:
         import fcntl
     except ImportError:
-        yield
+        yield True  # not known
         return
     how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     while True:
@@ -306,14 +314,25 @@ def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[None]:
                     raise
             if not _is_still(file.fileno(), path):  # its former holder removed it between our two steps
                 continue
+            file.seek(0)
+            holder = file.read(_HOLDER_BYTES)
+            if holder and not _HOLDER.match(holder):
+                raise _in_the_way(path)
             try:
                 with suppress(OSError):  # a full disk: the lock holds all the same
                     file.truncate(0)
                     file.write(f"process {os.getpid()} on {platform.node()}".encode())
-                yield
+                yield bool(holder)
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _in_the_way(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is in the way: hierattn needs that name for its work, and did not make what is there; it is not "
+        "touched: move it away, or choose another name"
+    )
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
@@ -484,7 +503,8 @@ def _contents(folder: Path, kind: FolderKind) -> dict[str, _Made] | None:
 
 def write_contents(folder: Path, kind: FolderKind) -> None:
     """List the files of a folder as ours (:data:`CONTENTS`)."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / CONTENTS]
+    not_listed = (folder / CONTENTS, folder / _JOURNAL)
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path not in not_listed]
     names = {path.relative_to(folder).as_posix(): path for path in paths}  # a folder within has a list of its own
     sizes = {name: path.stat().st_size for name, path in names.items()}
     digests = {name: file_sha256(path) for name, path in names.items() if sizes[name] <= _DIGESTED}
@@ -516,11 +536,12 @@ def whole_folder(
     check_replaceable(out, kind, inputs=inputs)
     final = out.resolve()
     wanted = f": about {expected_bytes / 1e9:.2g} GB are wanted" if expected_bytes else ""
-    with writing(out, [final, _beside(final, _PART), _beside(final, _LOCK)], wanted=wanted):
+    with writing(out, [final, *(_beside(final, what) for what in (_PART, _FORMER, _LOCK))], wanted=wanted):
         final.parent.mkdir(parents=True, exist_ok=True)
-        with _kept(out, final):
-            _finish_replacement(final, kind)
+        with _kept(out, final) as was_left:
+            _finish_replacement(final, kind, was_left)
             part = _place(final, _PART)
+            _check_work(part, kind, was_left)
             if not resumable:
                 shutil.rmtree(part, ignore_errors=True)
             for path in [*part.rglob(f".*.{_NEW}"), *part.rglob(f".*.{_LOCK}")]:  # of a process that was killed
@@ -532,8 +553,8 @@ def whole_folder(
             try:
                 with (part / _JOURNAL).open("a+b") as journal:
                     yield Workspace(part, journal)
-                (part / _JOURNAL).unlink()
                 write_contents(part, kind)
+                (part / _JOURNAL).unlink()
                 check_replaceable(out, kind, inputs=inputs)
                 _put_on_disk(part)
                 _put_in_place(part, final, kind)
@@ -544,13 +565,27 @@ def whole_folder(
 
 
 @contextmanager
-def _kept(out: Path, final: Path) -> Iterator[None]:
-    """Keep a folder to this process, under every path: by a lock beside it and, where it is there, one in it."""
+def _kept(out: Path, final: Path) -> Iterator[bool]:
+    """Keep a folder to this process, under every path: by a lock beside it and, where it is there, one in it.
+
+    As for :func:`lock`, the block is given whether a process that was killed has left one.
+    """
+    was_left = False
     with ExitStack() as locks:
         for place in (_beside(final, _LOCK), _within(final, _LOCK)):
             if place.parent.is_dir() and os.access(place.parent, os.W_OK | os.X_OK):
-                locks.enter_context(lock(place, f"{out} is being made"))
-        yield
+                was_left |= locks.enter_context(lock(place, f"{out} is being made"))
+        yield was_left
+
+
+def _check_work(folder: Path, kind: FolderKind, was_left: bool) -> None:
+    """Refuse a folder that has the name of our work, and is none: of a user's, who is to lose nothing in it."""
+    if was_left or not os.path.lexists(folder):
+        return
+    ours = folder.is_dir() and not folder.is_symlink()
+    names = {path.name for path in folder.iterdir()} if ours else set()
+    if not ours or (names and names.isdisjoint((_JOURNAL, CONTENTS, kind.mark))):
+        raise _in_the_way(folder)
 
 
 def recover(out: Path, kind: FolderKind) -> None:
@@ -559,12 +594,14 @@ def recover(out: Path, kind: FolderKind) -> None:
     left = [_beside(final, _FORMER), _within(final, _READY)]
     left += [_beside(final, _LOCK), _within(final, _LOCK)]
     if any(path.exists() for path in left):
-        with suppress(UsageError, OSError), _kept(out, final):
-            _finish_replacement(final, kind)
+        with suppress(UsageError, OSError), _kept(out, final) as was_left:
+            _finish_replacement(final, kind, was_left)
 
 
-def _finish_replacement(final: Path, kind: FolderKind) -> None:
+def _finish_replacement(final: Path, kind: FolderKind, was_left: bool) -> None:
     ready, former = _within(final, _READY), _beside(final, _FORMER)
+    for work in (ready, former):
+        _check_work(work, kind, was_left)
     if ready.is_dir():
         _fill(final, ready, kind)
     elif former.is_dir():
@@ -603,7 +640,11 @@ def _put_in_place(part: Path, final: Path, kind: FolderKind) -> None:
         if former.exists():
             former.rename(final)
         raise
-    shutil.rmtree(former, ignore_errors=True)
+    try:
+        shutil.rmtree(former, ignore_errors=True)
+    except BaseException:  # Ctrl-C: half of it would be a folder that nobody knows
+        shutil.rmtree(former, ignore_errors=True)
+        raise
 
 
 def _fill(final: Path, ready: Path, kind: FolderKind) -> None:

@@ -253,7 +253,7 @@ def _print_tables(answers: Iterator[tuple[Path, Diagnosis | str]], count: int) -
     for path, answer in answers:
         if isinstance(answer, str):
             failed = True
-            print(f"hierattn: {answer}", file=sys.stderr)
+            print(f"hierattn: {' '.join(answer.split())}", file=sys.stderr)  # a name may hold a line's end
         elif count == 1:
             _print_one(console, path, answer)
         else:
