@@ -298,6 +298,11 @@ def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_link_without_its_content_is_told_from_a_wrong_path(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").symlink_to("annex/objects/none")
+    assert "x.jpg is a link that leads nowhere: fetch what it names" in refusal(tmp_path / "x.jpg")
+
+
 def test_a_pipe_a_socket_or_a_device_is_refused_and_nothing_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "link.jpg").symlink_to("pipe.jpg")

@@ -170,6 +170,8 @@ def read_image_bytes(path: Path, *, name: str | None = None) -> bytes:
                 )
             return _read_bounded(file, name)
     except FileNotFoundError:
+        if path.is_symlink():  # as git-annex and DVC leave one whose content was not fetched
+            raise ImageError(f"{name} is a link that leads nowhere: fetch what it names, or remove it") from None
         raise ImageError(f"no file {name}: wanted an image; check the path") from None
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} cannot be read ({_reason(error)}): check the path and its permissions") from None
