@@ -130,6 +130,15 @@ def test_each_kind_of_failure_is_one_line_with_its_exit_code(refused, monkeypatc
     assert refused(code).startswith(f"hierattn: {line}")
 
 
+@pytest.mark.parametrize("words", [["models"], ["predict", "--help"]])
+def test_stopped_while_its_words_are_read_it_says_so(refused, monkeypatch, words):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module.typer.core.TyperGroup, "parse_args", stop)
+    assert refused(1, *words).startswith("hierattn: stopped; run the same command again")
+
+
 @pytest.mark.parametrize("error", [ValueError("our own mistake"), ModuleNotFoundError("No module", name="no_such")])
 def test_what_we_cannot_explain_keeps_its_traceback(monkeypatch, error):
     def fail(**_: object) -> None:

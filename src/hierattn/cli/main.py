@@ -64,6 +64,12 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 class _Commands(typer.core.TyperGroup):
     """The commands; Ctrl-C and SIGTERM end one with a line that says what is kept."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*args, **options)
+        except KeyboardInterrupt:  # Typer would leave without a word, by another exit code
+            raise StoppedError("run the same command again") from None
+
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:
             return super().invoke(ctx)
