@@ -147,7 +147,17 @@ def test_archive_of_dicom_gets_a_report_each_and_its_table_names_them(image, tmp
     (archive / "ct").write_bytes(dicom_bytes(image, SOPClassUID="1.2.840.10008.5.1.4.1.1.2"))
     bundle = write_small_bundle(tmp_path / "m.onnx")
     out = call(
-        "--batch", archive, "--out", tmp_path / "t.csv", "-m", bundle, "--jobs", 1, "--dicom-sr", archive / "reports"
+        "--batch",
+        archive,
+        "--out",
+        tmp_path / "t.csv",
+        "-m",
+        bundle,
+        "--jobs",
+        1,
+        "--dicom-sr",
+        archive / "reports",
+        code=1,
     )
     assert "ecret" not in out.stdout + out.stderr
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
