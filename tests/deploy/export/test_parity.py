@@ -23,7 +23,7 @@ def test_fewer_bits_are_held_to_the_share_of_equal_answers():
     assert replace(lossy, agreement=0.99).ok
     assert not replace(lossy, agreement=0.9899).ok
     assert not replace(lossy, difference=float("nan")).ok
-    assert "98.9%" in str(replace(lossy, agreement=0.9899))
+    assert "in 98.99 % (wanted 99.00 %)" in str(replace(lossy, agreement=0.9899))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.errors import ParityError
 from hierattn.image_spec import ImageSpec
-from hierattn.shares import percent
+from hierattn.shares import percent, told_apart
 from hierattn.taxonomy import CODES
 
 if TYPE_CHECKING:
@@ -127,23 +127,19 @@ class ParityReport:
 
     def __str__(self) -> str:
         held = "no bound set" if self.bounds.probability >= 1 else f"wanted {self.bounds.probability:.0e}"
+        agreement, wanted = told_apart(self.agreement, self.bounds.agreement)
         line = (
             f"{self.runtime}, {self.images} images of the network's size: probabilities within {self.difference:.1e} "
-            f"({held}), top-1 the same in {_share(self.agreement)} (wanted {_share(self.bounds.agreement)})"
+            f"({held}), top-1 the same in {agreement} (wanted {wanted})"
         )
         if self.photos:
             line += (
                 f"; {self.photos} of other sizes: within {self.photo_difference:.1e} (wanted {PHOTO_TOLERANCE:g}), "
-                f"{_share(self.photo_agreement)}"
+                f"{percent(self.photo_agreement, 0 if self.photo_agreement in (0, 1) else 1)}"
             )
         if self.heatmap_difference is not None:
             line += f"; heat map and novelty within {self.heatmap_difference:.1e} of their range"
         return line
-
-
-def _share(share: float) -> str:
-    """Whole where it is whole, else to a tenth."""
-    return percent(share, 0 if share in (0, 1) else 1)
 
 
 def check_parity(

@@ -175,8 +175,10 @@ def cross_validate(
 
     Raises
     ------
+    UsageError
+        Where a summary without folds is there, or another process trains folds there.
     HierAttnError
-        Whatever :func:`check_folds` raises, or where another process trains folds there. Nothing was started then.
+        Whatever :func:`check_folds` raises. Nothing was started then.
     """
     options, listener = options or CrossValidationOptions(), listener or SilentFolds()
     folder = FoldsFolder(out.resolve())  # absolute: a cluster's workers have another working directory
