@@ -206,6 +206,32 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(source: Path, honest: 
     assert contents(out) == contents(honest)
 
 
+@pytest.mark.parametrize("protocol", ["honest", "paper"])
+def test_the_same_balancing_again_does_nothing_and_reports_the_same(
+    source: Path, protocol: str, request: pytest.FixtureRequest
+) -> None:
+    out, options = request.getfixturevalue(protocol), replace(OPTIONS, protocol=protocol)
+    before = contents(out)
+    again = balance(source, out, options)
+    assert contents(out) == before
+    assert again.notes[-1] == "balanced before from the same set with the same options: nothing was done"
+    made = balance(source, source.parent / f"{protocol} once more", options).to_dict()
+    told = again.to_dict()
+    for where_and_when in ("out", "seconds", "notes"):
+        del made[where_and_when], told[where_and_when]
+    assert told == made
+
+
+@pytest.mark.parametrize(
+    "change", [{"target": 29}, {"seed": 9}, {"fold": 2}, {"under_sampling": "random"}, {"pictures": True}]
+)
+def test_another_balancing_does_not_take_the_place_of_the_first(source: Path, honest: Path, change: dict) -> None:
+    before = contents(honest)
+    with pytest.raises(UsageError, match="is a prepared set already"):
+        balance(source, honest, replace(OPTIONS, **change))
+    assert contents(honest) == before
+
+
 def test_a_balanced_set_is_not_balanced_again_and_the_source_is_only_read(source: Path, honest: Path) -> None:
     before = contents(source)
     with pytest.raises(DataError, match="was balanced before"):

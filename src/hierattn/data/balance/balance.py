@@ -27,6 +27,7 @@ from hierattn.data.balance.oversampling import Change, apply_change, copies_a_pa
 from hierattn.data.balance.protocol import PAPER_WARNING
 from hierattn.data.balance.report import (
     BalanceReport,
+    ClassBalance,
     classes_with_copies,
     count_balance,
     rewrite_audit,
@@ -46,10 +47,12 @@ from hierattn.data.prepared_set.packed import (
     HARDNESS,
     IMAGES,
     MANIFEST,
+    PICTURES,
     PREPARED_SET,
     PackedSet,
     PackedWriter,
     check_out,
+    is_prepared,
     write_info,
 )
 from hierattn.errors import DataError
@@ -161,7 +164,7 @@ def balance(
     prepared
         A folder made by prepare, not balanced yet. It is only read.
     out
-        The folder to make.
+        The folder to make. Where it was made before from the same set with the same options, nothing is done.
     options
         How.
     overwrite
@@ -187,6 +190,8 @@ def balance(
     if "balance" in packed.info or any(record.role == "augmented" for record in packed.records):
         raise DataError(f"{prepared} was balanced before: wanted a set as prepare made it; name that one")
     recover(out, PREPARED_SET)
+    if not overwrite and (report := _made_before(out, packed, options)):
+        return report
     check_out(out, overwrite=overwrite, inputs=[prepared])
     work = _Work(packed, out, options, progress or silent)
     size, classes = packed.image_spec.size, len(set(work.labels.tolist()))
@@ -194,6 +199,44 @@ def balance(
     expected = (held_out + classes * options.target) * size * size * 3
     with whole_folder(out, PREPARED_SET, inputs=[prepared], expected_bytes=expected) as place:
         return _balance_into(place.folder, work)
+
+
+def _settings(options: BalanceOptions) -> dict[str, Any]:
+    """What decides the result, as the report has it."""
+    by_hardness = options.under_sampling == "hardness"
+    return {
+        "protocol": options.protocol,
+        "fold": options.fold if options.protocol == "honest" else None,
+        "under_sampling": options.under_sampling,
+        "target": options.target,
+        "seed": options.seed,
+        "feature": options.feature if by_hardness else "",
+        "learners": list(options.learners) if by_hardness else [],
+        "hardness_folds": options.hardness_folds if by_hardness else 0,
+        "grouped": by_hardness and options.grouped_hardness,
+    }
+
+
+def _made_before(out: Path, packed: PackedSet, options: BalanceOptions) -> BalanceReport | None:
+    """The report of ``out`` where this very balancing made it; None where features were given, which are not kept."""
+    if options.features is not None or not is_prepared(out) or (out / PICTURES).is_dir() != options.pictures:
+        return None
+    info = PackedSet.open(out).info
+    made = info.get("balance", {})
+    wanted = {**_settings(options), "source_manifest_sha256": packed.manifest_sha256}
+    if any(made.get(name) != value for name, value in wanted.items()):
+        return None
+    classes = {code: ClassBalance(**counts) for code, counts in made["classes"].items()}
+    return BalanceReport(
+        out=out,
+        **_settings(options),
+        classes=classes,
+        imbalance_before=made["imbalance_before"],
+        imbalance_after=made["imbalance_after"],
+        images=info["images"],
+        seconds={},
+        notes=[*made["notes"], "balanced before from the same set with the same options: nothing was done"],
+    )
 
 
 def _balance_into(folder: Path, work: _Work) -> BalanceReport:
@@ -282,8 +325,7 @@ def _reasons(work: _Work, selection: Selection, hardness: Hardness | None) -> di
 
 
 def _report(work: _Work, selection: Selection, hardness: Hardness | None, images: int) -> BalanceReport:
-    options, labels = work.options, work.labels
-    by_hardness = hardness is not None
+    labels = work.labels
     classes = count_balance(
         labels[work.rows],
         selection.kept,
@@ -294,21 +336,13 @@ def _report(work: _Work, selection: Selection, hardness: Hardness | None, images
     after = [count.after for count in classes.values()]
     return BalanceReport(
         out=work.out,
-        protocol=options.protocol,
-        fold=options.fold if options.protocol == "honest" else None,
-        under_sampling=options.under_sampling,
-        target=options.target,
-        seed=options.seed,
-        feature=options.feature if by_hardness else "",
-        learners=list(options.learners) if by_hardness else [],
-        hardness_folds=options.hardness_folds if by_hardness else 0,
-        grouped=by_hardness and options.grouped_hardness,
+        **_settings(work.options),
         classes=classes,
         imbalance_before=imbalance([work.packed.records[row] for row in work.rows]),
         imbalance_after=max(after) / min(after),
         images=images,
         seconds={},
-        notes=[PAPER_WARNING] if options.protocol == "paper" else [],
+        notes=[PAPER_WARNING] if work.options.protocol == "paper" else [],
     )
 
 
