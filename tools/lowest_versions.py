@@ -56,6 +56,7 @@ def main() -> int:
     if sys.version_info >= (3, 13):
         print(f"NOT TRIED: the lowest NumPy has no wheel for Python {sys.version_info[0]}.{sys.version_info[1]}")
         return NOT_TRIED
+    os.environ.pop("PYTHONPATH", None)  # what is tried is what was installed
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lowest = lowest_versions(project, EXTRA)
     with tempfile.TemporaryDirectory() as name:

@@ -81,7 +81,7 @@ def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            http=f"{__name__}:ProblemProtocol",
+            http=ProblemProtocol,
             ws="none",
             log_config=log_config(level),
             timeout_keep_alive=10,
