@@ -20,6 +20,8 @@ def test_a_whole_set_is_balanced_by_the_command_itself_and_its_cost_is_the_syste
     assert cost.cpu_seconds > 0
     assert 50 < cost.peak_mb < 1500
     with pytest.raises(DataError, match="prepared set already"):
+        measure_balance(prepared, tmp_path / "out", 100, [*options, "--seed", "1"])
+    with pytest.raises(DataError, match="nothing to measure"):
         measure_balance(prepared, tmp_path / "out", 100, options)
 
 

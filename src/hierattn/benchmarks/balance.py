@@ -100,12 +100,15 @@ def measure_balance(prepared: Path, out: Path, images: int, options: Sequence[st
         last = complaint[-1] if complaint else "no word"
         raise DataError(f"hierattn balance failed with {ended.returncode} ({last}): run it by hand to see more")
     cpu_seconds, peak = json.loads(usage)
+    steps = json.loads(ended.stdout)["seconds"]
+    if not steps:
+        raise DataError(f"{out} was balanced before, so that there was nothing to measure: choose another folder")
     return WholeCost(
         images=images,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_mb=peak * (1 if sys.platform == "darwin" else 1024) / 1e6,
-        steps=json.loads(ended.stdout)["seconds"],
+        steps=steps,
     )
 
 
