@@ -5,6 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -309,6 +310,18 @@ def test_the_lock_of_a_killed_process_does_not_bind(tmp_path):
         other.kill()
     with lock(tmp_path / "lock", "busy"):
         pass
+
+
+def test_a_lock_that_was_left_is_known_as_left_after_a_second_kill(tmp_path):
+    (tmp_path / "lock").write_text("process 1 on somewhere")
+    code = (
+        "import os, platform, signal, sys; from pathlib import Path; from hierattn.files import lock\n"
+        "platform.node = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"  # the lock is held and not yet signed
+        "with lock(Path(sys.argv[1]), 'busy'): pass"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path / "lock"], check=False).returncode == -signal.SIGKILL
+    with lock(tmp_path / "lock", "busy") as was_left:
+        assert was_left
 
 
 # --- whole folders -----------------------------------------------------------------------------------------------

@@ -302,7 +302,7 @@ def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[bool]:
         return
     how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
     while True:
-        with path.open("a+b", buffering=0) as file:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666), "r+b", 0) as file:
             try:
                 fcntl.flock(file, how)
             except BlockingIOError:
@@ -320,8 +320,8 @@ def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[bool]:
                 raise _in_the_way(path)
             try:
                 with suppress(OSError):  # a full disk: the lock holds all the same
-                    file.truncate(0)
-                    file.write(f"process {os.getpid()} on {platform.node()}".encode())
+                    file.seek(0)  # written over and then cut: a kill in between must not leave it empty
+                    file.truncate(file.write(f"process {os.getpid()} on {platform.node()}".encode()))
                 yield bool(holder)
             finally:
                 path.unlink(missing_ok=True)
