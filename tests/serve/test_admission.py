@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi")
 
-from services import assert_problem, client_of, post, rendered_photos, send, service
-from small_bundles import write_small_bundle
+from services import assert_problem, client_of, post, send, service
 
 from hierattn.serve.admission import Places, RateLimit
 from hierattn.serve.problems import Refusal
 
 KEY = "a-key-of-more-than-sixteen-characters"
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_tokens_return_with_time():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +12,10 @@ import pytest
 pytest.importorskip("fastapi")
 
 from PIL import Image
-from services import assert_problem, post, rendered_photos, send, service
+from services import assert_problem, post, send, service
 from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.deploy.predict.predictor import Predictor
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_service_gives_the_predictors_own_answers(bundle, photos):

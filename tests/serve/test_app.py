@@ -6,28 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi")
 
-from services import assert_problem, post, rendered_photos, send, service
-from small_bundles import write_small_bundle
+from services import assert_problem, post, send, service
 
 from hierattn.errors import BundleError, UsageError
 from hierattn.serve.app import app_from_environment, create_app
 from hierattn.serve.settings import API_KEYS, ENVIRONMENT, ServiceSettings
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_operations_pages_answer(bundle, photos):

@@ -6,26 +6,14 @@ import json
 import logging
 import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi")
 
-from services import assert_problem, post, rendered_photos, send, service
-from small_bundles import write_small_bundle
+from services import assert_problem, post, send, service
 
 from hierattn.serve.observation import JsonLines
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_pages_carry_a_strict_content_policy(bundle):

@@ -21,14 +21,8 @@ from PIL import Image
 pytest.importorskip("uvicorn")
 
 from services import served
-from small_bundles import write_small_bundle
 
 from hierattn.data.rendered.rendered_set import render_lesion
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
 
 
 @pytest.fixture(scope="module")

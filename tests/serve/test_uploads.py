@@ -21,20 +21,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("fastapi")
 
-from services import assert_problem, post, rendered_photos, send, served, service, stream
-from small_bundles import write_small_bundle
+from services import assert_problem, post, send, served, service, stream
 
 from hierattn.serve.uploads import _content, _split
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_body_that_announces_too_much_is_refused_before_it_is_read(bundle):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,22 +11,12 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from services import assert_problem, client_of, post, rendered_photos, service
+from services import assert_problem, client_of, post, service
 from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 from hierattn.errors import ImageError
 from hierattn.serve.work import Question, WorkerPool
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_bundle(tmp_path_factory.mktemp("bundle") / "small.onnx")
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return rendered_photos()
 
 
 def test_concurrent_requests_each_get_their_own_answer(bundle, photos):
