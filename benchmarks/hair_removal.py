@@ -24,7 +24,7 @@ from hierattn.data.rendered.photo_conditions import _draw_hairs
 from hierattn.data.rendered.rendered_set import draw_appearance, draw_photo, render
 from hierattn.data.rendered.rendering import Plane
 from hierattn.preprocessing.hair_removal import find_hair, remove_hair
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 SIZES = (128, 192, 256, 512)
 MOST = {"NV": 1000, "MEL": 500, "BKL": 350, "BCC": 275}
@@ -53,7 +53,7 @@ def measure_rendered(count: int) -> None:
         lost, found = [], []
         for number in range(count):
             generator = np.random.default_rng([number, 7])
-            lesion = draw_appearance(CODES[number % len(CODES)], generator)
+            lesion = draw_appearance(EIGHT.codes[number % len(EIGHT.codes)], generator)
             bare = dataclasses.replace(draw_photo(generator, surround=False), hairs=None, ruler=None, bubbles=None)
             hairs = _draw_hairs(generator)
             plain = render(lesion, bare, size)
@@ -81,14 +81,14 @@ def measure_probe(prepared: Path, weights: Path, source: str) -> None:
         count[record.label] += record.fold > 1
         if record.fold > 1 and count[record.label] <= MOST.get(record.label, len(packed.records)):
             chosen.append(number)
-    labels = np.array([CODES.index(packed.records[number].label) for number in chosen])
+    labels = np.array([EIGHT.codes.index(packed.records[number].label) for number in chosen])
     folds = np.array([packed.records[number].fold for number in chosen])
     plain, cleaned, hairy = _features(packed, chosen, weights)
     before, after = (_cross_fitted(values, labels, folds) for values in (plain, cleaned))
     order = np.argsort(-hairy, kind="stable")
     for name, part in (("all", 1.0), ("hairiest quarter", 0.25), ("hairiest tenth", 0.1)):
         rows = order[: round(part * len(order))]
-        print(f"{name}: {len(rows)} lesions, {np.sum(labels[rows] == CODES.index('MEL'))} melanomas")
+        print(f"{name}: {len(rows)} lesions, {np.sum(labels[rows] == EIGHT.codes.index('MEL'))} melanomas")
         for line in _compare(labels[rows], before[rows], after[rows]):
             print(f"  {line}")
 
@@ -129,7 +129,7 @@ def _cross_fitted(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    answers = np.zeros((len(labels), len(CODES)))
+    answers = np.zeros((len(labels), len(EIGHT.codes)))
     for fold in np.unique(folds):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=300, class_weight="balanced"))
         model.fit(features[folds != fold], labels[folds != fold])
@@ -145,7 +145,7 @@ def _figures(labels: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     return {
         "balanced accuracy": float(np.mean([right[labels == code].mean() for code in areas])),
         "macro AUC": float(np.mean(list(areas.values()))),
-        "melanoma AUC": float(areas[CODES.index("MEL")]),
+        "melanoma AUC": float(areas[EIGHT.codes.index("MEL")]),
     }
 
 

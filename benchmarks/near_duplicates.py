@@ -20,7 +20,7 @@ from hierattn.data.near_duplicates.fingerprints import turn
 from hierattn.data.near_duplicates.search import find_near_duplicates
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.preprocessing.photograph import read_photograph
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 GENERATOR = np.random.default_rng(5)
 
@@ -86,7 +86,7 @@ CHANGES = {
 
 def main(source: str, count: int, weights: Path | None) -> None:
     if source == "rendered":
-        images = [render_lesion(CODES[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(count)]
+        images = [render_lesion(EIGHT.codes[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(count)]
     else:
         paths = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
         if len(paths) < count:

@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_images
 from hierattn.data.rendered.lesion_appearance import draw_appearance
 from hierattn.data.rendered.photo_conditions import draw_photo, photograph
 from hierattn.data.rendered.tissue import skin
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 SIDE = 128
 SAMPLES = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png")
@@ -159,7 +159,7 @@ def rendered_skin(generator: np.random.Generator, number: int) -> list[np.ndarra
     """The package's own rendered photographs with their hairs, rulers and mottle, but without the lesion."""
     pictures = []
     for count in range(number):
-        appearance = draw_appearance(CODES[count % len(CODES)], generator)
+        appearance = draw_appearance(EIGHT.codes[count % len(EIGHT.codes)], generator)
         appearance.outline[:] = -1  # no place is inside
         photo = draw_photo(generator, surround=False)
         tissue = skin(photo.plane(SIDE), appearance)

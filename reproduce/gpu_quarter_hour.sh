@@ -4,7 +4,7 @@
 # this repository, and eight files of 16 MB that come back. docs/guides/gpu-quarter-hour.md explains it.
 #
 #   sh reproduce/gpu_quarter_hour.sh pack PREPARED... --out out/gpu-pack [--teacher FILE] [--start NETWORK=FILE]
-#   sh reproduce/gpu_quarter_hour.sh run bench=140 student=420 --pack out/gpu-pack --out OUT     first call
+#   sh reproduce/gpu_quarter_hour.sh run bench=180 student=370 --pack out/gpu-pack --out OUT     first call
 #   sh reproduce/gpu_quarter_hour.sh run paper=560 --pack out/gpu-pack --out OUT                 second call
 #   sh reproduce/gpu_quarter_hour.sh adopt OUT/student.safetensors runs/student --data PREPARED            back at home
 #

@@ -312,6 +312,22 @@ def test_the_lock_of_a_killed_process_does_not_bind(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("whole", ["process 1 on somewhere", "process 99999somewhere"])
+def test_a_lock_whose_signing_was_cut_at_any_byte_is_known_as_left(tmp_path, whole):
+    for length in range(1, len(whole) + 1):
+        (tmp_path / "lock").write_text(whole[:length])
+        with lock(tmp_path / "lock", "busy") as was_left:
+            assert was_left
+
+
+@pytest.mark.parametrize("content", ["mine", "processes", "process x", "proces\n", " process 1 on a"])
+def test_a_file_that_is_no_lock_of_ours_is_refused_and_not_touched(tmp_path, content):
+    (tmp_path / "lock").write_text(content)
+    with pytest.raises(UsageError, match="in the way"), lock(tmp_path / "lock", "busy"):
+        pass
+    assert (tmp_path / "lock").read_text() == content
+
+
 def test_a_lock_that_was_left_is_known_as_left_after_a_second_kill(tmp_path):
     (tmp_path / "lock").write_text("process 1 on somewhere")
     code = (

@@ -59,6 +59,7 @@ def age(folder: RunFolder) -> RunFolder:
     with safe_open(folder.best, framework="pt") as file:
         metadata = file.metadata()
     described = json.loads(metadata["hierattn"])
+    described["classes"] = [each["code"] for each in described.pop("taxonomy")["classes"]]
     former = {"hierattn": json.dumps({**described, "format_version": 1, "recipe": values})}
     former["hierattn.learnt_from"] = metadata["hierattn.trained_on"]
     save_file(load_file(folder.best), folder.best, metadata=former)

@@ -12,13 +12,13 @@ from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.metrics import expected_calibration_error, reliability_bins
-from hierattn.taxonomy import TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def draw(evaluation: Path) -> Figure:
     """Above: stated against observed. Below: the risk of lesions that should be seen and of the others."""
     files = EvaluationFolder(evaluation)
-    predictions, calibration = read_predictions(files.predictions), read_calibration(files.calibration)
+    predictions, calibration = read_predictions(files.predictions, EIGHT), read_calibration(files.calibration)
     stated = predictions.probabilities
     after = calibrate(stated, calibration.temperature)
     figure = new_figure(5.6)
@@ -38,7 +38,7 @@ def draw(evaluation: Path) -> Figure:
     upper.set_ylabel("share that was right", fontsize=9, color=INK)
     upper.legend(fontsize=9, frameon=False)
     chart(lower)
-    group = [index for index, code in enumerate(predictions.classes) if code in TRIAGE_GROUP]
+    group = [index for index, code in enumerate(predictions.classes) if code in EIGHT.triage_group]
     risk = after[:, group].sum(1)
     seen = np.isin(predictions.labels, group)
     edges = np.linspace(0, 1, 21)

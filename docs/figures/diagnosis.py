@@ -14,7 +14,7 @@ from hierattn.bundle.bundle import FEWEST_CELLS
 from hierattn.deploy.predict.heatmap_picture import overlay
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.shares import percent
-from hierattn.taxonomy import BY_CODE, TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def draw(bundle: Path, photo: Path) -> Figure:
@@ -35,8 +35,8 @@ def draw(bundle: Path, photo: Path) -> Figure:
     plain(why)
     bars, words = below.subplots(1, 2, width_ratios=[1.35, 1])
     shown = sorted(answer.probabilities.items(), key=lambda item: item[1])[-5:]
-    colours = [SECOND if code in TRIAGE_GROUP else ACCENT for code, _ in shown]
-    bars.barh([BY_CODE[code].name for code, _ in shown], [value for _, value in shown], color=colours)
+    colours = [SECOND if code in EIGHT.triage_group else ACCENT for code, _ in shown]
+    bars.barh([EIGHT.by_code[code].name for code, _ in shown], [value for _, value in shown], color=colours)
     for row, (_, value) in enumerate(shown):
         bars.text(value + 0.02, row, percent(value), fontsize=8, va="center", color=INK)
     bars.set_xlim(0, 1.18)

@@ -13,7 +13,8 @@ from matplotlib.patches import FancyBboxPatch
 DOES = {
     "cli": "one thin file a command",
     "serve": "web service; without torch",
-    "benchmarks": "both sides in one run, as ratios",
+    "benchmarks": "speeds, as ratios",
+    "audit": "labels to look at again",
     "deploy": "export; the predictor, without torch",
     "evaluation": "reads checkpoints; figures and report",
     "training": "recipe, loop, augmentation",
@@ -22,6 +23,7 @@ DOES = {
     "preprocessing": "one photograph: crop, cleaning, quality",
     "bundle": "the exported file's format",
     "run_folder": "the run folder's format",
+    "taxonomy": "classes",
     "files": "every write, whole or not at all",
     "progress": "how far long work is",
     "errors": "one line each: came, wanted, do",

@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as F
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.metrics import balanced_accuracy
 from hierattn.models.hierattn import HierAttn
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 UNSEEN = (0, 1)
 """The folds whose images moved no weight of the network that describes them."""
@@ -37,7 +37,7 @@ def describe(model: HierAttn, prepared: Path) -> tuple[Described, NDArray[np.flo
     rows = [row for row, record in enumerate(packed.records) if record.fold in UNSEEN]
     images = torch.from_numpy(np.asarray(packed.images[rows])).permute(0, 3, 1, 2).float() / 255
     copies = F.rotate(images.flip(3), 10.0, interpolation=F.InterpolationMode.BILINEAR)
-    labels = np.array([CODES.index(packed.records[row].label) for row in rows])
+    labels = np.array([EIGHT.codes.index(packed.records[row].label) for row in rows])
     lesions = np.unique([packed.records[row].group for row in rows], return_inverse=True)[1]
     seen = _features(model, images)
     centre, spread = seen.mean(0), seen.std(0) + 1e-6
@@ -58,7 +58,7 @@ def nearest_neighbour(described: Described, labels: NDArray[np.int64], folds: ND
         asked, shown = folds == fold, folds != fold
         distance = squares[shown][None] - 2 * described.features[asked] @ described.features[shown].T
         answers[asked] = labels[shown][distance.argmin(1)]
-    return balanced_accuracy(labels, np.eye(len(CODES))[answers])
+    return balanced_accuracy(labels, np.eye(len(EIGHT.codes))[answers])
 
 
 def both_splits(described: Described, labels: NDArray[np.int64], seed: int, folds: int = 5) -> tuple[float, float]:
@@ -78,7 +78,7 @@ def measured(described: Described, copies: NDArray[np.float32], repeats: int = 5
     )
     accuracies: dict[str, list[tuple[float, float]]] = {}
     for seed in range(repeats):
-        random = np.random.default_rng(seed).integers(0, len(CODES), described.lesions.max() + 1)
+        random = np.random.default_rng(seed).integers(0, len(EIGHT.codes), described.lesions.max() + 1)
         for name, of, labels in (
             ("true labels", described, described.labels),
             ("a random label\na lesion", described, random[described.lesions]),
@@ -100,7 +100,7 @@ def draw(model: HierAttn, prepared: Path) -> Figure:
             place = row + 0.2 * (2 * column - 1)
             axis.bar(place, values[column], 0.36, color=colour, label=f"folds {split}" if row == 0 else None)
             axis.text(place, values[column] + 0.01, f"{values[column]:.2f}", ha="center", fontsize=10, color=INK)
-    axis.axhline(1 / len(CODES), color=INK, linestyle=":", linewidth=1, label="chance")
+    axis.axhline(1 / len(EIGHT.codes), color=INK, linestyle=":", linewidth=1, label="chance")
     axis.set_xticks(range(len(accuracies)), list(accuracies), fontsize=9)
     axis.set_ylim(0, 1)
     axis.set_ylabel("balanced accuracy of a nearest neighbour", fontsize=9, color=INK)

@@ -9,6 +9,7 @@
     │   ├── ImageError            one image: truncated, empty, not an image, too large
     │   ├── NoSpaceError          a disk is full
     │   ├── TableError            a data set's table or our manifest
+    │   ├── TaxonomyError         a list of classes, or a class that has no place in one
     │   └── LeakError             a lesion, patient or near-duplicate in two folds
     ├── CheckpointError           a checkpoint or foreign weights
     ├── BundleError               an exported bundle
@@ -56,6 +57,10 @@ class NoSpaceError(DataError):
 
 class TableError(DataError):
     """A table (a data set's own, or our manifest) misses a column, a file or a known label."""
+
+
+class TaxonomyError(DataError):
+    """A list of classes is not allowed as it is, or a class has no place in another list."""
 
 
 class LeakError(DataError):

@@ -56,7 +56,7 @@ _DIGESTED = 1 << 24
 _JOURNAL = ".journal"
 _DESKTOP = (".DS_Store", "Thumbs.db", "desktop.ini")
 _HALF = re.compile("([\udc80-\udcff])|[\ud800-\udfff]")
-_HOLDER = re.compile(rb"process \d+ on ")
+_HOLDER, _HOLDER_BEGINS = re.compile(rb"process \d"), b"process "
 _HOLDER_BYTES = 300
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -316,7 +316,8 @@ def lock(path: Path, busy: str, *, wait: bool = False) -> Iterator[bool]:
                 continue
             file.seek(0)
             holder = file.read(_HOLDER_BYTES)
-            if holder and not _HOLDER.match(holder):
+            # A full disk or a kill cuts the signing at any byte.
+            if not (_HOLDER_BEGINS.startswith(holder) or _HOLDER.match(holder)):
                 raise _in_the_way(path)
             try:
                 with suppress(OSError):  # a full disk: the lock holds all the same

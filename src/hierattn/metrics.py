@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from hierattn.errors import UsageError
-from hierattn.taxonomy import MALIGNANT
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """A logarithm takes no smaller probability than this (as in scikit-learn's ``log_loss``)."""
@@ -59,6 +58,38 @@ def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarra
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
+def shares_of_counts(found: np.ndarray, actual: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """What the functions of a confusion matrix give, from what they need of it: for hundreds of classes.
+
+    Parameters
+    ----------
+    found, actual, predicted
+        Of each class its images that are predicted to be of it, its images, and the images predicted to be of it: the
+        matrix's diagonal, its rows' and its columns' sums, (..., C).
+
+    Returns
+    -------
+    dict
+        ``top1`` and ``balanced_accuracy``, (...); ``sensitivity``, ``specificity``, ``precision`` and ``f1``, (..., C).
+    """
+    total = actual.sum(axis=-1)
+    others = total[..., None] - actual
+    sensitivity = _ratio(found, actual)
+    return {
+        "top1": _ratio(found.sum(axis=-1), total),
+        "balanced_accuracy": mean_of_defined(sensitivity),
+        "sensitivity": sensitivity,
+        "specificity": _ratio(others - (predicted - found), others),
+        "precision": _ratio(found, predicted),
+        "f1": _ratio(2.0 * found, actual + predicted),
+    }
+
+
+def _shares(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """:func:`shares_of_counts` of confusion matrices, (..., C, C)."""
+    return shares_of_counts(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1), matrix.sum(axis=-2))
+
+
 def top1_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Share of images whose predicted class is the true one (§4.1.2), 0 to 1."""
     return float(top1_accuracy_of(confusion_matrix(labels, probabilities)))
@@ -66,7 +97,7 @@ def top1_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def top1_accuracy_of(matrix: np.ndarray) -> np.ndarray:
     """:func:`top1_accuracy` of confusion matrices, (..., C, C) -> (...)."""
-    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), matrix.sum(axis=(-2, -1)))
+    return _shares(matrix)["top1"]
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -83,32 +114,27 @@ def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def balanced_accuracy_of(matrix: np.ndarray) -> np.ndarray:
     """:func:`balanced_accuracy` of confusion matrices, (..., C, C) -> (...)."""
-    return mean_of_defined(sensitivity_of(matrix))
+    return _shares(matrix)["balanced_accuracy"]
 
 
 def sensitivity_of(matrix: np.ndarray) -> np.ndarray:
     """Per class, of its images the share that is found: (..., C, C) -> (..., C). nan for a class without images."""
-    return _ratio(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-1))
+    return _shares(matrix)["sensitivity"]
 
 
 def specificity_of(matrix: np.ndarray) -> np.ndarray:
     """Per class, of the other images the share not called this class. nan where there are no other images."""
-    found = np.diagonal(matrix, axis1=-2, axis2=-1)
-    others = matrix.sum(axis=(-2, -1))[..., None] - matrix.sum(axis=-1)
-    called_wrongly = matrix.sum(axis=-2) - found
-    return _ratio(others - called_wrongly, others)
+    return _shares(matrix)["specificity"]
 
 
 def precision_of(matrix: np.ndarray) -> np.ndarray:
     """Per class, of the images called this class the share that is. nan for a class that is never predicted."""
-    return _ratio(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(axis=-2))
+    return _shares(matrix)["precision"]
 
 
 def f1_of(matrix: np.ndarray) -> np.ndarray:
     """Per class, 2 TP / (2 TP + FP + FN). nan only for a class neither present nor predicted."""
-    return _ratio(
-        2.0 * np.diagonal(matrix, axis1=-2, axis2=-1), (matrix.sum(axis=-1) + matrix.sum(axis=-2)).astype(np.float64)
-    )
+    return _shares(matrix)["f1"]
 
 
 # --- ranks ----------------------------------------------------------------------------------------------------------
@@ -184,11 +210,6 @@ def group_scores(
     labels, probabilities = _checked(labels, probabilities)
     inside = np.array([code in group for code in classes], dtype=bool)
     return inside[labels.astype(np.int64)], probabilities[:, inside].sum(axis=1)
-
-
-def malignant_auc(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> float:
-    """AUC of cancer (``lesions.MALIGNANT``: BCC, MEL, SCC) against the rest, by the summed probability."""
-    return float(auc(*group_scores(labels, probabilities, classes, MALIGNANT)))
 
 
 def _counts_above(

@@ -398,6 +398,20 @@ class FoldsFolder:
         """One row a fold: how it stands."""
         return self.path / "summary.csv"
 
+    def without(self, source: str) -> RunFolder:
+        """The run that leaves ``source`` out."""
+        return RunFolder(self.path / f"without-{source}")
+
+    @property
+    def summary_of_sources(self) -> Path:
+        """One row a source that was left out: how it stands."""
+        return self.path / "sources.csv"
+
+    @property
+    def sources(self) -> Path:
+        """The folder with the figures of all sources that were left out."""
+        return self.path / "sources"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep the folder to this process.

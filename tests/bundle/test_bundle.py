@@ -39,7 +39,7 @@ def test_what_a_bundle_says_survives_the_file(tmp_path, bundle):
 def test_every_metadata_value_is_json_a_stranger_can_read(tmp_path):
     model = onnx.load(write_small_bundle(tmp_path / "b.onnx"))
     values = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
-    assert values["hierattn.format_version"] == 2
+    assert values["hierattn.format_version"] == 3
     assert [one["code"] for one in values["hierattn.classes"]] == list(BUNDLE.classes)
     assert values["hierattn.temperature"] == 1.5
     assert values["hierattn.triage"]["threshold"] == 0.3
@@ -94,7 +94,7 @@ def test_foreign_model_is_told_apart_from_a_damaged_one(tmp_path):
 
 
 def test_newer_format_asks_for_an_update(tmp_path):
-    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": "3"}
+    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": "4"}
     assert "update hierattn" in refuse(write_model(tmp_path / "n.onnx", small_graph(), metadata))
 
 

@@ -14,7 +14,7 @@ from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import BundleError
 from hierattn.evaluation.measures import conformal
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 RULES = (SetRule(0.9, 0.2, 0.87, (0.8, 0.92), 1.7), SetRule(0.95, 0.01))
 
@@ -23,9 +23,9 @@ def test_they_are_the_evaluations_sets():
     probabilities = np.random.default_rng(0).dirichlet(np.full(8, 0.4), 50)
     wanted = conformal.prediction_sets(probabilities, 0.2)
     for row, member in zip(probabilities, wanted, strict=True):
-        found = prediction_sets(dict(zip(CODES, row, strict=True)), RULES)[0]
-        assert set(found.classes) == {code for code, inside in zip(CODES, member, strict=True) if inside}
-        assert list(found.classes) == sorted(found.classes, key=lambda code: -row[CODES.index(code)])
+        found = prediction_sets(dict(zip(EIGHT.codes, row, strict=True)), RULES)[0]
+        assert set(found.classes) == {code for code, inside in zip(EIGHT.codes, member, strict=True) if inside}
+        assert list(found.classes) == sorted(found.classes, key=lambda code: -row[EIGHT.codes.index(code)])
 
 
 def test_they_survive_the_file_and_every_answer_has_its_sets(tmp_path):

@@ -120,12 +120,13 @@ def test_requirements_are_read_as_the_metadata_writes_them():
 SOURCE = Path(doctor.__file__).resolve().parents[2]
 # Reached through code that is shared, by an option that this command does not offer.
 SHARED = {
-    "ablate": {"cluster", "heic", "mobile"},
-    "benchmark": {"cluster", "heic"},
+    "ablate": {"cluster", "heic", "mobile", "hdf5", "tables"},
+    "balance": {"heic", "hdf5", "tables"},
+    "benchmark": {"cluster", "heic", "hdf5", "tables"},
     "card": {"heic"},
     "compare": {"cluster", "heic", "mobile"},
     "crossval": {"mobile"},
-    "demo": {"heic", "mobile", "dicom"},
+    "demo": {"heic", "mobile", "dicom", "hdf5", "tables"},
     "evaluate": {"heic"},
     "export": {"heic"},
     "render": {"heic"},

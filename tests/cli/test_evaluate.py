@@ -6,6 +6,8 @@ import re
 from noise_runs import make_run, make_set
 from typer.testing import CliRunner
 
+from hierattn.taxonomy.built_in import EIGHT
+
 
 def test_the_command_shows_intervals_and_json_is_the_report_alone(tmp_path):
     import typer
@@ -45,5 +47,5 @@ def test_the_challenges_form_is_written_beside_and_what_it_cannot_hold_is_refuse
     assert shown.exit_code == 0, shown.output
     assert "isic_2019.csv" in shown.output
     form = read_isic_form(run / "evaluation" / "isic_2019.csv")
-    own = read_predictions(run / "evaluation" / "predictions.csv")
+    own = read_predictions(run / "evaluation" / "predictions.csv", EIGHT)
     assert [f"images/{image}.png" for image in form.images] == list(own.images)

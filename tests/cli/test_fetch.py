@@ -62,6 +62,30 @@ def test_the_command_fetches_from_a_mirror_and_checks_all_the_same(shop: Shop, t
     assert isinstance(wrong.exception, DataError)
 
 
+def test_a_set_that_is_got_by_hand_says_how_and_fails(tmp_path: Path) -> None:
+    from hierattn.cli.main import app
+
+    done = CliRunner().invoke(app, ["fetch", "ddi", str(tmp_path / "ddi")])
+    assert isinstance(done.exception, DataError)
+    assert "https://ddi-dataset.github.io" in str(done.exception)
+    assert "Stanford" in done.output
+    assert not (tmp_path / "ddi").exists()
+
+
+def test_what_is_left_to_do_by_hand_is_said_after_a_download(shop: Shop, tmp_path: Path) -> None:
+    from hierattn.cli.main import app
+
+    shop.files["fitzpatrick17k.csv"] = b"md5hash,label\n"
+    words = ["fetch", "fitzpatrick17k", str(tmp_path / "fitz"), "--mirror", shop.address, "--yes"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "md5hash or url_alphanum" in done.output
+    assert f"{tmp_path / 'fitz'}" in done.output
+    again = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert again["files"] == {"fitzpatrick17k.csv": "there"}
+    assert again["by_hand"] == PUBLIC_SETS["fitzpatrick17k"].by_hand
+
+
 def test_weights_of_networks_are_listed_where_they_are_missing_and_fetched_from_a_mirror(
     shop: Shop, tmp_path: Path
 ) -> None:

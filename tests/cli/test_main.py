@@ -18,7 +18,7 @@ from PIL import Image
 import hierattn as package
 from hierattn.benchmarks.runtimes import RUNTIMES
 from hierattn.cli import main as main_module
-from hierattn.cli.ablate import ABLATIONS
+from hierattn.cli.experiments.ablate import ABLATIONS
 from hierattn.cli.main import app, main
 from hierattn.cli.recipes import built_in_recipes
 from hierattn.data.balance.protocol import VARIANTS

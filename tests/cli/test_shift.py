@@ -16,6 +16,7 @@ from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.shift import RENDERED
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.files import CONTENTS
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +44,14 @@ def test_every_set_gets_a_row_and_its_predictions(judged):
         "shift.html", "shift.md", "shift.csv", "shift.json", "figures", "predictions", CONTENTS
     }  # fmt: skip
     for row in found["sets"]:
-        assert len(read_predictions(base / "out" / "predictions" / f"{row['name']}.csv")) == row["images"]
+        assert len(read_predictions(base / "out" / "predictions" / f"{row['name']}.csv", EIGHT)) == row["images"]
     assert "Not a medical device" in done.stdout
 
 
 def test_the_own_fold_is_judged_as_evaluate_judges_it(judged):
     base, _ = judged
-    ours = read_predictions(base / "out" / "predictions" / "own.csv")
-    theirs = read_predictions(base / "run" / "evaluation" / "predictions.csv")
+    ours = read_predictions(base / "out" / "predictions" / "own.csv", EIGHT)
+    theirs = read_predictions(base / "run" / "evaluation" / "predictions.csv", EIGHT)
     assert ours.images == theirs.images
     np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-5)
 

@@ -9,8 +9,8 @@ from noise_runs import TINY, make_set
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe

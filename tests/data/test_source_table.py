@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from hierattn.data.source_table import by_id, columns_in, find_table, first_few, number_of, read_rows, sex_of, text_of
+from hierattn.data.source_table import (
+    by_id,
+    columns_in,
+    find_table,
+    first_few,
+    header_of,
+    number_of,
+    read_rows,
+    sex_of,
+    stream_rows,
+    text_of,
+)
 from hierattn.errors import TableError
 
 ROWS = [{"image": "a", "age": "45.0"}, {"image": "b", "age": ""}]
@@ -97,3 +108,12 @@ def test_values_that_say_nothing_are_empty() -> None:
     )
     assert [sex_of(value) for value in ("Male", "FEMALE", "m", "")] == ["male", "female", "", ""]
     assert (first_few(["a"]), first_few(list("abcde"))) == ("a", "a, b, c and 2 more")
+
+
+def test_a_long_table_is_read_row_by_row_with_the_columns_that_are_asked_for(tmp_path: Path) -> None:
+    rows = stream_rows(tmp_path / "t.csv", ["image"], ["age"])
+    (tmp_path / "t.csv").write_text("Image,size,AGE\na,1,45\nb,2,\nc,3,4,5\n")
+    assert (next(rows), next(rows)) == ({"image": "a", "age": "45"}, {"image": "b", "age": ""})
+    with pytest.raises(TableError, match=":4 has 4 values"):
+        next(rows)
+    assert header_of(tmp_path / "t.csv") == ["Image", "size", "AGE"]

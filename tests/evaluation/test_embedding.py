@@ -16,6 +16,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_the_last_layer_makes_the_logits_of_it(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_the_last_layer_makes_the_logits_of_it(tmp_path: Path) -> None:
     checkpoint = Checkpoint(
         model="hierattn_xs",
         options={},
-        classes=("MEL", "NV"),
+        taxonomy=EIGHT.subset(("MEL", "NV")),
         image_spec=spec,
         state_dict=model.state_dict(),
         recipe={},

@@ -20,6 +20,7 @@ from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import load_checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_only_originals_of_the_right_fold_are_judged(judged):
     run, prepared, _ = judged
     records = PackedSet.open(prepared).records
     for name, fold in (("predictions.csv", 1), ("predictions_validation.csv", 2)):
-        table = read_predictions(run / "evaluation" / name)
+        table = read_predictions(run / "evaluation" / name, EIGHT)
         expected = [record.image for record in records if record.fold == fold and record.role == "original"]
         assert list(table.images) == expected
         assert set(table.folds.tolist()) == {fold}
@@ -68,16 +69,16 @@ def test_the_report_follows_from_the_tables_alone(judged):
     written = Report.load(folder / "report.json")
     calibration = read_calibration(folder / "calibration.json")
     again = measure_predictions(
-        read_predictions(folder / "predictions.csv"),
+        read_predictions(folder / "predictions.csv", EIGHT),
         calibration,
-        validation=read_predictions(folder / "predictions_validation.csv"),
+        validation=read_predictions(folder / "predictions_validation.csv", EIGHT),
         cases=read_cases(folder / "cases.csv"),
         resamples=100,
     )
     assert all((again.subgroups, again.conformal, again.abstention, again.operating_points))
     assert written == result.report
     assert {name: getattr(written, name) for name in vars(again)} == vars(again)
-    validation = read_predictions(folder / "predictions_validation.csv")
+    validation = read_predictions(folder / "predictions_validation.csv", EIGHT)
     assert calibration.temperature == result.calibration.temperature
     assert calibrate(validation.probabilities, calibration.temperature).shape == (len(validation.images), 8)
 

@@ -9,13 +9,13 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.predict import Network, choose_device, predict_rows, probabilities_of
 from hierattn.models.registry import create_model
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_rows_are_predicted_in_order_and_progress_is_told(tmp_path):
     packed = PackedSet.open(make_set(tmp_path / "prepared"))
     torch.manual_seed(0)
-    network = Network(create_model("hierattn_xs", num_classes=8, **TINY), CODES, SPEC, batch_size=2)
+    network = Network(create_model("hierattn_xs", num_classes=8, **TINY), EIGHT, SPEC, batch_size=2)
     heard = []
     predictions = predict_rows(network, packed, [4, 0, 2], step="some", progress=lambda *told: heard.append(told))
     assert predictions.images == tuple(packed.records[row].image for row in (4, 0, 2))
@@ -28,7 +28,7 @@ def test_rows_are_predicted_in_order_and_progress_is_told(tmp_path):
 
 def test_classes_that_the_network_does_not_know_are_refused(tmp_path):
     packed = PackedSet.open(make_set(tmp_path / "prepared"))
-    network = Network(create_model("hierattn_xs", num_classes=2, **TINY), ("MEL", "NV"), SPEC)
+    network = Network(create_model("hierattn_xs", num_classes=2, **TINY), EIGHT.subset(("MEL", "NV")), SPEC)
     with pytest.raises(DataError, match="ACK"):
         predict_rows(network, packed, range(len(packed.records)))
     with pytest.raises(DataError, match="nan or infinite"):

@@ -6,12 +6,13 @@ from prediction_tables import table
 
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_what_is_written_is_read_to_the_last_bit(tmp_path):
     written = table()
     write_predictions(tmp_path / "p.csv", written)
-    read = read_predictions(tmp_path / "p.csv")
+    read = read_predictions(tmp_path / "p.csv", EIGHT)
     assert (read.images, read.classes, read.groups) == (written.images, written.classes, written.groups)
     assert np.array_equal(read.probabilities, written.probabilities)
     assert read.probabilities.dtype == np.float64
@@ -29,7 +30,7 @@ def test_the_truth_stands_beside_the_probabilities(tmp_path):
 
 def test_no_image_at_all_is_a_table_too(tmp_path):
     write_predictions(tmp_path / "p.csv", table(images=0))
-    assert read_predictions(tmp_path / "p.csv").probabilities.shape == (0, 8)
+    assert read_predictions(tmp_path / "p.csv", EIGHT).probabilities.shape == (0, 8)
 
 
 HEADER = "image,BCC,NV,label,fold,group\n"
@@ -56,25 +57,25 @@ def test_a_damaged_table_is_named(tmp_path, text, said):
     path = tmp_path / "p.csv"
     path.write_text(text)
     with pytest.raises(TableError, match=said):
-        read_predictions(path)
+        read_predictions(path, EIGHT)
 
 
 def test_a_missing_or_binary_file_is_named(tmp_path):
     with pytest.raises(TableError, match="no predictions"):
-        read_predictions(tmp_path / "none.csv")
+        read_predictions(tmp_path / "none.csv", EIGHT)
     (tmp_path / "p.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TableError, match="UTF-8"):
-        read_predictions(tmp_path / "p.csv")
+        read_predictions(tmp_path / "p.csv", EIGHT)
 
 
 def test_rows_that_do_not_belong_together_are_refused():
     good = table(images=2)
     with pytest.raises(UsageError, match="wanted 2 rows"):
-        Predictions(good.images, good.classes, good.probabilities[:1], good.labels, good.folds, good.groups)
+        Predictions(good.images, good.taxonomy, good.probabilities[:1], good.labels, good.folds, good.groups)
 
 
 def test_an_image_without_a_group_is_a_group_by_itself():
     some = table(images=3)
-    lonely = Predictions(some.images, some.classes, some.probabilities, some.labels, some.folds, ("", "g", "g"))
+    lonely = Predictions(some.images, some.taxonomy, some.probabilities, some.labels, some.folds, ("", "g", "g"))
     numbers = lonely.group_numbers
     assert numbers[0] != numbers[1] == numbers[2]

@@ -15,7 +15,7 @@ from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
 from hierattn.evaluation.records import from_plain, to_plain
 from hierattn.evaluation.report import Measurements, Report, measure_predictions, read_learning_curve
-from hierattn.taxonomy import CODES, MALIGNANT
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_a_report_can_be_computed_again_from_the_file_to_the_last_bit(tmp_path):
@@ -23,7 +23,7 @@ def test_a_report_can_be_computed_again_from_the_file_to_the_last_bit(tmp_path):
     calibration = evaluate_calibration(fit_calibration(table(seed=1), resamples=100), test, resamples=100)
     report = measure_predictions(test, calibration, resamples=100, seed=7)
     write_predictions(tmp_path / "p.csv", test)
-    again = measure_predictions(read_predictions(tmp_path / "p.csv"), calibration, resamples=100, seed=7)
+    again = measure_predictions(read_predictions(tmp_path / "p.csv", EIGHT), calibration, resamples=100, seed=7)
     assert again == report
     assert from_plain(Measurements, json.loads(json.dumps(to_plain(report)))) == report
 
@@ -36,15 +36,15 @@ def test_figures_are_those_of_the_metrics():
     balanced = metrics.balanced_accuracy(labels, probabilities)
     assert report.balanced_accuracy.value == pytest.approx(balanced, abs=1e-12)
     assert report.macro_auc.value == pytest.approx(metrics.macro_auc(labels, probabilities), abs=1e-12)
-    cancer = metrics.malignant_auc(labels, probabilities, CODES)
+    cancer = float(metrics.auc(*metrics.group_scores(labels, probabilities, EIGHT.codes, EIGHT.malignant)))
     assert report.malignant_auc.value == pytest.approx(cancer, abs=1e-12)
-    melanoma = CODES.index("MEL")
+    melanoma = EIGHT.codes.index("MEL")
     auc = metrics.auc(labels == melanoma, probabilities[:, melanoma])
     assert report.melanoma_auc.value == pytest.approx(float(auc), abs=1e-12)
     assert np.array_equal(report.confusion_matrix, metrics.confusion_matrix(labels, probabilities))
     assert sum(row.images for row in report.classes.values()) == report.images == 300
     assert report.top1.interval is None  # no resamples, no interval
-    assert {"MEL", "BCC", "SCC"} == MALIGNANT
+    assert {"MEL", "BCC", "SCC"} == EIGHT.malignant
 
 
 def test_a_missing_class_has_null_and_no_number():
@@ -75,7 +75,7 @@ def test_the_seed_decides_the_interval():
 
 def test_all_right_is_not_reported_as_certain():
     perfect = np.eye(8)[np.arange(8)]
-    eight = Predictions(tuple("abcdefgh"), CODES, perfect, np.arange(8), np.zeros(8), ("",) * 8)
+    eight = Predictions(tuple("abcdefgh"), EIGHT, perfect, np.arange(8), np.zeros(8), ("",) * 8)
     report = measure_predictions(eight, resamples=100)
     assert report.balanced_accuracy.value == 1
     assert report.balanced_accuracy.interval[0] == pytest.approx(0.025)
@@ -98,7 +98,7 @@ def test_a_report_comes_back_from_its_file(tmp_path):
     report = replace(made()[0], notes=("a note",))
     report.save(tmp_path / "report.json")
     assert Report.load(tmp_path / "report.json") == report
-    assert json.loads((tmp_path / "report.json").read_text())["format_version"] == 2
+    assert json.loads((tmp_path / "report.json").read_text())["format_version"] == 3
 
 
 def version_1(report):
@@ -130,8 +130,8 @@ def test_a_report_of_version_1_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format_version": 3}, "version 3, wanted at most 2: update hierattn"),
-        ({"format_version": "2"}, "wanted 1 to 2"),
+        ({"format_version": 4}, "version 4, wanted at most 3: update hierattn"),
+        ({"format_version": "2"}, "wanted 1 to 3"),
         ({"top1": 0.5}, r"top1 is '0\.5', wanted an object"),
         ({"top1": {"value": "much", "interval": None}}, r"top1\.value is 'much', wanted a number"),
         ({"top1": {"interval": None}}, r"top1\.value is missing"),

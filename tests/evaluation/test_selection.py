@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from noise_runs import make_run, make_set
 
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.errors import LeakError
 from hierattn.evaluation.selection import already_seen, outer_fold, select_external
 from hierattn.evaluation.trained_run import TrainedRun
@@ -26,7 +26,7 @@ def remembering(run, records):
 
 def test_the_outer_fold_is_refused_where_one_photograph_of_it_was_seen(run):
     packed = run.open_own_set()
-    rows = outer_fold(packed, run)
+    rows = outer_fold(packed, run).rows
     assert np.array_equal(rows, split(packed.records, 1).test)
     with pytest.raises(LeakError, match=r"^1 photographs of the outer fold"):
         outer_fold(packed, remembering(run, [packed.records[int(rows[3])]]))

@@ -31,6 +31,7 @@ from typer.testing import CliRunner
 from hierattn.cli.main import app
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, is_released
+from hierattn.taxonomy.toml_file import read_taxonomy
 from hierattn.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,8 +249,9 @@ def call_browser(*words: str) -> str:
 def test_python_and_recipes_of_the_guides_work(page, tmp_path):
     for language, text in blocks_of(page, "python", "toml"):
         if language == "toml":
-            (tmp_path / "recipe.toml").write_text(text)
-            Recipe.load(tmp_path / "recipe.toml")
+            path = tmp_path / "example.toml"
+            path.write_text(text)
+            read_taxonomy(path) if "[[classes]]" in text else Recipe.load(path)
             continue
         names: dict[str, object] = {}
         exec(compile(text, page.name, "exec"), names)

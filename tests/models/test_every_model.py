@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model, list_models
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from hierattn.taxonomy.from_labels import from_labels
 from hierattn.training.optimisation.averaging import WeightAverage
 
 MODELS = list_models()
@@ -64,8 +65,8 @@ def test_a_checkpoint_brings_every_bit_back(named: tuple[str, nn.Module], tmp_pa
     name, model = named
     with torch.no_grad():
         model.train()(_images(2))  # moves the running statistics from their start
-    classes = tuple(f"C{index}" for index in range(CLASSES))
-    save_checkpoint(tmp_path / "model.safetensors", Checkpoint(name, classes, ImageSpec(), model.state_dict()))
+    taxonomy = from_labels(f"class {index}" for index in range(CLASSES))
+    save_checkpoint(tmp_path / "model.safetensors", Checkpoint(name, taxonomy, ImageSpec(), model.state_dict()))
     again = load_checkpoint(tmp_path / "model.safetensors").build()
     assert list(again.state_dict()) == list(model.state_dict())
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in again.state_dict().items())

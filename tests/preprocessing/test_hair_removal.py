@@ -12,7 +12,7 @@ from hierattn.data.rendered.photo_conditions import _draw_hairs
 from hierattn.data.rendered.rendered_set import Rendered, draw_appearance, draw_photo, render
 from hierattn.data.rendered.rendering import Plane
 from hierattn.preprocessing.hair_removal import SMALLEST, find_hair, remove_hair
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def skin(height: int = 240, width: int = 320, seed: int = 0) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_dots_and_the_lesion_itself_are_no_hairs() -> None:
 def rendered(number: int, size: int) -> tuple[Rendered, np.ndarray, np.ndarray]:
     """A lesion without hair; the same photograph with hairs; where those are drawn."""
     generator = np.random.default_rng([number, 7])
-    lesion = draw_appearance(CODES[number % len(CODES)], generator)
+    lesion = draw_appearance(EIGHT.codes[number % len(EIGHT.codes)], generator)
     bare = replace(draw_photo(generator, surround=False), hairs=None, ruler=None, bubbles=None)
     hairs = _draw_hairs(generator)
     drawn = Plane.of_pose(size).strokes(hairs) > 0.5

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from small_bundles import BUNDLE, CALIBRATED, NOVEL, UNCALIBRATED, write_small_bundle
+from small_bundles import BUNDLE, CALIBRATED, NOVEL, OWN, UNCALIBRATED, write_small_bundle
 
 from hierattn.bundle.bundle import FORMAT_VERSION, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule, prediction_sets
 from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict.advice_texts import LANGUAGES, class_name
 from hierattn.deploy.predict.released import DOMAINS, released_bundle
 from hierattn.deploy.predict.triage import TriageSettings, decide
 from hierattn.errors import BundleError
@@ -29,7 +30,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import crop, find_crop
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
 from hierattn.shares import fraction, of_hundred, percent, told_apart
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import BUILT_IN, EIGHT
 
 WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
 
@@ -65,7 +66,7 @@ def surrounded(image: np.ndarray, radius: float, shift: tuple[int, int] = (0, 0)
 def pictures() -> list[np.ndarray]:
     """Rendered lesions, sharp and spoilt, of many shapes; with and without a dark surround; and plain noise."""
     generator = np.random.default_rng(5)
-    rendered = [render_lesion(code, np.random.default_rng(n), 200).image for n, code in enumerate(CODES)]
+    rendered = [render_lesion(code, np.random.default_rng(n), 200).image for n, code in enumerate(EIGHT.codes)]
     shapes = [(200, 200), (333, 251), (640, 480), (97, 130), (64, 64), (1001, 703), (257, 256), (30, 400)]
     resized = [
         np.asarray(Image.fromarray(one).resize(shape, Image.Resampling.BICUBIC))
@@ -207,9 +208,9 @@ def test_another_photograph_never_talks_an_alarm_down(ask):
 def calibrated_answers() -> np.ndarray:
     """(lesions, 3 photographs, classes) in float64, as a float32 graph gives them: sure, unsure, and full of ties."""
     generator = np.random.default_rng(3)
-    drawn = [generator.dirichlet(np.full(len(CODES), sure), (100, 3)) for sure in (0.1, 0.5, 5.0)]
+    drawn = [generator.dirichlet(np.full(len(EIGHT.codes), sure), (100, 3)) for sure in (0.1, 0.5, 5.0)]
     tied = np.round(drawn[1] * 8) / 8  # values that stand beside one another, and on the thresholds below
-    even = np.full((1, 3, len(CODES)), 1 / len(CODES))
+    even = np.full((1, 3, len(EIGHT.codes)), 1 / len(EIGHT.codes))
     answers: np.ndarray = np.concatenate([*drawn, tied, even]).astype(np.float32).astype(np.float64)
     return answers
 
@@ -231,10 +232,10 @@ def test_prediction_sets_of_one_photograph_are_pythons(ask, rules):
     (theirs,) = ask([{"bundle": metadata_of(rules), "lesions": answers[:, None].tolist()}])
     sizes = set()
     for answer, sets in zip(answers, theirs, strict=True):
-        mine = prediction_sets(dict(zip(CODES, answer.tolist(), strict=True)), rules)
+        mine = prediction_sets(dict(zip(EIGHT.codes, answer.tolist(), strict=True)), rules)
         assert sets == [list(one.classes) for one in mine]
         sizes |= {len(one) for one in sets}
-    assert sizes == set(range(len(CODES) + 1)) or len(rules) < 2
+    assert sizes == set(range(len(EIGHT.codes) + 1)) or len(rules) < 2
 
 
 def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask):
@@ -242,11 +243,11 @@ def test_prediction_set_of_several_photographs_is_the_union_of_pythons_sets(ask)
     (theirs,) = ask([{"bundle": metadata_of(SET_RULES), "lesions": lesions.tolist()}])
     larger = 0
     for photos, sets in zip(lesions, theirs, strict=True):
-        of_each = [prediction_sets(dict(zip(CODES, photo.tolist(), strict=True)), SET_RULES) for photo in photos]
-        mean = dict(zip(CODES, (sum(photos) / len(photos)).tolist(), strict=True))
+        of_each = [prediction_sets(dict(zip(EIGHT.codes, photo.tolist(), strict=True)), SET_RULES) for photo in photos]
+        mean = dict(zip(EIGHT.codes, (sum(photos) / len(photos)).tolist(), strict=True))
         for number, of_mean in enumerate(prediction_sets(mean, SET_RULES)):
             union = {code for one in of_each for code in one[number].classes}
-            assert sets[number] == sorted(union, key=lambda code: (-mean[code], CODES.index(code)))
+            assert sets[number] == sorted(union, key=lambda code: (-mean[code], EIGHT.codes.index(code)))
             assert set(of_mean.classes) <= union  # the mean never has a class that no photograph has
             larger += len(union) > len(of_mean.classes)
     assert larger > 100
@@ -268,6 +269,10 @@ def assert_described(theirs: dict[str, Any], mine: Bundle) -> None:
     """The app's description of a bundle is Python's."""
     assert theirs["model"] == {"name": mine.model, "parameters": mine.parameters}
     assert theirs["classes"] == list(mine.classes)
+    colours = [(each.code, each.name, each.colour, each.colour_dark) for each in mine.taxonomy.classes]
+    assert [
+        tuple(each[key] for key in ("code", "name", "colour", "colourDark")) for each in theirs["taxonomy"]
+    ] == colours
     assert theirs["imageSpec"] == {"size": mine.image_spec.size, "crop": mine.image_spec.crop}
     for name in ("threshold", "sensitivity", "images"):
         assert theirs["triage"][name] == getattr(mine.triage, name)
@@ -283,12 +288,64 @@ def assert_described(theirs: dict[str, Any], mine: Bundle) -> None:
 
 def test_bundles_are_described_as_in_python(ask):
     """The small ones of the tests, and the released ones as they are."""
-    small = [BUNDLE, UNCALIBRATED, NOVEL, replace(BUNDLE, prediction_sets=SET_RULES)]
+    small = [BUNDLE, UNCALIBRATED, NOVEL, replace(BUNDLE, prediction_sets=SET_RULES), *OWN.values()]
     released = [read_bundle(released_bundle(domain))[1] for domain in DOMAINS]
     files = ask([{"onnx": str(released_bundle(domain))} for domain in DOMAINS])
     questions = [*(bundle.to_metadata() for bundle in small), *files]
     for theirs, mine in zip(ask([{"bundle": one} for one in questions]), [*small, *released], strict=True):
         assert_described(theirs, mine)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("bundle", [BUNDLE, *OWN.values()], ids=["eight", *OWN])
+def test_classes_are_called_as_in_python(ask, bundle, language):
+    (theirs,) = ask([{"words": bundle.to_metadata(), "language": language}])
+    assert theirs == [class_name(each, language) for each in bundle.taxonomy.classes]
+
+
+def test_every_built_in_class_is_called_as_in_python_in_every_language(ask):
+    bundles = [replace(BUNDLE, taxonomy=taxonomy, triage=TriageSettings()) for taxonomy in BUILT_IN.values()]
+    for language in LANGUAGES:
+        told = ask([{"words": bundle.to_metadata(), "language": language} for bundle in bundles])
+        for theirs, bundle in zip(told, bundles, strict=True):
+            assert theirs == [class_name(each, language) for each in bundle.taxonomy.classes]
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_without_referral_there_is_no_advice_but_to_retake_as_in_python(ask, ok):
+    (theirs,) = ask([{"risks": [None], "triage": {"group": [], "threshold": None}, "ok": ok}])
+    mine = decide({}, None, TriageSettings(), PhotoQuality(ok))
+    assert theirs == [None if mine is None else {"level": mine.level, "reason": mine.reason, "numbers": {}}]
+
+    def answer(fit: bool) -> dict[str, Any]:
+        quality = {"ok": fit, "problems": [] if fit else ["dark"]}
+        return {"probabilities": [0.5, 0.5], "risk": None, "quality": quality, "seconds": 1}
+
+    (several,) = ask([{"answers": [answer(ok), answer(False)], "triage": {"group": [], "threshold": None}}])
+    assert several["risk"] is None
+    assert (several["verdict"] or {}).get("level") == (None if ok else "retake")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda classes: classes.pop(),
+        lambda classes: classes.reverse(),
+        lambda classes: classes[0].update(colour="url(https://example.org)"),
+        lambda classes: classes[0].update(name=7),
+        lambda classes: classes[1].update(classes[0]),
+        lambda classes: classes[2].update(plain={"en": ["scaly"]}),
+    ],
+    ids=["one-lost", "reversed", "colour", "name", "twice", "words"],
+)
+def test_spoilt_classes_are_refused_as_in_python(ask, spoil):
+    metadata = OWN["clinic"].to_metadata()
+    taxonomy = json.loads(metadata["hierattn.taxonomy"])
+    spoil(taxonomy["classes"])
+    spoilt = metadata | {"hierattn.taxonomy": json.dumps(taxonomy)}
+    assert ask([{"bundle": spoilt}]) == ["bundle"]
+    with pytest.raises(BundleError):
+        Bundle.from_metadata(spoilt, "spoilt")
 
 
 def test_first_format_is_still_read_and_a_newer_one_is_not(ask):

@@ -25,13 +25,16 @@ pytest.importorskip("playwright")
 pytest.importorskip("uvicorn")
 
 from services import served
-from small_bundles import BUNDLE, NOVEL, UNCALIBRATED, write_small_bundle
+from small_bundles import BUNDLE, CLINIC, NOVEL, OWN, UNCALIBRATED, write_small_bundle
 
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.deploy.predict.advice_texts import TEXTS, class_name
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.serve.web_app import find_web_app
+
+SOOTHING = {"en": "harmless|healthy|not cancer|benign", "pt": "inofensiv|saud[áa]v", "zh": "无害|健康|正常"}
+"""Words that a patient must not read; tests/deploy/predict/test_advice_texts.py has more."""
 
 WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
 
@@ -489,6 +492,109 @@ def test_other_languages_reach_the_advice(open_app, bundle, golden, language, no
     assert notice in page.locator("body").inner_text()
     assert page.locator("#answer").inner_text() == Predictor.load(bundle)(golden[0], language=language).advice.title
     assert page.evaluate("document.documentElement.lang").startswith(language)
+
+
+@pytest.fixture(scope="module")
+def own(folder: Path) -> dict[str, Path]:
+    """Bundles of two, 23 and a hundred classes, by name."""
+    return {name: write_small_bundle(folder / f"{name}.onnx", bundle) for name, bundle in OWN.items()}
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+@pytest.mark.parametrize("name", OWN)
+def test_any_classes_are_shown_by_their_words_colours_and_probabilities(open_app, own, golden, name, language):
+    page = open_app(color_scheme="dark")
+    use_bundle(page, own[name])
+    ready(page)
+    page.select_option("#language", language)
+    page.locator("nav a").first.click()
+    answer(page, golden[0])
+    said = Predictor.load(own[name])(golden[0], language=language)
+    ranked = sorted(said.taxonomy.classes, key=lambda each: -said.probabilities[each.code])
+    rows = page.locator(".shares tbody tr:not(.rest, .sum)")
+    told = rows.evaluate_all(
+        """rows => rows.map(row => [row.querySelector("th").firstChild.textContent,
+        parseFloat(row.querySelector(".fill").style.width) / 100,
+        getComputedStyle(row.querySelector(".fill")).backgroundColor])"""
+    )
+    assert [words for words, _, _ in told] == [class_name(each, language) for each in ranked]
+    assert [share for _, share, _ in told] == pytest.approx([said.probabilities[one.code] for one in ranked], abs=1e-3)
+    dark = [f"rgb({', '.join(str(int(one.colour_dark[at : at + 2], 16)) for at in (1, 3, 5))})" for one in ranked]
+    assert [colour for _, _, colour in told] == dark
+    few = len(ranked) <= 9
+    assert page.locator(".shares > table .rest").count() == (0 if few else 1)
+    assert rows.filter(visible=True).count() == (len(ranked) if few else 8)
+    if not few:
+        rest = page.locator(".shares .rest th").inner_text()
+        assert rest == TEXTS[language]["heading.rest"].format(count=len(ranked) - 8)
+        page.locator(".shares summary").click()
+        assert rows.filter(visible=True).count() == len(ranked)
+    assert page.locator(".sum").count() == (0 if said.advice is None else 1)
+    title = said.advice.title if said.advice else page.locator(".shares caption").text_content()
+    assert page.locator("#answer").inner_text() == title
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "zh"])
+def test_without_referral_one_sentence_stands_where_the_advice_would_and_nothing_soothes(
+    open_app, own, golden, folder, language
+):
+    page = open_app()
+    use_bundle(page, own["clinic"])
+    ready(page)
+    page.select_option("#language", language)
+    page.locator("nav a").first.click()
+    answer(page, golden[0], golden[1])
+    assert page.locator(".why").inner_text() == Predictor.load(own["clinic"])(golden[0], language=language).note
+    assert page.locator(".steps").count() == 0
+    text = page.locator(".answer").inner_text()
+    assert TEXTS[language]["heading.risk"] not in text
+    levels = [TEXTS[language][f"level.{level}.title"] for level in ("see_soon", "have_checked", "watch")]
+    assert not [title for title in levels if title in text]
+    assert not re.search(SOOTHING[language], text, re.IGNORECASE)
+    page.locator("#spot").fill("left shoulder")
+    page.locator(".save button").click()
+    page.locator(".save [role=status]", has_text=re.compile(".")).wait_for()
+    page.locator("nav a").nth(1).click()
+    page.locator(".visits li").wait_for()
+    with page.expect_download() as download:
+        page.locator(".history .buttons .button").first.click()
+    exported = folder / f"own-{language}.json"
+    download.value.save_as(exported)
+    (visit,) = json.loads(exported.read_text(encoding="utf-8"))["visits"]
+    assert (visit["level"], visit["risk"]) == (None, None)
+    assert [each["name"] for each in visit["classes"]] == [each.name for each in CLINIC.classes]
+    page.set_input_files("#import", str(exported))
+    page.locator(".visits li").wait_for()
+    visit["sets"] = [{"classes": ["NOWHERE"], "wished": 0.9, "coverage": None}]
+    exported.write_text(json.dumps({"hierattn_history": 1, "visits": [visit]}), encoding="utf-8")
+    page.set_input_files("#import", str(exported))
+    page.locator(".status.alarm").wait_for()
+
+
+def test_unfit_photo_of_a_model_without_referral_is_rejected_too(open_app, own, folder):
+    page = open_app()
+    use_bundle(page, own["clinic"])
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, write(folder / "black.png", np.zeros((300, 300, 3), np.uint8)))
+    assert page.locator("#answer").inner_text() == TEXTS["en"]["level.retake.title"]
+    assert shares(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", OWN)
+def test_pages_of_any_classes_are_accessible_and_need_no_scrolling_sideways(
+    open_app, violations, own, golden, name, scheme
+):
+    page = open_app(viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    use_bundle(page, own[name])
+    ready(page)
+    page.get_by_role("link", name="Photo").click()
+    answer(page, golden[0])
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -17,7 +17,7 @@ WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
 FACTS = WEB / "src" / "facts.json"
 SOURCES = sorted([*(WEB / "src").rglob("*.ts"), *(WEB / "src").rglob("*.js")])
 
-NOT_RULES = ("source", "classes", "colours", "languages", "texts")
+NOT_RULES = ("source", "classes", "languages", "texts")
 """Parts of the facts without numbers that anybody follows."""
 
 COMMON = {0.0, 1.0, 2.0, 3.0, 4.0, 8.0, 0.5, 100.0}

@@ -22,7 +22,7 @@ from hierattn import create_model
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SIZE = 64
@@ -34,7 +34,7 @@ SHAPES = {"mel": ("MEL", 64, 64), "nv": ("NV", 90, 120), "bcc": ("BCC", 150, 100
 
 def golden_checkpoint() -> Checkpoint:
     """A small HierAttn with weights from a formula: the same on every machine and with every version of torch."""
-    model = create_model("hierattn_xs", num_classes=len(CODES), **OPTIONS)
+    model = create_model("hierattn_xs", num_classes=len(EIGHT.codes), **OPTIONS)
     state = {}
     for number, (name, values) in enumerate(model.state_dict().items()):
         if not values.is_floating_point():
@@ -54,7 +54,7 @@ def golden_checkpoint() -> Checkpoint:
     _settle(model)
     state = model.state_dict()
     state["classifier.weight"] *= 10
-    return Checkpoint("hierattn_xs", CODES, ImageSpec(size=SIZE), state, options=OPTIONS)
+    return Checkpoint("hierattn_xs", EIGHT, ImageSpec(size=SIZE), state, options=OPTIONS)
 
 
 @torch.no_grad()
@@ -130,7 +130,7 @@ def write_golden() -> None:
         "about": "Rendered lesions. 'small' is what small.onnx answers; 'hierattn' is PyTorch's, for the weights of "
         "tests/support/golden_set.py. A resize may differ from 'resized' by one grey level, probabilities by "
         "'tolerance' where the resized picture is given, and by 'photo_tolerance' where the runtime resizes.",
-        "classes": list(CODES),
+        "classes": list(EIGHT.codes),
         "size": SIZE,
         "tolerance": 1e-4,
         "photo_tolerance": 0.005,

@@ -12,7 +12,7 @@ from hierattn.data.prepared_set.packed import PackedWriter
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 TINY = {
     "early_channels": [4, 4, 8],
@@ -24,7 +24,7 @@ TINY = {
 SPEC = ImageSpec(size=32)
 
 
-def make_set(folder, source="synthetic", seed=0, labels=CODES, lesion="L"):
+def make_set(folder, source="synthetic", seed=0, labels=EIGHT.codes, lesion="L"):
     """72 small images of noise in three folds, two of each lesion, and an augmented copy: never to be evaluated."""
     rng = np.random.default_rng(seed)
     folder.mkdir()
@@ -64,7 +64,7 @@ def make_set(folder, source="synthetic", seed=0, labels=CODES, lesion="L"):
     return folder
 
 
-def make_run(folder, prepared, classes=CODES):
+def make_run(folder, prepared, classes=EIGHT.codes, **data):
     folder.mkdir()
     torch.manual_seed(0)
     model = create_model("hierattn_xs", num_classes=len(classes), **TINY)
@@ -73,10 +73,10 @@ def make_run(folder, prepared, classes=CODES):
         Checkpoint(
             model="hierattn_xs",
             options=TINY,
-            classes=classes,
+            taxonomy=EIGHT.subset(classes),
             image_spec=SPEC,
             state_dict=model.state_dict(),
-            recipe={"name": "tiny", "seed": 5, "data": {"prepared": str(prepared), "fold": 1}},
+            recipe={"name": "tiny", "seed": 5, "data": {"prepared": str(prepared), "fold": 1, **data}},
             provenance={"hierattn": "0.1.0", "commit": "abc", "epoch": 0, "training_images": 24},
         ),
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hierattn.evaluation.predictions import Predictions
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 CASES = range(1000)
 CURVE = {
@@ -14,11 +14,11 @@ CURVE = {
 }
 
 
-def table(images=40, seed=0, classes=CODES):
+def table(images=40, seed=0, classes=EIGHT.codes):
     rng = np.random.default_rng(seed)
     return Predictions(
         images=tuple(f"images/{index:04d}, a.jpg" for index in range(images)),
-        classes=tuple(classes),
+        taxonomy=EIGHT.subset(classes),
         probabilities=rng.dirichlet(np.full(len(classes), 0.2), images),
         labels=rng.integers(0, len(classes), images),
         folds=np.full(images, 3),

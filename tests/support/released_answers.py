@@ -16,7 +16,9 @@ from PIL import Image
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.released import DOMAINS
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+
+CODES = EIGHT.codes
 
 ANSWERS = Path(__file__).resolve().parents[1] / "golden" / "released.json"
 

@@ -20,10 +20,10 @@ from hierattn.evaluation.report import (
     measure_predictions,
 )
 from hierattn.run_folder import RunFolder
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
-def made(images=120, source="isic2019", classes=CODES, run="a run", protocol=HONEST, fold=0):
+def made(images=120, source="isic2019", classes=EIGHT.codes, run="a run", protocol=HONEST, fold=0):
     """A report and its figures."""
     test = table(images=images, seed=2, classes=classes)
     calibration = evaluate_calibration(
@@ -55,7 +55,7 @@ def evaluated_run(folder, fold, skill, seed=0, protocol=HONEST, images=90, prefi
     probabilities = 0.4 * np.eye(8)[answers] + 0.6 * rng.dirichlet(np.ones(8), images)
     names = tuple(f"{prefix}/{fold}_{row:03d}.jpg" for row in range(images))
     groups = tuple(f"lesion:{fold}_{row // 2}" for row in range(images))
-    predictions = Predictions(names, CODES, probabilities, some.labels, np.full(images, fold), groups)
+    predictions = Predictions(names, EIGHT, probabilities, some.labels, np.full(images, fold), groups)
     evaluation = EvaluationFolder(RunFolder(folder).evaluation)
     evaluation.path.mkdir(parents=True)
     write_predictions(evaluation.predictions, predictions)

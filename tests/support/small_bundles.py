@@ -16,21 +16,23 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from hierattn.bundle.bundle import Bundle
+from hierattn.bundle.prediction_set import SetRule
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.deploy.predict.released import SUMS
 from hierattn.image_spec import ImageSpec
-from hierattn.taxonomy import CODES, TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT, MALIGNANT_OR_BENIGN
+from hierattn.taxonomy.records import LesionClass, Taxonomy
 
 TWO_LAYERS_SIDE = 16
-WEIGHTS = np.random.default_rng(7).normal(0, 6, (3, len(CODES))).astype(np.float32)
-GROUP = tuple(code for code in CODES if code in TRIAGE_GROUP)
+WEIGHTS = np.random.default_rng(7).normal(0, 6, (3, len(EIGHT.codes))).astype(np.float32)
+GROUP = tuple(code for code in EIGHT.codes if code in EIGHT.triage_group)
 CALIBRATED = TriageSettings(
     group=GROUP, threshold=0.3, target_sensitivity=0.95, sensitivity=0.93, interval=(0.88, 0.97), images=250
 )
 BUNDLE = Bundle(
     model="hierattn_xs",
     parameters=24,
-    classes=CODES,
+    taxonomy=EIGHT,
     image_spec=ImageSpec(size=64, crop="surround"),
     temperature=1.5,
     triage=CALIBRATED,
@@ -43,6 +45,46 @@ USUAL_COLOUR = np.array([0.75, 0.6, 0.55], np.float32)
 """Of skin; with ``novelty`` in the bundle the graph gives ten times a photograph's mean distance from it."""
 NOVEL = replace(BUNDLE, novelty={"threshold": 2.0, "method": "distance of the mean colour", "rejected": 0.0})
 UNCALIBRATED = replace(BUNDLE, temperature=1.0, triage=TriageSettings(group=GROUP))
+
+
+_NAMED = (
+    LesionClass("PSO", "psoriasis", plain={"en": "scaly, itching patches", "pt-BR": "placas que descamam"}),
+    LesionClass("ekzem_händig", "Handekzem", plain={"zh-Hans": "手部湿疹"}),
+    LesionClass("MEL", "melanoma"),
+    LesionClass("NV", "naevus of Ota"),
+    LesionClass("银屑病", "银屑病"),
+    LesionClass("lupus-erythematosus-of-the-face-and-neck", "lupus erythematosus " * 9 + "of the face"),
+)
+CLINIC = Taxonomy(
+    "Klinik Süd", (*_NAMED, *(LesionClass(f"D{number:02}", f"diagnosis {number}") for number in range(17)))
+)
+"""23 classes of which nothing is said: own words for patients, two names of the eight, one code of the eight that means
+something else, other scripts, a code of 40 characters and a name of 191."""
+
+HUNDRED = Taxonomy(
+    "atlas",
+    tuple(LesionClass(f"A{number:02}", f"atlas diagnosis {number}", refer=number % 7 == 0) for number in range(100)),
+)
+
+
+def bundle_of(taxonomy: Taxonomy, **values: object) -> Bundle:
+    """A small bundle's description with these classes; calibrated, with a threshold where they say who is referred."""
+    group = tuple(code for code in taxonomy.codes if code in taxonomy.triage_group)
+    triage = replace(CALIBRATED, group=group) if group else TriageSettings()
+    sets = (SetRule(0.9, 0.03, 0.91, (0.88, 0.94), 3.1), SetRule(0.99, 0.002))
+    described = {"calibration": {"temperature": 1.5}, "prediction_sets": sets, **values}
+    return replace(BUNDLE, taxonomy=taxonomy, triage=triage, **described)  # type: ignore[arg-type]
+
+
+OWN = {"two": bundle_of(MALIGNANT_OR_BENIGN), "clinic": bundle_of(CLINIC), "hundred": bundle_of(HUNDRED)}
+"""Name -> bundle."""
+
+
+def weights_for(classes: int) -> np.ndarray:
+    """(3, classes) in float32: for up to eight, columns of :data:`WEIGHTS`."""
+    if classes <= WEIGHTS.shape[1]:
+        return WEIGHTS[:, :classes]
+    return np.random.default_rng(classes).normal(0, 6, (3, classes)).astype(np.float32)
 
 
 def expected_probabilities(image: np.ndarray, temperature: float = BUNDLE.temperature) -> np.ndarray:
@@ -84,7 +126,7 @@ def small_graph(bundle: Bundle = BUNDLE) -> onnx.ModelProto:
         "sizes": np.array([size, size], np.int64),
         "full": np.array(255, np.float32),
         "places": np.array([1, 2], np.int64),
-        "weights": WEIGHTS[:, :classes],
+        "weights": weights_for(classes),
         "temperature": np.array(bundle.temperature, np.float32),
         "group": group,
         "cells": np.array([-1, classes, 1, 1], np.int64),

@@ -7,16 +7,17 @@ import torch
 from hierattn import create_model
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
 SIZE = 64
 OPTIONS = {"transformer_layers": [1, 1, 1]}
 
 
-def make_checkpoint(seed: int = 0) -> Checkpoint:
+def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
     """A small HierAttn with random weights and statistics, as if it had been trained on rendered lesions."""
     torch.manual_seed(seed)
-    model = create_model("hierattn_xs", num_classes=8, **OPTIONS)
+    model = create_model("hierattn_xs", num_classes=len(taxonomy.codes), **OPTIONS)
     model.train()
     with torch.no_grad():
         for _ in range(4):  # fill the batch normalisations' running statistics with something other than 0 and 1
@@ -24,7 +25,7 @@ def make_checkpoint(seed: int = 0) -> Checkpoint:
         model.classifier.weight.mul_(4)
     return Checkpoint(
         model="hierattn_xs",
-        classes=CODES,
+        taxonomy=taxonomy,
         image_spec=ImageSpec(size=SIZE),
         state_dict=model.state_dict(),
         options=OPTIONS,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from hierattn.data.prepared_set.manifest import Record, manifest_sha256, read_manifest, write_manifest
+from hierattn.data.prepared_set.packed import INFO, MANIFEST
 
 ISIC_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
@@ -85,3 +91,28 @@ def folder_set(folder: Path, classes: dict[str, int]) -> Path:
             write_image(folder / name / f"{name}_{number}.png", seed)
             seed += 1
     return folder
+
+
+def of_several(
+    prepared: Path, out: Path, names: Sequence[str], *, uses: Mapping[str, str] | None = None, lacking: str = ""
+) -> Path:
+    """A copy of ``prepared`` whose groups belong to ``names`` in turn.
+
+    ``uses`` says what a source is for; the last source alone has the class ``lacking``.
+    """
+    shutil.copytree(prepared, out)
+    records = read_manifest(out / MANIFEST)
+    groups = sorted({record.group for record in records})
+    source_of = {group: names[number % len(names)] for number, group in enumerate(groups)}
+    source_of |= {record.group: names[-1] for record in records if record.label == lacking}
+
+    def changed(record: Record) -> Record:
+        source = source_of[record.group]
+        return replace(
+            record, source=source, domain="unknown", use=(uses or {}).get(source, ""), own_label=record.label
+        )
+
+    write_manifest(out / MANIFEST, [changed(record) for record in records])
+    info = json.loads((out / INFO).read_text())
+    (out / INFO).write_text(json.dumps({**info, "manifest_sha256": manifest_sha256(out / MANIFEST)}))
+    return out

@@ -17,9 +17,9 @@ import pytest
 import torch
 from tiny_runs import StopAfter, assert_same_bits, state_of, tiny_recipe, weights, with_one_thread
 
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.prepared_set.packed import PackedSet, PackedWriter
+from hierattn.data.prepared_set.parts import split
 from hierattn.errors import TrainingError, UsageError
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.image_spec import ImageSpec

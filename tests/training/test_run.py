@@ -11,9 +11,9 @@ import pytest
 import torch
 from tiny_runs import assert_same_bits, state_of, tiny_recipe, with_one_thread
 
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.manifest import manifest_sha256, read_manifest, write_manifest
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.errors import LeakError, UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import RunFolder

@@ -351,6 +351,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder")
     arguments = parser.parse_args(words)
+    # pandas imports pyarrow where it is installed, whose allocator starts a thread of its own.
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
     chosen = [trial for trial in TRIALS if not arguments.trials or trial.name in arguments.trials]
     arguments.work.mkdir(parents=True, exist_ok=True)
     inputs = arguments.work.resolve() / "inputs"

@@ -29,7 +29,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.metrics import auc_per_class, balanced_accuracy
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 from hierattn.training.optimisation.averaging import WeightAverage
 from hierattn.training.optimisation.objective import distillation_loss
 from hierattn.training.optimisation.schedule import learning_rate
@@ -153,7 +153,7 @@ class Learning:
         self.shown = np.flatnonzero((folds == inner) | others)
         self.sources = [record.source for record in records]
         present = {record.label for record in records}
-        self.classes = tuple(code for code in CODES if code in present)
+        self.classes = tuple(code for code in EIGHT.codes if code in present)
         self.labels = np.array([self.classes.index(record.label) for record in records], np.int64)
         if not len(self.train) or not len(self.shown):
             raise DataError(f"{len(self.train)} photographs to train on, {len(self.shown)} inner: wanted some of each")
@@ -281,12 +281,14 @@ class Learning:
     @torch.no_grad()
     def _answers_of(self, network: Any) -> np.ndarray:
         size, found = self.spec.size, []
-        for start in range(0, len(self.shown), 256):
-            pixels = np.ascontiguousarray(self.photographs.images[self.shown[start : start + 256]])
-            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float().div_(255)
-            if images.shape[-1] != size:
-                images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-            found.append(network(images.contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
+        # These shapes occur once a saving: to try cuDNN's algorithms on them held a training up for 20 s.
+        with torch.backends.cudnn.flags(benchmark=False, allow_tf32=True):
+            for start in range(0, len(self.shown), 256):
+                pixels = np.ascontiguousarray(self.photographs.images[self.shown[start : start + 256]])
+                images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+                if images.shape[-1] != size:
+                    images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+                found.append(network(images.contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
         return np.concatenate(found)
 
     def figures(self, logits: np.ndarray) -> dict[str, dict[str, float]]:
@@ -337,7 +339,7 @@ class Learning:
         teachers = [Path(path).name for path in self.job.teachers]
         flat = {f"{source}_{name}": value for source, values in figures.items() for name, value in values.items()}
         return Checkpoint(
-            model=self.table["network"], classes=self.classes, image_spec=self.spec,
+            model=self.table["network"], taxonomy=EIGHT.subset(self.classes), image_spec=self.spec,
             options=dict(self.table["options"]),
             state_dict=halved(tensors) if self.job.part.startswith("teacher") else tensors,
             recipe={
@@ -376,7 +378,7 @@ def _seen_by(path: Path) -> TrainedOn:
 
         return load_bundle(path).trained_on or TrainedOn(whole=False)
     checkpoint = load_checkpoint(path)
-    if checkpoint.trained_on is None and not checkpoint.classes:
+    if checkpoint.trained_on is None and checkpoint.provenance.get("foreign"):
         return TrainedOn()  # weights of others, which knew no photographs of ours
     return checkpoint.trained_on or TrainedOn(whole=False)
 

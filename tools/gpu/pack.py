@@ -24,6 +24,7 @@ from hierattn.data.prepared_set.manifest import Record, read_manifest, write_man
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError
 from hierattn.files import FolderKind, check_replaceable, cores, whole_folder, write_json
+from hierattn.taxonomy.built_in import EIGHT
 from tools.gpu.settings import Settings
 
 FORMAT = 1
@@ -186,7 +187,7 @@ class _Set:
 def _write_weights(folder: Path, first: _Set, options: PackOptions, say: Say) -> list[dict[str, Any]]:
     if not options.teachers and not options.starts:
         return []
-    from hierattn.data.prepared_set.folds import split
+    from hierattn.data.prepared_set.parts import split
     from hierattn.image_spec import ImageSpec
     from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from hierattn.training.teaching.held_out import HeldOut
@@ -207,7 +208,8 @@ def _write_weights(folder: Path, first: _Set, options: PackOptions, say: Say) ->
     for number, (network, source) in enumerate(options.starts):
         path = folder / f"start-{number}.safetensors"
         spec = ImageSpec(size=first.size)
-        save_checkpoint(path, Checkpoint(network, (), spec, halved(foreign_as(network, source))))
+        weights = halved(foreign_as(network, source))
+        save_checkpoint(path, Checkpoint(network, EIGHT, spec, weights, provenance={"foreign": True}))
         described.append({"file": path.name, "kind": "start", "network": network})
     return [{**one, "bytes": (folder / one["file"]).stat().st_size} for one in described]
 

@@ -28,7 +28,7 @@ from tools.gpu.pack import decode, read_description
 from tools.gpu.processes import Ended, Watched, python
 from tools.gpu.settings import Settings
 
-PARTS = {"bench": 120.0, "student": 420.0, "paper": 560.0}
+PARTS = {"bench": 180.0, "student": 360.0, "paper": 560.0}
 """The parts in order, with their seconds where nothing else is said."""
 WAYS = ("graphs", "default", "eager")
 """From the fastest to the safest."""
@@ -77,7 +77,7 @@ class Quarter:
         self.work = order.work or Path(tempfile.mkdtemp(prefix="hierattn-gpu-"))
         self.work.mkdir(parents=True, exist_ok=True)
         self.lock, self.alive = threading.RLock(), list[Watched]()
-        self.ahead: list[threading.Thread] = []
+        self.ahead: threading.Thread | None = None
         self.stopped = False
         self.status: dict[str, Any] = {"began": _clock(self.began), "limit": order.limit, "parts": {}}
         self.environment = {
@@ -157,7 +157,6 @@ class Quarter:
         if not self._probed(tables):
             return 2
         parts = [part for part in order.parts if part not in self.status["without"]]
-        self._ways_ahead(parts, tables, starts, described)
         well = len(parts) == len(order.parts)
         for number, part in enumerate(parts):
             seconds = min(order.parts[part], self.end - time.time())
@@ -167,6 +166,8 @@ class Quarter:
                 continue
             later = sum(order.parts[other] for other in parts[number + 1 :])
             until = min(time.time() + seconds, self.end) if later else min(time.time() + order.parts[part], self.end)
+            if part != "bench" and self.ahead is None:  # the benchmark is alone on the device
+                self._ways_ahead(parts, tables, starts, described)
             well &= self._part(part, until, tables, starts, described)
         self.status["ended"] = "stopped" if self.stopped else "well" if well else "with failures"
         self.write_status()
@@ -346,44 +347,45 @@ class Quarter:
     def _ways_ahead(
         self, parts: list[str], tables: dict[str, Settings], starts: list[dict[str, Any]], described: dict[str, Any]
     ) -> None:
-        """Find the fastest ways that work, in other processes, while the minutes are already used."""
+        """Find the fastest ways that work, in another process at a time, while the minutes are already used.
+
+        Two networks that compile at once take longer than one after the other.
+        """
         teachers = [str(self.order.pack / one["file"]) for one in described["weights"] if one["kind"] == "teacher"]
-        for part, table in tables.items():
-            if part in parts:
-                self._way_ahead(part, table, teachers=teachers if part == "student" else [])
-            elif part.startswith("teacher") and "student" in parts:
+        known: list[tuple[str, dict[str, Any]]] = []
+        for part in tables:
+            if part.startswith("teacher") and "student" in parts:
                 place = starts[int(part.removeprefix("teacher-"))]
-                self._way_ahead(part, table, start=str(self.order.pack / place["file"]))
+                known.append((part, {"start": str(self.order.pack / place["file"])}))
+            elif part in parts:
+                known.append((part, {"teachers": teachers if part == "student" else []}))
+        known.sort(key=lambda one: not one[0].startswith("teacher"))  # teachers are the first to run
+
+        def find() -> None:
+            for part, more in known:
+                self._way_ahead(part, tables[part], **more)
+
+        self.ahead = threading.Thread(target=find, daemon=True, name="ahead")
+        self.ahead.start()
 
     def _way_ahead(self, part: str, table: Settings, **more: Any) -> None:
         ways = [way for way in self.order.ways if way != "eager"]
         if more.get("teachers") and ways:
             ways.insert(0, f"{ways[0]}+teachers")
-        if not ways:
-            return
-
-        def find() -> None:
-            for way in ways:
-                limit = min(time.time() + float(self.order.settings["limits"]["warm_seconds"]), self.end)
-                job = replace(self._job(part, table, limit, **more), mode=way, only_steps=8)
-                path = self.work / f"{part}-{way}.json"
-                write_json(path, asdict(job))
-                ended = self._watch(f"{part}-ahead", ["learn", str(path)], limit, name=f"{part}-{way}")
-                if self.stopped or time.time() >= self.end:
-                    return
-                if ended.well and any(event["event"] == "tried" for event in ended.events):
-                    (self.work / f"{part}.way").write_text(way, encoding="utf-8")
-                    return
-                self.note(part, f"{way} does not work here ({ended.why or ended.words}): trying a safer way")
+        for way in ways:
+            limit = min(time.time() + float(self.order.settings["limits"]["warm_seconds"]), self.end)
+            job = replace(self._job(part, table, limit, **more), mode=way, only_steps=8)
+            path = self.work / f"{part}-{way}.json"
+            write_json(path, asdict(job))
+            ended = self._watch(f"{part}-ahead", ["learn", str(path)], limit, name=f"{part}-{way}")
+            if self.stopped or time.time() >= self.end:
+                return
+            if ended.well and any(event["event"] == "tried" for event in ended.events):
+                (self.work / f"{part}.way").write_text(way, encoding="utf-8")
+                return
+            self.note(part, f"{way} does not work here ({ended.why or ended.words}): trying a safer way")
+        if ways:
             self.note(part, "nothing but eager works here")
-
-        thread = threading.Thread(target=find, daemon=True, name=f"{part}-ahead")
-        thread.start()
-        self.ahead.append(thread)
-
-    def _wait_for_ways(self, until: float) -> None:
-        for thread in self.ahead:
-            thread.join(max(until - time.time(), 0))
 
     def _bench(self, until: float, described: dict[str, Any]) -> bool:
         rules = self.order.settings["bench"]
@@ -393,7 +395,7 @@ class Quarter:
             photographs = decode(self.order.pack, described["sets"][0]["name"], self.work)
             write_set(photographs, folder, rules["size"], rules["images"])
             bench = Bench(folder, self.work, rules, self.order.device, list(self.order.ways), self.environment, hear)
-            results = bench.run(until, self._wait_for_ways)
+            results = bench.run(until)
         except Exception as error:
             self.note("bench", f"it failed: {error}")
             return False

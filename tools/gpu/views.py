@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from hierattn.training.augmentation import augmentation
 from hierattn.training.augmentation.ranges import AugmentationRanges
+from hierattn.training.epoch_order import Cells
 
 STICKERS = 3
 """Most stickers in one photograph."""
@@ -35,26 +36,23 @@ class Sampler:
     sources, labels
         Of all rows.
     rules
-        ``by_source``: cells are of source and class, else of class alone. ``power``: a cell of n images is drawn in
-        proportion to n to this power; one of fewer than ``least`` as its images in a cell of that many would be.
-        ``source_weights`` multiplies.
+        ``by_source``: cells are of source and class, else of class alone; the others as
+        :class:`~hierattn.training.epoch_order.Cells` takes them.
     """
 
     def __init__(
         self, rows: np.ndarray, sources: Sequence[str], labels: np.ndarray, rules: Mapping[str, Any], seed: int
     ) -> None:
         self.seed = seed
-        names: dict[tuple[str, int], list[int]] = {}
-        for row in rows.tolist():
-            source = sources[row] if rules["by_source"] else ""
-            names.setdefault((source, int(labels[row])), []).append(row)
-        self.cells = [np.array(names[name]) for name in sorted(names)]
-        counts, power, least = np.array([len(cell) for cell in self.cells], float), rules["power"], rules["least"]
-        weights = counts**power
-        if least:
-            weights = np.where(counts < least, counts * float(least) ** (power - 1), weights)
-        weights = weights * [rules["source_weights"].get(source, 1.0) for source, _ in sorted(names)]
-        self.shares = weights / weights.sum()
+        self.drawn = Cells.of(
+            [sources[row] for row in rows.tolist()],
+            labels[rows],
+            by=("source", "class") if rules["by_source"] else ("class",),
+            power=rules["power"],
+            least=rules["least"],
+            source_weights=rules["source_weights"],
+        )
+        self.cells, self.shares = [rows[cell] for cell in self.drawn.rows], self.drawn.shares
 
     def draw(self, chunk: int, steps: int, batch: int) -> np.ndarray:
         """Rows, (steps, batch): each step as even over the cells as the shares allow."""
@@ -62,7 +60,7 @@ class Sampler:
         drawn = np.empty((steps, batch), np.int64)
         for step in range(steps):
             places = (np.arange(batch) + generator.random()) / batch
-            cells = np.searchsorted(np.cumsum(self.shares), places, side="right").clip(0, len(self.cells) - 1)
+            cells = self.drawn.at(places)
             pools = np.array([len(self.cells[cell]) for cell in cells])
             picks = (generator.random(batch) * pools).astype(np.int64)
             chosen = [self.cells[cell][pick] for cell, pick in zip(cells, picks, strict=True)]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hierattn.data.prepared_set.manifest import Record, read_manifest
 from hierattn.errors import HierAttnError
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.built_in import EIGHT
 from tools.marked_text import write_between_marks
 
 COMMAND = "python -m tools.results.datasheet"
@@ -41,7 +41,7 @@ def counts(records: Sequence[Record]) -> str:
     for code in sorted({record.label for record in originals}):
         of_class = [record for record in originals if record.label == code]
         groups = len({record.group for record in of_class})
-        lines.append(f"| {code} {BY_CODE[code].name} | {len(of_class):,} | {groups:,} |")
+        lines.append(f"| {code} {EIGHT.by_code[code].name} | {len(of_class):,} | {groups:,} |")
     attributes: tuple[tuple[str, Callable[[Record], str]], ...] = (
         ("sex", lambda record: record.sex),
         ("age", lambda record: _age(record.age)),

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.errors import TableError
+from hierattn.errors import TableError, TaxonomyError
 from hierattn.evaluation.predictions import AFTER_CLASSES, Predictions
 from hierattn.files import write_bytes
+from hierattn.taxonomy.built_in import EIGHT
 
 PREDICTIONS = "predictions.csv.gz"
 DIGITS = 12
@@ -78,14 +79,14 @@ def read_tables(path: Path) -> dict[str, Predictions]:
         for row in rows:
             by_name.setdefault(row[0], []).append(row)
         return {name: _table(classes, of_table) for name, of_table in by_name.items()}
-    except (OSError, EOFError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, IndexError, TaxonomyError) as error:
         raise TableError(f"{path} holds no published predictions ({error}): publish the run again") from None
 
 
 def _table(classes: tuple[str, ...], rows: list[list[str]]) -> Predictions:
     return Predictions(
         images=tuple(row[1] for row in rows),
-        classes=classes,
+        taxonomy=EIGHT.subset(classes),
         probabilities=np.array([row[2:-3] for row in rows], np.float64),
         labels=np.array([classes.index(row[-3]) for row in rows], np.int64),
         folds=np.array([row[-2] for row in rows], np.int64),

@@ -28,6 +28,7 @@ from hierattn.evaluation.pages.figures import draw_figures, save_figures
 from hierattn.evaluation.predictions import Predictions, read_predictions
 from hierattn.files import write_json, write_table, write_text
 from hierattn.run_folder import RunFolder
+from hierattn.taxonomy.built_in import EIGHT
 from tools.machine_paths import plain_values, without_machine_paths
 from tools.results.accuracy_size import write_pictures
 from tools.results.comparisons import draw_published, publish_comparison, recomputed
@@ -74,7 +75,7 @@ def add(run: Path, folder: Path) -> None:
 
 def public_predictions(table: Path) -> Predictions:
     """A table of predictions with each image's stem for its path, and probabilities as they are published."""
-    predictions = read_predictions(table)
+    predictions = read_predictions(table, EIGHT)
     stems = tuple(Path(image).stem for image in predictions.images)
     if len(set(stems)) < len(stems):
         raise SystemExit(f"{table}: two images share a file name; wanted every name once")

@@ -1,5 +1,6 @@
 /** The local history: photographs and answers in the browser's own database, on this device and nowhere else. */
 import { AppError } from "./app-error";
+import { amongTheEight, type LesionClass, readClass, toValues } from "./model/taxonomy";
 import type { Level } from "./model/triage";
 
 export interface Visit {
@@ -11,8 +12,11 @@ export interface Visit {
   picture: Blob;
   /** Code -> probability. */
   probabilities: Record<string, number>;
-  risk: number;
-  level: Level;
+  /** What its classes are; in entries of before some of the eight, and not said. */
+  classes?: LesionClass[];
+  /** Null where nothing was said of which classes need a doctor. */
+  risk: number | null;
+  level: Level | null;
   /** The classes that could not be excluded, by each rule of the bundle; not in older entries. */
   sets?: SavedSet[];
   model: string;
@@ -79,7 +83,9 @@ export function deleteAll(): Promise<unknown> {
 /** Everything as one JSON file, pictures included. */
 export async function exportVisits(): Promise<Blob> {
   const visits = await Promise.all(
-    (await allVisits()).map(async (visit) => ({ ...visit, picture: await toDataUrl(visit.picture) })),
+    (await allVisits()).map(async (visit) => ({
+      ...visit, classes: classesOf(visit).map(toValues), picture: await toDataUrl(visit.picture),
+    })),
   );
   return new Blob([JSON.stringify({ hierattn_history: EXPORT_VERSION, visits }, null, 1)], { type: "application/json" });
 }
@@ -91,8 +97,11 @@ export async function importVisits(file: Blob): Promise<number> {
     if (hierattn_history !== EXPORT_VERSION) throw new Error();
     for (const visit of visits) {
       if (typeof visit.id !== "string" || Number.isNaN(Date.parse(visit.date))) throw new Error();
-      if (visit.sets !== undefined && !visit.sets.every(isSavedSet)) throw new Error();
-      await saveVisit({ ...visit, picture: fromDataUrl(visit.picture) });
+      const classes = visit.classes?.map(readClass) ?? amongTheEight(Object.keys(visit.probabilities));
+      const codes = new Set<string>(classes.map(({ code }: LesionClass) => code));
+      if (!Object.keys(visit.probabilities).every((code) => codes.has(code))) throw new Error();
+      if (visit.sets !== undefined && !visit.sets.every((set: unknown) => isSavedSet(set, codes))) throw new Error();
+      await saveVisit({ ...visit, classes, picture: fromDataUrl(visit.picture) });
     }
     return visits.length;
   } catch {
@@ -100,9 +109,14 @@ export async function importVisits(file: Blob): Promise<number> {
   }
 }
 
-function isSavedSet(set: any): set is SavedSet {
-  const codes = Array.isArray(set.classes) && set.classes.every((code: unknown) => typeof code === "string");
-  return codes && typeof set.wished === "number";
+/** The classes of a visit. */
+export function classesOf({ classes, probabilities }: Visit): LesionClass[] {
+  return classes ?? amongTheEight(Object.keys(probabilities));
+}
+
+function isSavedSet(set: any, codes: Set<string>): set is SavedSet {
+  const known = Array.isArray(set.classes) && set.classes.every((code: string) => codes.has(code));
+  return known && typeof set.wished === "number";
 }
 
 function toDataUrl(blob: Blob): Promise<string> {

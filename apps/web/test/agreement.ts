@@ -4,6 +4,7 @@ import { codeOf } from "../src/app-error";
 import { describe } from "../src/model/bundle";
 import { readMetadata } from "../src/model/onnx-metadata";
 import { predictionSets } from "../src/model/prediction-set";
+import { classWords } from "../src/model/taxonomy";
 import { combine, decide } from "../src/model/triage";
 import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
 import { judgePhoto } from "../src/photo/photo-quality";
@@ -25,6 +26,7 @@ function answer(line: any): unknown {
     const { classes, setRules } = bundleOf(line.bundle);
     return line.lesions.map((photos: number[][]) => predictionSets(classes, photos, setRules).map((set) => set.classes));
   }
+  if ("words" in line) return bundleOf(line.words).taxonomy.map((each) => classWords(each, line.language));
   if ("bundle" in line) return described(line.bundle);
   return picture(line);
 }

@@ -47,7 +47,10 @@ def isic2019_shares(images: int) -> dict[str, int]:
     >>> sum(isic2019_shares(1000).values())
     1000
     """
-    counts = {code: max(40, round(images * count / ISIC2019.images)) for code, count in ISIC2019.classes.items()}
+    counts = {
+        code: max(40, round(images * count / sum(ISIC2019.classes.values())))
+        for code, count in ISIC2019.classes.items()
+    }
     counts["NV"] += images - sum(counts.values())
     return counts
 

@@ -31,7 +31,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import crop, find_crop
 from hierattn.preprocessing.photograph import read_photograph
 from hierattn.progress import Progress
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 _FEW = 40  # photographs that are decoded again and again: what is large is rendered once
 
@@ -108,9 +108,9 @@ def _steps(scratch: Path, options: StepOptions) -> dict[str, Callable[[int], obj
     spec = ImageSpec(size=options.size)
     packed = np.stack([spec.resize(photograph) for photograph in photographs])
     compared = np.stack([comparison_picture(photograph) for photograph in photographs])
-    labels = np.array([CODES[k % len(CODES)] for k in range(images)])
+    labels = np.array([EIGHT.codes[k % len(EIGHT.codes)] for k in range(images)])
     features = np.random.default_rng(seed).normal(size=(images, 136)).astype(np.float32)
-    features[:, : len(CODES)] += np.eye(len(CODES))[[CODES.index(code) for code in labels]]
+    features[:, : len(EIGHT.codes)] += np.eye(len(EIGHT.codes))[[EIGHT.codes.index(code) for code in labels]]
     changes = [draw_change(np.random.default_rng([seed, k])) for k in range(images)]
 
     def extraction(name: str) -> Callable[[Sequence[int]], object]:
@@ -173,7 +173,7 @@ def _photographs(side: int, seed: int) -> list[bytes]:
     files = []
     for k in range(_FEW):
         image = Image.fromarray(
-            render_lesion(CODES[k % len(CODES)], np.random.default_rng([seed, k]), min(side, 1024)).image
+            render_lesion(EIGHT.codes[k % len(EIGHT.codes)], np.random.default_rng([seed, k]), min(side, 1024)).image
         )
         if side > 1024:
             image = image.resize((side, side), Image.Resampling.BICUBIC)

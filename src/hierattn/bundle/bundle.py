@@ -3,7 +3,8 @@
 The one owner of the format: its names, versions, reading and checks. docs/bundle.md describes it for those who read it
 without this code. Every value under ``hierattn.`` is JSON.
 
-Version 1 had other keys for the same values (:data:`RENAMED_KEYS`); it is still read.
+Older versions are still read. Version 2 had no ``taxonomy``: its classes are some of the paper's eight. Version 1 also
+had other keys for the same values (:data:`RENAMED_KEYS`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from hierattn.bundle.prediction_set import SetRule
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.errors import BundleError, HierAttnError
 from hierattn.image_spec import ImageSpec
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """What is written. Readers must reject higher versions."""
 
 RENAMED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -67,8 +69,8 @@ class Bundle:
     ----------
     model, parameters
         The registered name, and the number of learnable values.
-    classes
-        Codes in the order of ``probabilities``.
+    taxonomy
+        The classes in the order of ``probabilities``.
     image_spec
         What the network expects; the graph itself resizes and scales, the adaptive crop is the caller's.
     temperature
@@ -101,7 +103,7 @@ class Bundle:
 
     model: str
     parameters: int
-    classes: tuple[str, ...]
+    taxonomy: Taxonomy
     image_spec: ImageSpec
     temperature: float = 1.0
     triage: TriageSettings = field(default_factory=TriageSettings)
@@ -117,6 +119,16 @@ class Bundle:
     prediction_sets: tuple[SetRule, ...] = ()
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the classes in the order of ``probabilities``."""
+        return self.taxonomy.codes
+
+    @property
+    def has_referral(self) -> bool:
+        """Whether it says which classes a doctor must see; else there is no risk, threshold or advice."""
+        return bool(self.triage.group)
+
+    @property
     def novelty_threshold(self) -> float | None:
         """From which novelty on a photograph is rejected; None where the bundle does not say."""
         return None if "threshold" not in self.novelty else float(self.novelty["threshold"])
@@ -126,7 +138,8 @@ class Bundle:
         return {
             "format_version": FORMAT_VERSION,
             "model": {"name": self.model, "parameters": self.parameters},
-            "classes": [{"code": code, "name": BY_CODE[code].name} for code in self.classes],
+            "classes": [{"code": each.code, "name": each.name} for each in self.taxonomy.classes],
+            "taxonomy": self.taxonomy.to_dict(),
             "image_spec": self.image_spec.to_dict(),
             "temperature": self.temperature,
             "triage": {**asdict(self.triage), "rule": "risk >= threshold: see a doctor"},
@@ -247,9 +260,12 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of :class:`Bundle`. A wrong value raises one of Python's own errors."""
     classes = tuple(str(entry["code"]) for entry in values["classes"])
-    unknown = [code for code in classes if code not in BY_CODE]
-    if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
-        raise ValueError(f"classes {', '.join(classes) or 'none'}: wanted different ones of {', '.join(BY_CODE)}")
+    if int(values["format_version"]) < 3:
+        taxonomy = EIGHT.subset(classes)
+    else:
+        taxonomy = Taxonomy.from_dict(values["taxonomy"])
+        if taxonomy.codes != classes:
+            raise ValueError(f"classes {', '.join(classes[:20])}: wanted those of its taxonomy, in its order")
     temperature = float(values["temperature"])
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature {temperature}: wanted a positive number")
@@ -257,7 +273,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": str(values["model"]["name"]),
         "parameters": int(values["model"]["parameters"]),
-        "classes": classes,
+        "taxonomy": taxonomy,
         "image_spec": ImageSpec.from_dict(values["image_spec"]),
         "temperature": temperature,
         "triage": _triage(values["triage"], classes),

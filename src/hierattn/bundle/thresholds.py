@@ -12,9 +12,10 @@ class TriageSettings:
     Attributes
     ----------
     group
-        Codes whose probabilities add up to the risk; those of ``taxonomy.TRIAGE_GROUP`` that the model knows.
+        Codes whose probabilities add up to the risk; those that the taxonomy refers. Empty: nothing is said
+        of referral, and there is no risk, threshold or advice.
     threshold
-        ``risk >= threshold`` refers. None where the model was never calibrated.
+        ``risk >= threshold`` refers. None where the model was never calibrated, or ``group`` is empty.
     target_sensitivity
         What the threshold was set for on the inner validation fold, e.g. 0.95.
     sensitivity, interval

@@ -188,8 +188,9 @@ def _given_features(
 def _show(console: Console, report: BalanceReport) -> None:
     from rich.table import Table
 
-    from hierattn.taxonomy import BY_CODE
+    from hierattn.data.prepared_set.packed import PackedSet
 
+    taxonomy = PackedSet.open(report.out).taxonomy
     part = "whole set" if report.fold is None else f"training part of fold {report.fold}"
     table = Table(title=f"{part}, {report.target} a class, {report.under_sampling}", title_justify="left")
     table.add_column("class")
@@ -199,7 +200,7 @@ def _show(console: Console, report: BalanceReport) -> None:
     for code, count in report.classes.items():
         table.add_row(
             code,
-            BY_CODE[code].name,
+            taxonomy.by_code[code].name,
             *map(str, (count.before, count.dropped, count.copies, count.after, count.untouched)),
         )
     print_table(console, table)

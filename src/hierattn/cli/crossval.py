@@ -10,6 +10,7 @@ import typer
 
 from hierattn.cli.console import completing, print_json, print_table, terminal
 from hierattn.cli.run_options import (
+    Bootstrap,
     Folds,
     FoldThreads,
     Jobs,
@@ -24,7 +25,10 @@ from hierattn.shares import fraction
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hierattn.evaluation.comparison.left_out_sources import LeftOutSource
+    from hierattn.evaluation.evaluate import EvaluateOptions
     from hierattn.training.cross_validation.cross_validate import CrossValidation, Engine, FoldOutcome
+    from hierattn.training.recipe import Recipe
 
 
 def run(
@@ -52,6 +56,14 @@ def run(
     ] = "auto",
     threads: FoldThreads = 0,
     save_every: SaveEvery = 0,
+    leave_one_source_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-source-out",
+            help="Leave out each source of the set once, and judge the run on it: how it does in another clinic.",
+        ),
+    ] = False,
+    bootstrap: Bootstrap = 1000,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the state of every fold as JSON, and nothing else.")
     ] = False,
@@ -62,10 +74,22 @@ def run(
     system killed. OUT/summary.csv says how each fold stands, with the figures of the inner split that selected its
     epoch; they are optimistic. 'hierattn evaluate OUT/fold-K' measures each fold on its held-out outer fold.
 
+    With --leave-one-source-out, each run is trained on all sources of the set but one, and judged on the photographs of
+    that one whose lesion, patient or near-duplicate nobody trained on. Fold data.fold of the others stays unseen,
+    too. OUT/sources has the figures with intervals, on one page: the honest ones for another clinic. Where OUT also
+    holds the recipe's folds, theirs of the same photographs stand beside.
+
         hierattn crossval quicktest --data out/demo/prepared --jobs 2 --threads 1
+
+        hierattn crossval quicktest --data out/all --leave-one-source-out
 
         RAY_ADDRESS=head:6379 hierattn crossval isic2019/hierattn_s --data /shared/isic --jobs 10 --engine ray
     """
+    from hierattn.evaluation.evaluate import EvaluateOptions
+    from hierattn.evaluation.measures.intervals import check_resamples
+    from hierattn.evaluation.pages.sources_page import KIND
+    from hierattn.files import check_replaceable
+    from hierattn.run_folder import FoldsFolder
     from hierattn.training.cross_validation.cross_validate import CrossValidationOptions, cross_validate
 
     options = CrossValidationOptions(
@@ -75,14 +99,78 @@ def run(
         device=device,
         threads=threads,
         save_every=save_every,
+        by_source=leave_one_source_out,
     )
+    check_resamples(bootstrap)
     resolved = load_recipe(recipe, overrides, data)
     console = terminal(stderr=as_json)
+    place = out or Path("runs") / resolved.name
+    if leave_one_source_out:
+        check_replaceable(FoldsFolder(place).sources, KIND)
     with FoldBars(console, resolved.optimiser.epochs) as bars:
-        result = cross_validate(resolved, out or Path("runs") / resolved.name, options, listener=bars)
+        result = cross_validate(resolved, place, options, listener=bars)
+    if leave_one_source_out and result.complete:
+        _judge_sources(console, result, resolved, EvaluateOptions(device=device, bootstrap=bootstrap), as_json)
+        return
     _print_json(result) if as_json else _print(console, result)
     if not result.complete:
         raise typer.Exit(1)
+
+
+def _judge_sources(
+    console: Console, result: CrossValidation, recipe: Recipe, options: EvaluateOptions, as_json: bool
+) -> None:
+    """Evaluate each run on the source that it left out, and write the page."""
+    from hierattn.cli.console import print_json_file, step_bars
+    from hierattn.data.prepared_set.packed import PackedSet
+    from hierattn.evaluation.comparison.entrant import is_evaluated
+    from hierattn.evaluation.comparison.left_out_sources import Measures, judge_left_out_sources, sentences
+    from hierattn.evaluation.evaluate import evaluate
+    from hierattn.evaluation.pages.sources_page import JSON, PAGE, write_sources
+    from hierattn.evaluation.predict import choose_device
+    from hierattn.run_folder import FoldsFolder
+
+    folder = FoldsFolder(result.folder)
+    packed = PackedSet.open(Path(recipe.data.prepared))
+    folds = {fold: run.path for fold, run in folder.runs().items() if run.finished.exists()}
+    with step_bars(console, quiet=as_json) as progress:
+        for run in [*(fold.run for fold in result.folds), *folds.values()]:
+            if not is_evaluated(run):
+                evaluate(run, options, prepared=packed.folder, progress=progress)
+        measures = Measures(options.bootstrap, options.seed, choose_device(options.device), progress=progress)
+        sources = judge_left_out_sources([fold.run for fold in result.folds], folds, packed, measures)
+    facts = {
+        "Recipe": recipe.name,
+        "Model": recipe.model.name,
+        "Set": packed.folder.resolve().name,
+        "Epochs": recipe.optimiser.epochs,
+        "Seed": recipe.seed,
+        "Fold that no run has seen": recipe.data.fold,
+        "Intervals": f"95 %, {options.bootstrap} resamples of groups, seed {options.seed}",
+        "Manifest": packed.manifest_sha256,
+    }
+    write_sources(folder.sources, f"{recipe.name} in a clinic that it has never seen", sources, facts)
+    if as_json:
+        print_json_file(folder.sources / JSON)
+        return
+    _print_sources(console, sources)
+    for line in [*sentences(sources), *(f"{each.source}: {note}" for each in sources for note in each.notes)]:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Page: {folder.sources / PAGE}\nNot a medical device.", soft_wrap=True)
+
+
+def _print_sources(console: Console, sources: Sequence[LeftOutSource]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from hierattn.evaluation.pages.sources_page import HEADINGS, table_rows
+
+    table = Table(title="Sources never seen, 95 % intervals over groups", title_justify="left", box=SIMPLE_HEAD)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in HEADINGS[:2] else "right")
+    for row in table_rows(sources):
+        table.add_row(*row)
+    print_table(console, table)
 
 
 def parse_folds(text: str) -> list[int] | None:
@@ -116,7 +204,7 @@ class FoldBars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.epochs = epochs
-        self.bars: dict[int, int] = {}
+        self.bars: dict[str, int] = {}
         self.progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
@@ -138,9 +226,9 @@ class FoldBars:
         from rich.progress import TaskID
 
         for fold in folds:
-            if fold.fold not in self.bars:
-                self.bars[fold.fold] = self.progress.add_task(f"fold {fold.fold}", total=self.epochs, state="")
-            self.progress.update(TaskID(self.bars[fold.fold]), completed=fold.epochs, state=fold.status)
+            if fold.name not in self.bars:
+                self.bars[fold.name] = self.progress.add_task(fold.name, total=self.epochs, state="")
+            self.progress.update(TaskID(self.bars[fold.name]), completed=fold.epochs, state=fold.status)
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
@@ -153,12 +241,12 @@ def _print(console: Console, result: CrossValidation) -> None:
     from hierattn.run_folder import FoldsFolder
 
     table = Table(header_style="bold", title="Inner split, which selected the epoch: these figures are optimistic")
-    for heading in ("fold", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
+    for heading in ("held out", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
         table.add_column(heading, justify="left" if heading == "status" else "right")
     for fold in result.folds:
         figures = [fraction(fold.figures[name]) if fold.figures else "" for name in _SHOWN]
         best = f"{fold.best_epoch + 1}/{fold.epochs}" if fold.figures else ""
-        table.add_row(str(fold.fold), fold.status, best, *figures)
+        table.add_row(fold.name, fold.status, best, *figures)
     means = [result.mean(name) for name in _SHOWN]
     table.add_section()
     table.add_row("mean ± sd", "", "", *(f"{fraction(mean)} ± {fraction(deviation)}" for mean, deviation in means))

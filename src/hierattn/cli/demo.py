@@ -57,7 +57,7 @@ def run(
     with _step(console, f"hierattn render {rendered} --images {images} --size {2 * size} --seed {seed}"):
         render_set(rendered, images=images, size=2 * size, seed=seed)
     with _step(console, f"hierattn prepare {rendered} {prepared} --size {size} --folds 5"):
-        prepare.run(rendered, prepared, size=size, folds=5, seed=seed)
+        prepare.run([rendered], prepared, size=size, folds=5, seed=seed)
     overrides = [f"seed={seed}"] + ([f"optimiser.epochs={epochs}"] if epochs else [])
     with _step(console, f"hierattn train quicktest {' '.join(overrides)} --data {prepared} --out {trained}"):
         train.run("quicktest", overrides, data=prepared, out=trained)

@@ -33,13 +33,19 @@ EXTRA_OF_COMMAND: Mapping[str, str] = {
 }
 # What a command does only with one more extra: (what needs it, the extra).
 OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "audit": (("--run", "audit"),),
     "balance": (("--engine ray", "cluster"),),
     "benchmark": (("inference with ExecuTorch", "mobile"),),
     "crossval": (("--engine ray", "cluster"),),
     "export": (("OUT.pte", "mobile"),),
     "fetch": (("weights of networks", "train"),),
     "predict": (("DICOM files, --dicom-sr", "dicom"), ("HEIC photographs", "heic")),
-    "prepare": (("--embedding", "train"), ("HEIC photographs", "heic")),
+    "prepare": (
+        ("--embedding", "train"),
+        ("HEIC photographs", "heic"),
+        ("photographs in HDF5", "hdf5"),
+        ("tables of Excel and Parquet", "tables"),
+    ),
 }
 # A terminal of fewer columns gets a table without the required versions.
 _WIDE = 56

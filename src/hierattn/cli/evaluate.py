@@ -68,6 +68,13 @@ def run(
             help="Also write the answers as the ISIC challenge of 2019, or of 2018 (task 3), takes them.",
         ),
     ] = "",
+    taxonomy: Annotated[
+        str,
+        typer.Option(
+            help="Judge in this taxonomy, to which the model's classes and the set's are counted: a taxonomy.toml, "
+            "eight, isic2018, pad, melanoma or malignant."
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json, and nothing else.")] = False,
 ) -> None:
     """Evaluate a trained run on the fold that it never saw, and write a report to read.
@@ -87,11 +94,17 @@ def run(
 
         hierattn evaluate runs/quicktest
 
+    With --taxonomy, a set of other classes can be judged: calibrated probabilities are added up, for example those of
+    the eight classes to ISIC 2018's seven; the results lie in a folder of their own, evaluation-OTHER-in-TAXONOMY.
+
         hierattn evaluate runs/isic --data prepared/clinic --json
+
+        hierattn evaluate runs/isic --data prepared/benign_or_malignant --taxonomy malignant
     """
     from hierattn.cli.console import step_bars
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
     from hierattn.evaluation.folder import EvaluationFolder
+    from hierattn.taxonomy.toml_file import find_taxonomy
 
     options = EvaluateOptions(
         device=device,
@@ -104,6 +117,7 @@ def run(
         robustness=robustness,
         gallery=gallery,
         isic_form=isic_form,
+        taxonomy=find_taxonomy(taxonomy) if taxonomy else None,
     )
     console = terminal(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
@@ -134,7 +148,10 @@ def _headline(report: Report) -> Table:
 
     protocol = report.protocol
     title = f"{report.run} on {report.images} images of {protocol.set}"
-    title += "" if protocol.fold is None else f", fold {protocol.fold}"
+    if protocol.source:
+        title += f", source {protocol.source}, left out"
+    elif protocol.fold is not None:
+        title += f", fold {protocol.fold}"
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("figure")
     table.add_column("value", justify="right")
@@ -167,12 +184,16 @@ def _classes(report: Report) -> Table:
         ends = "–".join(fraction(end, 2) for end in row.sensitivity.interval or ())
         shown = _share(row.sensitivity.value) + (f" ({ends})" if ends else "")
         others = (_share(estimate.value) for estimate in (row.specificity, row.precision, row.auc))
-        table.add_row(f"{code} {row.name}", str(row.images), shown, *others)
+        named = code if row.name == code else f"{code} {row.name}"
+        table.add_row(named if len(named) <= 40 else f"{named[:39]}…", str(row.images), shown, *others)
     return table
 
 
 def _sentences(report: Report) -> list[str]:
+    from hierattn.evaluation.coarser import OTHER_REFERRAL
+    from hierattn.evaluation.measures.thresholds import NO_THRESHOLD
     from hierattn.evaluation.records import defined
+    from hierattn.taxonomy.records import NO_REFERRAL
 
     lines = list(report.notes)
     gain, triage = report.calibration, report.triage
@@ -182,8 +203,10 @@ def _sentences(report: Report) -> list[str]:
             f"Calibration: temperature {gain.temperature:.3f}; expected calibration error "
             f"{_share(error.before)} before, {_share(error.after)} after."
         )
-    if triage is None or not triage.has_threshold:
-        lines.append("Triage: no threshold, because the inner fold has no lesion that should be seen in a clinic.")
+    if not report.taxonomy.has_referral:
+        lines.append(NO_REFERRAL)
+    elif triage is None or not triage.has_threshold:
+        lines += [] if OTHER_REFERRAL in lines else [NO_THRESHOLD]
     elif triage.test is not None:
         test = triage.test
         lines.append(

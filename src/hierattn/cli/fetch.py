@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from hierattn.data.sets.catalog import PublicSet
 
 
+def set_names() -> list[str]:
+    """Names of the public sets."""
+    from hierattn.data.sets.catalog import PUBLIC_SETS
+
+    return list(PUBLIC_SETS)
+
+
 def run(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="isic2019, ham10000 or pad-ufes-20; or networks, with commas, for their ImageNet weights; or imagenet "
-            "for those of all networks of Table 1.",
-            autocompletion=completing("isic2019", "ham10000", "pad-ufes-20", "imagenet"),
+            help="A public set of --list; or networks, with commas, for their ImageNet weights; or imagenet for those "
+            "of all networks of Table 1.",
+            autocompletion=completing(set_names, "imagenet"),
         ),
     ] = None,
     folder: Annotated[
@@ -46,7 +53,8 @@ def run(
 
     Shows the licence first. Resumes interrupted downloads, also in a later call. Every file is checked against the
     size and checksum that its archive publishes; ISIC publishes none, and there the zip's own checksums are checked.
-    Where an address is dead, it says on which page the files are, and where to put them.
+    Where an address is dead, or a set has none that a program may use, it says on which page the files are, and where
+    to put them.
 
         hierattn fetch --list
 
@@ -74,11 +82,18 @@ def run(
     chosen = public_set(name)
     if mirror is not None:
         chosen = from_mirror(chosen, mirror)
+    if not chosen.files:
+        _describe(console, chosen)
+        fetch(chosen, folder)  # says how to get it
     _accept(console, chosen, yes)
     with step_bars(console, quiet=False, of_bytes=True) as progress:
         done = fetch(chosen, folder, jobs=jobs, keep_archives=keep_archives, progress=progress)
     if json:
-        print_json({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked})
+        by_hand = {"by_hand": chosen.by_hand} if chosen.by_hand else {}
+        print_json({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked, **by_hand})
+    elif chosen.by_hand:
+        how = chosen.by_hand.replace("FOLDER", str(folder))
+        console.print(f"{chosen.name}: {how}; then: hierattn prepare {folder} OUT", soft_wrap=True)
     else:
         console.print(f"Ready: {folder}  Next: hierattn prepare {folder} OUT", soft_wrap=True)
 
@@ -143,7 +158,11 @@ def _accept(console: Console, chosen: PublicSet, yes: bool) -> None:
 
 def _describe(console: Console, public: PublicSet) -> None:
     console.print(f"{public.title} ({public.name})", style="bold")
-    console.print(f"  licence: {public.licence}  images: {public.images:,}  download: {public.download}")
+    images = "any number" if public.images is None else f"{public.images:,}"
+    console.print(f"  {public.holds}", soft_wrap=True)
+    console.print(
+        f"  licence: {public.licence}  images: {images}  download: {public.download or 'by hand'}", soft_wrap=True
+    )
     console.print(f"  cite: {public.citation}", soft_wrap=True)
     console.print(f"  page: {public.homepage}", soft_wrap=True)
 
@@ -155,7 +174,12 @@ def _list(console: Console, json: bool) -> None:
 
     if json:
         rows = [
-            {**vars(public), "classes": dict(public.classes), "files": [asdict(file) for file in public.files]}
+            {
+                **vars(public),
+                "classes": dict(public.classes),
+                "columns": dict(public.columns),
+                "files": [asdict(file) for file in public.files],
+            }
             for public in PUBLIC_SETS.values()
         ]
         print_json(rows)
@@ -165,3 +189,5 @@ def _list(console: Console, json: bool) -> None:
         for file in public.files:
             size = "size not published" if file.bytes is None else f"{file.bytes:,} bytes"
             console.print(f"    {file.name}  {size}  {file.checksum or 'no checksum published'}", soft_wrap=True)
+        if public.by_hand:
+            console.print(f"  by hand: {public.by_hand}", soft_wrap=True)

@@ -18,10 +18,9 @@ import typer.core
 
 import hierattn
 from hierattn.cli import (
-    ablate,
+    audit,
     balance,
     card,
-    compare,
     crossval,
     demo,
     doctor,
@@ -29,7 +28,6 @@ from hierattn.cli import (
     export,
     fetch,
     models,
-    paper,
     predict,
     prepare,
     recipes,
@@ -40,6 +38,7 @@ from hierattn.cli import (
 )
 from hierattn.cli.benchmark import command as benchmark
 from hierattn.cli.console import use_any_console
+from hierattn.cli.experiments import ablate, compare, paper
 from hierattn.errors import HierAttnError, StoppedError
 
 NARROW = 80
@@ -116,6 +115,7 @@ app.command("doctor", rich_help_panel=_START)(doctor.run)
 app.command("fetch", rich_help_panel=_DATA)(fetch.run)
 app.command("prepare", rich_help_panel=_DATA)(prepare.run)
 app.command("balance", rich_help_panel=_DATA)(balance.run)
+app.command("audit", rich_help_panel=_DATA)(audit.run)
 app.command("render", rich_help_panel=_DATA)(render.run)
 app.command("models", rich_help_panel=_TRAINING)(models.run)
 app.command("recipes", rich_help_panel=_TRAINING)(recipes.run)

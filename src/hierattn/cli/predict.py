@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,9 @@ BAR = 24
 """Characters of a probability's bar."""
 
 OUTCOMES = ("see_soon", "have_checked", "watch", "retake", "refused")
+NO_ADVICE = "no_advice"
+"""Of a photograph that is fit, by a model whose classes do not say which need a doctor."""
+_SHOWN = 20
 """What the summary of a batch counts, the most urgent first."""
 
 _COLOURS = {"see_soon": "bold red", "have_checked": "bold yellow", "watch": "bold cyan", "retake": "bold magenta"}
@@ -140,14 +144,19 @@ def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOption
         raise StoppedError(f"the rows so far are in {part_of(out)}; the same command resumes") from None
     refused = count_refused(out)
     if as_json:
-        outcomes = {name: counts[name] for name in OUTCOMES}
+        outcomes = {name: counts[name] for name in _outcomes(counts)}
         print_json({"table": str(out), "files": counts.total(), **outcomes}, indent=None)
     else:
-        summary = ", ".join(f"{name} {counts[name]}" for name in OUTCOMES)
+        summary = ", ".join(f"{name} {counts[name]}" for name in _outcomes(counts))
         without = f", {refused} of them without an answer" if refused else ""
         print(f"{counts.total()} new rows: {summary}\n{out} has a row for every file{without}. Not a medical device.")
     if refused:
         raise typer.Exit(1)
+
+
+def _outcomes(counts: Counter[str]) -> list[str]:
+    """The kinds of answers that are counted; without advice only where there are some."""
+    return [*OUTCOMES, *([NO_ADVICE] if counts[NO_ADVICE] else [])]
 
 
 def _expand(paths: list[Path]) -> Iterator[Path]:
@@ -261,7 +270,7 @@ def _print_tables(answers: Iterator[tuple[Path, Diagnosis | str]], count: int) -
             _print_line(console, path, answer)
     if last is not None:
         console.print()
-        _print_limits(console, last)
+        _print_limits(console, last, several=True)
     return failed
 
 
@@ -270,15 +279,18 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
 
     from hierattn.deploy.predict.advice_texts import language_texts
 
-    texts = language_texts(answer.advice.language)
+    texts = language_texts(answer.language)
     console.print(str(path), style="bold", soft_wrap=True)
     if not answer.unfit:
         print_table(console, _percentages(answer, texts, console.width))
     console.print()
-    console.print(answer.advice.title, style=_COLOURS[answer.advice.level])
-    console.print(answer.advice.why)
-    for step in answer.advice.next_steps:
-        console.print(Padding(f"• {step}", (0, 0, 0, 1)))
+    if answer.advice is None:
+        console.print(answer.note)
+    else:
+        console.print(answer.advice.title, style=_COLOURS[answer.advice.level])
+        console.print(answer.advice.why)
+        for step in answer.advice.next_steps:
+            console.print(Padding(f"• {step}", (0, 0, 0, 1)))
     if answer.quality.values.get("cropped"):
         console.print(texts["note.cropped"], style="dim")
     console.print()
@@ -290,10 +302,21 @@ def _percentages(answer: Diagnosis, texts: Mapping[str, str], width: int) -> Tab
     from rich.cells import cell_len
     from rich.table import Table
 
+    from hierattn.deploy.predict.advice_texts import class_name
     from hierattn.shares import percent
 
-    rows = [(f"{texts[f'class.{code}']} ({code})", value) for code, value in answer.probabilities.items()]
-    rows = [*sorted(rows, key=lambda row: -row[1]), (texts["heading.risk"], answer.risk)]
+    names = [class_name(each, answer.language) for each in answer.taxonomy.classes]
+    values = answer.probabilities.items()
+    rows = [
+        (name if name == code else f"{name} ({code})", value) for name, (code, value) in zip(names, values, strict=True)
+    ]
+    rows.sort(key=lambda row: -row[1])
+    if len(rows) > _SHOWN:
+        rest = rows[_SHOWN - 1 :]
+        rows = [*rows[: _SHOWN - 1], (texts["heading.rest"].format(count=len(rest)), sum(value for _, value in rest))]
+    last = len(rows) + 1
+    if answer.risk is not None:
+        rows.append((texts["heading.risk"], answer.risk))
     bar = min(BAR, width - max(cell_len(name) for name, _ in rows) - len("  > 99 %"))
     table = Table(box=None, pad_edge=False)
     table.add_column(texts["heading.class"])
@@ -302,7 +325,7 @@ def _percentages(answer: Diagnosis, texts: Mapping[str, str], width: int) -> Tab
     table.add_column("", justify="right")
     for number, (name, value) in enumerate(rows, start=1):
         drawn = [_bar(value, bar)] if len(table.columns) > 2 else []
-        table.add_row(name, *drawn, percent(value), style="bold" if number == len(rows) else "")
+        table.add_row(name, *drawn, percent(value), style="bold" if number == last else "")
     return table
 
 
@@ -311,13 +334,18 @@ def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
 
     from hierattn.shares import percent
 
-    first = f"{answer.label} {percent(answer.probabilities[answer.label])}  risk {percent(answer.risk)}  "
-    level = (answer.advice.title, _COLOURS[answer.advice.level])
+    first = f"{answer.label} {percent(answer.probabilities[answer.label])}  "
+    first += "" if answer.risk is None else f"risk {percent(answer.risk)}  "
+    level = ("", "") if answer.advice is None else (answer.advice.title, _COLOURS[answer.advice.level])
     console.print(Text.assemble(f"{path.name}  ", "" if answer.unfit else first, level), soft_wrap=True)
 
 
-def _print_limits(console: Console, answer: Diagnosis) -> None:
-    for line in answer.advice.limits:
+def _print_limits(console: Console, answer: Diagnosis, *, several: bool = False) -> None:
+    from hierattn.deploy.predict.advice_texts import language_texts
+
+    texts = language_texts(answer.language)
+    without = (*([answer.note] if several else []), texts["limits.general"], texts["limits.device"])
+    for line in without if answer.advice is None else answer.advice.limits:
         console.print(line, style="dim")
     console.print(f"{answer.model}; {answer.seconds * 1000:.0f} ms", style="dim")
 

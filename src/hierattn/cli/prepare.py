@@ -10,11 +10,18 @@ import typer
 from hierattn.cli.console import completing, print_json, print_table, terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from hierattn.data.any_table.understanding import Understanding
     from hierattn.data.prepare.options import Embedding
     from hierattn.data.prepare.report import PreparationReport
+    from hierattn.data.prepare.sources import Source
     from hierattn.progress import Progress
+
+
+_SEVERAL, _TABLE, _DECISIONS = "Several sources", "Labels from a table", "Decisions on labels"
 
 
 def layout_names() -> list[str]:
@@ -25,16 +32,112 @@ def layout_names() -> list[str]:
 
 
 def run(
-    source: Annotated[Path, typer.Argument(help="The data set's folder, as its authors publish it.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="The data set's folder, as its authors publish it; or several, as FOLDER or NAME=FOLDER.",
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     layout: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="auto, isic2019, ham10000, pad-ufes-20 or folder (one folder of images a class).",
+            metavar="NAME",
+            help="auto, folder (one folder of images a class), or a public set's, such as isic2019; LAYOUT:COLUMN "
+            "for another of its columns of labels; of one of several sources as NAME=LAYOUT. [default: auto]",
             autocompletion=completing("auto", layout_names),
         ),
-    ] = "auto",
-    images: Annotated[Path | None, typer.Option(help="Where the images are, if not in SOURCE.")] = None,
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="Where the images are, if not in SOURCE; of one of several: NAME=FOLDER."),
+    ] = None,
+    train_only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A source that trains and is never judged; may be repeated.", rich_help_panel=_SEVERAL
+        ),
+    ] = None,
+    test_only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A source that every run is judged on and none trains on; may be repeated.",
+            rich_help_panel=_SEVERAL,
+        ),
+    ] = None,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="NAME=dermoscopic, clinical or unknown, where a layout does not say.",
+            rich_help_panel=_SEVERAL,
+        ),
+    ] = None,
+    shared_ids: Annotated[
+        bool,
+        typer.Option(
+            "--shared-ids",
+            help="Your own sources share ids: one name, one lesion or patient.",
+            rich_help_panel=_SEVERAL,
+        ),
+    ] = False,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A table that names the images of SOURCE and their labels: CSV, TSV, Excel or Parquet; of one of "
+            "several sources: NAME=FILE.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    image_column: Annotated[
+        str, typer.Option(metavar="NAME", help="Its column of images.", rich_help_panel=_TABLE)
+    ] = "",
+    label_column: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Its column of labels; A,B,C where each class has a column of 0 and 1.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = "",
+    lesion_column: Annotated[
+        str, typer.Option(metavar="NAME", help="Its column of lesions; or none.", rich_help_panel=_TABLE)
+    ] = "",
+    patient_column: Annotated[
+        str, typer.Option(metavar="NAME", help="Its column of patients; or none.", rich_help_panel=_TABLE)
+    ] = "",
+    fold_column: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Its column of folds: numbers, or train, validation and test. Not guessed.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="ROLE=NAME of another: age, sex, site, skin-type, source or domain.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    sheet: Annotated[str, typer.Option(metavar="NAME", help="The sheet of a workbook.", rich_help_panel=_TABLE)] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what is understood of it, and write nothing.", rich_help_panel=_TABLE),
+    ] = False,
+    taxonomy: Annotated[
+        str,
+        typer.Option(
+            help="The classes: a taxonomy.toml, eight, isic2018, pad, melanoma or malignant; own: a class a folder, or "
+            "a label of a table. Default: the set's own.",
+            autocompletion=completing("eight", "isic2018", "pad", "melanoma", "malignant", "own"),
+        ),
+    ] = "",
     size: Annotated[int, typer.Option(help="Pixels a side. The paper: 256.")] = 256,
     crop: Annotated[
         str,
@@ -65,11 +168,32 @@ def run(
     folds: Annotated[int, typer.Option(help="Grouped, stratified folds; 3 or more. The paper: 10.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     splits: Annotated[
-        Path | None, typer.Option(help="A split file that gives the folds: image, and fold or train/validation/test.")
+        Path | None,
+        typer.Option(
+            help="A split file that gives the folds: image, and fold: a number, or train, validation or test."
+        ),
     ] = None,
     extend: Annotated[
         bool,
         typer.Option("--extend", help="Assign images that --splits does not name to its folds; its own images stay."),
+    ] = False,
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A table of 'hierattn audit' with its column 'decision' filled in. Wants --splits; repeatable.",
+            rich_help_panel=_DECISIONS,
+        ),
+    ] = None,
+    outer_fold: Annotated[
+        int | None,
+        typer.Option(help="Leave the labels of this fold, the one that tests, as given.", rich_help_panel=_DECISIONS),
+    ] = None,
+    decide_outer_fold: Annotated[
+        bool,
+        typer.Option(
+            "--decide-outer-fold", help="Decide on test labels, too. It is recorded.", rich_help_panel=_DECISIONS
+        ),
     ] = False,
     pictures: Annotated[
         bool, typer.Option("--audit-pictures", help="Write OUT/pictures: cleaning step by step, and near-duplicates.")
@@ -81,9 +205,15 @@ def run(
 ) -> None:
     """Turn a data set into a folder that training and evaluation read.
 
-    Reads ISIC 2019, HAM10000 and PAD-UFES-20 in their own layouts, and your own images in one folder a class. Every
-    image is turned upright, cropped where it has a dark surround, and resized once. Folds keep a lesion's, a patient's
-    and identical images together, so that no test image was seen in training.
+    Reads the public sets that 'hierattn fetch --list' shows in their own layouts, and your own images in one folder a
+    class. Every image is turned upright, cropped where it has a dark surround, and resized once. Folds keep a lesion's,
+    a patient's and identical images together, so that no test image was seen in training.
+
+    With --table the labels come from a table of any form. Columns that are not named are guessed, by their names and
+    by what they hold, and shown before anything is done; --dry-run shows all that is understood and ends.
+
+    Several sources become one set: each keeps its name, layout and use, and what several hold of one lesion, patient or
+    photograph stays in one fold. A printed table shows how each source's own labels were mapped.
 
     OUT holds manifest.csv (one row an image), images.npy, prepared.json, splits.csv (for others to reuse),
     near_duplicates.csv, and audit.csv, which lists every image of the source, what was cropped, and what was left out
@@ -98,20 +228,47 @@ def run(
 
         hierattn prepare ISIC_2019 out/official --splits their_split.csv
 
+        hierattn prepare my_photos out/clinic --table labels.xlsx --label-column diagnosis --dry-run
+
+        hierattn prepare my_photos out/own --taxonomy taxonomy.toml
+
         hierattn prepare my_photos out/grown --splits out/mine/splits.csv --extend
+
+        hierattn prepare my_photos out/decided --splits out/mine/splits.csv --decisions decisions.csv --outer-fold 0
+
+        hierattn prepare ISIC_2019 clinic=my_photos phone=PAD-UFES-20 out/all --test-only phone --domain clinic=clinical
     """
     from typing import cast
 
     from hierattn.cli.console import step_bars
+    from hierattn.cli.table_account import columns_asked
     from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
+    from hierattn.data.prepare.sources import parse_sources
     from hierattn.image_spec import ColourConstancy, CropRule
+    from hierattn.taxonomy.toml_file import classes_asked
 
+    roles = {"image": image_column, "label": label_column, "lesion": lesion_column, "patient": patient_column}
     console = terminal()
+    told: list[str] = []
+    named = parse_sources(
+        sources,
+        layouts=layout or (),
+        images=images or (),
+        domains=domain or (),
+        train_only=train_only or (),
+        test_only=test_only or (),
+        tables=table or (),
+        columns=columns_asked({**roles, "fold": fold_column}, column or ()),
+        sheet=sheet,
+        tell=None if json else lambda account: _tell(console, account, told),
+    )
+    if dry_run:
+        _dry_run(console, named, taxonomy, folds, json)
+        return
     with step_bars(console, quiet=json) as progress:
         options = PrepareOptions(
-            layout=layout,
-            images=images,
+            taxonomy=classes_asked(taxonomy),
             size=size,
             crop=cast(CropRule, crop),  # the options refuse an unknown one
             colour_constancy=cast(ColourConstancy, colour_constancy),
@@ -122,16 +279,54 @@ def run(
             seed=seed,
             splits=splits,
             extend=extend,
+            decisions=tuple(decisions or ()),
+            outer_fold=outer_fold,
+            decide_outer_fold=decide_outer_fold,
             pictures=pictures,
             strict=strict,
             overwrite=overwrite,
             jobs=jobs or None,
+            shared_ids=shared_ids,
         )
-        report = prepare(source, out, options, progress=progress)
+        report = prepare(named, out, options, progress=progress)
     if json:
         print_json(report.to_dict(), indent=2)
     else:
-        _show(console, report)
+        _show(console, report, told)
+
+
+def _tell(console: Console, account: Understanding, told: list[str]) -> None:
+    """Which columns are used, before they are."""
+    told.append(account.in_short())
+    console.print(told[-1], soft_wrap=True)
+
+
+def _dry_run(console: Console, sources: Sequence[Source], taxonomy: str, folds: int, json: bool) -> None:
+    """Show what is understood of the tables; exit code 1 where something could not be prepared."""
+    from hierattn.cli.table_account import show_account
+    from hierattn.data.any_table.read_table import read_any_table
+    from hierattn.errors import UsageError
+    from hierattn.taxonomy.toml_file import classes_asked
+
+    classes = classes_asked(taxonomy)
+    reads = [read_any_table(source.folder, source.images, source.table, classes) for source in sources if source.table]
+    if not reads:
+        raise UsageError("--dry-run without --table: wanted the table to be understood")
+    if len(sources) == 1:
+        reads[0].check_classes(folds)
+    accounts = [read.understanding for read in reads]
+    problems = sum(len(account.problems) for account in accounts)
+    if json:
+        print_json(
+            [account.to_dict() for account in accounts] if len(accounts) > 1 else accounts[0].to_dict(), indent=2
+        )
+    else:
+        for account in accounts:
+            show_account(console, account)
+        end = f"{problems} to be put right first" if problems else "the same command without --dry-run prepares it"
+        console.print(f"Nothing was written: {end}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _embedding(weights: Path, progress: Progress | None) -> Embedding:
@@ -152,14 +347,13 @@ def _embedding(weights: Path, progress: Progress | None) -> Embedding:
     return Embedding(sha256(file.read_bytes()).hexdigest(), partial(embed_pictures, weights, progress=progress))
 
 
-def _show(console: Console, report: PreparationReport) -> None:
+def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> None:
     """The summary: classes, what was left out, and what the folds promise."""
     from collections import Counter
 
     from rich.table import Table
 
     from hierattn.data.prepared_set.packed import AUDIT
-    from hierattn.taxonomy import BY_CODE
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
     table = Table(title=title, title_justify="left")
@@ -167,17 +361,20 @@ def _show(console: Console, report: PreparationReport) -> None:
     table.add_column("name")
     for heading in ("images", "lesions", "patients", "a fold"):
         table.add_column(heading, justify="right")
-    for code, count in report.classes.items():
+    for code in filter(report.classes.__contains__, report.taxonomy.codes):
+        count = report.classes[code]
         fewest, most = min(count.per_fold), max(count.per_fold)
         table.add_row(
             code,
-            BY_CODE[code].name,
+            report.taxonomy.by_code[code].name,
             str(count.images),
             str(count.lesions),
             str(count.patients or "unknown"),
             f"{fewest}" if fewest == most else f"{fewest} to {most}",
         )
     print_table(console, table)
+    if report.sources:
+        _show_sources(console, report)
     if report.dropped:
         console.print(f"{len(report.dropped)} left out (all are listed in {AUDIT}):", style="yellow")
         for example in report.dropped[:5]:
@@ -186,9 +383,34 @@ def _show(console: Console, report: PreparationReport) -> None:
         for reason, images in rest.most_common(3):
             console.print(f"  {images} more: {reason}", soft_wrap=True)
     for note in report.notes:
-        console.print(f"Note: {note}", style="yellow", soft_wrap=True)
+        if note not in told:
+            console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
     console.print(f"Ready: {report.out}  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True)
+
+
+def _show_sources(console: Console, report: PreparationReport) -> None:
+    """The sources, and how their own labels were mapped."""
+    from rich.table import Table
+
+    table = Table(title="sources", title_justify="left")
+    for heading in ("source", "layout", "domain", "use"):
+        table.add_column(heading)
+    for heading in ("images", "groups", "shared"):
+        table.add_column(heading, justify="right")
+    labels = Table(title="labels as each source has them", title_justify="left")
+    for heading in ("source", "label", "class"):
+        labels.add_column(heading)
+    labels.add_column("images", justify="right")
+    for source in report.sources:
+        counts = (source.images, source.groups, source.shared_groups)
+        table.add_row(source.name, source.layout, ", ".join(source.domains), source.used, *map(str, counts))
+        for label, classes in source.labels.items():
+            for code, images in classes.items():
+                labels.add_row(source.name, label, code, str(images))
+        labels.add_section()
+    print_table(console, table)
+    print_table(console, labels)
 
 
 def _cleaning(report: PreparationReport) -> str:

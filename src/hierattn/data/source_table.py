@@ -1,26 +1,25 @@
 """Tables as others save them: a data set's own, and split files. Every value a text.
 
-Read are commas, semicolons (a European Excel) and tabs, UTF-8 with or without a byte-order mark, UTF-16 (Excel's
-"Unicode text"), any line ends, blank rows, and column names in any letter case. What is ambiguous is refused: another
-encoding, a column twice, a row with more values than there are columns.
+Read is text as in text_table.py, with column names in any letter case. What is ambiguous is refused: an encoding that
+is no UTF, a column twice, a row with more values than there are columns. Tables of any columns, Excel and Parquet are
+the business of any_table.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hierattn.data.column_names import spelled
 from hierattn.data.image_ids import image_id
+from hierattn.data.table_files.text_table import encoding_of, rows_of
 from hierattn.errors import TableError
 
 Row = Mapping[str, str]
 """Column -> value, both stripped of blanks."""
-
-_SAVE = "save it as 'CSV UTF-8'"
 
 
 def find_table(folder: Path, names: Sequence[str]) -> Path | None:
@@ -31,11 +30,22 @@ def find_table(folder: Path, names: Sequence[str]) -> Path | None:
         if (folder / name).is_file():
             return folder / name
     wanted = {name.lower() for name in names}
-    return next((path for path in sorted(folder.iterdir()) if path.name.lower() in wanted and path.is_file()), None)
+    found = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower() in wanted)  # among 400,000, too
+    return next((folder / name for name in found if (folder / name).is_file()), None)
+
+
+def table_path(folder: Path, names: Sequence[str]) -> Path:
+    """As :func:`find_table`; where there is none, the place of the first, of which reading says that it is missing."""
+    return find_table(folder, names) or folder / names[0]
 
 
 def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) -> list[Row]:
-    """The rows of a table; blank ones are left out.
+    """The rows of a table, all columns; blank ones are left out. As :func:`stream_rows`."""
+    return list(stream_rows(path, required, known, only=False))
+
+
+def stream_rows(path: Path, required: Sequence[str], known: Sequence[str] = (), *, only: bool = True) -> Iterator[Row]:
+    """The rows of a table one by one, of any length; blank ones are left out.
 
     Parameters
     ----------
@@ -44,6 +54,8 @@ def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) ->
     required, known
         Columns that must be there, and columns that may be; found whatever their letter case, with blanks or
         underscores (``Image ID`` or ``ImageID`` for ``image_id``).
+    only
+        Leave out all other columns.
 
     Raises
     ------
@@ -52,18 +64,17 @@ def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) ->
         more values than there are columns.
     """
     wanted = ", ".join(required) or "image"
-    try:
-        header, *rows = _cells(_text(path, wanted)) or [(1, [])]
-    except csv.Error as error:
-        raise TableError(f"{path} cannot be read as a table ({error}): {_SAVE}") from None
-    columns = _columns(path, header[1], (*required, *known))
+    rows = _cells(path, wanted)
+    _, header = next(rows, (1, []))
+    columns = _columns(path, header, (*required, *known))
     missing = [column for column in required if column not in columns]
     if missing:
         there = ", ".join(column for column in columns if column)[:120] or "nothing"
         raise TableError(
             f"{path} lacks the column {', '.join(missing)} (found {there}): wanted a comma-separated table"
         )
-    result: list[Row] = []
+    taken = [k for k, column in enumerate(columns) if column and not (only and column not in (*required, *known))]
+    count = 0
     for line, cells in rows:
         if any(cells[len(columns) :]):
             raise TableError(
@@ -71,62 +82,38 @@ def read_rows(path: Path, required: Sequence[str], known: Sequence[str] = ()) ->
                 "quotes; correct the row"
             )
         cells += [""] * (len(columns) - len(cells))
-        result.append({column: value for column, value in zip(columns, cells, strict=False) if column})
-    if not result:
+        yield {columns[k]: cells[k] for k in taken}
+        count += 1
+    if not count:
         raise TableError(f"{path} has no rows: wanted one an image; complete it, or download it again")
-    return result
 
 
 def columns_in(path: Path, wanted: Sequence[str]) -> set[str]:
     """Which of these columns a table has, with rows or without; none where the file is no table."""
+    there = {spelled(name) for name in header_of(path)}
+    return {name for name in wanted if spelled(name) in there}
+
+
+def header_of(path: Path) -> list[str]:
+    """The names of a table's columns, as it writes them; none where the file is no table."""
     try:
-        header = next(iter(_cells(_text(path, ""))), (1, []))[1]
-    except (TableError, csv.Error):
-        return set()
-    there = {_spelled(name) for name in header}
-    return {name for name in wanted if _spelled(name) in there}
+        return next(_cells(path, ""), (1, []))[1]
+    except TableError:
+        return []
 
 
-def _text(path: Path, wanted: str) -> str:
-    if path.exists() and not path.is_file():
-        raise TableError(f"{path} is no file: wanted a table with the columns {wanted}")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise TableError(f"no table {path}: wanted a file with the columns {wanted}") from None
-    except OSError as error:
-        raise TableError(f"{path} cannot be read as a table ({error.strerror}): check its permissions") from None
-    try:
-        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return content.decode("utf-16").lstrip("\ufeff")
-        return content.decode("utf-8").lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path} cannot be read as a table (not UTF-8, byte {error.start}): {_SAVE}") from None
-
-
-def _cells(text: str) -> list[tuple[int, list[str]]]:
-    """Each row with its line, its values stripped; without blank rows, and without Excel's ``sep=;``."""
-    first, _, rest = text.partition("\n")
-    if stated := re.fullmatch(r"sep=(.)\s*", first, re.IGNORECASE):
-        delimiter, text = stated[1], rest
-    else:
-        delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
-    return [(line, row) for line, row in rows if any(row)]
+def _cells(path: Path, wanted: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with its line."""
+    return rows_of(path, encoding_of(path, wanted))
 
 
 def _columns(path: Path, header: Sequence[str], known: Iterable[str]) -> list[str]:
     """The columns by their known names; a column without a name, as pandas writes one, stays without."""
-    spelled = {_spelled(name): name for name in known}
-    columns = [spelled.get(_spelled(name), name) for name in header]
+    names = {spelled(name): name for name in known}
+    columns = [names.get(spelled(name), name) for name in header]
     if twice := [name for name, count in Counter(columns).items() if name and count > 1]:
         raise TableError(f"{path} has the column {first_few(twice)} more than once: remove one")
     return columns
-
-
-def _spelled(name: str) -> str:
-    return re.sub(r"[\s_.-]+", "", name).casefold()
 
 
 def refuse_repeated(path: Path, ids: Iterable[str]) -> None:
@@ -136,6 +123,16 @@ def refuse_repeated(path: Path, ids: Iterable[str]) -> None:
         raise TableError(
             f"{path} names {first_few(repeated)} more than once: wanted one row an image; remove the wrong rows"
         )
+
+
+def refuse_rounded(path: Path, column: str, ids: Iterable[str]) -> None:
+    """Raise ``TableError`` for ids such as ``4.36E+31``: a spreadsheet has rounded them, and two may be one now."""
+    for value in ids:
+        if re.fullmatch(r"-?\d([.,]\d+)?E\+\d+", value, re.IGNORECASE):
+            raise TableError(
+                f"{path}: {column} {value} was rounded by a spreadsheet: wanted the id as it was published; download "
+                "the table again, and read it as it is"
+            )
 
 
 def by_id(path: Path, rows: Sequence[Row], column: str) -> dict[str, Row]:
@@ -150,6 +147,26 @@ def by_id(path: Path, rows: Sequence[Row], column: str) -> dict[str, Row]:
         raise TableError(f"{path} has {blank} rows without {column}: wanted one in every row; correct the table")
     refuse_repeated(path, (image_id(row[column]).stem for row in rows))
     return {row[column]: row for row in rows}
+
+
+def once(path: Path, rows: Iterable[Row], column: str) -> Iterator[Row]:
+    """The rows one by one, as :func:`by_id` gives them at once; an id is compared as it is written.
+
+    Raises
+    ------
+    TableError
+        Where an id stands in several rows, or a row has none.
+    """
+    seen: set[str] = set()
+    for row in rows:
+        if not row[column]:
+            raise TableError(f"{path} has a row without {column}: wanted one in every row; correct the table")
+        if row[column] in seen:
+            raise TableError(
+                f"{path} names {row[column]} more than once: wanted one row an image; remove the wrong rows"
+            )
+        seen.add(row[column])
+        yield row
 
 
 _SIGNS = ("", "-", "--", "---", "_", "?", "??", "???", ".", "..", "...", "/", "*", "\u2013", "\u2014")

@@ -16,10 +16,11 @@ import numpy as np
 
 import hierattn
 from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
-from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepare.decisions import notes_on_test_labels
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
+from hierattn.evaluation.coarser import Coarser
 from hierattn.evaluation.folder import KIND, EvaluationFolder
 from hierattn.evaluation.isic_form import check_isic_form, write_isic_form
 from hierattn.evaluation.measures.calibration import (
@@ -42,6 +43,7 @@ from hierattn.evaluation.records import from_plain, to_plain
 from hierattn.evaluation.report import (
     EXTERNAL,
     HONEST,
+    LEFT_OUT_SOURCE,
     PAPER,
     PROTOCOLS,
     Protocol,
@@ -50,12 +52,13 @@ from hierattn.evaluation.report import (
     measure_predictions,
     read_learning_curve,
 )
-from hierattn.evaluation.selection import outer_fold, select_external
+from hierattn.evaluation.selection import Selection, inner_fold, outer_fold, select_external
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import check_replaceable, whole_folder
 from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
+from hierattn.taxonomy.records import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class EvaluateOptions:
         Also show real photographs in the report; rendered ones are always shown.
     isic_form
         Also write the answers in the ISIC challenge's form of that year, a key of ``isic_form.FORMS``; empty: do not.
+    taxonomy
+        Judge in this taxonomy, to which the model's classes and the set's are counted (:mod:`hierattn.taxonomy`); with
+        the calibration of the run's own evaluation, which must have been made before. None: the model's own.
     """
 
     device: str = "auto"
@@ -94,8 +100,11 @@ class EvaluateOptions:
     robustness: bool = False
     gallery: bool = False
     isic_form: str = ""
+    taxonomy: Taxonomy | None = None
 
     def __post_init__(self) -> None:
+        if self.taxonomy is not None and (self.robustness or self.gallery or self.isic_form):
+            raise UsageError("--taxonomy with --robustness, --gallery or --isic-form: wanted those without it")
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size}: wanted 1 or more")
 
@@ -158,21 +167,31 @@ def evaluate(
     options = options or EvaluateOptions()
     trained = TrainedRun.open(run)
     packed, own = _open_set(trained, prepared)
-    folder = RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(_plain_name(packed.folder))
+    folder = (
+        RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(_plain_name(packed.folder.resolve().name))
+    )
+    coarser = None
+    if options.taxonomy is not None:
+        originals = [record for record in packed.records if record.role == "original"]
+        coarser = Coarser.of(options.taxonomy, trained.checkpoint.taxonomy, packed.taxonomy, originals)
+        folder = folder.with_name(f"{folder.name}-in-{_plain_name(options.taxonomy.name)}")
     check_replaceable(folder, KIND)
     if options.isic_form:
         _check_isic_form(options.isic_form, trained, packed, own)
     device = choose_device(options.device)
     checkpoint = trained.checkpoint
     network = Network(
-        checkpoint.build().to(device), checkpoint.classes, checkpoint.image_spec, device, options.batch_size
+        checkpoint.build().to(device), checkpoint.taxonomy, checkpoint.image_spec, device, options.batch_size
     )
-    work = _Work(trained, packed, network, options, progress)
+    work = _Work(trained, packed, network, options, progress, coarser)
     measured = work.own_fold() if own else work.external_set()
     if not len(measured.predictions):
-        raise DataError(f"no image to evaluate in {packed.folder}: wanted originals of classes that the model knows")
+        raise DataError(
+            f"no image to evaluate in {packed.folder}: wanted originals of classes that the model knows "
+            f"({', '.join(checkpoint.classes[:12])}), or a --taxonomy with a place for those of both"
+        )
     pictures: dict[str, list[Picture]] = {}
-    if options.gallery or may_show(packed):
+    if coarser is None and (options.gallery or may_show(packed)):
         pictures = draw_gallery(network, packed, measured.rows, measured.predictions)
     report = work.report(measured)
     _write(folder, measured, work.cases(measured), report, pictures, options.isic_form)
@@ -200,11 +219,14 @@ class _Work:
     network: Network
     options: EvaluateOptions
     progress: Progress | None
+    coarser: Coarser | None = None
 
     def own_fold(self) -> _Predicted:
         """Calibrate on the inner fold, then predict the outer one."""
         options = self.options
-        validation = self._predict(split(self.packed.records, self.trained.fold).validation, "inner fold")
+        if self.coarser is not None:
+            return self._own_fold_coarser(self.coarser)
+        validation = self._predict(inner_fold(self.packed, self.trained), "inner fold")
         fitted = fit_calibration(
             validation,
             target_sensitivity=options.target_sensitivity,
@@ -214,16 +236,38 @@ class _Work:
             seed=options.seed,
         )
         paper = is_paper_protocol(self.packed.info)
-        rows = self._whole_fold() if paper else outer_fold(self.packed, self.trained)
-        predictions = self._predict(rows, "outer fold")
+        source = self.trained.left_out_source
+        selection = Selection(self._whole_fold(), (PAPER_WARNING,)) if paper else outer_fold(self.packed, self.trained)
+        rows = selection.rows
+        predictions = self._predict(rows, "left-out source" if source else "outer fold")
+        name = PAPER if paper else LEFT_OUT_SOURCE if source else HONEST
         protocol = Protocol(
-            name=PAPER if paper else HONEST,
-            text=PAPER_WARNING if paper else PROTOCOLS[HONEST],
+            name=name,
+            text=PAPER_WARNING if paper else PROTOCOLS[name],
             fold=self.trained.fold,
             set=self.packed.folder.name,
+            source=source,
         )
-        notes = (PAPER_WARNING,) if paper else ()
+        tested = None if self.trained.left_out_source else self.trained.fold
+        notes = selection.notes + notes_on_test_labels(self.packed.info, tested)
         return _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
+
+    def _own_fold_coarser(self, coarser: Coarser) -> _Predicted:
+        """The outer fold in another taxonomy, with what the run's own evaluation fitted."""
+        if is_paper_protocol(self.packed.info):
+            raise UsageError("--taxonomy with the paper's protocol: wanted a run on a set that was folded first")
+        own = read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
+        selection, source = outer_fold(self.packed, self.trained), self.trained.left_out_source
+        predictions = self._predict_coarser(coarser, own, selection.rows, "outer fold")
+        name = LEFT_OUT_SOURCE if source else HONEST
+        protocol = Protocol(name, PROTOCOLS[name], self.trained.fold, self.packed.folder.name, source)
+        notes = selection.notes + coarser.notes() + notes_on_test_labels(self.packed.info, self.trained.fold)
+        measured = self._measured(coarser.calibration(own), predictions)
+        return _Predicted(predictions, selection.rows, None, measured, protocol, notes)
+
+    def _predict_coarser(self, coarser: Coarser, own: Calibration, rows: np.ndarray, step: str) -> Predictions:
+        probabilities = self.network.probabilities(self.packed.images, rows, self.progress, step)
+        return coarser.predictions([self.packed.records[int(row)] for row in rows], probabilities, own)
 
     def _whole_fold(self) -> np.ndarray:
         """Every row of the outer fold, augmented copies as well: what the paper's protocol evaluates."""
@@ -232,12 +276,17 @@ class _Work:
     def external_set(self) -> _Predicted:
         """Predict all that can be evaluated of another set, with the run's own calibration."""
         own = read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
-        selection = select_external(self.packed, self.trained)
-        predictions = self._predict(selection.rows, "external set")
+        coarser = self.coarser
+        selection = select_external(self.packed, self.trained, None if coarser is None else coarser.labels)
+        if coarser is None:
+            predictions = self._predict(selection.rows, "external set")
+        else:
+            predictions = self._predict_coarser(coarser, own, selection.rows, "external set")
+            own = coarser.calibration(own)
         protocol = Protocol(EXTERNAL, PROTOCOLS[EXTERNAL], None, self.packed.folder.name)
-        return _Predicted(
-            predictions, selection.rows, None, self._measured(own, predictions), protocol, selection.notes
-        )
+        notes = selection.notes + notes_on_test_labels(self.packed.info)
+        notes += () if coarser is None else coarser.notes()
+        return _Predicted(predictions, selection.rows, None, self._measured(own, predictions), protocol, notes)
 
     def _predict(self, rows: np.ndarray, step: str) -> Predictions:
         return predict_rows(self.network, self.packed, rows, progress=self.progress, step=step)
@@ -264,7 +313,9 @@ class _Work:
             run=self.trained.folder.resolve().name,
             protocol=predicted.protocol,
             notes=predicted.notes,
-            saliency=measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how),
+            saliency=None
+            if self.coarser is not None
+            else measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how),
             robustness=self._robustness(predicted) if self.options.robustness else None,
             provenance=self._provenance(),
             learning_curve=read_learning_curve(self.trained.run.log),
@@ -333,8 +384,8 @@ def _check_isic_form(year: str, trained: TrainedRun, packed: PackedSet, own: boo
     check_isic_form(year, trained.checkpoint.classes, images)
 
 
-def _plain_name(folder: Path) -> str:
-    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "set"
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "set"
 
 
 def _write(

@@ -28,7 +28,7 @@ import numpy as np
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.predictions import MAX_BYTES, Predictions
 from hierattn.files import write_table
-from hierattn.taxonomy import codes_of
+from hierattn.taxonomy.built_in import codes_of
 
 UNKNOWN = "UNK"
 FORMS: Mapping[str, tuple[str, ...]] = {

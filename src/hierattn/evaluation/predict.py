@@ -17,6 +17,7 @@ from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
 from hierattn.progress import Progress, silent
+from hierattn.taxonomy.records import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Network:
     ----------
     model
         On ``device``.
-    classes
-        Codes in the order of its outputs.
+    taxonomy
+        The classes in the order of its outputs.
     spec
         What it expects of an image.
     device
@@ -38,10 +39,15 @@ class Network:
     """
 
     model: nn.Module
-    classes: tuple[str, ...]
+    taxonomy: Taxonomy
     spec: ImageSpec
     device: str = "cpu"
     batch_size: int = 64
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the classes in the order of its outputs."""
+        return self.taxonomy.codes
 
     def probabilities(
         self, images: np.ndarray, rows: Sequence[int] | np.ndarray, progress: Progress | None = None, step: str = ""
@@ -116,16 +122,17 @@ def predict_rows(
             f"images of {', '.join(unknown)}, which the model does not know: wanted {', '.join(network.classes)}"
         )
     probabilities = network.probabilities(packed.images, np.asarray(rows), progress, step)
-    return predictions_of(records, network.classes, probabilities)
+    return predictions_of(records, network.taxonomy, probabilities)
 
 
-def predictions_of(records: Sequence[Record], classes: tuple[str, ...], probabilities: np.ndarray) -> Predictions:
-    """Probabilities, (N, C), beside what a manifest knows of the N images; each label is one of ``classes``."""
+def predictions_of(records: Sequence[Record], taxonomy: Taxonomy, probabilities: np.ndarray) -> Predictions:
+    """Probabilities, (N, C), beside what a manifest knows of the N images; each label is a class of ``taxonomy``."""
+    place = {code: number for number, code in enumerate(taxonomy.codes)}
     return Predictions(
         images=tuple(record.image for record in records),
-        classes=classes,
+        taxonomy=taxonomy,
         probabilities=probabilities,
-        labels=np.array([classes.index(record.label) for record in records], np.int64),
+        labels=np.array([place[record.label] for record in records], np.int64),
         folds=np.array([record.fold for record in records], np.int64),
         groups=tuple(record.group for record in records),
     )

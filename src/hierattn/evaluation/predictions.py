@@ -17,7 +17,7 @@ import numpy as np
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.measures.intervals import group_numbers
 from hierattn.files import write_table
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.records import Taxonomy
 
 AFTER_CLASSES = ("label", "fold", "group")
 MAX_BYTES = 1 << 30
@@ -32,8 +32,8 @@ class Predictions:
     ----------
     images
         Names as in the manifest, each once.
-    classes
-        Codes in the order of the columns.
+    taxonomy
+        The classes in the order of the columns.
     probabilities
         float64, (N, C); rows sum to 1.
     labels
@@ -45,7 +45,7 @@ class Predictions:
     """
 
     images: tuple[str, ...]
-    classes: tuple[str, ...]
+    taxonomy: Taxonomy
     probabilities: np.ndarray
     labels: np.ndarray
     folds: np.ndarray
@@ -59,6 +59,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the classes in the order of the columns."""
+        return self.taxonomy.codes
 
     @property
     def group_numbers(self) -> np.ndarray:
@@ -75,7 +80,7 @@ def rows_of(predictions: Predictions, rows: np.ndarray) -> Predictions:
     """Some of the rows, by number, in the order given."""
     return Predictions(
         images=tuple(predictions.images[row] for row in rows),
-        classes=predictions.classes,
+        taxonomy=predictions.taxonomy,
         probabilities=predictions.probabilities[rows],
         labels=predictions.labels[rows],
         folds=predictions.folds[rows],
@@ -98,8 +103,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     write_table(path, ("image", *predictions.classes, *AFTER_CLASSES), rows)
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read and check a table of predictions.
+def read_predictions(path: Path, taxonomy: Taxonomy) -> Predictions:
+    """Read and check a table of predictions of classes of that taxonomy, or some of them.
 
     Raises
     ------
@@ -114,22 +119,22 @@ def read_predictions(path: Path) -> Predictions:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            classes = _classes(next(reader, []), path)
+            classes = _classes(next(reader, []), path, taxonomy)
             rows = [_row(line, classes, f"{path}:{reader.line_num}") for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); evaluate again") from None
-    return _assembled(rows, classes, path)
+    return _assembled(rows, taxonomy.subset(classes), path)
 
 
 _Row = tuple[str, list[float], int, int, str]
 
 
-def _classes(header: Sequence[str], path: Path) -> tuple[str, ...]:
-    wanted = f"image, one column a class ({', '.join(BY_CODE)}), {', '.join(AFTER_CLASSES)}"
+def _classes(header: Sequence[str], path: Path, taxonomy: Taxonomy) -> tuple[str, ...]:
+    wanted = f"image, one column a class ({', '.join(taxonomy.codes[:20])}), {', '.join(AFTER_CLASSES)}"
     if len(header) < 5 or header[0] != "image" or tuple(header[-3:]) != AFTER_CLASSES:
         raise TableError(f"{path} has the columns {', '.join(header) or '(none)'}: wanted {wanted}")
     classes = tuple(header[1:-3])
-    unknown = [code for code in classes if code not in BY_CODE]
+    unknown = [code for code in classes if code not in taxonomy.by_code]
     if unknown or len(set(classes)) != len(classes):
         raise TableError(f"{path} has unknown or repeated classes among {', '.join(classes)}: wanted {wanted}")
     return classes
@@ -152,7 +157,7 @@ def _row(line: Sequence[str], classes: tuple[str, ...], where: str) -> _Row:
     return line[0], probabilities, classes.index(line[-3]), fold, line[-1]
 
 
-def _assembled(rows: Sequence[_Row], classes: tuple[str, ...], path: Path) -> Predictions:
+def _assembled(rows: Sequence[_Row], taxonomy: Taxonomy, path: Path) -> Predictions:
     images = tuple(row[0] for row in rows)
     if len(set(images)) != len(images):
         seen: set[str] = set()
@@ -160,8 +165,8 @@ def _assembled(rows: Sequence[_Row], classes: tuple[str, ...], path: Path) -> Pr
         raise TableError(f"{path}: image {twice!r} stands twice; wanted a row an image")
     return Predictions(
         images=images,
-        classes=classes,
-        probabilities=np.array([row[1] for row in rows], np.float64).reshape(len(rows), len(classes)),
+        taxonomy=taxonomy,
+        probabilities=np.array([row[1] for row in rows], np.float64).reshape(len(rows), len(taxonomy.codes)),
         labels=np.array([row[2] for row in rows], np.int64),
         folds=np.array([row[3] for row in rows], np.int64),
         groups=tuple(row[4] for row in rows),

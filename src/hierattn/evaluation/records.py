@@ -2,6 +2,7 @@
 
 - A field that is ``None`` or ``()`` by default is left out of the file where it has that value.
 - JSON has no nan: a ``float`` that is undefined is ``null`` in the file and nan in the record.
+- A taxonomy has the form of its own :meth:`~hierattn.taxonomy.records.Taxonomy.to_dict`.
 - A field marked by :func:`rest` holds all keys that have no field of their own.
 - Unknown keys of other records are ignored: a later version may add some without raising its format version.
 """
@@ -16,6 +17,8 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+from hierattn.taxonomy.records import Taxonomy
 
 T = TypeVar("T")
 
@@ -36,6 +39,8 @@ def to_plain(value: Any) -> Any:
     >>> to_plain({"share": (np.float64(0.5), float("nan"))})
     {'share': [0.5, None]}
     """
+    if isinstance(value, Taxonomy):
+        return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
         plain: dict[str, Any] = {}
         for each in fields(value):
@@ -72,6 +77,8 @@ def _read(kind: Any, plain: Any, path: str) -> Any:
     if origin in (Union, UnionType):
         (inner,) = (part for part in parts if part is not NoneType)
         return None if plain is None else _read(inner, plain, path)
+    if kind is Taxonomy:
+        return Taxonomy.from_dict(plain)
     if is_dataclass(kind):
         return _read_record(kind, plain, path)
     if origin is tuple:

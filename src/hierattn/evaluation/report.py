@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hierattn import metrics
-from hierattn.errors import TableError
+from hierattn.errors import TableError, TaxonomyError
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
 from hierattn.evaluation.measures.calibration import Calibration, rename_version_1
@@ -31,18 +31,26 @@ from hierattn.evaluation.measures.subgroups import Subgroups, by_subgroups
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined, from_plain, rest, to_plain
 from hierattn.files import write_json
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version 1 had ``wished`` for ``target``, ``sure`` for ``confidence``, ``judged_on`` for ``evaluated_on`` and the
-protocol ``foreign`` for ``external``."""
+protocol ``foreign`` for ``external``. Versions 1 and 2 had no taxonomy: their classes are some of the paper's
+eight."""
 MOST_BYTES = 64 << 20
-HONEST, PAPER, EXTERNAL = "honest", "paper", "external"
+HONEST, PAPER, EXTERNAL, LEFT_OUT_SOURCE = "honest", "paper", "external", "left-out source"
 """Names of protocols."""
 PROTOCOLS: Mapping[str, str] = {
     HONEST: (
         "Folds were made first, and no lesion, patient or near-duplicate is in two of them. Training used neither of "
         "two folds: the inner one chose the epoch and fitted temperature and threshold, and the outer one, reported "
         "here, was used once, by this evaluation."
+    ),
+    LEFT_OUT_SOURCE: (
+        "One source of the set was left out: neither training nor the choice of the epoch saw a photograph of it. It "
+        "is reported here, without what shares a lesion, patient or near-duplicate with one that was trained on. "
+        "Temperature and threshold are from the other sources' inner fold, as they would be in another clinic."
     ),
     EXTERNAL: (
         "All original images of a set other than the one trained on. Temperature and threshold are the run's own, "
@@ -87,10 +95,12 @@ class Measurements:
 
     Attributes
     ----------
-    images, groups, folds, class_order
+    images, groups, folds
         What was evaluated.
+    taxonomy, class_order
+        The classes, and their codes in order.
     top1, balanced_accuracy, macro_auc, malignant_auc, melanoma_auc, melanoma_sensitivity
-        The headline; ``malignant`` is cancer (BCC, MEL and SCC) against the rest.
+        The headline; ``malignant`` is cancer (of the eight: BCC, MEL and SCC) against the rest.
     malignant_partial_auc
         Above 80 % sensitivity: 0.02 is chance, 0.2 perfect.
     operating_points
@@ -112,6 +122,7 @@ class Measurements:
     images: int
     groups: int
     folds: tuple[int, ...]
+    taxonomy: Taxonomy
     class_order: tuple[str, ...]
     top1: Estimate
     balanced_accuracy: Estimate
@@ -133,12 +144,16 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which images were evaluated: ``fold`` of ``set``, or all of an external set (``fold`` is None)."""
+    """Which images were evaluated: ``fold`` of ``set``, or all of an external set (``fold`` is None).
+
+    With ``source``, all of that source of ``set``, which training left out; ``fold`` is then the other sources' own.
+    """
 
     name: str
     text: str
     fold: int | None
     set: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,10 +268,12 @@ class Report(Measurements):
                 raise ValueError(f"format version {version}, wanted at most {FORMAT_VERSION}: update hierattn")
             if version == 1:
                 _rename_version_1(plain)
+            if version < 3:
+                plain["taxonomy"] = EIGHT.subset(plain["class_order"]).to_dict()
             return from_plain(cls, plain)
         except KeyError as error:
             raise TableError(f"{path} is not a report ({error} is missing); evaluate the run again") from None
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, TaxonomyError) as error:
             raise TableError(f"{path} is not a report ({error}); evaluate the run again") from None
 
 
@@ -302,6 +319,7 @@ def measure_predictions(
         images=len(predictions),
         groups=figures.count_groups(np.ones(len(predictions), bool)),
         folds=tuple(sorted({int(fold) for fold in predictions.folds})),
+        taxonomy=predictions.taxonomy,
         class_order=predictions.classes,
         top1=figures.top1(),
         balanced_accuracy=figures.balanced_accuracy(),

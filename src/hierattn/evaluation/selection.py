@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -24,15 +24,24 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def outer_fold(packed: PackedSet, run: TrainedRun) -> np.ndarray:
-    """Rows of the outer fold's original images; ``packed`` is the set that the run was trained on.
+def inner_fold(packed: PackedSet, run: TrainedRun) -> np.ndarray:
+    """Rows of the inner fold, as far as the model knows their classes."""
+    return known_rows(packed.records, run.parts(packed).validation, run.checkpoint.classes)[0]
+
+
+def outer_fold(packed: PackedSet, run: TrainedRun) -> Selection:
+    """The outer fold's original images, or those of the left-out source; ``packed`` is the set that was trained on.
+
+    Left out, and said so: classes that the model does not know, because only sources that do not train have them; and
+    of a left-out source, photographs whose lesion, patient or near-duplicate was trained on.
 
     Raises
     ------
     LeakError
         Where the weights have seen one of them, in this run or before it.
     """
-    rows = split(packed.records, run.fold).test
+    parts = run.parts(packed)
+    rows = parts.test
     seen = already_seen(packed, rows, run.checkpoint)
     if seen.any():
         first = packed.records[int(rows[np.flatnonzero(seen)[0]])].image
@@ -40,17 +49,27 @@ def outer_fold(packed: PackedSet, run: TrainedRun) -> np.ndarray:
             f"{int(seen.sum())} photographs of the outer fold were trained on, {first} is the first: wanted none; "
             "train again from weights that have not seen this fold"
         )
-    return rows
+    known, notes = known_rows(packed.records, rows, run.checkpoint.classes)
+    if source := run.left_out_source:
+        whole = sum(record.source == source and record.role == "original" for record in packed.records)
+        if belong := whole - len(rows):
+            notes.append(f"{belong} images left out: their group holds something that was trained on.")
+        judged = {packed.records[row].label for row in known}
+        if absent := [code for code in run.checkpoint.classes if code not in judged]:
+            notes.append(f"No image of {', '.join(absent)}, which the model knows: no figure has them.")
+    return Selection(known, tuple(notes))
 
 
-def select_external(packed: PackedSet, run: TrainedRun) -> Selection:
+def select_external(packed: PackedSet, run: TrainedRun, places: Mapping[str, str] | None = None) -> Selection:
     """The original images of an external set that the model can be evaluated on.
 
     Left out, and said so: classes that the model does not know, and images that it may have been trained on, told by
     the same bytes or by the same lesion of the same source. The bytes are those of every photograph that the weights
     have seen, in earlier runs and through teachers too, where the checkpoint keeps that record.
+
+    ``places`` are the set's classes with their classes in a coarser taxonomy, where the model is judged in one.
     """
-    classes = set(run.checkpoint.classes)
+    classes = set(run.checkpoint.classes) if places is None else set(places)
     originals = [row for row, record in enumerate(packed.records) if record.role == "original"]
     rows = [row for row in originals if packed.records[row].label in classes]
     notes = []
@@ -60,7 +79,7 @@ def select_external(packed: PackedSet, run: TrainedRun) -> Selection:
             f"{len(originals) - len(rows)} images of {', '.join(unknown)} left out: the model has no such class."
         )
     absent = [code for code in run.checkpoint.classes if code not in {packed.records[row].label for row in rows}]
-    if absent:
+    if absent and places is None:
         notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
     marks = _marks_of_training(run)
     if marks is None and run.checkpoint.trained_on is None:
@@ -94,7 +113,7 @@ def _marks_of_training(run: TrainedRun) -> set[tuple[str, ...]] | None:
         own = run.open_own_set()
     except (DataError, UsageError):
         return None
-    parts = split(own.records, run.fold)
+    parts = run.parts(own)
     seen = np.concatenate([parts.train, parts.validation])
     return {mark for row in seen for mark in _marks(own.records[int(row)])}
 

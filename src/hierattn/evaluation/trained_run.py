@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import Split, split
 from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
 from hierattn.run_folder import RunFolder
@@ -53,6 +54,15 @@ class TrainedRun:
         if not isinstance(fold, int):
             raise CheckpointError(f"the checkpoint in {self.folder} names no fold: wanted data.fold; train it again")
         return fold
+
+    @property
+    def left_out_source(self) -> str:
+        """The source that training did not use; empty where it was a fold alone."""
+        return str(self.checkpoint.recipe.get("data", {}).get("left_out_source", ""))
+
+    def parts(self, packed: PackedSet) -> Split:
+        """What of ``packed``, the set that the run was trained on, trained, validated and tests."""
+        return split(packed.records, self.fold, self.left_out_source)
 
     def open_own_set(self, moved_to: Path | None = None) -> PackedSet:
         """The set that the run was trained on, where the recipe says or at ``moved_to``.

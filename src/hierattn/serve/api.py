@@ -195,7 +195,7 @@ async def _answer(service: Service, contents: list[bytes], question: Question) -
         number = str(error).removeprefix("photograph ").split(" ", 1)[0]
         raise Refusal(422, "image", str(error), image=int(number) if number.isdecimal() else None) from None
     for diagnosis in diagnoses:
-        service.metrics.predictions.labels(diagnosis.advice.level).inc()
+        service.metrics.predictions.labels(diagnosis.advice.level if diagnosis.advice else "no_advice").inc()
     return diagnoses
 
 

@@ -42,12 +42,18 @@ class Prediction(Answer):
         description="Class code -> calibrated probability; they add up to 1. Null for an unfit photograph."
     )
     risk: float | None = Field(
-        ge=0, le=1, description="Summed probability of the triage group; null for an unfit photograph."
+        ge=0,
+        le=1,
+        description="Summed probability of the classes that need a doctor; null for an unfit photograph, and where "
+        "nothing is said of which do.",
     )
     prediction_sets: list[dict[str, Any]] = Field(
         default_factory=list, description="The classes that cannot be excluded, at each coverage; often none."
     )
-    advice: Advice
+    advice: Advice | None = Field(
+        description="Null where nothing is said of which classes need a doctor; `note` then says so."
+    )
+    note: str = Field(default="", description="Why there is no advice; not there where there is one.")
     quality: Quality
     heatmap: list[list[list[float]]] | None = Field(
         description="Evidence by class, row and column; positive speaks for the class. Null unless asked for, and for "
@@ -81,6 +87,7 @@ class Model(Answer):
     format_version: int
     model: dict[str, Any]
     classes: list[dict[str, str]]
+    taxonomy: dict[str, Any] = Field(description="What the classes are: names, malignancy, referral, words, colours.")
     image_spec: dict[str, Any]
     temperature: float
     triage: dict[str, Any]

@@ -13,13 +13,14 @@ from typing import Any, get_args
 
 from hierattn import image_spec
 from hierattn.bundle import bundle
-from hierattn.deploy.predict import answer_check, heatmap_picture, photo_input, session, triage
-from hierattn.deploy.predict.advice_texts import TEXTS
+from hierattn.deploy.predict import advice_texts, answer_check, heatmap_picture, photo_input, session, triage
 from hierattn.files import write_json
 from hierattn.image_spec import CropRule
 from hierattn.preprocessing import adaptive_crop, photo_quality, photograph
 from hierattn.serve import settings, web_app
-from hierattn.taxonomy import BY_CODE, CLASS_COLOURS
+from hierattn.taxonomy import records
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.colours import COLOUR
 
 LANGUAGES = {"en": ("English", "en"), "pt": ("Português", "pt-BR"), "zh": ("中文", "zh-Hans")}
 """For each language of the advice: its own name, and its tag in HTML."""
@@ -51,9 +52,16 @@ def web_facts() -> dict[str, Any]:
         "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST")
         | _constants(bundle, "FEWEST_CELLS"),
         "service": _constants(web_app, "MODEL", "MODELS") | {"MODEL_NAME": settings.MODEL_NAME.pattern},
-        "colours": {code: CLASS_COLOURS[code] for code in BY_CODE},
+        "classes": {
+            **_constants(records, "FEWEST", "MOST"),
+            "COLOUR": COLOUR.pattern,
+            "KNOWN": advice_texts.KNOWN,
+            "EIGHT": [
+                {key: getattr(each, key) for key in ("code", "name", "colour", "colour_dark")} for each in EIGHT.classes
+            ],
+        },
         "languages": {code: {"name": name, "tag": tag} for code, (name, tag) in LANGUAGES.items()},
-        "texts": TEXTS,
+        "texts": advice_texts.TEXTS,
     }
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hierattn.training.epoch_order import Cells
+
 Batch = tuple[Tensor, Tensor]
 AHEAD = 3
 """Batches that a stream reads ahead of the device."""
@@ -34,11 +36,14 @@ class TrainingImages:
         Which of them are the training part, int64, (training images,).
     labels
         Their class numbers, int64, (training images,).
+    cells
+        Of source and class, where they are drawn by these.
     """
 
     images: np.ndarray | Tensor
     indices: np.ndarray
     labels: np.ndarray
+    cells: Cells | None = None
 
     def batches(self, positions: np.ndarray, size: int, device: torch.device) -> Iterator[Batch]:
         """Images (size, side, side, 3) uint8 and labels (size,) int64 for ``positions``, ``size`` at a time.

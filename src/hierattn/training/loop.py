@@ -83,6 +83,8 @@ def train_epoch(learner: Learner, position: Position, listener: Listener, stop: 
         learner.data.labels,
         sampling=recipe.data.sampling,
         draws=recipe.data.epoch_images,
+        cells=learner.data.cells,
+        batch=size,
         generator=seeds.numpy_generator(recipe.seed, "order", epoch),
     )[: steps * size].reshape(steps, size)[first:, my_share(fabric, size)]
     batches = Stopwatch(learner.data.batches(order.ravel(), size // fabric.world_size, fabric.device))

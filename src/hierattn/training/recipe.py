@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from hierattn.errors import RecipeError
 from hierattn.files import write_text
 from hierattn.run_folder import current_keys
 from hierattn.training.augmentation.ranges import AugmentationRanges, MixingRanges
-from hierattn.training.epoch_order import Sampling
+from hierattn.training.epoch_order import By, Sampling
 from hierattn.training.optimisation.transfer_warmup import scaled_frozen_epochs
 from hierattn.training.recipe_file import Limits, build_record, check_limits, read_recipe_values
 
@@ -39,14 +40,52 @@ class DataRecipe:
         ``natural``: every training image once an epoch. ``balanced``: as many draws as images, every class equally
         often, so that rare classes are over-sampled and common ones under-sampled on the fly (§3.2.2).
         ``square-root``: each class as often as the square root of its images says, between the two.
+        ``cells``: by source and class, as ``[sampling]`` says.
     epoch_images
         Draws an epoch; 0 means as many as there are training images.
+    left_out_source
+        A source of a set of several that training never sees, and that tests instead of the outer fold: how the network
+        does in another clinic. The outer fold of the other sources stays unseen, too. Empty: none.
     """
 
     prepared: str = ""
     fold: Count = 0
     sampling: Sampling = "balanced"
     epoch_images: Annotated[int, Limits("0 (all) or more", least=0)] = 0
+    left_out_source: str = ""
+
+
+@dataclass(frozen=True)
+class SamplingRecipe:
+    """How often each cell of source and class is drawn, for ``data.sampling = "cells"``.
+
+    Attributes
+    ----------
+    by
+        ``source``, ``class`` or both: what a cell is of.
+    power
+        A cell of n images is drawn in proportion to n to this power: 0 all alike, 0.5 by the root, 1 as they are.
+    least
+        A cell of fewer images is drawn as its images in a cell of that many would be, so that a handful is not shown
+        again and again; 0: none is.
+    source_weights
+        Source -> what its share is multiplied by, above 0; 1 where it is not named.
+    """
+
+    by: tuple[By, ...] = ("source", "class")
+    power: Annotated[float, Limits("0 to 1", least=0, most=1)] = 0.5
+    least: Annotated[int, Limits("0 (none) or more", least=0)] = 0
+    source_weights: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.by or len(set(self.by)) < len(self.by):
+            raise RecipeError(f"recipe key sampling.by is {list(self.by)}: wanted source, class or both, each once")
+        for source, weight in self.source_weights.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 < weight < inf:
+                raise RecipeError(f"recipe key sampling.source_weights.{source} is {weight!r}: wanted a number above 0")
+        if self.source_weights and "source" not in self.by:
+            raise RecipeError("recipe key sampling.source_weights is set, and sampling.by has no 'source': add it")
 
 
 @dataclass(frozen=True)
@@ -195,6 +234,7 @@ class Recipe:
     compile: Literal["no", "default", "cuda-graphs"] = "no"
     choose_by: Literal["balanced_accuracy", "macro_auc", "top1", "balanced_loss"] = "balanced_accuracy"
     data: DataRecipe = field(default_factory=DataRecipe)
+    sampling: SamplingRecipe = field(default_factory=SamplingRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
     transfer: TransferRecipe = field(default_factory=TransferRecipe)
     augmentation: AugmentationRanges = field(default_factory=AugmentationRanges)
@@ -211,6 +251,11 @@ class Recipe:
                 f"recipe key transfer.frozen_epochs is {self.transfer.frozen_epochs}: wanted fewer than "
                 f"optimiser.epochs, {self.optimiser.epochs}"
             )
+        if self.data.sampling != "cells" and self.sampling != SamplingRecipe():
+            raise RecipeError(
+                f"[sampling] is set, and recipe key data.sampling is {self.data.sampling!r}: set "
+                "data.sampling='cells', or leave [sampling] out"
+            )
         if self.distillation.features and self.compile != "no":
             raise RecipeError(
                 f"recipe key distillation.features is set with compile {self.compile!r}: set compile='no'; the "
@@ -226,6 +271,8 @@ class Recipe:
         """Nested plain values, ready for TOML and JSON."""
         values: dict[str, Any] = asdict(self)
         values["optimiser"]["betas"] = list(self.optimiser.betas)
+        values["sampling"]["by"] = list(self.sampling.by)
+        values["sampling"]["source_weights"] = dict(self.sampling.source_weights)
         values["model"]["options"] = dict(self.model.options)
         values["distillation"]["teacher"] = list(self.distillation.teacher)
         return values
@@ -265,10 +312,13 @@ class Recipe:
         return replace(self, data=replace(self.data, prepared=str(prepared)))
 
     def with_fold(self, fold: int) -> Recipe:
-        """The same recipe with another fold held out, and its number in place of ``{fold}`` in every path."""
+        """The same recipe with another fold held out, and its number in place of ``{fold}`` in every path.
+
+        ``{source}`` in a path is replaced by the source that is left out.
+        """
 
         def named(path: str) -> str:
-            return path.replace("{fold}", str(fold))
+            return path.replace("{fold}", str(fold)).replace("{source}", self.data.left_out_source or "{source}")
 
         return replace(
             self,
@@ -276,6 +326,10 @@ class Recipe:
             transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
             distillation=replace(self.distillation, teacher=tuple(map(named, self.distillation.teacher))),
         )
+
+    def with_left_out_source(self, source: str) -> Recipe:
+        """The same recipe without a source."""
+        return replace(self, data=replace(self.data, left_out_source=source)).with_fold(self.data.fold)
 
 
 def _keep_frozen_share(values: dict[str, Any], own: Mapping[str, Any]) -> None:

@@ -15,16 +15,17 @@ from torch import nn
 
 import hierattn
 from hierattn.data.balance.protocol import check_fold_of_balanced_set
-from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.folds import check_leaks
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import Split, known_rows, split, trained_classes
 from hierattn.errors import DataError, UsageError
 from hierattn.models.inference import to_unit
 from hierattn.models.registry import check_size, create_model, expected_pixels
 from hierattn.models.weights.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
 from hierattn.run_folder import RunFolder
-from hierattn.taxonomy import CODES
 from hierattn.training import seed as seeds
 from hierattn.training.devices import synchronise_batch_norm
+from hierattn.training.epoch_order import Cells
 from hierattn.training.feed import TrainingImages
 from hierattn.training.listener import Listener
 from hierattn.training.loop import Learner, Position, epoch_row, train_epoch
@@ -57,22 +58,67 @@ class Run:
     def __init__(self, recipe: Recipe, folder: RunFolder, data: PackedSet, fabric: Fabric, listener: Listener) -> None:
         self.recipe, self.folder, self.packed, self.fabric, self.listener = recipe, folder, data, fabric, listener
         check_leaks(data.records)
-        check_fold_of_balanced_set(data.info, recipe.data.fold)
-        parts = split(data.records, recipe.data.fold)
-        present = {record.label for record in data.records}
-        self.classes = tuple(code for code in CODES if code in present)
-        labels = np.array([self.classes.index(record.label) for record in data.records], dtype=np.int64)
+        check_fold_of_balanced_set(data.info, recipe.data.fold, recipe.data.left_out_source)
+        parts = split(data.records, recipe.data.fold, recipe.data.left_out_source)
+        present = trained_classes(data.records, parts, recipe.data.left_out_source)
+        if recipe.data.left_out_source:
+            self._check_left_out(parts, present)
+        self.taxonomy = data.taxonomy.subset(code for code in data.taxonomy.codes if code in present)
+        self.classes = self.taxonomy.codes
+        parts = self._known(parts)
+        labels = np.array([self._number(record.label) for record in data.records], dtype=np.int64)
         self.images = _resident(data.images, fabric)
-        held_out = HeldOut(data, recipe.data.fold, parts)
+        held_out = HeldOut(data, recipe.data.fold, parts, recipe.data.left_out_source)
         mean, std = expected_pixels(recipe.model.name)
         self.spec = replace(data.image_spec, mean=mean, std=std)
         check_size(recipe.model.name, recipe.model.options, self.spec.size)
         self.admission = Admission(self.classes, self.spec, held_out, listener.note)
         self.trained_on = seen_in(data, parts)
-        self.training = TrainingImages(self.images, parts.train, labels[parts.train])
+        self.training = TrainingImages(
+            self.images, parts.train, labels[parts.train], self._cells(parts.train, labels[parts.train])
+        )
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
         self._check_sizes()
         self._build()
+
+    def _check_left_out(self, parts: Split, present: set[str]) -> None:
+        source, records = self.recipe.data.left_out_source, self.packed.records
+        if len(present) < 2:
+            classes = ", ".join(sorted(present)) or "no class"
+            raise DataError(
+                f"without source {source}, {len(parts.train)} photographs of {classes} "
+                "are left to train on: wanted two classes or more; add a source, or leave another one out"
+            )
+        if not any(records[row].label in present for row in parts.test):
+            raise DataError(
+                f"source {source} has no photograph to judge: each shares a lesion, a patient or a picture with one "
+                "that is trained on, or is of a class that no other source has; it is no other clinic"
+            )
+
+    def _number(self, label: str) -> int:
+        return self.classes.index(label) if label in self.classes else -1
+
+    def _known(self, parts: Split) -> Split:
+        """Without photographs of the inner fold whose class nothing is trained on."""
+        known, notes = known_rows(self.packed.records, parts.validation, self.classes)
+        for note in notes:
+            self.listener.note(f"inner fold: {note}")
+        if not len(known):
+            raise DataError("no photograph in the inner fold: wanted some to choose the epoch by; prepare other folds")
+        return replace(parts, validation=known)
+
+    def _cells(self, rows: np.ndarray, labels: np.ndarray) -> Cells | None:
+        if self.recipe.data.sampling != "cells":
+            return None
+        rules = self.recipe.sampling
+        return Cells.of(
+            [self.packed.records[row].source for row in rows],
+            labels,
+            by=rules.by,
+            power=rules.power,
+            least=rules.least,
+            source_weights=rules.source_weights,
+        )
 
     def _check_sizes(self) -> None:
         draws = self.recipe.data.epoch_images or len(self.training.labels)
@@ -232,7 +278,7 @@ class Run:
         return Checkpoint(
             model=self.recipe.model.name,
             options=dict(self.recipe.model.options),
-            classes=self.classes,
+            taxonomy=self.taxonomy,
             image_spec=self.spec,
             state_dict=model.state_dict(),
             recipe=self.recipe.to_dict(),

@@ -20,8 +20,9 @@ import pytest
 from hierattn.data.balance.balance import CACHE, balance
 from hierattn.data.balance.options import BalanceOptions
 from hierattn.data.balance.oversampling import Change, apply_change
-from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.folds import check_leaks
 from hierattn.data.prepared_set.packed import AUDIT, COPIES, HARDNESS, INFO, PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.data.rendered.prepared import render_prepared
 from hierattn.errors import DataError, UsageError
 

@@ -16,6 +16,9 @@ from hierattn.data.balance.report import ClassBalance
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.rendered.prepared import render_prepared
 from hierattn.data.sets.catalog import ISIC2019, PAD_UFES_20
+from hierattn.taxonomy.built_in import EIGHT
+
+COLOURS = {each.code: each.colour for each in EIGHT.classes}
 
 
 def test_the_projection_is_scikit_learns_pca_of_standardised_features() -> None:
@@ -36,7 +39,7 @@ def test_the_distribution_tells_the_papers_imbalance_ratios() -> None:
             code: ClassBalance(count, max(0, count - target), max(0, target - count), target, 0)
             for code, count in public.classes.items()
         }
-        left, right = distribution_figure(classes, public.title).axes
+        left, right = distribution_figure(classes, public.title, dict.fromkeys(classes, "#0072b2")).axes
         assert left.get_title() == f"before: imbalance {ratio}"  # 845 / 52 is 16.25; the paper rounds it up
         assert right.get_title().startswith("after: imbalance 1.0")
         heights = [bar.get_height() for bar in left.patches]
@@ -47,7 +50,7 @@ def test_each_class_shows_what_was_kept_and_dropped_beside_chance() -> None:
     generator = np.random.default_rng(1)
     labels = np.repeat(["MEL", "NV"], [30, 70])
     kept = {"random": generator.random(100) < 0.5, "hardness": generator.random(100) < 0.3}
-    figure = undersampling_figure(generator.normal(size=(100, 2)), labels, kept)
+    figure = undersampling_figure(generator.normal(size=(100, 2)), labels, kept, COLOURS)
     titles = [axis.get_title() for axis in figure.axes]
     assert titles[:3] == [
         "before: 100 of 100",

@@ -35,5 +35,8 @@ def test_a_set_balanced_for_one_fold_is_refused_for_another() -> None:
         check_fold_of_balanced_set(honest, 3)
     for anything in ({}, {"balance": {"protocol": "paper", "fold": None}}):
         check_fold_of_balanced_set(anything, 3)
+    for balanced in (honest, {"balance": {"protocol": "paper", "fold": None}}):
+        with pytest.raises(DataError, match="balanced, and source clinic is to be left out"):
+            check_fold_of_balanced_set(balanced, 2, "clinic")
     assert not is_paper_protocol(honest)
     assert is_paper_protocol({"balance": {"protocol": "paper"}})

@@ -21,7 +21,7 @@ from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepared_set.packed import INFO, NEAR_DUPLICATES, PackedSet
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.errors import DataError, UsageError
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 FOLDED = SHARED / "weights" / "mobilenet_v2_imagenet_folded_torchvision_names.npz"
 
@@ -80,7 +80,7 @@ def test_none_one_and_equal_embeddings_and_those_that_are_no_numbers() -> None:
 
 
 def pictures(count: int) -> list[np.ndarray]:
-    return [render_lesion(CODES[k % 8], np.random.default_rng(500 + k), 192).image for k in range(count)]
+    return [render_lesion(EIGHT.codes[k % 8], np.random.default_rng(500 + k), 192).image for k in range(count)]
 
 
 def test_a_pair_is_looked_at_under_the_view_and_turn_that_fit() -> None:

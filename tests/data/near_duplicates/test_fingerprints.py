@@ -7,7 +7,7 @@ import pytest
 
 from hierattn.data.near_duplicates.fingerprints import TURNS, VIEWS, fingerprints, thumbnail, turn, turned
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 COUNT = 32
 
@@ -15,7 +15,7 @@ COUNT = 32
 @pytest.fixture(scope="module")
 def lesions() -> list[np.ndarray]:
     """Rendered photographs of 32 lesions, four of each class."""
-    return [render_lesion(CODES[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(COUNT)]
+    return [render_lesion(EIGHT.codes[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(COUNT)]
 
 
 def test_a_turned_fingerprint_is_that_of_the_turned_image(lesions: list[np.ndarray]) -> None:

@@ -19,7 +19,7 @@ from hierattn.data.near_duplicates.search import (
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.photograph import read_photograph
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 SPEC = ImageSpec(size=128)
 COUNT = 32
@@ -28,7 +28,7 @@ COUNT = 32
 @pytest.fixture(scope="module")
 def lesions() -> list[np.ndarray]:
     """Rendered photographs of 32 lesions, four of each class."""
-    return [render_lesion(CODES[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(COUNT)]
+    return [render_lesion(EIGHT.codes[k % 8], np.random.default_rng(1000 + k), 192).image for k in range(COUNT)]
 
 
 def jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -59,7 +59,7 @@ def test_a_missing_source(tmp_path: Path) -> None:
         ({"size": 100_000}, "wanted 32 to 2048"),
         ({"crop": "circle"}, "surround, paper, none"),
         ({"colour_constancy": "retinex"}, "none, shades_of_grey"),
-        ({"layout": "coco"}, "auto, isic2019"),
+        ({"layout": "coco"}, "wanted one of auto, isic2018, isic2019"),
         ({"folds": 2}, "wanted 3 or more"),
         ({"jobs": 0}, "wanted 1 or more"),
         ({"images": Path("absent")}, "--images"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tiny_sets import blob, folder_set, isic_set, write_table
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.folds import check_leaks
 from hierattn.data.prepared_set.packed import (
     AUDIT,
     IMAGES,
@@ -24,11 +25,14 @@ from hierattn.data.prepared_set.packed import (
     NEAR_DUPLICATES,
     PICTURES,
     SPLITS,
+    TAXONOMY,
     PackedSet,
 )
+from hierattn.data.prepared_set.parts import split
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.errors import UsageError
+from hierattn.errors import DataError, UsageError
 from hierattn.files import CONTENTS
+from hierattn.taxonomy.toml_file import read_taxonomy
 
 
 @pytest.fixture
@@ -46,10 +50,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_prepared_folder_holds_six_files_and_nothing_else_appears(source: Path, tmp_path: Path) -> None:
+def test_a_prepared_folder_holds_seven_files_and_nothing_else_appears(source: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     prepare(source, tmp_path / "deep" / "out", PrepareOptions(size=32, folds=3, crop="none"))
-    files = {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES}
+    files = {TAXONOMY, MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES}
     assert set(contents(tmp_path / "deep" / "out")) == files | {CONTENTS}
     assert set(tmp_path.iterdir()) - before == {tmp_path / "deep"}
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "out"]
@@ -226,7 +230,7 @@ def test_a_folder_that_an_older_version_made_is_replaced_when_asked(source: Path
     with pytest.raises(UsageError, match="--overwrite"):
         prepare(source, out, PrepareOptions(size=32, folds=3))
     prepare(source, out, PrepareOptions(size=32, folds=3, overwrite=True))
-    assert set(contents(out)) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES, CONTENTS}
+    assert set(contents(out)) == {TAXONOMY, MANIFEST, IMAGES, INFO, AUDIT, SPLITS, NEAR_DUPLICATES, CONTENTS}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -251,7 +255,7 @@ def test_what_a_stopped_preparation_with_other_options_wrote_does_not_stay(sourc
     (part / NEAR_DUPLICATES).write_text("of a moment before")
     (part / PICTURES).mkdir()
     prepare(source, out, PrepareOptions(size=32, folds=3, near_duplicates=False))
-    assert set(contents(out)) == {MANIFEST, IMAGES, INFO, AUDIT, SPLITS, CONTENTS}
+    assert set(contents(out)) == {TAXONOMY, MANIFEST, IMAGES, INFO, AUDIT, SPLITS, CONTENTS}
 
 
 def test_an_empty_folder_is_filled(source: Path, tmp_path: Path) -> None:
@@ -370,3 +374,30 @@ def test_a_split_file_in_the_folder_that_is_to_be_replaced_is_refused(source: Pa
     with pytest.raises(UsageError, match=r"holds .*splits\.csv, which is to be read"):
         prepare(source, out, PrepareOptions(size=32, folds=3, seed=1, splits=out / SPLITS, overwrite=True))
     assert contents(out) == before
+
+
+def test_classes_of_folders_travel_with_the_set_and_can_be_edited(tmp_path: Path) -> None:
+    photos = folder_set(tmp_path / "photos", {"eczema": 3, "Lichen planus": 3})
+    options = PrepareOptions(size=32, folds=3, near_duplicates=False)
+    report = prepare(photos, tmp_path / "out", options)
+    taxonomy = PackedSet.open(tmp_path / "out").taxonomy
+    assert taxonomy.codes == ("eczema", "Lichen_planus")
+    assert {record.label for record in PackedSet.open(tmp_path / "out").records} == set(taxonomy.codes)
+    assert "nothing is said of which classes need a doctor" in " ".join(report.notes)
+    edited = tmp_path / "out-taxonomy.toml"
+    text = edited.read_text(encoding="utf-8")
+    edited.write_text(text.replace("# refer = ", "refer = true", 1).replace("# refer = ", "refer = false"), "utf-8")
+    again = replace(options, taxonomy=read_taxonomy(edited), overwrite=True)
+    assert not [note for note in prepare(photos, tmp_path / "out", again).notes if "need a doctor" in note]
+    assert PackedSet.open(tmp_path / "out").taxonomy.triage_group == {"eczema"}
+    assert edited.read_text(encoding="utf-8").count("# refer") == 0  # the user's: not written again
+
+
+def test_a_taxonomy_that_was_changed_in_a_set_is_refused(tmp_path: Path) -> None:
+    photos = folder_set(tmp_path / "photos", {"benign": 3, "malignant": 3})
+    prepare(photos, tmp_path / "out", PrepareOptions(size=32, folds=3, near_duplicates=False))
+    assert PackedSet.open(tmp_path / "out").taxonomy.name == "malignant"
+    with (tmp_path / "out" / TAXONOMY).open("a") as file:
+        file.write("# a word\n")
+    with pytest.raises(DataError, match="--taxonomy"):
+        PackedSet.open(tmp_path / "out")

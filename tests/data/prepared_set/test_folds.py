@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import SHARED
 
-from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds, split
+from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.layouts import read_source
 from hierattn.errors import DataError, LeakError, UsageError
@@ -234,38 +234,6 @@ def test_a_copy_away_from_its_parent_is_a_leak() -> None:
 def test_a_record_without_fold_is_refused() -> None:
     with pytest.raises(DataError, match="has no fold"):
         check_leaks([record("a")])
-
-
-@pytest.mark.parametrize("fold", range(4))
-def test_a_split_is_disjoint_whole_and_by_the_stated_folds(fold: int) -> None:
-    records = make_folds(several({"MEL": 10, "NV": 25}), 4, seed=1)
-    parts = split(records, fold)
-    rows = np.concatenate([parts.train, parts.validation, parts.test])
-    assert sorted(rows) == list(range(len(records)))
-    assert {records[row].fold for row in parts.test} == {fold}
-    assert {records[row].fold for row in parts.validation} == {(fold + 1) % 4}
-    for one, two in ((parts.train, parts.validation), (parts.train, parts.test), (parts.validation, parts.test)):
-        assert not {records[row].group for row in one} & {records[row].group for row in two}
-
-
-def test_copies_are_only_ever_in_train() -> None:
-    originals = several({"MEL": 10, "NV": 25}, images=1)
-    copies = [replace(one, image=f"copy_{one.image}", role="augmented", parent=one.image) for one in originals]
-    records = make_folds(join_groups([*originals, *copies]), 5)
-    parts = split(records, 2)
-    assert {records[row].role for row in parts.train} == {"original", "augmented"}
-    assert {records[row].role for row in (*parts.validation, *parts.test)} == {"original"}
-    trained = {records[row].parent for row in parts.train} | {records[row].image for row in parts.train}
-    assert not trained & {records[row].image for row in (*parts.validation, *parts.test)}
-
-
-def test_a_fold_that_is_not_there_and_a_leaking_manifest_give_no_split() -> None:
-    records = make_folds(several({"MEL": 10}), 3)
-    for fold in (-1, 3):
-        with pytest.raises(UsageError, match="folds 0 to 2"):
-            split(records, fold)
-    with pytest.raises(LeakError):
-        split([replace(one, group="one") for one in records], 0)
 
 
 @pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the real photographs in ../shared")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hierattn.data.prepared_set.manifest import COLUMNS, Record, manifest_sha256, read_manifest, write_manifest
 from hierattn.errors import TableError
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 # What a data set's id or site may hold: anything printable, also commas, quotes and other alphabets.
 words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12)
@@ -24,7 +24,7 @@ records = st.builds(
     width=st.integers(0, 10**5),
     height=st.integers(0, 10**5),
     role=st.sampled_from(["original", "augmented"]),
-).flatmap(lambda record: st.sampled_from(CODES).map(lambda code: Record(**{**vars(record), "label": code})))
+).flatmap(lambda record: st.sampled_from(EIGHT.codes).map(lambda code: Record(**{**vars(record), "label": code})))
 
 
 @settings(deadline=None)

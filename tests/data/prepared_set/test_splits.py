@@ -12,8 +12,8 @@ from tiny_sets import folder_set, isic_set, write_image, write_table
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import SPLITS, PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.data.prepared_set.splits import read_splits
 from hierattn.errors import DataError, LeakError, TableError, UsageError
 
@@ -139,7 +139,7 @@ def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "rows", "words"),
     [
-        (("picture", "fold"), [("a", 0)], "no column image"),
+        (("pixels", "fold"), [("a", 0)], "no column image"),
         (("image", "part"), [("a", 0)], "no column fold"),
         (("image", "fold"), [("a", 0), ("a.jpg", 1), ("b", 2)], r"names a, which may be a, a\.jpg"),
         (("image", "fold"), [("a", 0), ("b", 2)], "has the folds 0, 2: wanted 3 or more"),
@@ -147,7 +147,7 @@ def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
         (("image", "fold"), [("a", 0), ("b", "train"), ("c", 1)], r"fold 'train'"),
         (("image", "fold"), [("a", "0.5"), ("b", "1"), ("c", "2")], r"fold '0\.5'"),
         (("image", "fold"), [("a", "-1"), ("b", "1"), ("c", "2")], "fold '-1'"),
-        (("image", "split"), [("a", "train"), ("b", "train")], "has the folds 2"),
+        (("image", "split"), [("a", "train"), ("b", "train")], "has the folds train: wanted"),
     ],
 )
 def test_a_bad_split_file_is_one_clear_line(

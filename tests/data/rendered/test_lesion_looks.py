@@ -6,11 +6,11 @@ from dataclasses import fields
 
 from hierattn.data.rendered.lesion_looks import LOOKS, Chance
 from hierattn.data.rendered.lesion_structures import STRUCTURES
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_there_is_one_look_a_class() -> None:
-    assert set(LOOKS) == set(CODES)
+    assert set(LOOKS) == set(EIGHT.codes)
 
 
 def test_every_range_is_in_order_and_every_chance_a_probability() -> None:

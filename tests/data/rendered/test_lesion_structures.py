@@ -11,7 +11,7 @@ from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appe
 from hierattn.data.rendered.lesion_structures import STRUCTURES, paint
 from hierattn.data.rendered.rendering import Plane
 from hierattn.data.rendered.tissue import skin
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 PLANE = Plane.of_pose(64)
 
@@ -19,8 +19,8 @@ PLANE = Plane.of_pose(64)
 def with_structure(name: str) -> LesionAppearance:
     """The first drawn lesion that has the structure."""
     for seed in range(60):
-        for code in CODES:
-            lesion = draw_appearance(code, np.random.default_rng([seed, CODES.index(code)]))
+        for code in EIGHT.codes:
+            lesion = draw_appearance(code, np.random.default_rng([seed, EIGHT.codes.index(code)]))
             if lesion.traits[name] > 0:
                 return lesion
     raise AssertionError(name)

@@ -8,7 +8,7 @@ import pytest
 
 from hierattn.data.rendered.plan import SHARES, plan_set
 from hierattn.errors import UsageError
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_default_plan_has_mild_imbalance_and_ten_lesions_a_class() -> None:
@@ -19,7 +19,7 @@ def test_default_plan_has_mild_imbalance_and_ten_lesions_a_class() -> None:
     assert max(images, key=lambda code: images[code]) == "NV"
     assert min(images, key=lambda code: images[code]) in ("DF", "VASC")
     assert 4.5 < max(images.values()) / min(images.values()) < 7.5
-    assert min(lesions[code] for code in CODES) >= 10
+    assert min(lesions[code] for code in EIGHT.codes) >= 10
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
@@ -27,7 +27,7 @@ def test_default_plan_has_mild_imbalance_and_ten_lesions_a_class() -> None:
 def test_plan_has_the_wanted_number_of_images_under_unique_ids(images: int) -> None:
     planned = plan_set(images, 3)
     assert len({one.image for one in planned}) == len(planned) == images
-    assert {one.code for one in planned} == set(CODES)
+    assert {one.code for one in planned} == set(EIGHT.codes)
 
 
 def test_a_lesion_has_one_to_four_photographs_and_one_class() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierattn.data.prepared_set.folds import check_leaks, split
+from hierattn.data.prepared_set.folds import check_leaks
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.data.rendered.prepared import render_prepared
 from hierattn.errors import DataError, UsageError
 

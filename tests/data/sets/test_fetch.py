@@ -80,6 +80,18 @@ def test_a_dead_link_gives_the_page_and_how_to_go_on_by_hand(shop: Shop, small_s
     assert "table.csv, one.zip, two.zip" in str(caught.value)
 
 
+def test_a_set_without_an_address_says_its_page_and_how_to_lay_it(tmp_path: Path) -> None:
+    without = [public for public in PUBLIC_SETS.values() if not public.files]
+    assert {public.name for public in without} >= {"bcn20000", "ddi", "derm7pt", "isic-archive", "ph2", "scin"}
+    for public in without:
+        with pytest.raises(DataError) as caught:
+            fetch(public, tmp_path / "set")
+        assert public.homepage in str(caught.value)
+        assert f"hierattn prepare {tmp_path / 'set'} OUT" in str(caught.value)
+        assert "FOLDER" not in str(caught.value)
+    assert not (tmp_path / "set").exists()
+
+
 @pytest.mark.parametrize("name", ["../out.jpg", "/etc/out.jpg", "a/../../out.jpg", "C:out.jpg", "..\\out.jpg"])
 def test_an_archive_that_leads_out_of_the_folder_writes_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "bad.zip").write_bytes(zipped({"good.jpg": b"x", name: b"y"}))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tiny_sets import folder_set, write_image, write_table
 
-from hierattn.data.sets.image_folder import read_image_folder
+from hierattn.data.sets.image_folder import has_class_folders, read_image_folder
 from hierattn.errors import DataError, TableError
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_the_folder_an_image_lies_in_is_its_class_at_any_depth(tmp_path: Path) -> None:
@@ -22,8 +22,40 @@ def test_the_folder_an_image_lies_in_is_its_class_at_any_depth(tmp_path: Path) -
 def test_an_unknown_folder_is_an_error_that_lists_the_classes(tmp_path: Path) -> None:
     folder_set(tmp_path, {"MEL": 1, "warts": 1})
     with pytest.raises(TableError, match="in the folder 'warts'") as caught:
-        read_image_folder(tmp_path)
-    assert all(code in str(caught.value) for code in CODES)
+        read_image_folder(tmp_path, taxonomy=EIGHT)
+    assert all(code in str(caught.value) for code in EIGHT.codes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "name", "codes"),
+    [
+        (["MEL", "warts"], "own", ("MEL", "warts")),
+        (["Benign", "malignant"], "malignant", ("benign", "malignant")),
+        (["Lichen planus", "湿疹", "psoriasis"], "own", ("Lichen_planus", "psoriasis", "湿疹")),
+    ],
+)
+def test_folders_that_the_eight_do_not_cover_give_classes_of_their_own(tmp_path: Path, folders, name, codes) -> None:
+    folder_set(tmp_path, dict.fromkeys(folders, 1))
+    listing = read_image_folder(tmp_path)
+    assert listing.taxonomy.codes == codes
+    assert listing.guessed == (name == "own")
+    assert {record.label for record in listing.records} == set(codes)
+
+
+def test_the_class_is_the_folder_an_image_lies_in_whatever_part_that_lies_in(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/benign", "train/malignant", "test/malignant")):
+        write_image(tmp_path / name / f"{number}.png", number)
+    listing = read_image_folder(tmp_path)
+    assert listing.taxonomy.name == "malignant"
+    assert sorted(record.label for record in listing.records) == ["benign", "malignant", "malignant"]
+
+
+def test_parts_of_a_set_are_no_classes(tmp_path: Path) -> None:
+    for number, names in enumerate([("train", "test"), ("HAM10000_images_part_1", "HAM10000_images_part_2")]):
+        source = folder_set(tmp_path / str(number), dict.fromkeys(names, 1))
+        assert not has_class_folders(source)
+        with pytest.raises(TableError, match="wanted one folder a class"):
+            read_image_folder(source)
 
 
 def test_an_image_in_no_class_folder_is_an_error(tmp_path: Path) -> None:

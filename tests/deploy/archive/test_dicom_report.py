@@ -18,15 +18,16 @@ pytest.importorskip("highdicom")
 from dicom_files import PATIENT, dicom_bytes
 from PIL import Image
 from pydicom import dcmread
-from small_bundles import write_small_bundle
+from small_bundles import CLINIC, HUNDRED, OWN, bundle_of, write_small_bundle
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.archive.dicom_report import NOT_FOR_DIAGNOSIS, SCHEME, write_report
+from hierattn.deploy.archive.dicom_report import NOT_FOR_DIAGNOSIS, SCHEME, scheme_of, write_report
 from hierattn.deploy.predict.dicom_photo import read_dicom
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import HierAttnError, ImageError
+from hierattn.taxonomy.records import LesionClass, Taxonomy
 
 DIGEST = "ab" * 32
 LIMIT = 1_000_000
@@ -71,6 +72,65 @@ def test_report_is_in_the_photographs_study_and_says_what_the_predictor_said(ima
     found = {one.name.value: one.value for one in group.get_qualitative_evaluations()}
     assert found["ADVICE"].value == diagnosis.advice.level.upper()
     assert found["ADVICE"].scheme_designator == SCHEME
+
+
+def measured_in(path: Path) -> dict[tuple[str, str], tuple[str, float]]:
+    """(scheme, code) -> (meaning, value) of a report's measurements."""
+    from highdicom.sr import ComprehensiveSR
+
+    (group,) = ComprehensiveSR.from_dataset(dcmread(path)).content.get_image_measurement_groups()
+    return {
+        (one.name.scheme_designator, one.name.value): (one.name.meaning, float(one.value))
+        for one in group.get_measurements()
+    }
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_any_classes_are_reported_each_with_a_code_of_its_own(image, tmp_path, name):
+    taxonomy = OWN[name].taxonomy
+    own = Predictor.load(write_small_bundle(tmp_path / "own.onnx", OWN[name]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, diagnosis, path = report_on(image, own, tmp_path / "reports")
+    measured = measured_in(path)
+    assert len(measured) == len(taxonomy.codes) + taxonomy.has_referral
+    values = [value for (_, code), (_, value) in measured.items() if code != "RISK"]
+    assert values == pytest.approx(list(diagnosis.probabilities.values()), abs=1e-6)
+    schemes = {scheme_of(each, taxonomy) for each in taxonomy.classes} | {SCHEME}
+    report = dcmread(path)
+    named = {one.CodingSchemeDesignator: one.CodingSchemeName for one in report.CodingSchemeIdentificationSequence}
+    assert schemes <= set(named)
+    assert {scheme for scheme, _ in measured} <= schemes
+    assert all(len(code) <= 16 and code.isascii() and len(scheme) <= 16 for scheme, code in measured)
+    assert all(len(meaning) <= 64 for meaning, _ in measured.values())
+
+
+def test_known_classes_keep_their_codes_and_others_are_coded_in_their_taxonomys_scheme(image, tmp_path):
+    own = Predictor.load(write_small_bundle(tmp_path / "own.onnx", OWN["clinic"]))
+    path = report_on(image, own, tmp_path)[2]
+    scheme = scheme_of(CLINIC.by_code["PSO"], CLINIC)
+    measured = measured_in(path)
+    assert measured[SCHEME, "P-MEL"][0] == "Probability of the class melanoma"
+    assert measured[scheme, "P-NV"][0] == "Probability of the class naevus of Ota"
+    assert scheme != scheme_of(HUNDRED.classes[0], HUNDRED)
+    named = dcmread(path).CodingSchemeIdentificationSequence
+    assert {one.CodingSchemeDesignator: one.CodingSchemeName for one in named}[scheme].endswith("Klinik Süd")
+
+
+@pytest.mark.parametrize(
+    "name", ["left\\right", "a^b=c", "x" * 200, "naïve 银屑病", "psoriasis, inverse (flexural) of the groin"]
+)
+def test_odd_names_of_classes_make_a_valid_report(image, tmp_path, name):
+    taxonomy = Taxonomy(
+        "odd\\name", (LesionClass("CLASS-2", name), LesionClass("two", "2"), LesionClass("drei", "P-3"))
+    )
+    bundle = bundle_of(taxonomy)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = report_on(image, Predictor.load(write_small_bundle(tmp_path / "own.onnx", bundle)), tmp_path)[2]
+    meanings = [meaning for meaning, _ in measured_in(path).values()]
+    assert len(meanings) == 3
+    assert name.replace("\\", "/")[:30] in meanings[0]
 
 
 def test_report_is_marked_as_not_for_diagnosis(image, predictor, tmp_path):

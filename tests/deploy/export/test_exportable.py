@@ -17,10 +17,10 @@ from hierattn.deploy.export.exportable import (
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
-from hierattn.taxonomy import CODES, TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT
 
 SIZE = 64
-WEIGHTS = [float(code in TRIAGE_GROUP) for code in CODES]
+WEIGHTS = [float(code in EIGHT.triage_group) for code in EIGHT.codes]
 
 
 def small_hierattn(**options: object) -> nn.Module:

@@ -14,7 +14,9 @@ from hierattn.deploy.export.screening import UNFIT, make_screening
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.preprocessing.photo_quality import UNLIKE
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+
+CODES = EIGHT.codes
 
 
 @pytest.fixture(scope="module")

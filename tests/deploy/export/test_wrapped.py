@@ -16,7 +16,7 @@ from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigur
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
-from hierattn.taxonomy import CODES, TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
 
@@ -42,7 +42,7 @@ def own_images(count: int) -> OwnImages:
 def tiny_checkpoint() -> Checkpoint:
     torch.manual_seed(0)
     state = create_model("hierattn_xs", num_classes=8, **TINY).state_dict()
-    return Checkpoint("hierattn_xs", CODES, ImageSpec(size=32), state, TINY, {}, {})
+    return Checkpoint("hierattn_xs", EIGHT, ImageSpec(size=32), state, TINY, {}, {})
 
 
 def test_without_an_evaluation_the_answer_is_the_networks_own_and_says_so():
@@ -52,7 +52,7 @@ def test_without_an_evaluation_the_answer_is_the_networks_own_and_says_so():
         probabilities, risk = wrapped.network(torch.from_numpy(PHOTOS))
     expected = softmax(logits_of(checkpoint))
     np.testing.assert_allclose(probabilities.numpy(), expected, atol=1e-5)
-    group = [CODES.index(code) for code in TRIAGE_GROUP]
+    group = [EIGHT.codes.index(code) for code in EIGHT.triage_group]
     np.testing.assert_allclose(risk.numpy(), expected[:, group].sum(axis=1), atol=1e-5)
     assert not wrapped.network.training
     assert (wrapped.bundle.temperature, wrapped.bundle.triage.threshold, wrapped.bundle.metrics) == (1, None, {})

@@ -13,11 +13,15 @@ from onnx import helper
 from PIL import Image
 from small_bundles import BUNDLE, UNCALIBRATED, expected_probabilities, small_graph, write_model, write_small_bundle
 
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.errors import BundleError, UsageError
 from hierattn.preprocessing.adaptive_crop import crop, find_surround
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import LesionClass, Taxonomy
+
+CODES = EIGHT.codes
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +191,20 @@ def test_answers_that_are_no_probabilities_are_refused(tmp_path, photo, spoil):
     path = write_model(tmp_path / "s.onnx", model, BUNDLE.to_metadata())
     with pytest.raises(BundleError):
         Predictor.load(path)(photo)
+
+
+def test_where_nothing_is_said_of_referral_there_is_no_risk_and_no_advice_but_a_sentence(tmp_path):
+    own = Taxonomy("own", tuple(LesionClass(f"C{number}", f"class {number}") for number in range(8)))
+    bundle = replace(BUNDLE, taxonomy=own, triage=TriageSettings())
+    predictor = Predictor.load(write_small_bundle(tmp_path / "own.onnx", bundle), threads=1)
+    photo = render_lesion("MEL", np.random.default_rng(0), 256).image
+    for language, word in (("en", "doctor"), ("pt", "médico"), ("zh", "医生")):
+        answer = predictor(photo, language=language)
+        assert answer.risk is None
+        assert answer.advice is None
+        assert not answer.unfit
+        assert word in answer.note
+    plain = predictor(photo).to_dict()
+    assert (plain["risk"], plain["advice"]) == (None, None)
+    assert plain["probabilities"].keys() == set(own.codes)
+    assert predictor(np.zeros((256, 256, 3), np.uint8)).advice.level == "retake"

@@ -9,7 +9,7 @@ from hierattn.deploy.predict.advice_texts import LANGUAGES, TEXTS
 from hierattn.deploy.predict.triage import RULES, TriageSettings, advise, decide
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 FIT, UNFIT = PhotoQuality(ok=True), PhotoQuality(ok=False, problems=("blurred",))
 UNCALIBRATED = TriageSettings(group=GROUP)
@@ -17,8 +17,8 @@ UNCALIBRATED = TriageSettings(group=GROUP)
 
 def spread(risk: float) -> dict[str, float]:
     """``risk`` shared evenly by the five, the rest by the others."""
-    rest = len(CODES) - len(GROUP)
-    return {code: risk / len(GROUP) if code in GROUP else (1 - risk) / rest for code in CODES}
+    rest = len(EIGHT.codes) - len(GROUP)
+    return {code: risk / len(GROUP) if code in GROUP else (1 - risk) / rest for code in EIGHT.codes}
 
 
 def level(risk: float, settings: TriageSettings, rule: str = "risk", quality: PhotoQuality = FIT) -> str:
@@ -56,7 +56,7 @@ def test_five_shared_risks_refer_by_default_and_not_by_the_papers_rule():
 
 
 def test_the_papers_rule_is_more_than_half_of_one_class():
-    half = {**dict.fromkeys(CODES, 0.0), "MEL": 0.5, "NV": 0.5}
+    half = {**dict.fromkeys(EIGHT.codes, 0.0), "MEL": 0.5, "NV": 0.5}
     assert decide(half, 0.5, UNCALIBRATED, FIT, "paper").level == "watch"
     assert decide({**half, "MEL": 0.51, "NV": 0.49}, 0.51, UNCALIBRATED, FIT, "paper").level == "see_soon"
     benign = {**half, "MEL": 0.0, "NV": 1.0}

@@ -22,7 +22,7 @@ from hierattn.evaluation.measures.calibration import (
 )
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import to_plain
-from hierattn.taxonomy import TRIAGE_GROUP
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_two_classes_have_a_temperature_in_closed_form():
@@ -79,7 +79,7 @@ def test_a_softmax_of_huge_logits_stays_finite():
 def test_risk_sums_the_triage_group_alone():
     some = table(images=5)
     positive, scores = risk(some, 1.0)
-    inside = [index for index, code in enumerate(some.classes) if code in TRIAGE_GROUP]
+    inside = [index for index, code in enumerate(some.classes) if code in EIGHT.triage_group]
     np.testing.assert_allclose(scores, some.probabilities[:, inside].sum(axis=1), atol=1e-12)
     assert positive.tolist() == [label in inside for label in some.labels]
 
@@ -121,9 +121,8 @@ def test_no_test_image_moves_what_was_fitted():
 def test_all_found_is_not_reported_as_certain():
     # Every one of 6 positives is found: the interval is the exact binomial one, not 100 to 100 %.
     probabilities = np.array([[0.9, 0.1]] * 6 + [[0.1, 0.9]] * 6)
-    some = Predictions(
-        tuple(map(str, range(12))), ("MEL", "NV"), probabilities, np.array([0] * 6 + [1] * 6), np.zeros(12), ("",) * 12
-    )
+    two, labels = EIGHT.subset(("MEL", "NV")), np.array([0] * 6 + [1] * 6)
+    some = Predictions(tuple(map(str, range(12))), two, probabilities, labels, np.zeros(12), ("",) * 12)
     point = fit_calibration(some, resamples=100).validation
     assert point.sensitivity == 1
     assert point.interval == (pytest.approx(0.025 ** (1 / 6)), 1.0)

@@ -5,12 +5,12 @@ import pytest
 from prediction_tables import table
 
 from hierattn.evaluation.measures.operating_points import FIXED, operating_points
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_they_are_the_best_of_all_thresholds():
     some = table(images=200, seed=3)
-    melanoma = CODES.index("MEL")
+    melanoma = EIGHT.codes.index("MEL")
     positive, scores = some.labels == melanoma, some.probabilities[:, melanoma]
     pairs = [
         ((scores[positive] >= limit).mean(), (scores[~positive] < limit).mean()) for limit in [*np.unique(scores), 2]

@@ -8,14 +8,14 @@ from hierattn.evaluation.measures.calibration import fit_calibration
 from hierattn.evaluation.measures.photo_changes import change
 from hierattn.evaluation.measures.robustness import choose_rows, measure_robustness
 from hierattn.evaluation.predictions import Predictions
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def one_of_each(images):
     """Predictions that a brightness tells: bright images are melanoma."""
     level = images.reshape(len(images), -1).mean(axis=1) / 255
     probabilities = np.full((len(images), 8), 0.0)
-    probabilities[:, CODES.index("MEL")], probabilities[:, CODES.index("NV")] = level, 1 - level
+    probabilities[:, EIGHT.codes.index("MEL")], probabilities[:, EIGHT.codes.index("NV")] = level, 1 - level
     return probabilities
 
 
@@ -23,8 +23,8 @@ def test_flips_are_counted_as_they_happen():
     images = np.full((40, 16, 16, 3), 200, np.uint8)
     images[20:] = 40
     probabilities = one_of_each(images)
-    labels = np.repeat([CODES.index("MEL"), CODES.index("NV")], 20)
-    some = Predictions(tuple(map(str, range(40))), CODES, probabilities, labels, np.zeros(40), ("",) * 40)
+    labels = np.repeat([EIGHT.codes.index("MEL"), EIGHT.codes.index("NV")], 20)
+    some = Predictions(tuple(map(str, range(40))), EIGHT, probabilities, labels, np.zeros(40), ("",) * 40)
     calibration = fit_calibration(some, resamples=0)
     found = measure_robustness(one_of_each, images, some, calibration, resamples=100)
     turned = found.changes["rotation"].severities
@@ -45,9 +45,9 @@ def test_a_lesion_flips_where_any_of_its_photographs_does():
     """Two photographs a lesion; a lamp half as bright takes one of two below the threshold of those that it dims."""
     images = np.full((40, 16, 16, 3), 200, np.uint8)
     images[20:] = 40
-    labels = np.repeat([CODES.index("MEL"), CODES.index("NV")], 20)
+    labels = np.repeat([EIGHT.codes.index("MEL"), EIGHT.codes.index("NV")], 20)
     groups = tuple(f"lesion {row // 2}" for row in range(40))
-    some = Predictions(tuple(map(str, range(40))), CODES, one_of_each(images), labels, np.zeros(40), groups)
+    some = Predictions(tuple(map(str, range(40))), EIGHT, one_of_each(images), labels, np.zeros(40), groups)
     found = measure_robustness(one_of_each, images, some, fit_calibration(some, resamples=0), resamples=100)
     row = found.changes["brightness"].severities[1]
     darker = np.array([change("brightness", image, 1, 0, n).mean() < 200 for n, image in enumerate(images[:20])])

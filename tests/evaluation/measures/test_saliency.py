@@ -22,7 +22,7 @@ from hierattn.evaluation.predict import Network, predict_rows
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.transformer import SelfAttention
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 class ByHand(nn.Module):
@@ -137,7 +137,7 @@ def test_attention_that_prefers_nothing_is_the_same_everywhere(model):
 
 
 def test_saliency_is_measured_where_masks_are_and_nowhere_else(prepared, model, tmp_path):
-    packed, rows, network = PackedSet.open(prepared), np.arange(12), Network(model, CODES, ImageSpec(size=128))
+    packed, rows, network = PackedSet.open(prepared), np.arange(12), Network(model, EIGHT, ImageSpec(size=128))
     predictions = predict_rows(network, packed, rows)
     found = measure_saliency(network, packed, rows, predictions, resamples=100)
     masked = MaskedSet.of(packed)
@@ -152,7 +152,7 @@ def test_saliency_is_measured_where_masks_are_and_nowhere_else(prepared, model, 
 
 @pytest.mark.parametrize(("size", "cells"), [(32, 1), (64, 2), (96, 3)])
 def test_a_heat_map_of_few_cells_is_no_finding(prepared, model, size, cells):
-    packed, rows, network = PackedSet.open(prepared), np.arange(4), Network(model, CODES, ImageSpec(size=size))
+    packed, rows, network = PackedSet.open(prepared), np.arange(4), Network(model, EIGHT, ImageSpec(size=size))
     found = measure_saliency(network, packed, rows, predict_rows(network, packed, rows), resamples=100)
     assert found.too_small
     assert found.cells == map_cells(model, size) == (cells, cells)

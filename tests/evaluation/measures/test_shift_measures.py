@@ -11,7 +11,7 @@ from hierattn import metrics
 from hierattn.evaluation.measures.calibration import fit_calibration, measure_threshold
 from hierattn.evaluation.measures.shift_measures import MEASURES, measure_set
 from hierattn.evaluation.predictions import rows_of
-from hierattn.taxonomy import CODES, MALIGNANT
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def calibration(predictions):
 def test_every_figure_is_what_others_compute(predictions, calibration):
     row = measure_set(predictions, calibration, resamples=0)
     labels, probabilities = predictions.labels, predictions.probabilities
-    melanoma, nevus = CODES.index("MEL"), CODES.index("NV")
+    melanoma, nevus = EIGHT.codes.index("MEL"), EIGHT.codes.index("NV")
     both = np.isin(labels, (melanoma, nevus))
-    cancer = [code in MALIGNANT for code in CODES]
+    cancer = [code in EIGHT.malignant for code in EIGHT.codes]
     calibrated = calibration.apply(probabilities)
     point = measure_threshold(predictions, calibration.temperature, calibration.risk_threshold, 0, 0)
     expected = {
@@ -45,7 +45,7 @@ def test_every_figure_is_what_others_compute(predictions, calibration):
     for name, value in expected.items():
         assert row[name]["value"] == pytest.approx(value, abs=1e-12), name
         assert row[name]["interval"] is None
-    assert row["classes"] == {code: int((labels == index).sum()) for index, code in enumerate(CODES)}
+    assert row["classes"] == {code: int((labels == index).sum()) for index, code in enumerate(EIGHT.codes)}
 
 
 def test_intervals_hold_their_value(predictions, calibration):
@@ -66,7 +66,7 @@ def test_what_is_accepted_is_measured_without_what_is_rejected(predictions, cali
 
 
 def test_what_cannot_be_known_is_none(predictions, calibration):
-    nevi = rows_of(predictions, np.flatnonzero(predictions.labels == CODES.index("NV")))
+    nevi = rows_of(predictions, np.flatnonzero(predictions.labels == EIGHT.codes.index("NV")))
     row = measure_set(nevi, calibration, np.ones(len(nevi), bool), resamples=100)
     for name in ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc", "sensitivity"):
         assert row[name] == {"value": None, "interval": None}

@@ -1,5 +1,7 @@
 """Subgroups: the bands, the counts, the flag, and the largest gap among those that can be told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from prediction_tables import table
@@ -10,6 +12,7 @@ from hierattn.evaluation.cases import Case
 from hierattn.evaluation.measures.calibration import fit_calibration, risk
 from hierattn.evaluation.measures.subgroups import by_subgroups, value_of
 from hierattn.evaluation.predictions import Predictions
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def cases_of(predictions, **columns):
@@ -43,9 +46,8 @@ def test_the_largest_gap_is_found_and_never_among_the_few_or_the_unknown():
     answers = labels.copy()
     answers[100:140] = 1 - answers[100:140]  # men: 40 of 96 wrong
     answers[196:] = 1 - answers[196:]  # four of another skin type, all wrong
-    some = Predictions(
-        tuple(map(str, range(200))), ("MEL", "NV"), np.eye(2)[answers] * 0.8 + 0.1, labels, np.zeros(200), ("",) * 200
-    )
+    two, probabilities = EIGHT.subset(("MEL", "NV")), np.eye(2)[answers] * 0.8 + 0.1
+    some = Predictions(tuple(map(str, range(200))), two, probabilities, labels, np.zeros(200), ("",) * 200)
     sexes = ["female"] * 100 + ["male"] * 100
     types = ["2"] * 98 + ["3"] * 98 + ["6"] * 4
     found = by_subgroups(some, cases_of(some, sex=sexes, skin_type=types), resamples=100)
@@ -58,7 +60,7 @@ def test_the_largest_gap_is_found_and_never_among_the_few_or_the_unknown():
 
 def test_ten_photographs_of_one_lesion_are_too_few():
     some = table(images=80)
-    one = Predictions(some.images, some.classes, some.probabilities, some.labels, some.folds, ("a",) * 40 + ("b",) * 40)
+    one = replace(some, groups=("a",) * 40 + ("b",) * 40)
     found = by_subgroups(one, cases_of(one, sex=["female"] * 40 + ["male"] * 40), resamples=100)
     assert all(row.too_few and row.groups == 1 for row in found.attributes["sex"])
     assert found.largest_gap is None

@@ -10,7 +10,9 @@ from hierattn.evaluation.pages import checklist_answers as says
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
 from hierattn.evaluation.pages.html_report import gap_sentence
 from hierattn.evaluation.report import EvaluatedOn, Protocol
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+
+CODES = EIGHT.codes
 
 
 @pytest.fixture(scope="module")

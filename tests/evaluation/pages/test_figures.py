@@ -11,7 +11,8 @@ from prediction_tables import CURVE, table
 from hierattn.evaluation.measures.calibration import fit_calibration
 from hierattn.evaluation.pages import figures
 from hierattn.evaluation.predictions import Predictions
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.colours import PALETTE
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_svg_is_whole_has_text_and_follows_the_page(drawn):
         assert "<text" in text
         assert "<image" not in text  # nothing but drawing: no pixel of any photograph
         assert "width" not in root.attrib
-    assert "var(--mel, " in figures.svg(drawn["roc"], "roc")
+    assert f"var(--class-{EIGHT.codes.index('MEL')}, " in figures.svg(drawn["roc"], "roc", EIGHT)
 
 
 def test_files_come_out_the_same_again(tmp_path):
@@ -53,11 +54,11 @@ def test_the_lines_are_the_curves(drawn):
     some = table(images=80)
     axis = drawn["roc"].axes[0]
     lines = {line.get_label()[:4].strip(): line for line in axis.get_lines()}
-    positive = some.labels == CODES.index("MEL")
+    positive = some.labels == EIGHT.codes.index("MEL")
     x, y = lines["MEL"].get_data()
     assert y[-1] == x[-1] == 1
     threshold = 0.2
-    said = some.probabilities[:, CODES.index("MEL")] >= threshold
+    said = some.probabilities[:, EIGHT.codes.index("MEL")] >= threshold
     point = np.array([said[~positive].mean(), said[positive].mean()])
     assert np.abs(np.stack([x, y], axis=1) - point).sum(axis=1).min() < 1e-12
 
@@ -76,16 +77,15 @@ def simulate_deuteranopia(colour):
 
 
 def test_classes_differ_for_the_colour_blind_in_colour_or_dash():
-    assert set(figures.CLASS_COLOURS) == set(figures.CLASS_DASHES) == set(CODES)
-    assert len(set(figures.CLASS_COLOURS.values())) == len(CODES)
-    for one, other in itertools.combinations(CODES, 2):
-        seen = [simulate_deuteranopia(figures.CLASS_COLOURS[code]) for code in (one, other)]
+    assert [(each.colour, each.colour_dark) for each in EIGHT.classes] == list(PALETTE)
+    for one, other in itertools.combinations(range(8), 2):
+        seen = [simulate_deuteranopia(PALETTE[place][0]) for place in (one, other)]
         apart = np.abs(seen[0] - seen[1]).sum() > 0.15
-        assert apart or figures.CLASS_DASHES[one] != figures.CLASS_DASHES[other], (one, other)
+        assert apart or figures.DASHES[one] != figures.DASHES[other], (one, other)
 
 
 def test_a_single_image_can_be_drawn():
-    one = Predictions(("a",), ("MEL", "NV"), np.array([[0.9, 0.1]]), np.array([0]), np.array([0]), ("",))
+    one = Predictions(("a",), EIGHT.subset(("MEL", "NV")), np.array([[0.9, 0.1]]), np.array([0]), np.array([0]), ("",))
     calibration = fit_calibration(one, resamples=0)
     for name, figure in figures.draw_figures(one, calibration, {"epoch": [0.0], "train_loss": [1.0]}, 0).items():
         assert figures.svg(figure, name).startswith("<svg")

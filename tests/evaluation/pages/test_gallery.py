@@ -11,7 +11,7 @@ from hierattn.evaluation.pages.gallery import confident_mistakes, draw_gallery, 
 from hierattn.evaluation.predict import Network, predict_rows
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_the_gallery_chooses_the_confident_mistakes_and_the_least_certain():
@@ -29,7 +29,7 @@ def test_the_gallery_chooses_the_confident_mistakes_and_the_least_certain():
 def test_a_heat_map_is_drawn_only_where_it_has_cells_enough_to_tell(prepared, size, drawn):
     torch.manual_seed(0)
     model = create_model("hierattn_xs", num_classes=8, **TINY).eval()
-    packed, rows, network = PackedSet.open(prepared), np.arange(4), Network(model, CODES, ImageSpec(size=size))
+    packed, rows, network = PackedSet.open(prepared), np.arange(4), Network(model, EIGHT, ImageSpec(size=size))
     pictures = draw_gallery(network, packed, rows, predict_rows(network, packed, rows), count=1)
     shown = [picture for kind in pictures.values() for picture in kind]
     assert shown

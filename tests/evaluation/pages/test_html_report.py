@@ -23,7 +23,7 @@ from hierattn.evaluation.pages.html_report import (
     write_html_report,
 )
 from hierattn.shares import of_hundred, setting
-from hierattn.taxonomy import CLASS_COLOURS, CLASS_COLOURS_DARK, CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_page_says_what_a_reader_must_know(page):
     assert page.count("Not a medical device") >= 2
     for said in ("held out from training", "CC BY-NC 4.0", "quicktest", "1,079,928", "12 images left out."):
         assert said in page
-    for code in CODES:
+    for code in EIGHT.codes:
         assert f">{code}<small>" in page
     assert percent(report.balanced_accuracy.value) in page
     assert f"new lesions reach it with {setting(report.triage.confidence)} confidence" in page
@@ -68,14 +68,14 @@ def test_paper_is_white_for_those_whose_screen_is_dark(page):
 
 
 def test_every_colour_of_a_class_is_the_taxonomys_on_light_and_on_dark_pages(page):
-    used = set(re.findall(r"var\(--(\w+)\)", page)) & {code.lower() for code in CODES}
-    assert used
+    used = set(re.findall(r"var\(--(class-\d+)\)", page))
+    assert used == {f"class-{number}" for number in range(8)}
     light, dark = (
-        re.search(rf"{opening}([^}}]*--ack[^}}]*)", page)[1] for opening in (r":root \{", r"dark\) \{ :root \{")
+        re.search(rf"{opening}([^}}]*--class-0[^}}]*)", page)[1] for opening in (r":root \{", r"dark\) \{ :root \{")
     )
-    for code in CODES:
-        assert f"--{code.lower()}: {CLASS_COLOURS[code]};" in light
-        assert f"--{code.lower()}: {CLASS_COLOURS_DARK[code]};" in dark
+    for number, each in enumerate(EIGHT.classes):
+        assert f"--class-{number}: {each.colour};" in light
+        assert f"--class-{number}: {each.colour_dark};" in dark
 
 
 def test_provenance_says_whether_the_image_was_cropped(page):
@@ -105,15 +105,15 @@ def test_the_sentences_are_true_to_the_figures():
     first, second = plain_reading(report)
     assert f"{of_hundred(report.balanced_accuracy.value)} times in 100" in first
     assert "12.5 times" in first
-    row = report.confusion_matrix[CODES.index("MEL")]
-    assert f"Of {sum(row)} photographs of melanoma it calls {row[CODES.index('MEL')]} melanoma" in second
-    others = [count for index, count in enumerate(row) if index != CODES.index("MEL")]
+    row = report.confusion_matrix[EIGHT.codes.index("MEL")]
+    assert f"Of {sum(row)} photographs of melanoma it calls {row[EIGHT.codes.index('MEL')]} melanoma" in second
+    others = [count for index, count in enumerate(row) if index != EIGHT.codes.index("MEL")]
     assert f"and {max(others)} of the others" in second
 
 
 def test_triage_is_told_in_natural_frequencies():
     report, _ = made()
-    said = triage_reading(report.triage)
+    said = triage_reading(report.triage, report.taxonomy)
     test = report.triage.test
     assert said["found"].hundred == math.floor(100 * test.sensitivity)
     assert said["found"].images == test.positives

@@ -18,7 +18,7 @@ from hierattn.models.inference import normalise, to_unit
 from hierattn.models.registry import create_model
 from hierattn.models.weights.bundle_weights import bundle_provenance, load_bundle
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 GENERATOR = np.random.default_rng(3)
 IMAGES = (GENERATOR.random((6, 64, 64, 3)) * GENERATOR.integers(50, 256, (6, 1, 1, 3))).astype(np.uint8)
@@ -28,7 +28,7 @@ IMAGES = (GENERATOR.random((6, 64, 64, 3)) * GENERATOR.integers(50, 256, (6, 1, 
 def checkpoint(name: str = "hierattn_xs", spec: ImageSpec | None = None, **options: object) -> Checkpoint:
     """Random weights whose every normalisation does something."""
     torch.manual_seed(5)
-    model = create_model(name, len(CODES), **options).train()
+    model = create_model(name, len(EIGHT.codes), **options).train()
     values = to_unit(torch.from_numpy(IMAGES), 64)
     with torch.no_grad():
         for value in model.parameters():
@@ -39,7 +39,7 @@ def checkpoint(name: str = "hierattn_xs", spec: ImageSpec | None = None, **optio
         model.classifier.weight.mul_(60)
         model.classifier.bias.sub_(model.eval()(values).mean(0))  # else one class has it whatever the image
     told = {"options": options, "commit": "abc", "source": "isic2019", "licence": "CC BY-NC 4.0", "training_images": 9}
-    return Checkpoint(name, CODES, spec or ImageSpec(size=64), model.state_dict(), options, {"data": {"fold": 2}}, told)
+    return Checkpoint(name, EIGHT, spec or ImageSpec(size=64), model.state_dict(), options, {"data": {"fold": 2}}, told)
 
 
 def spec_of(**values: object) -> ImageSpec:
@@ -73,7 +73,7 @@ def test_what_is_read_back_answers_as_the_network_did(wrapped: Wrapped, bundle: 
     read = load_bundle(bundle)
     np.testing.assert_allclose(answer(read), answer(wrapped.checkpoint), atol=1e-4)
     assert np.ptp(answer(read), axis=0).max() > 0.1  # the images are told apart
-    assert (read.model, read.classes, read.image_spec) == ("hierattn_xs", CODES, ImageSpec(size=64))
+    assert (read.model, read.classes, read.image_spec) == ("hierattn_xs", EIGHT.codes, ImageSpec(size=64))
     assert read.recipe == {"data": {"fold": 2}}
 
 

@@ -10,6 +10,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
+from hierattn.taxonomy.built_in import EIGHT
 
 CLASSES = ("BCC", "MEL", "NV")
 
@@ -21,7 +22,7 @@ def checkpoint():
     return Checkpoint(
         model="hierattn_xs",
         options={"attention": "se"},
-        classes=CLASSES,
+        taxonomy=EIGHT.subset(CLASSES),
         image_spec=ImageSpec(size=64),
         state_dict=model.state_dict(),
         recipe={"seed": 4, "data": {"fold": 2}},
@@ -81,10 +82,12 @@ def test_a_checkpoint_of_version_1_is_read_under_todays_names(checkpoint, tmp_pa
     save_checkpoint(tmp_path / "a.safetensors", checkpoint)
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         metadata = file.metadata()
-    described = json.loads(metadata["hierattn"]) | {"format_version": 1}
+    described = json.loads(metadata["hierattn"]) | {"format_version": 1, "classes": ["BCC", "MEL", "NV"]}
+    del described["taxonomy"]
     described["recipe"]["optimiser"] = {"post_hoc_adjustment": 0.25}
     former = {"hierattn": json.dumps(described), "hierattn.learnt_from": metadata["hierattn.trained_on"]}
     save_file(dict(checkpoint.state_dict), tmp_path / "old.safetensors", metadata=former)
     old = load_checkpoint(tmp_path / "old.safetensors")
     assert old.recipe == {**checkpoint.recipe, "optimiser": {"post_hoc_logit_adjustment": 0.25}}
     assert old.trained_on.to_text() == checkpoint.trained_on.to_text()
+    assert old.taxonomy == EIGHT.subset(("BCC", "MEL", "NV"))

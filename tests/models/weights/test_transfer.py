@@ -13,7 +13,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.transfer import load_source, transfer_weights
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_summary_says_in_one_line_what_to_know_before_training(mobilevit: di
 
 def test_from_dermoscopy_to_phone_everything_but_the_classifier() -> None:
     source_model = create_model("hierattn_xs", 8)
-    source = Checkpoint("hierattn_xs", CODES, ImageSpec(), randomised(source_model))
+    source = Checkpoint("hierattn_xs", EIGHT, ImageSpec(), randomised(source_model))
     model = create_model("hierattn_xs", 6)
     fresh = model.classifier.weight.clone()
     report = transfer_weights(model, source)
@@ -133,7 +133,7 @@ def test_a_source_that_fits_nothing_is_refused_and_the_model_unchanged() -> None
 
 def test_load_source_tells_our_checkpoints_from_foreign_weights(mobilevit: dict[str, Tensor], tmp_path: Path) -> None:
     ours = create_model("hierattn_xs").state_dict()
-    save_checkpoint(tmp_path / "ours.safetensors", Checkpoint("hierattn_xs", CODES, ImageSpec(), ours))
+    save_checkpoint(tmp_path / "ours.safetensors", Checkpoint("hierattn_xs", EIGHT, ImageSpec(), ours))
     save_file(mobilevit, tmp_path / "timm.safetensors")
     torch.save(mobilevit, tmp_path / "timm.pth")
     assert isinstance(load_source(tmp_path / "ours.safetensors"), Checkpoint)

@@ -9,6 +9,7 @@ from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def test_what_came_back_becomes_a_run_that_later_stages_open(prepared, tmp_path):
@@ -17,7 +18,7 @@ def test_what_came_back_becomes_a_run_that_later_stages_open(prepared, tmp_path)
     network = create_model("hierattn_xs", num_classes=len(classes), permute_pixels=False)
     weights = tmp_path / "student.safetensors"
     given = Checkpoint(
-        "hierattn_xs", classes, packed.image_spec, network.state_dict(), {"permute_pixels": False},
+        "hierattn_xs", EIGHT.subset(classes), packed.image_spec, network.state_dict(), {"permute_pixels": False},
         {"name": "student", "data": {"prepared": "set", "fold": 0}}, {"manifest_sha256": packed.manifest_sha256},
         TrainedOn(),
     )  # fmt: skip
@@ -36,7 +37,7 @@ def test_weights_of_another_set_are_refused(prepared, tmp_path):
     network = create_model("hierattn_xs", num_classes=2)
     weights = tmp_path / "student.safetensors"
     spec = PackedSet.open(prepared).image_spec
-    save_checkpoint(weights, Checkpoint("hierattn_xs", ("NV", "MEL"), spec, network.state_dict()))
+    save_checkpoint(weights, Checkpoint("hierattn_xs", EIGHT.subset(("NV", "MEL")), spec, network.state_dict()))
     with pytest.raises(UsageError, match="another set"):
         adopt(weights, tmp_path / "run", prepared)
     assert not (tmp_path / "run").exists()

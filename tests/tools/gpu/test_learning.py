@@ -179,7 +179,7 @@ def test_teachers_are_averaged_in_the_order_of_the_classes(job, table, tmp_path)
     for end in ("weight", "bias"):
         state[f"{name}.{end}"] = state[f"{name}.{end}"][turned]
     other = tmp_path / "other.safetensors"
-    save_checkpoint(other, replace(kept, classes=tuple(reversed(kept.classes)), state_dict=state))
+    save_checkpoint(other, replace(kept, taxonomy=kept.taxonomy.subset(reversed(kept.classes)), state_dict=state))
     one = learning.Teachers([str(Path(job.out) / "student.safetensors")], kept.classes, torch.device("cpu"))
     two = learning.Teachers([str(Path(job.out) / "student.safetensors"), str(other)], kept.classes, torch.device("cpu"))
     images = torch.rand(4, 3, 64, 64)

@@ -119,7 +119,6 @@ def test_the_fastest_way_that_works_is_found_beside_the_training(quarter):
     tried = Ended(0, events=[{"event": "tried"}])
     jobs = watched(quarter, [Ended(1, words="no graphs"), tried])
     quarter._way_ahead("student", {**quarter.order.settings["student"], "set": "set", "start": ""})
-    quarter._wait_for_ways(time.time() + 30)
     assert [job["mode"] for job in jobs] == ["graphs", "default"]
     assert all(job["only_steps"] for job in jobs)
     assert (quarter.work / "student.way").read_text() == "default"
@@ -130,7 +129,6 @@ def test_teachers_of_the_pack_are_compiled_too_where_that_works(quarter):
     jobs = watched(quarter, [Ended(1), Ended(0, events=[{"event": "tried"}])])
     table = {**quarter.order.settings["student"], "set": "set", "start": ""}
     quarter._way_ahead("student", table, teachers=["teacher-0.safetensors"])
-    quarter._wait_for_ways(time.time() + 30)
     assert [job["mode"] for job in jobs] == ["graphs+teachers", "graphs"]
     assert (quarter.work / "student.way").read_text() == "graphs"
 
@@ -147,7 +145,6 @@ def test_a_training_that_compiles_may_be_silent_for_longer(quarter):
 def test_where_no_way_works_it_stays_eager(quarter):
     watched(quarter, [Ended(1)])
     quarter._way_ahead("student", {**quarter.order.settings["student"], "set": "set", "start": ""})
-    quarter._wait_for_ways(time.time() + 30)
     assert not (quarter.work / "student.way").exists()
 
 

@@ -14,6 +14,7 @@ from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
+from hierattn.taxonomy.built_in import EIGHT
 
 NC, BY = "CC BY-NC 4.0", "CC BY 4.0"
 
@@ -26,7 +27,7 @@ def run_folder(base, name, command, *, licence=NC, source="isic2019", start="", 
     (folder / "environment.json").write_text(json.dumps({"command": command, "commit": "abc123"}))
     known = {"source": source, "licence": licence, "citation": "Somebody, 2018", "training_images": 10}
     weights = {"weight": torch.zeros(1)}
-    checkpoint = Checkpoint("hierattn_xs", ("MEL", "NV"), ImageSpec(size=64), weights, provenance=known)
+    checkpoint = Checkpoint("hierattn_xs", EIGHT.subset(("MEL", "NV")), ImageSpec(size=64), weights, provenance=known)
     save_checkpoint(folder / "best.safetensors", checkpoint)
     return folder
 
@@ -62,7 +63,8 @@ def test_several_teachers_are_all_told(chain):
 def test_a_bundle_tells_of_the_runs_behind_it_and_hands_on_its_licence(tmp_path):
     model = create_model("hierattn_xs", 2)
     known = {"source": "isic2019", "licence": NC, "training_images": 10, "commit": "abc"}
-    one = Checkpoint("hierattn_xs", ("MEL", "NV"), ImageSpec(size=64), model.state_dict(), provenance=known)
+    two = EIGHT.subset(("MEL", "NV"))
+    one = Checkpoint("hierattn_xs", two, ImageSpec(size=64), model.state_dict(), provenance=known)
     export_onnx(wrap(one), tmp_path / "plain.onnx")
     proto = onnx.load(tmp_path / "plain.onnx")
     told = {

@@ -18,6 +18,7 @@ from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predictions import read_predictions
+from hierattn.taxonomy.built_in import EIGHT
 from tools.release import release as release_module
 
 
@@ -37,7 +38,7 @@ def test_the_other_domain_stays_as_it_was_released(released):
 
 
 def test_the_bundle_answers_as_the_run_did_on_the_fold_that_it_never_saw(released, run, prepared):
-    predictions = read_predictions(run / "evaluation" / "predictions.csv")
+    predictions = read_predictions(run / "evaluation" / "predictions.csv", EIGHT)
     fitted = read_calibration(run / "evaluation" / "calibration.json")
     wanted = calibrate(predictions.probabilities, fitted.temperature, fitted.class_bias)
     packed = PackedSet.open(prepared)

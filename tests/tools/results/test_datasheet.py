@@ -5,7 +5,7 @@ from collections import Counter
 from tools.marked_text import marks
 
 from hierattn.data.prepared_set.manifest import read_manifest
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.built_in import EIGHT
 from tools.results import datasheet
 
 
@@ -16,7 +16,7 @@ def test_a_datasheet_counts_what_the_prepared_set_holds(prepared):
     for code in {record.label for record in records}:
         of_class = [record for record in records if record.label == code]
         groups = len({record.group for record in of_class})
-        assert f"| {code} {BY_CODE[code].name} | {len(of_class)} | {groups} |" in text
+        assert f"| {code} {EIGHT.by_code[code].name} | {len(of_class)} | {groups} |" in text
     assert not [record.lesion for record in records if record.lesion and record.lesion in text]
 
 

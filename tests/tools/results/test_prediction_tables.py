@@ -9,6 +9,7 @@ from tools.results.prediction_tables import read_tables, rounded, same, write_ta
 
 from hierattn.errors import TableError
 from hierattn.evaluation.predictions import Predictions
+from hierattn.taxonomy.built_in import EIGHT
 
 
 def predictions(probabilities, fold=0):
@@ -17,7 +18,7 @@ def predictions(probabilities, fold=0):
     names = tuple(f"image_{fold}_{row}" for row in range(count))
     groups = tuple("" if row % 2 else f"lesion:{row}" for row in range(count))
     return Predictions(
-        names, ("MEL", "NV"), probabilities, np.arange(count) % 2, np.full(count, fold, np.int64), groups
+        names, EIGHT.subset(("MEL", "NV")), probabilities, np.arange(count) % 2, np.full(count, fold, np.int64), groups
     )
 
 

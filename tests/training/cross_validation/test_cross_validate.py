@@ -12,11 +12,14 @@ from dataclasses import replace
 import pytest
 import torch
 from killed_folds import short_recipe
+from tiny_sets import of_several
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import HierAttnError, TrainingError, UsageError
 from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.models.weights.trained_on import digests_of
 from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.training.cross_validation.cross_validate import (
     CrossValidationOptions,
@@ -24,8 +27,11 @@ from hierattn.training.cross_validation.cross_validate import (
     check_folds,
     cross_validate,
 )
+from hierattn.training.devices import create_fabric
 from hierattn.training.fit import fit
+from hierattn.training.listener import Silent
 from hierattn.training.recipe import Recipe
+from hierattn.training.run import Run
 from hierattn.training.run_state import load_state
 
 
@@ -144,3 +150,77 @@ def test_one_process_at_a_time_trains_folds_in_a_folder(recipe, tmp_path):
     with FoldsFolder(tmp_path / "cv").lock(), pytest.raises(UsageError, match="is being cross-validated by process"):
         cross_validate(recipe, tmp_path / "cv", on_cpu([0]))
     assert not list((tmp_path / "cv").glob("fold-*"))
+
+
+# --- sources ------------------------------------------------------------------------------------------------------
+
+
+def test_each_source_is_left_out_once_and_a_rerun_trains_nothing(prepared, tmp_path):
+    packed = PackedSet.open(of_several(prepared, tmp_path / "set", ["a", "b c"]))
+    recipe = short_recipe(packed.folder)
+    options = on_cpu(None, by_source=True)
+    result = cross_validate(recipe, tmp_path / "cv", options)
+    assert result.complete
+    assert [(run.source, run.name, run.run.name) for run in result.folds] == [
+        ("a", "source a", "without-a"),
+        ("b c", "source b c", "without-b c"),
+    ]
+    for run in result.folds:
+        seen = load_checkpoint(run.run / "best.safetensors").trained_on
+        left_out = digests_of([record.sha256 for record in packed.records if record.source == run.source])
+        assert not set(left_out.tolist()) & {*seen.trained.tolist(), *seen.chosen.tolist()}
+    with (tmp_path / "cv" / "sources.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["source"], row["status"], row["run"]) for row in rows] == [
+        ("a", "finished", "without-a"),
+        ("b c", "finished", "without-b c"),
+    ]
+    before = {path: path.read_bytes() for path in (tmp_path / "cv").rglob("*") if path.is_file()}
+    assert cross_validate(recipe, tmp_path / "cv", options).complete
+    assert {path: path.read_bytes() for path in (tmp_path / "cv").rglob("*") if path.is_file()} == before
+
+
+def test_weights_that_have_seen_the_judged_source_are_no_start_and_no_teacher(prepared, tmp_path):
+    recipe = short_recipe(of_several(prepared, tmp_path / "set", ["a", "b"]))
+    first = fit(recipe.with_left_out_source("a"), tmp_path / "a", device="cpu")
+    for table, key in (("transfer", "checkpoint"), ("distillation", "teacher")):
+        weights = str(first.run / "best.safetensors")
+        start = Recipe.from_dict({**recipe.to_dict(), table: {key: weights}}).with_left_out_source("b")
+        with pytest.raises(HierAttnError, match="with source a left out, this run with source b left out"):
+            fit(start, tmp_path / "b", device="cpu")
+    copy = of_several(prepared, tmp_path / "copy", ["b", "a"])  # another set, of the same photographs
+    other = Recipe.from_dict({**recipe.with_prepared(copy).to_dict(), "transfer": {"checkpoint": weights}})
+    with pytest.raises(HierAttnError, match="photographs that this run holds out to test"):
+        fit(other.with_left_out_source("a"), tmp_path / "c", device="cpu")
+
+
+def test_a_class_that_only_the_left_out_source_has_is_none_of_the_runs(prepared, tmp_path):
+    recipe = short_recipe(of_several(prepared, tmp_path / "set", ["a", "b"], lacking="MEL"))
+    run = fit(recipe.with_left_out_source("b"), tmp_path / "run", device="cpu").run
+    assert "MEL" not in load_checkpoint(run / "best.safetensors").classes
+    assert "MEL" in load_checkpoint(fit(recipe, tmp_path / "all", device="cpu").run / "best.safetensors").classes
+
+
+def test_what_cannot_be_trained_on_or_judged_is_known_before_anything_is_trained(prepared, tmp_path):
+    """A source beside which there is one class only, and one with a class that no other has."""
+    packed = PackedSet.open(of_several(prepared, tmp_path / "set", ["a", "b"]))
+    one_class = [replace(record, label="MEL") if record.source == "b" else record for record in packed.records]
+    strange = [replace(record, source="b" if record.label == "DF" else "a") for record in packed.records]
+    recipe = short_recipe(packed.folder)
+    for source, records, told in (
+        ("a", one_class, "photographs of MEL are left to train on"),
+        ("b", strange, "source b has no photograph to judge"),
+    ):
+        left_out, changed = recipe.with_left_out_source(source), replace(packed, records=records)
+        with pytest.raises(HierAttnError, match=told):
+            Run(left_out, RunFolder(tmp_path / "run"), changed, create_fabric("cpu", recipe), Silent())
+
+
+def test_one_source_folds_beside_sources_and_a_source_that_is_not_there_are_one_line(recipe, tmp_path):
+    with pytest.raises(UsageError, match="has one source to train on: wanted two or more to leave one out"):
+        cross_validate(recipe, tmp_path / "cv", on_cpu(None, by_source=True))
+    with pytest.raises(UsageError, match="--folds with --leave-one-source-out"):
+        on_cpu([0], by_source=True)
+    with pytest.raises(UsageError, match="no source 'x' in the manifest: wanted one of several"):
+        fit(recipe.with_left_out_source("x"), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "cv").exists() or not list((tmp_path / "cv").iterdir())

@@ -15,13 +15,14 @@ from hierattn.data.balance.balance import balance
 from hierattn.data.balance.options import BalanceOptions
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.errors import LeakError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
+from hierattn.taxonomy.built_in import EIGHT
 from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.starting_weights import transfer_into
 
@@ -55,7 +56,7 @@ def trained_on(packed: PackedSet, fold: int = 0, *, recorded: bool = True) -> Ch
     """What a run leaves behind, but for its weights."""
     return Checkpoint(
         model="hierattn_xs",
-        classes=("MEL", "NV"),
+        taxonomy=EIGHT.subset(("MEL", "NV")),
         image_spec=packed.image_spec,
         state_dict={"a": torch.zeros(1)},
         recipe={"data": {"fold": fold, "prepared": str(packed.folder)}},

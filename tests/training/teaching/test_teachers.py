@@ -10,8 +10,8 @@ from tiny_sets import isic_set
 
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.deploy.export.onnx import export_onnx
 from hierattn.deploy.export.wrapped import wrap
 from hierattn.errors import LeakError, UsageError
@@ -19,6 +19,7 @@ from hierattn.models.inference import to_unit
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
+from hierattn.taxonomy.built_in import EIGHT
 from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.teachers import Teachers, fold_norms
 
@@ -41,7 +42,7 @@ def weights(packed: PackedSet, tmp_path_factory: pytest.TempPathFactory) -> list
         torch.manual_seed(seed)
         model = create_model("hierattn_xs", 2)
         path = folder / f"{seed}.safetensors"
-        checkpoint = Checkpoint("hierattn_xs", classes, packed.image_spec, model.state_dict())
+        checkpoint = Checkpoint("hierattn_xs", EIGHT.subset(classes), packed.image_spec, model.state_dict())
         checkpoint = replace(checkpoint, trained_on=seen_in(packed, split(packed.records, 0)))
         save_checkpoint(path, checkpoint)
         paths.append(path)
@@ -105,7 +106,7 @@ def test_every_teacher_is_asked_what_it_has_seen(packed: PackedSet, weights: lis
     torch.manual_seed(2)
     state = create_model("hierattn_xs", 2).state_dict()
     path = tmp_path / "seen.safetensors"
-    save_checkpoint(path, Checkpoint("hierattn_xs", CLASSES, packed.image_spec, state, trained_on=seen))
+    save_checkpoint(path, Checkpoint("hierattn_xs", EIGHT.subset(CLASSES), packed.image_spec, state, trained_on=seen))
     with pytest.raises(LeakError):
         teachers(packed, [weights[0], path])
     known = teachers(packed, weights[:2]).trained_on

@@ -4,8 +4,10 @@ import facts from "../facts.json";
 import type { CropRule } from "../photo/adaptive-crop";
 import { readMetadata } from "./onnx-metadata";
 import type { SetRule } from "./prediction-set";
+import { amongTheEight, type LesionClass, readTaxonomy, toValues } from "./taxonomy";
 
 export interface Triage {
+  /** The classes that a doctor must see; none where nothing is said of that: then there is no risk and no advice. */
   group: string[];
   threshold: number | null;
   sensitivity: number | null;
@@ -17,8 +19,12 @@ export interface Bundle {
   model: { name: string; parameters: number };
   /** Codes, in the order of the probabilities. */
   classes: string[];
+  /** What they are, in the same order. */
+  taxonomy: LesionClass[];
   imageSpec: { size: number; crop: CropRule };
   triage: Triage;
+  /** Whether its temperature was fitted. */
+  calibrated: boolean;
   setRules: SetRule[];
   noveltyThreshold: number | null;
   trainingData: { source: string; licence: string; images: number; rendered: boolean };
@@ -68,20 +74,26 @@ function currentFormat(values: Values): Values {
   const version = values["format_version"];
   if (!(version >= 1)) throw new AppError("bundle");
   if (version > facts.bundle.FORMAT_VERSION) throw new AppError("newer");
-  if (version > 1) return values;
+  if (version > 2) return values;
+  const taxonomy = { classes: amongTheEight(values["classes"].map(({ code }: Values) => code)).map(toValues) };
+  if (version > 1) return { ...values, taxonomy };
   const rules = ((values["prediction_sets"] ?? []) as Values[]).map(({ wished, ...rule }) => ({ target: wished, ...rule }));
-  return { ...values, prediction_sets: rules };
+  return { ...values, taxonomy, prediction_sets: rules };
 }
 
 function checked(values: Values, digest: string): Bundle {
   const classes: string[] = values["classes"].map(({ code }: Values) => code);
-  if (classes.length < 2 || !classes.every((code) => code in facts.colours)) throw new Error("unknown classes");
+  const taxonomy = readTaxonomy(values["taxonomy"]);
+  if (taxonomy.map(({ code }) => code).join() !== classes.join()) throw new Error("classes that are not the taxonomy's");
+  if (!values["triage"].group.every((code: string) => classes.includes(code))) throw new Error("a group of other classes");
   const data = values["training_data"] ?? {};
   return {
     model: values["model"],
     classes,
+    taxonomy,
     imageSpec: readImageSpec(values["image_spec"]),
     triage: readTriage(values["triage"]),
+    calibrated: Object.keys(values["calibration"] ?? {}).length > 0,
     setRules: readSetRules(values["prediction_sets"]),
     noveltyThreshold: values["novelty"]?.threshold ?? null,
     trainingData: {

@@ -56,7 +56,7 @@ async function predict(photo: Pixels, frame: Box | null): Promise<Diagnosis> {
   const input = new ort.Tensor("uint8", resize(part, size, size, BILINEAR).data, [1, size, size, 3]);
   const outputs = [PROBABILITIES, RISK, HEATMAP, NOVELTY].filter((name) => session!.outputNames.includes(name));
   const answer = await session.run({ [INPUT]: input }, outputs);
-  const { probabilities, risk, novelty } = checked(answer, bundle.classes.length);
+  const { probabilities, risk, novelty } = checked(answer, bundle);
   if (novelty !== null && bundle.noveltyThreshold !== null) {
     quality = withNovelty(quality, novelty, bundle.noveltyThreshold);
   }
@@ -65,14 +65,14 @@ async function predict(photo: Pixels, frame: Box | null): Promise<Diagnosis> {
 }
 
 /** @throws AppError where a damaged graph gave what is no probability or no number. */
-function checked(answer: ort.InferenceSession.OnnxValueMapType, classes: number) {
+function checked(answer: ort.InferenceSession.OnnxValueMapType, { classes, triage }: Bundle) {
   const probabilities = [...(answer[PROBABILITIES]!.data as Float32Array)];
   const sum = probabilities.reduce((a, b) => a + b, 0);
   const risk = (answer[RISK]!.data as Float32Array)[0]!;
   const novelty = answer[NOVELTY] ? (answer[NOVELTY].data as Float32Array)[0]! : null;
-  if (probabilities.length !== classes || !(Math.abs(sum - 1) < SLACK)) throw new AppError("run");
+  if (probabilities.length !== classes.length || !(Math.abs(sum - 1) < SLACK)) throw new AppError("run");
   if (!Number.isFinite(risk) || (novelty !== null && !Number.isFinite(novelty))) throw new AppError("run");
-  return { probabilities, risk: Math.min(1, Math.max(0, risk)), novelty };
+  return { probabilities, risk: triage.group.length > 0 ? Math.min(1, Math.max(0, risk)) : null, novelty };
 }
 
 /** What the network saw, in the photograph's own pixels. */

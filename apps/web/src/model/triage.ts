@@ -18,14 +18,17 @@ export interface Verdict {
 export interface Answer {
   /** In the order of the bundle's classes. */
   probabilities: number[];
-  risk: number;
+  /** Null where nothing is said of which classes need a doctor. */
+  risk: number | null;
   quality: Quality;
   seconds: number;
 }
 
-export function decide(risk: number, triage: Triage, quality: Pick<Quality, "ok">): Verdict {
+/** Null for a photograph that is fit, where there is no risk. */
+export function decide(risk: number | null, triage: Triage, quality: Pick<Quality, "ok">): Verdict | null {
   const verdict = (level: string | undefined, reason: string, numbers = {}) => ({ level: level as Level, reason, numbers });
   if (!quality.ok) return verdict(RULE.UNFIT_LEVEL, "unfit");
+  if (risk === null) return null;
   const half = Number(risk >= RULE.HALF);
   const { threshold } = triage;
   if (threshold === null) return verdict(RULE.UNCALIBRATED_LEVELS[half], "uncalibrated", { risk });
@@ -34,7 +37,8 @@ export function decide(risk: number, triage: Triage, quality: Pick<Quality, "ok"
 }
 
 export interface Combined extends Answer {
-  verdict: Verdict;
+  /** Null where nothing is said of which classes need a doctor. */
+  verdict: Verdict | null;
   /** The probabilities of each photograph that counts. */
   each: number[][];
   /** How many photographs were fit, and how many there were. */
@@ -52,15 +56,15 @@ export function combine(answers: Answer[], triage: Triage): Combined {
   const mean = (of: (answer: Answer) => number) =>
     counted.reduce((sum, answer) => sum + of(answer), 0) / counted.length;
   const quality = counted[0]!.quality;
-  const risk = mean((answer) => answer.risk);
-  const verdicts = [{ risk, quality }, ...counted].map((answer) => decide(answer.risk, triage, answer.quality));
+  const risk = counted.some((answer) => answer.risk === null) ? null : mean((answer) => answer.risk!);
+  const verdicts = [{ risk, quality }, ...counted].map((answer) => decide(answer.risk, triage, answer.quality)).filter((verdict) => verdict !== null);
   const problems = [...new Set(answers.flatMap((answer) => answer.quality.problems))];
   return {
     probabilities: counted[0]!.probabilities.map((_, k) => mean((answer) => answer.probabilities[k]!)),
     risk,
     quality: fit.length > 0 ? quality : { ...quality, problems },
     seconds: answers.reduce((sum, answer) => sum + answer.seconds, 0),
-    verdict: verdicts.reduce((a, b) => (RULE.URGENCY[b.level] > RULE.URGENCY[a.level] ? b : a)),
+    verdict: verdicts.reduce<Verdict | null>((a, b) => (a && RULE.URGENCY[a.level] >= RULE.URGENCY[b.level] ? a : b), null),
     each: counted.map((answer) => answer.probabilities),
     fit: fit.length,
     photos: answers.length,

@@ -10,7 +10,7 @@ const FIGURES = ["top1", "balanced_accuracy", "macro_auc", "malignant_auc", "mel
 
 export function aboutView(app: App): HTMLElement {
   const { bundle } = app;
-  const lines = bundle ? limits(bundle.triage) : [advice("limits.general"), advice("limits.device")];
+  const lines = bundle ? limits(bundle) : [advice("limits.general"), advice("limits.device")];
   return h("section", { class: "about", "aria-labelledby": "about" },
     h("h2", { id: "about" }, t("about.heading")),
     h("ul", {}, ...lines.map((line) => h("li", {}, line))),

@@ -2,37 +2,38 @@
 import type { App } from "../app";
 import { h, lateImage } from "../dom";
 import facts from "../facts.json";
-import type { Bundle, Triage } from "../model/bundle";
-import type { Combined } from "../model/triage";
+import type { Bundle } from "../model/bundle";
+import type { Combined, Verdict } from "../model/triage";
 import { ofHundred, toldApart } from "../texts/shares";
 import { advice, currentLocale, decimal, t, unbroken } from "../texts/texts";
 import { drawHeatmap } from "./heatmap";
+import { colourOf, folded, otherTypes, topOf, wordsAndName, wordsOf } from "./lesion-class";
 import { nameOf } from "./model-choice";
-import { colourOf, setsView } from "./prediction-sets";
+import { setsView } from "./prediction-sets";
 import { saveView } from "./save";
 
 export function answerView(app: App, answer: Combined): HTMLElement {
   const bundle = app.bundle!;
-  const fit = answer.verdict.level !== "retake";
+  const { verdict } = answer;
+  const fit = verdict?.level !== "retake";
   return h(
     "article",
-    { class: `answer ${answer.verdict.level}`, "aria-labelledby": "answer" },
+    { class: `answer ${verdict?.level ?? "no_advice"}`, "aria-labelledby": "answer" },
     printHead(app),
-    h("h2", { id: "answer", tabindex: -1, class: "verdict" }, advice(`level.${answer.verdict.level}.title`)),
+    h("h2", { id: "answer", tabindex: -1, class: "verdict" }, verdict ? advice(`level.${verdict.level}.title`) : t("answer.types")),
     bundle.trainingData.rendered && h("p", { class: "warning" }, t("about.rendered")),
     modelUsed(app),
-    h("p", { class: "why" }, why(answer)),
+    h("p", { class: "why" }, verdict ? why(verdict) : advice("note.no_referral")),
     answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
-    answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit })),
-    h("h3", {}, t("answer.next")),
-    h("ul", { class: "steps" }, ...steps(answer).map((step) => h("li", {}, step))),
+    answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit }), verdict && ` ${t("answer.urgent")}`),
+    ...(verdict ? nextSteps(verdict, answer) : []),
     fit ? table(bundle, answer) : h("p", {}, t("answer.unfit")),
     answer.quality.problems.includes(facts.quality.UNLIKE) && app.served.length > 1 && h("p", {}, t("model.unlike")),
     answer.quality.values["cropped"] === 1 && h("p", { class: "hint" }, advice("note.cropped")),
     fit && setsView(bundle, answer),
     fit && heatmapView(app, answer),
     h("h3", {}, t("answer.limits")),
-    h("ul", { class: "limits" }, ...limits(bundle.triage).map((line) => h("li", {}, line))),
+    h("ul", { class: "limits" }, ...limits(bundle).map((line) => h("li", {}, line))),
     fit && saveView(app, answer),
     h("button", { class: "button", onclick: () => print() }, t("print")),
     h("p", { class: "print-only" }, `${bundle.model.name}; SHA-256 ${bundle.sha256}`),
@@ -44,21 +45,23 @@ function modelUsed({ current, served }: App): HTMLElement | null {
   return h("p", { class: "hint model-used" }, `${t("model.legend")} ${nameOf(current)}`);
 }
 
-function why({ verdict }: Combined): string {
-  const said = toldApart(Object.values(verdict.numbers), decimal);
-  return advice(`why.${verdict.reason}`, Object.fromEntries(Object.keys(verdict.numbers).map((name, k) => [name, said[k]!])));
+function why({ reason, numbers }: Verdict): string {
+  const said = toldApart(Object.values(numbers), decimal);
+  return advice(`why.${reason}`, Object.fromEntries(Object.keys(numbers).map((name, k) => [name, said[k]!])));
 }
 
-function steps({ verdict, quality }: Combined): string[] {
-  const problems = verdict.level === "retake" ? quality.problems : [];
+function nextSteps({ level }: Verdict, { quality }: Combined): HTMLElement[] {
+  const problems = level === "retake" ? quality.problems : [];
   const remedies = problems.map((name) => advice(`problem.${name}`));
-  return [...remedies, ...advice(`level.${verdict.level}.next`).split("\n")];
+  const steps = [...remedies, ...advice(`level.${level}.next`).split("\n")];
+  return [h("h3", {}, t("answer.next")), h("ul", { class: "steps" }, ...steps.map((step) => h("li", {}, step)))];
 }
 
 /** The lines of Python's `_limits`. */
-export function limits(triage: Triage): string[] {
+export function limits({ triage, calibrated }: Bundle): string[] {
   const lines = [advice("limits.general")];
-  if (triage.threshold === null) lines.push(advice("limits.uncalibrated"));
+  if (triage.group.length === 0) lines.push(...(calibrated ? [] : [advice("limits.uncalibrated")]));
+  else if (triage.threshold === null) lines.push(advice("limits.uncalibrated"));
   else if (triage.sensitivity !== null && triage.interval !== null) {
     const [sensitivity, low, high] = [triage.sensitivity, ...triage.interval].map((share) => `${ofHundred(share)} %`);
     const numbers = { sensitivity: sensitivity!, low: low!, high: high!, images: String(triage.images) };
@@ -67,23 +70,30 @@ export function limits(triage: Triage): string[] {
   return [...lines, advice("limits.device")];
 }
 
-function table({ classes, triage }: Bundle, answer: Combined): HTMLElement {
-  const ordered = classes
-    .map((code, k) => ({ code, share: answer.probabilities[k]! }))
+function table({ taxonomy, triage }: Bundle, answer: Combined): HTMLElement {
+  const ordered = taxonomy
+    .map((each, k) => ({ each, share: answer.probabilities[k]! }))
     .sort((a, b) => b.share - a.share);
-  const threshold = triage.threshold;
-  return h("table", {},
-    h("caption", {}, t("answer.types")),
-    h("thead", {}, h("tr", {},
-      h("th", { scope: "col" }, advice("heading.class")),
-      h("th", { scope: "col" }, advice("heading.probability")))),
-    h("tbody", {},
-      ...ordered.map(({ code, share }) => row(advice(`class.${code}`), share, colourOf(code), null)),
-      row(advice("heading.risk"), answer.risk, "", threshold)),
+  const [first, rest] = topOf(ordered);
+  const rowOf = ({ each, share }: (typeof ordered)[number]) => row(wordsAndName(each), share, { colour: colourOf(each) });
+  const others = rest.reduce((sum, { share }) => sum + share, 0);
+  return h("div", { class: "shares" },
+    h("table", {},
+      h("caption", { class: answer.verdict ? "" : "visually-hidden" }, t("answer.types")),
+      h("thead", {}, h("tr", {},
+        h("th", { scope: "col" }, advice("heading.class")),
+        h("th", { scope: "col" }, advice("heading.probability")))),
+      h("tbody", {},
+        ...first.map(rowOf),
+        rest.length > 0 && row([otherTypes(rest.length)], others, { kind: "rest" }),
+        answer.risk !== null && row([advice("heading.risk")], answer.risk, { kind: "sum", mark: triage.threshold }))),
+    rest.length > 0 && folded(t("types.more", { n: rest.length }), h("table", {}, h("tbody", {}, ...rest.map(rowOf)))),
   );
 }
 
-function row(name: string, share: number, colour: string, mark: number | null): HTMLElement {
+interface Look { colour?: string; kind?: string; mark?: number | null }
+
+function row(name: (Node | string)[], share: number, { colour = "", kind = "", mark = null }: Look): HTMLElement {
   const [said, limit] = toldApart(mark === null ? [share] : [share, mark], decimal);
   const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "fill" }));
   const fill = bar.firstElementChild as HTMLElement;
@@ -94,8 +104,8 @@ function row(name: string, share: number, colour: string, mark: number | null): 
     line.style.left = `${100 * mark}%`;
     bar.append(line);
   }
-  return h("tr", { class: colour ? "" : "sum" },
-    h("th", { scope: "row" }, name, mark !== null && h("small", {}, unbroken(` (${t("answer.limit")}: ${limit})`))),
+  return h("tr", { class: kind },
+    h("th", { scope: "row" }, ...name, mark !== null && h("small", {}, unbroken(` (${t("answer.limit")}: ${limit})`))),
     h("td", {}, bar, h("span", { class: "share" }, unbroken(said!))),
   );
 }
@@ -104,7 +114,7 @@ function row(name: string, share: number, colour: string, mark: number | null): 
 function heatmapView(app: App, answer: Combined): HTMLElement | null {
   const shot = app.shots.filter(({ diagnosis }) => diagnosis.quality.ok && diagnosis.heatmap).at(-1);
   if (!shot) return null;
-  const { classes } = app.bundle!;
+  const { taxonomy } = app.bundle!;
   const { rows, columns } = shot.diagnosis.heatmap!;
   const small = Math.min(rows, columns) < facts.heatmap.FEWEST_CELLS;
   const first = answer.probabilities.indexOf(Math.max(...answer.probabilities));
@@ -113,7 +123,7 @@ function heatmapView(app: App, answer: Combined): HTMLElement | null {
   const size = { width: right - left, height: bottom - top }; // keeps the place until the picture is there
   const image = lateImage(shot.picture, { alt: t("photo.number", { n: app.shots.indexOf(shot) + 1 }), ...size });
   const choice = h("select", { id: "heat-class", onchange: () => draw() },
-    ...classes.map((code, k) => h("option", { value: k, selected: k === first }, advice(`class.${code}`))));
+    ...taxonomy.map((each, k) => h("option", { value: k, selected: k === first }, wordsOf(each))));
   const legend = h("div", { class: "legend", hidden: true },
     h("label", { for: "heat-class" }, t("heat.class")), choice,
     h("p", { class: "hint" }, t(small ? "heat.small" : "heat.legend", { rows, columns })));

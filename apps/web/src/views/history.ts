@@ -1,10 +1,11 @@
 /** The history: each spot with its photographs in time, two of them side by side. */
 import type { App } from "../app";
 import { download, fileButton, h } from "../dom";
-import { allVisits, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "../history-store";
+import { allVisits, classesOf, deleteAll, deleteVisit, exportVisits, importVisits, type Visit } from "../history-store";
+import type { LesionClass } from "../model/taxonomy";
 import { percent } from "../texts/shares";
 import { advice, currentLocale, t, unbroken } from "../texts/texts";
-import { typeList } from "./prediction-sets";
+import { typeList, wordsOf } from "./lesion-class";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -62,7 +63,7 @@ function spotView(
     const label = `${t("history.delete")}: ${spot}, ${dateOf(visit)}`;
     return h("li", {},
       h("img", { src: pictures.get(visit.id)!, alt: `${spot}, ${dateOf(visit)}` }),
-      h("p", {}, h("time", { datetime: visit.date }, dateOf(visit)), h("br"), advice(`level.${visit.level}.title`)),
+      h("p", {}, h("time", { datetime: visit.date }, dateOf(visit)), h("br"), titleOf(visit)),
       h("label", { class: "check" }, box, t("history.compare")),
       h("button", { class: "button small", "aria-label": label, onclick: remove(visit.id) }, t("history.delete")),
     );
@@ -77,8 +78,8 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
     h("img", { src: pictures.get(visit.id)!, alt: `${visit.spot}, ${dateOf(visit)}` }),
     h("figcaption", {},
       h("p", {}, h("strong", {}, dateOf(visit))),
-      h("p", {}, advice(`level.${visit.level}.title`)),
-      h("p", {}, unbroken(`${advice("heading.risk")}: ${percent(visit.risk)}`)),
+      h("p", {}, titleOf(visit)),
+      h("p", {}, unbroken(visit.risk === null ? first(visit) : `${advice("heading.risk")}: ${percent(visit.risk)}`)),
       ...possible(visit)));
   return [
     h("h3", {}, t("history.side")),
@@ -90,9 +91,23 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
 }
 
 /** The widest of the sets that were saved with it. */
-function possible({ sets }: Visit): HTMLElement[] {
-  const widest = [...(sets ?? [])].sort((a, b) => b.wished - a.wished)[0];
-  return widest && widest.classes.length > 0 ? [h("p", {}, `${t("sets.heading")}:`), typeList(widest.classes)] : [];
+function possible(visit: Visit): HTMLElement[] {
+  const widest = [...(visit.sets ?? [])].sort((a, b) => b.wished - a.wished)[0];
+  return widest && widest.classes.length > 0 ? [h("p", {}, `${t("sets.heading")}:`), typeList(widest.classes.map((code) => classOf(visit, code)))] : [];
+}
+
+function titleOf({ level }: Visit): string {
+  return level === null ? t("answer.none") : advice(`level.${level}.title`);
+}
+
+/** The most probable class. */
+function first(visit: Visit): string {
+  const [code, share] = Object.entries(visit.probabilities).reduce((a, b) => (b[1] > a[1] ? b : a));
+  return `${wordsOf(classOf(visit, code))}: ${percent(share)}`;
+}
+
+function classOf(visit: Visit, code: string): LesionClass {
+  return classesOf(visit).find((each) => each.code === code)!;
 }
 
 function dateOf(visit: Visit): string {

@@ -1,11 +1,11 @@
 /** The types to consider: prediction sets, each with how often such a set held the right type. */
 import type { Bundle } from "../model/bundle";
 import { h } from "../dom";
-import facts from "../facts.json";
 import { type PredictionSet, predictionSets, type SetRule } from "../model/prediction-set";
 import { ofHundred, percent } from "../texts/shares";
-import { advice, decimal, t, unbroken } from "../texts/texts";
+import { decimal, t, unbroken } from "../texts/texts";
 import type { Combined } from "../model/triage";
+import { typeList } from "./lesion-class";
 
 /** The sets of an answer; none where the bundle has no rules. */
 export function setsOf({ classes, setRules }: Bundle, answer: Combined): PredictionSet[] {
@@ -22,32 +22,18 @@ export function setsView(bundle: Bundle, answer: Combined): HTMLElement | null {
     h("table", { "aria-labelledby": "sets" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("sets.list")), h("th", { scope: "col" }, t("sets.share")))),
       h("tbody", {}, ...sets.map((set) =>
-        h("tr", {}, h("td", {}, members(set, bundle.classes.length)), h("td", {}, ...measured(set.rule))))),
+        h("tr", {}, h("td", {}, members(set, bundle)), h("td", {}, ...measured(set.rule))))),
     ),
     answer.fit > 1 && h("p", {}, t("sets.several")),
-    h("p", { class: "hint limit" }, t("sets.limits")),
+    h("p", { class: "hint limit" }, `${t("sets.limits")} ${t(answer.verdict ? "sets.wait" : "sets.wait.alone")}`),
     ...sets.map(({ rule }) => h("p", { class: "print-only" }, forDoctors(rule))),
   );
 }
 
-function members({ classes }: PredictionSet, all: number): HTMLElement {
+function members({ classes }: PredictionSet, bundle: Bundle): HTMLElement {
   if (classes.length === 0) return h("p", {}, t("sets.none"));
-  if (classes.length === all) return h("p", {}, t("sets.all"));
-  return typeList(classes);
-}
-
-/** Lesion types with their colours in the table of probabilities. */
-export function typeList(codes: string[]): HTMLElement {
-  return h("ul", { class: "types" }, ...codes.map((code) => {
-    const swatch = h("span", { class: "swatch", "aria-hidden": "true" });
-    swatch.style.background = colourOf(code);
-    return h("li", {}, swatch, advice(`class.${code}`) || code);
-  }));
-}
-
-/** A class's colour in every picture of the project. */
-export function colourOf(code: string): string {
-  return (facts.colours as Record<string, string>)[code] ?? "";
+  if (classes.length === bundle.classes.length) return h("p", {}, t("sets.all"));
+  return typeList(classes.map((code) => bundle.taxonomy[bundle.classes.indexOf(code)]!));
 }
 
 function measured({ target, coverage, interval }: SetRule): (Node | string)[] {

@@ -39,7 +39,7 @@ from hierattn.data.balance.set_features import check_features, features_of_set, 
 from hierattn.data.balance.undersampling import keep_easiest, keep_random, ranks
 from hierattn.data.engines import run_in_waves
 from hierattn.data.prepare.report import imbalance
-from hierattn.data.prepared_set.folds import check_leaks, make_folds, split
+from hierattn.data.prepared_set.folds import check_leaks, make_folds
 from hierattn.data.prepared_set.manifest import Record, write_manifest
 from hierattn.data.prepared_set.packed import (
     AUDIT,
@@ -55,10 +55,10 @@ from hierattn.data.prepared_set.packed import (
     is_prepared,
     write_info,
 )
+from hierattn.data.prepared_set.parts import split
 from hierattn.errors import DataError
 from hierattn.files import cores, recover, relative_path, whole_folder
 from hierattn.progress import Progress, silent
-from hierattn.taxonomy import CODES
 
 CACHE = ".hierattn-hardness"
 """The folder beside OUT in which features and hardness are cached; deleting it costs time and nothing else."""
@@ -144,13 +144,15 @@ class _Work:
 
     def _plan_copies(self, kept: np.ndarray) -> tuple[np.ndarray, list[Change]]:
         """Parents, as rows, and changes."""
-        parents, changes = [], []
+        parents, changes, place = [], [], self.packed.taxonomy.codes.index
         for code in sorted(set(self.labels[kept].tolist())):
             own = kept[self.labels[kept] == code]
             missing = max(self.options.target - len(own), 0)
-            chosen = own[copies_a_parent(len(own), missing, _generator(self.options.seed, code))]
+            chosen = own[copies_a_parent(len(own), missing, _generator(self.options.seed, place(code)))]
             parents.append(chosen)
-            changes += [draw_change(_generator(self.options.seed, code, number)) for number in range(len(chosen))]
+            changes += [
+                draw_change(_generator(self.options.seed, place(code), number)) for number in range(len(chosen))
+            ]
         return np.concatenate(parents), changes
 
 
@@ -356,9 +358,9 @@ def _write_info(folder: Path, work: _Work, records: list[Record], report: Balanc
         "notes": [*work.packed.info.get("notes", []), *report.notes],
         "balance": report.to_info(work.packed.manifest_sha256),
     }
-    write_info(folder, values, images_sha256)
+    write_info(folder, values, images_sha256, work.packed.taxonomy)
 
 
-def _generator(seed: int, code: str, *number: int) -> np.random.Generator:
-    """The generator of one class, or of one copy of it: the same whatever was drawn before, in whatever thread."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(CODES.index(code), *number)))
+def _generator(seed: int, place: int, *number: int) -> np.random.Generator:
+    """The generator of the class at that place, or of one copy of it: the same whatever was drawn before."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(place, *number)))

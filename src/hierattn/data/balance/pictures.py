@@ -22,8 +22,9 @@ from hierattn.data.balance.selection import Selection
 from hierattn.data.balance.undersampling import keep_random
 from hierattn.data.prepare.contact_sheet import contact_sheet
 from hierattn.data.prepared_set.packed import DISTRIBUTION, OVERSAMPLING, PICTURES, UNDERSAMPLING, PackedSet
-from hierattn.taxonomy import CLASS_COLOURS
 
+_MOST_ROWS = 12
+"""Classes that are drawn one by one: those that lose most."""
 _INK, _LINE, _FAINT = "#1b1f24", "#c9ced6", "#1b1f2466"
 _COPIES_SHOWN, _PARENTS_SHOWN = 5, 8
 _FIXED: Any = {"svg.hashsalt": "hierattn", "svg.fonttype": "path"}  # the same figure is the same bytes
@@ -54,11 +55,15 @@ def draw_pictures(
     (folder / PICTURES).mkdir(exist_ok=True)
     rows = selection.rows
     labels = np.array([packed.records[row].label for row in rows])
+    colours = {each.code: each.colour for each in packed.taxonomy.classes}
     written = [folder / DISTRIBUTION]
     with rc_context(_FIXED):
-        figure = distribution_figure(report.classes, f"target {report.target} a class, {report.protocol} protocol")
+        figure = distribution_figure(
+            report.classes, f"target {report.target} a class, {report.protocol} protocol", colours
+        )
         figure.savefig(written[0], metadata={"Date": None})
     crowded = [code for code, count in report.classes.items() if count.dropped]
+    crowded = sorted(sorted(crowded, key=lambda code: -report.classes[code].dropped)[:_MOST_ROWS])
     if features is not None and crowded:
         shown = np.isin(labels, crowded)
         by_chance = np.zeros(len(labels), bool)
@@ -67,6 +72,7 @@ def draw_pictures(
             project(features[rows[shown]]),
             labels[shown],
             {"random": by_chance[shown], "hardness": selection.kept[shown]},
+            colours,
         )
         written.append(folder / UNDERSAMPLING)
         figure.savefig(written[-1], dpi=110)
@@ -76,15 +82,15 @@ def draw_pictures(
     return written
 
 
-def distribution_figure(classes: Mapping[str, ClassBalance], title: str) -> Figure:
+def distribution_figure(classes: Mapping[str, ClassBalance], title: str, colour_of: Mapping[str, str]) -> Figure:
     """Images a class before and after (Fig. 2), with the imbalance ratio of each (§3.2.2)."""
     before = [count.before for count in classes.values()]
     after = [count.after for count in classes.values()]
     copies = [count.copies for count in classes.values()]
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(min(9 + 0.3 * max(len(classes) - 12, 0), 40), 3.4), layout="constrained")
     figure.suptitle(title, color=_INK, fontsize=11)
     left, right = figure.subplots(1, 2, sharey=True)
-    colours = [CLASS_COLOURS[code] for code in classes]
+    colours = [colour_of[code] for code in classes]
     _bars(left, list(classes), before, colours, f"before: imbalance {_ratio(before)}")
     _bars(right, list(classes), after, colours, f"after: imbalance {_ratio(after)}; hatched: copies")
     kept = [total - made for total, made in zip(after, copies, strict=True)]
@@ -95,10 +101,12 @@ def distribution_figure(classes: Mapping[str, ClassBalance], title: str) -> Figu
 
 def _bars(axis: Axes, codes: list[str], heights: list[int], colours: list[str], title: str) -> None:
     axis.bar(range(len(codes)), heights, color=colours)
+    turned = 90 if len(codes) > _MOST_ROWS or max(map(len, codes)) > 5 else 0
     for place, height in enumerate(heights):
-        axis.text(place, height, str(height), ha="center", va="bottom", fontsize=8, color=_INK)
+        axis.text(place, height, str(height), ha="center", va="bottom", fontsize=8, color=_INK, rotation=turned)
     axis.set_title(title, fontsize=10, color=_INK)
-    axis.set_xticks(range(len(codes)), codes)
+    step = -(-len(codes) // 120)
+    axis.set_xticks(range(0, len(codes), step), [code[:14] for code in codes[::step]], rotation=turned)
     _plain(axis)
 
 
@@ -107,7 +115,11 @@ def _ratio(counts: Sequence[int]) -> str:
 
 
 def undersampling_figure(
-    points: np.ndarray, labels: np.ndarray, kept: Mapping[str, np.ndarray], most: int = 20_000
+    points: np.ndarray,
+    labels: np.ndarray,
+    kept: Mapping[str, np.ndarray],
+    colours: Mapping[str, str],
+    most: int = 20_000,
 ) -> Figure:
     """What each way of under-sampling keeps and drops (Fig. 11).
 
@@ -119,6 +131,8 @@ def undersampling_figure(
         (images,).
     kept
         Way -> bool, (images,).
+    colours
+        Code -> colour.
     most
         Points drawn of each panel, at even distances in the images' order: more only cover one another.
 
@@ -140,12 +154,10 @@ def undersampling_figure(
     for column, (way, flags) in enumerate(ways.items()):
         for code in codes:
             own = (labels == code) & flags
-            grid[0, column].scatter(
-                points[own, 0], points[own, 1], s=3, color=CLASS_COLOURS[code], linewidths=0, label=code
-            )
+            grid[0, column].scatter(points[own, 0], points[own, 1], s=3, color=colours[code], linewidths=0, label=code)
         grid[0, column].set_title(f"{way}: {int(flags.sum())} of {len(flags)}", fontsize=10, color=_INK)
         for row, code in enumerate(codes, start=1):
-            _kept_and_dropped(grid[row, column], points, labels == code, flags, code)
+            _kept_and_dropped(grid[row, column], points, labels == code, flags, (code, colours[code]))
     grid[0, 0].legend(fontsize=8, frameon=False, markerscale=4, loc="upper left", labelcolor=_INK)
     grid[0, 0].set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))  # shared by all
     for axis in grid.flat:
@@ -155,9 +167,10 @@ def undersampling_figure(
     return figure
 
 
-def _kept_and_dropped(axis: Axes, points: np.ndarray, own: np.ndarray, flags: np.ndarray, code: str) -> None:
+def _kept_and_dropped(axis: Axes, points: np.ndarray, own: np.ndarray, flags: np.ndarray, of: tuple[str, str]) -> None:
+    code, colour = of
     axis.scatter(points[own & ~flags, 0], points[own & ~flags, 1], s=7, marker="x", color=_FAINT, linewidths=0.5)
-    axis.scatter(points[own & flags, 0], points[own & flags, 1], s=4, color=CLASS_COLOURS[code], linewidths=0)
+    axis.scatter(points[own & flags, 0], points[own & flags, 1], s=4, color=colour, linewidths=0)
     axis.set_title(
         f"{code}: {int((own & flags).sum())} kept, {int((own & ~flags).sum())} dropped", fontsize=9, color=_INK
     )

@@ -61,8 +61,10 @@ def is_paper_protocol(info: Mapping[str, Any]) -> bool:
     return isinstance(balance, Mapping) and balance.get("protocol") == "paper"
 
 
-def check_fold_of_balanced_set(info: Mapping[str, Any], fold: int) -> None:
+def check_fold_of_balanced_set(info: Mapping[str, Any], fold: int, left_out_source: str = "") -> None:
     """Refuse to train with another outer fold than a set was balanced for: its test images would be filtered ones.
+
+    So would those of a source that is left out, of any balanced set.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def check_fold_of_balanced_set(info: Mapping[str, Any], fold: int) -> None:
         ``prepared.json``'s contents. A set that was never balanced, or by the paper's protocol, is good for any fold.
     fold
         The outer fold.
+    left_out_source
+        The source that tests in its place; empty where none does.
 
     Raises
     ------
@@ -77,6 +81,11 @@ def check_fold_of_balanced_set(info: Mapping[str, Any], fold: int) -> None:
         Where the set was balanced for another fold.
     """
     balance = info.get("balance")
+    if isinstance(balance, Mapping) and left_out_source:
+        raise DataError(
+            f"the set was balanced, and source {left_out_source} is to be left out: its photographs were under-sampled "
+            "and copied; wanted the set as 'hierattn prepare' made it, and data.sampling to balance in training"
+        )
     if isinstance(balance, Mapping) and balance.get("protocol") == "honest" and balance.get("fold") != fold:
         raise DataError(
             f"the set was balanced for fold {balance.get('fold')} and fold {fold} is to be left out: its images were "

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hierattn.data.hdf5_images import image_bytes
 from hierattn.data.near_duplicates.fingerprints import turn
 from hierattn.data.near_duplicates.search import Pair
 from hierattn.data.prepare.contact_sheet import contact_sheet
@@ -74,7 +75,7 @@ def write_pictures(
     """
     (folder / PICTURES).mkdir(exist_ok=True)
     shown = [records[row] for row in np.linspace(0, len(records) - 1, min(_ROWS, len(records))).astype(int)]
-    _save(folder / CLEANING, cleaning_sheet([read_photograph(Path(record.image)) for record in shown], spec))
+    _save(folder / CLEANING, cleaning_sheet([_photograph(record) for record in shown], spec))
     cropped = [(record, box) for record, box in zip(records, boxes, strict=True) if box is not None]
     if cropped:
         _save(folder / CROPPED, _crop_sheet(cropped[: _ROWS * _COLUMNS // 2]))
@@ -99,10 +100,15 @@ def _crop_sheet(cropped: Sequence[tuple[Record, Box | None]]) -> np.ndarray:
     """Before and after the crop, beside one another."""
     cells, captions = [], []
     for record, box in cropped:
-        image = read_photograph(Path(record.image))
+        image = _photograph(record)
         cells += [_cell(image), _cell(crop(image, box))]
         captions += [Path(record.image).stem, f"to {box}"]
     return contact_sheet(cells, min(_COLUMNS, len(cells)), captions)
+
+
+def _photograph(record: Record) -> np.ndarray:
+    path = Path(record.image)
+    return read_photograph(image_bytes(path), name=path.name)
 
 
 def _cell(image: np.ndarray) -> np.ndarray:

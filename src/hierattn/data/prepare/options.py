@@ -10,6 +10,8 @@ import numpy as np
 
 from hierattn.errors import UsageError
 from hierattn.image_spec import ColourConstancy, CropRule, ImageSpec
+from hierattn.taxonomy.from_labels import Own
+from hierattn.taxonomy.records import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class PrepareOptions:
         A name of ``layouts.LAYOUT_NAMES``; ``auto`` recognises the layout by its files.
     images
         The folder of the images, if not the source's own.
+    taxonomy
+        The classes; None: those of the layout, or what the names of class folders say; ``own``: a class a folder or
+        label of a table, whatever they are called.
     size
         Pixels a side, 32 to 2048. The paper: 256.
     crop
@@ -57,12 +62,18 @@ class PrepareOptions:
         With ``splits``: images that it does not name are assigned to its folds instead of being left out.
     pictures
         Whether to write ``pictures/``: cleaning step by step, and near-duplicates to look at.
+    decisions
+        Tables of decisions on labels (decisions.py), applied in their order; they want ``splits``.
+    outer_fold, decide_outer_fold
+        With ``decisions``: the fold whose labels stay as given; or that decisions on test labels are applied, too.
     strict
         Stop at images that cannot be used instead of leaving them out.
     overwrite
         Replace a prepared folder; it stays until the new one is whole.
     jobs
         Images decoded at once; None: one a core.
+    shared_ids
+        Whether lesions and patients of one name are the same ones in all of several sources of your own.
 
     >>> PrepareOptions(size=64).image_spec.size
     64
@@ -70,6 +81,7 @@ class PrepareOptions:
 
     layout: str = "auto"
     images: Path | None = None
+    taxonomy: Taxonomy | Own | None = None
     size: int = 256
     crop: CropRule = "surround"
     colour_constancy: ColourConstancy = "none"
@@ -81,9 +93,13 @@ class PrepareOptions:
     splits: Path | None = None
     extend: bool = False
     pictures: bool = False
+    decisions: tuple[Path, ...] = ()
+    outer_fold: int | None = None
+    decide_outer_fold: bool = False
     strict: bool = False
     overwrite: bool = False
     jobs: int | None = None
+    shared_ids: bool = False
 
     def __post_init__(self) -> None:
         """Raise a :class:`UsageError` for options out of range, or that do not fit together."""
@@ -95,7 +111,18 @@ class PrepareOptions:
             )
         if self.extend and self.splits is None:
             raise UsageError("--extend without --splits: wanted the split file whose folds are to be kept")
+        self._check_decisions()
         _ = self.image_spec
+
+    def _check_decisions(self) -> None:
+        chosen = self.outer_fold is not None or self.decide_outer_fold
+        if chosen and not self.decisions:
+            raise UsageError("--outer-fold or --decide-outer-fold without --decisions: wanted the table of decisions")
+        if self.decisions and not chosen:
+            raise UsageError(
+                "--decisions: in cross-validation every fold is tested in turn; wanted --outer-fold K, to leave the "
+                "labels of fold K as they are given, or --decide-outer-fold, to decide on test labels, too"
+            )
 
     @property
     def image_spec(self) -> ImageSpec:

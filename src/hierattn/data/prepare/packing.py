@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import hierattn
+from hierattn.data.hdf5_images import image_bytes, image_state
 from hierattn.data.near_duplicates.comparison_picture import SIDE, comparison_picture
 from hierattn.data.prepare.report import AuditRow
 from hierattn.data.prepared_set.manifest import Record
@@ -34,7 +35,7 @@ from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.adaptive_crop import Box
 from hierattn.preprocessing.cleaning import clean
 from hierattn.preprocessing.photo_files import printable
-from hierattn.preprocessing.photograph import read_image_bytes, read_photograph
+from hierattn.preprocessing.photograph import read_photograph
 from hierattn.progress import Progress
 
 READING = "reading images"
@@ -143,7 +144,7 @@ def _decode(record: Record, spec: ImageSpec, comparison: bool) -> _Decoded:
     """One image from its file to the pixels that are packed, and those that are compared."""
     path = Path(record.image)
     try:
-        content = read_image_bytes(path, name=path.name)
+        content = image_bytes(path)
         photograph = read_photograph(content, name=path.name)
     except ImageError as error:
         return _Decoded(record, reason=str(error))
@@ -235,7 +236,7 @@ def _key(records: Sequence[Record], spec: ImageSpec, comparison: bool) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, hierattn.__version__, spec.to_dict(), comparison]).encode())
     for record in records:
         try:
-            state = Path(record.image).stat()
+            state = image_state(Path(record.image))
             digest.update(os.fsencode(f"{record.image}\0{state.st_size}\0{state.st_mtime_ns}\n"))
         except OSError:
             digest.update(os.fsencode(f"{record.image}\0missing\n"))

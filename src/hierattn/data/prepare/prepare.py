@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hierattn.data.hdf5_images import image_bytes
 from hierattn.data.near_duplicates.comparison_picture import BYTES
 from hierattn.data.near_duplicates.search import Pair, find_near_duplicates
 from hierattn.data.prepare.audit_pictures import write_pictures
+from hierattn.data.prepare.decisions import Decided, decide, read_decisions
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.packing import COMPARISON, Packed, pack, strict_error
 from hierattn.data.prepare.report import (
@@ -28,15 +30,19 @@ from hierattn.data.prepare.report import (
     PreparationReport,
     count_classes,
     imbalance,
+    notes_on_classes,
     notes_on_copies,
     notes_on_hair,
     notes_on_near_duplicates,
+    notes_on_sources,
     notes_on_ungrouped,
     read_report,
+    template_beside,
     write_audit,
     write_near_duplicates,
     write_report,
 )
+from hierattn.data.prepare.sources import Source, count_sources, read_sources, uses_of
 from hierattn.data.prepare.unchanged import what_changed
 from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds, refuse_small_classes
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
@@ -60,13 +66,13 @@ from hierattn.data.prepared_set.splits import (
     refuse_parts,
     write_splits,
 )
-from hierattn.data.sets.layouts import Layout, read_source
 from hierattn.data.sets.listing import Dropped, Listing
 from hierattn.data.source_table import first_few
 from hierattn.errors import DataError, UsageError
 from hierattn.files import Workspace, cores, recover, relative_path, whole_folder
 from hierattn.preprocessing.photo_files import is_printable, printable
 from hierattn.progress import Progress, silent
+from hierattn.taxonomy.toml_file import write_taxonomy
 
 _JOINING = "belongs to images in several folds of the split file"
 
@@ -75,11 +81,12 @@ _JOINING = "belongs to images in several folds of the split file"
 class _Job:
     """One preparation."""
 
-    source: Path
+    sources: Sequence[Source]
     out: Path
     options: PrepareOptions
     splits: FrozenSplits | None
     progress: Progress
+    decided: Decided | None = None
 
     @property
     def folds(self) -> int:
@@ -87,14 +94,19 @@ class _Job:
 
 
 def prepare(
-    source: Path, out: Path, options: PrepareOptions | None = None, *, progress: Progress | None = None
+    source: Path | Sequence[Source],
+    out: Path,
+    options: PrepareOptions | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> PreparationReport:
     """Turn a data set, as its authors publish it, into a folder that training and evaluation read.
 
     Parameters
     ----------
     source
-        The data set's folder, in any layout of ``layouts.LAYOUTS``.
+        The data set's folder, in any layout of ``layouts.LAYOUTS``; or several sources to be one set, each with its own
+        layout and images, so that those of ``options`` are not read.
     out
         The folder to make. Where it was made before from the same files with the same settings, nothing is done.
     options
@@ -119,14 +131,18 @@ def prepare(
     """
     began = time.perf_counter()
     options = options or PrepareOptions()
-    source, out = Path(source), Path(out)
+    sources = [Source(Path(source), "", options.layout, options.images)] if isinstance(source, Path) else source
+    out = Path(out)
     recover(out, PREPARED_SET)
     made_before = is_prepared(out) and not options.overwrite
     if not made_before:
-        check_out(out, overwrite=options.overwrite, inputs=_inputs(source, options))
+        check_out(out, overwrite=options.overwrite, inputs=_inputs(sources, options))
     splits = None if options.splits is None else read_splits(options.splits)
-    job = _Job(source, out, options, splits, progress or silent)
-    layout, listing = read_source(source, options.layout, options.images)
+    layouts, listing = read_sources(sources, shared_ids=options.shared_ids, taxonomy=options.taxonomy)
+    if splits is not None and listing.splits is not None:
+        raise UsageError(f"--splits {splits.path} and a fold column of the table: wanted one of them")
+    splits = splits or listing.splits
+    job = _Job(sources, out, options, splits, progress or silent)
     _leave_out(listing, _unwritable(listing, out), "its path is not UTF-8 or has a line's end in it: rename it")
     if not listing.records:
         first = listing.dropped[-1]
@@ -142,19 +158,49 @@ def prepare(
             _leave_out(listing, unnamed, f"not named by {splits.path.name}")
     if options.strict and listing.dropped:
         raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
+    if options.decisions:
+        job = replace(job, decided=_decide(listing, splits, options))
     if made_before:
         return _unchanged(job, listing)
     if splits is None:
         refuse_small_classes(join_groups(listing.records), options.folds)  # now, not after an hour of decoding
     while True:
         try:
-            return replace(_make(job, layout, listing), seconds=time.perf_counter() - began)
+            report = _make(job, layouts, listing)
+            if listing.guessed and not template_beside(out).exists():
+                write_taxonomy(template_beside(out), listing.taxonomy, template=True)
+            return replace(report, seconds=time.perf_counter() - began)
         except _JoiningError as error:  # by their pixels: known only now
             _leave_out_joining(job, listing, error.records)
 
 
-def _inputs(source: Path, options: PrepareOptions) -> list[Path]:
-    return [path for path in (source, options.images, options.splits) if path is not None]
+def _inputs(sources: Sequence[Source], options: PrepareOptions) -> list[Path]:
+    paths = [path for source in sources for path in (source.folder, source.images)]
+    paths += [source.table.path for source in sources if source.table is not None]
+    return [path for path in (*paths, options.splits, *options.decisions) if path is not None]
+
+
+def _decide(listing: Listing, splits: FrozenSplits | None, options: PrepareOptions) -> Decided:
+    """Apply the tables of decisions to the listing."""
+    if splits is None:
+        raise UsageError(
+            "--decisions without --splits: wanted the splits.csv of the set that was audited, so that every photograph "
+            "stays in its fold"
+        )
+    decided = decide(
+        listing.records,
+        folds_in(listing.records, splits),
+        [read_decisions(path) for path in options.decisions],
+        listing.taxonomy.codes,
+        content=image_bytes,
+        folds=splits.folds,
+        outer_fold=options.outer_fold,
+        decide_outer_fold=options.decide_outer_fold,
+    )
+    listing.records = [record for record in decided.records if record.image not in decided.dropped]
+    listing.dropped += [Dropped(image, reason) for image, reason in decided.dropped.items()]
+    listing.notes += decided.record.notes()
+    return decided
 
 
 def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
@@ -165,8 +211,8 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
     UsageError
         Where its source or settings are not those asked for.
     """
-    if changed := what_changed(job.out, listing, job.options, job.splits):
-        check_out(job.out, overwrite=True, inputs=_inputs(job.source, job.options))  # --overwrite would be refused, too
+    if changed := what_changed(job.out, listing, job.options, job.splits, job.decided, uses_of(job.sources)):
+        check_out(job.out, overwrite=True, inputs=_inputs(job.sources, job.options))  # as with --overwrite
         raise UsageError(
             f"{job.out} is a prepared set already, of another source or other settings ({changed}): choose another "
             "folder, or replace it with --overwrite"
@@ -175,13 +221,13 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
     return replace(report, notes=[*report.notes, "prepared before from the same files and settings: nothing was done"])
 
 
-def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
+def _make(job: _Job, layouts: Sequence[str], listing: Listing) -> PreparationReport:
     options = job.options
     bytes_an_image = options.size**2 * 3 + (BYTES if options.near_duplicates else 0)
     with whole_folder(
         job.out,
         PREPARED_SET,
-        inputs=_inputs(job.source, options),
+        inputs=_inputs(job.sources, options),
         expected_bytes=len(listing.records) * bytes_an_image,
         resumable=True,
     ) as place:
@@ -195,14 +241,20 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
             progress=job.progress,
         )
         pairs = _near_duplicates(job, place.folder)
-        groups = join_groups(packed.records, [(pair.one, pair.other) for pair in pairs])
+        rows = {record.image: row for row, record in enumerate(packed.records)}
+        decided = [] if job.decided is None else job.decided.pairs
+        joined = [(rows[one], rows[other]) for one, other in decided if one in rows and other in rows]
+        groups = join_groups(packed.records, [*((pair.one, pair.other) for pair in pairs), *joined])
         originals = _with_folds(job, groups)
         records, dropped = _as_seen_from(job.out, originals, _left_out(listing, packed))
         _write_tables(job, place, records, packed, dropped, pairs)
         if options.pictures:
             write_pictures(place.folder, originals, packed.boxes, pairs, options.image_spec)
-        notes = notes_on_ungrouped(records, listing.advice)
+        notes = notes_on_classes(listing, template_beside(job.out))
+        notes += notes_on_ungrouped(records, listing.advice)
         notes += [*notes_on_copies(records), *notes_on_near_duplicates(records, pairs)]
+        if any(source.name for source in job.sources):
+            notes += notes_on_sources(records)
         if options.hair_removal:
             notes += notes_on_hair(packed.records, packed.boxes)
         report = PreparationReport(
@@ -210,10 +262,11 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
             source=listing.source,
             licence=listing.licence,
             citation=listing.citation,
-            layout=layout.name,
+            layout=" + ".join(dict.fromkeys(layouts)),
             image_spec=options.image_spec,
             images=len(records),
             cropped=sum(box is not None for box in packed.boxes),
+            taxonomy=listing.taxonomy,
             classes=count_classes(records, job.folds),
             imbalance=imbalance(records),
             folds=job.folds,
@@ -224,6 +277,8 @@ def _make(job: _Job, layout: Layout, listing: Listing) -> PreparationReport:
             splits_sha256="" if job.splits is None else job.splits.sha256,
             extended=options.extend,
             embedding_sha256=options.embedding_sha256,
+            decisions=None if job.decided is None else job.decided.record,
+            sources=count_sources(job.sources, layouts, records),
             manifest_sha256=manifest_sha256(place.folder / MANIFEST),
             seconds=0.0,
         )
@@ -258,7 +313,9 @@ def _write_tables(
         left = place.folder / name
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     write_manifest(place.folder / MANIFEST, records)
-    write_audit(place.folder / AUDIT, records, packed.boxes, dropped)
+    reasons = {} if job.decided is None else job.decided.reasons
+    decided = {relative_path(image, job.out.resolve()): reason for image, reason in reasons.items()}
+    write_audit(place.folder / AUDIT, records, packed.boxes, dropped, decided)
     write_splits(place.folder / SPLITS, records)
     if job.options.near_duplicates:
         write_near_duplicates(place.folder / NEAR_DUPLICATES, records, pairs)

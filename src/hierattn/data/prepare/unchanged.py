@@ -11,18 +11,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hierattn.data.hdf5_images import image_bytes, image_state
+from hierattn.data.prepare.decisions import Decided, DecisionRecord
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.report import PreparationReport, read_report
+from hierattn.data.prepare.sources import uses_of
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.packed import INFO, PackedSet
 from hierattn.data.prepared_set.splits import FrozenSplits
 from hierattn.data.sets.listing import Listing
-from hierattn.errors import HierAttnError
+from hierattn.errors import HierAttnError, ImageError
 from hierattn.files import relative_path
 from hierattn.preprocessing.photo_files import printable
 
 
-def what_changed(out: Path, listing: Listing, options: PrepareOptions, splits: FrozenSplits | None) -> str:
+def what_changed(
+    out: Path,
+    listing: Listing,
+    options: PrepareOptions,
+    splits: FrozenSplits | None,
+    decided: Decided | None = None,
+    uses: str = "",
+) -> str:
     """In a few words the first difference between ``out`` and what would be made now; empty where there is none."""
     try:
         packed = PackedSet.open(out)
@@ -36,7 +46,10 @@ def what_changed(out: Path, listing: Listing, options: PrepareOptions, splits: F
         "splits": "" if splits is None else splits.sha256,
         "extend": options.extend,
         "embedding": options.embedding_sha256,
+        "decisions": _decided(None if decided is None else decided.record),
         "source": listing.source,
+        "sources": uses,
+        "taxonomy": listing.taxonomy,
         **options.image_spec.to_dict(),
     }
     return _other_setting(_settings_of(report), asked) or _other_source(out, packed.records, report, listing)
@@ -50,9 +63,16 @@ def _settings_of(report: PreparationReport) -> dict[str, object]:
         "splits": report.splits_sha256,
         "extend": report.extended,
         "embedding": report.embedding_sha256,
+        "decisions": _decided(report.decisions),
         "source": report.source,
+        "sources": uses_of(report.sources),
+        "taxonomy": report.taxonomy,
         **report.image_spec.to_dict(),
     }
+
+
+def _decided(record: DecisionRecord | None) -> tuple[object, ...]:
+    return () if record is None else (list(record.files.values()), record.outer_fold, record.decide_outer_fold)
 
 
 def _other_setting(made: dict[str, object], asked: dict[str, object]) -> str:
@@ -60,7 +80,8 @@ def _other_setting(made: dict[str, object], asked: dict[str, object]) -> str:
         made, asked = {**made, "folds": 0}, {**asked, "folds": 0}
     for name, value in asked.items():
         if made[name] != value:
-            files = {"splits": "another split file", "embedding": "another embedding"}
+            files = {"splits": "another split file", "embedding": "another embedding", "decisions": "other decisions"}
+            files["taxonomy"] = "other classes"
             return files.get(name, f"{name} {made[name]}, now {value}")
     return ""
 
@@ -101,11 +122,11 @@ def _other_file(out: Path, records: Sequence[Record], unusable: set[str]) -> str
     for image in [*checksums, *sorted(unusable)]:
         path = out / image
         try:
-            state = path.stat()
+            state = image_state(path)
             if max(state.st_mtime_ns, state.st_ctime_ns) < made:
                 continue
-            content = path.read_bytes()
-        except OSError:
+            content = image_bytes(path)
+        except (OSError, ImageError):
             return f"{image} is gone"
         if hashlib.sha256(content).hexdigest() != checksums.get(image):
             return f"{image} was changed"

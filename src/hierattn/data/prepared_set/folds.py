@@ -9,42 +9,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from hierattn.data.prepared_set.manifest import Record
+from hierattn.data.image_ids import image_id
+from hierattn.data.prepared_set.manifest import SHARED_IDS, Record
 from hierattn.errors import DataError, LeakError, UsageError
 
 MIN_FOLDS = 3
 """One fold tests, one chooses the epoch and calibrates, and at least one trains."""
 
 
-@dataclass(frozen=True)
-class Split:
-    """Row numbers of a manifest, each an int64 array, (images,).
-
-    Attributes
-    ----------
-    train
-        Everything that neither tests nor validates, augmented copies included.
-    validation
-        The inner split: chooses the epoch, calibrates, sets thresholds. Originals only.
-    test
-        Not used until the end. Originals only.
-    """
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-
-
 def join_groups(records: Sequence[Record], pairs: Iterable[tuple[int, int]] = ()) -> list[Record]:
     """Name in ``group`` whatever must stay together, by union-find.
 
-    Joined are images of one lesion, of one patient, with the same bytes, a copy with its parent, and the ``pairs``.
-    Joining is transitive: where two patients share a lesion id, both patients' images are one group.
+    Joined are images of one lesion, of one patient, with the same bytes, a copy with its parent, and the ``pairs``;
+    of one image id, where several sources are parts of one collection. Identifiers count within their collection, or
+    their source where there is none. Joining is transitive: where two patients share a lesion id, both patients'
+    images are one group.
 
     Parameters
     ----------
@@ -82,15 +66,29 @@ def join_groups(records: Sequence[Record], pairs: Iterable[tuple[int, int]] = ()
 
 
 def _joining_keys(record: Record) -> list[Hashable]:
-    """What two rows must not share across folds. Ids count within their own data set."""
+    """What two rows must not share across folds."""
+    namespace = record.collection or record.source
     keys: list[Hashable] = [("image", record.parent or record.image)]
     if record.lesion:
-        keys.append(("lesion", record.source, record.lesion))
+        keys.append(("lesion", namespace, record.lesion))
     if record.patient:
-        keys.append(("patient", record.source, record.patient))
+        keys.append(("patient", namespace, record.patient))
+    if name := published_id(record):
+        keys.append(("id", namespace, name))
     if record.sha256 and record.role == "original":
         keys.append(("bytes", record.sha256))
     return keys
+
+
+def published_id(record: Record) -> str:
+    """What a published collection calls the photograph, however it was shipped (ISIC 2019 marks smaller files); or "".
+
+    >>> published_id(Record("a/isic_0000001_downsampled.JPG", "NV", collection="isic"))
+    'isic_0000001'
+    """
+    if record.collection in ("", SHARED_IDS):
+        return ""
+    return image_id(record.parent or record.image).stem.casefold().removesuffix("_downsampled")
 
 
 def _group_names(records: Sequence[Record], members: dict[int, list[int]]) -> dict[int, str]:
@@ -116,6 +114,9 @@ def make_folds(
     records: Sequence[Record], folds: int = 10, seed: int = 0, kept: Mapping[str, int] | None = None
 ) -> list[Record]:
     """Give every record a fold: grouped by ``group``, stratified by class, the same for the same seed.
+
+    Of several sources, each source's classes are spread evenly, too. Photographs for training only follow their group,
+    and count for nothing; a group of them alone gets a fold that holds none of them (parts.py).
 
     Groups are assigned rarest class first and largest first, ties shuffled by the seed, each to the fold that has least
     of the group's classes so far. On the sets measured (docs/data.md) the classes come out exactly as even as from
@@ -144,7 +145,11 @@ def make_folds(
         Where a class has fewer groups than folds: some fold could not test it. Names the class and what to do.
     """
     refuse_small_classes(records, folds)
-    fold_of = _assign(_classes_of_groups(records), folds, seed, kept or {})
+    kept = kept or {}
+    judged = [record for record in records if record.use != "train"]
+    fold_of = _assign(_strata_of_groups(judged), folds, seed, kept)
+    rest = [record for record in records if _group_of(record) not in fold_of]
+    fold_of |= _assign(_strata_of_groups(rest), folds, seed, kept)
     placed = [replace(record, fold=fold_of[_group_of(record)]) for record in records]
     _refuse_empty_cells(placed, folds)
     return placed
@@ -162,14 +167,23 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
     UsageError
         For fewer than 3 folds.
     DataError
-        Where there are no records, or a class has fewer groups than folds; names the class and what to do.
+        Where there are no records, or a class has fewer groups than folds; names the class and what to do. Classes of
+        sources that only train, or only test, need not stand in every fold.
     """
     if folds < MIN_FOLDS:
         raise UsageError(f"{folds} folds: wanted {MIN_FOLDS} or more (one tests, one validates, the rest trains)")
     if not records:
         raise DataError("no images to make folds of: wanted some in every class; check the source")
-    groups = _classes_of_groups(records)
-    count = Counter(label for labels in groups.values() for label in labels)
+    groups: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.role == "original" and not record.use:
+            groups[record.label].add(_group_of(record))
+    if not groups:
+        raise DataError(
+            "every source is for training only, or for testing only: wanted one at least that both trains and is "
+            "judged, by folds; leave out --train-only or --test-only for it"
+        )
+    count = {label: len(own) for label, own in groups.items()}
     label, fewest = min(count.items(), key=lambda item: (item[1], item[0]))
     if fewest < folds:
         advice = f"use --folds {fewest}" if fewest >= MIN_FOLDS else "add images of it or leave the class out"
@@ -179,19 +193,21 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
         )
 
 
-def _classes_of_groups(records: Sequence[Record]) -> dict[str, Counter[str]]:
-    """Group -> class -> originals."""
+def _strata_of_groups(records: Sequence[Record]) -> dict[str, Counter[str]]:
+    """Group -> class, and class of a source where there are several -> originals."""
+    several = len({record.source for record in records}) > 1
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for record in records:
         if record.role == "original":
-            groups[_group_of(record)][record.label] += 1
+            strata = [record.label, f"{record.label} of {record.source}"] if several else [record.label]
+            groups[_group_of(record)].update(strata)
     return groups
 
 
 def _refuse_empty_cells(records: Sequence[Record], folds: int) -> None:
     """A class with just enough groups may still miss a fold, where its groups also hold rarer classes."""
-    for label in sorted({record.label for record in records}):
-        empty = set(range(folds)) - {record.fold for record in records if record.label == label}
+    for label in sorted({record.label for record in records if not record.use}):
+        empty = set(range(folds)) - {record.fold for record in records if record.label == label and not record.use}
         if empty:
             raise DataError(
                 f"class {label} stands in no group of fold {min(empty)} of {folds}, its groups are too entwined with "
@@ -243,8 +259,9 @@ def check_leaks(records: Sequence[Record], advice: str = "prepare the set again"
     Raises
     ------
     LeakError
-        Where a lesion, patient, group, file content, or a copy and its parent stand in more than one fold; names the
-        first of them, their folds, and an image in each of two.
+        Where a lesion, patient, group, file content, an image id of a collection, or a copy and its parent stand in
+        more than one fold, of one source or of several; names the first of them, their folds, and an image in each
+        of two.
     DataError
         Where a record has no fold.
     """
@@ -253,8 +270,9 @@ def check_leaks(records: Sequence[Record], advice: str = "prepare the set again"
         if record.fold < 0:
             raise DataError(f"{record.image} has no fold: wanted 0 or more; prepare the set again")
         for kind, source, name in (
-            ("lesion", record.source, record.lesion),
-            ("patient", record.source, record.patient),
+            ("lesion", record.collection or record.source, record.lesion),
+            ("patient", record.collection or record.source, record.patient),
+            ("image id", record.collection, published_id(record)),
             ("group", "", record.group),
             ("image", "", record.parent or record.image),
             ("file content", "", record.sha256 if record.role == "original" else ""),
@@ -272,32 +290,3 @@ def _described(kind: str, name: str, image_of: dict[int, str]) -> str:
     """``lesion L9 in folds 0, 2 (a.jpg, b.jpg)``."""
     images = [PurePosixPath(image_of[fold]).name for fold in sorted(image_of)[:2]]
     return f"{kind} {name} in folds {', '.join(map(str, sorted(image_of)))} ({', '.join(images)})"
-
-
-def split(records: Sequence[Record], fold: int) -> Split:
-    """Train, validation and test rows where ``fold`` is the one that tests.
-
-    Test is fold ``fold``, validation the next fold (modulo the number of folds), train the rest. Augmented copies
-    are only ever in train: those of validation and test images are in none of the three.
-
-    Raises
-    ------
-    UsageError
-        For a fold that the manifest does not have.
-    DataError, LeakError
-        From :func:`check_leaks`, or for fewer than 3 folds.
-    """
-    check_leaks(records)
-    count = 1 + max((record.fold for record in records), default=-1)
-    if count < MIN_FOLDS:
-        raise DataError(f"the manifest has {count} folds: wanted {MIN_FOLDS} or more; prepare the set again")
-    if not 0 <= fold < count:
-        raise UsageError(f"fold {fold}: the manifest has folds 0 to {count - 1}; choose one of them")
-    place = np.array([record.fold for record in records])
-    original = np.array([record.role == "original" for record in records])
-    validation = (fold + 1) % count
-    return Split(
-        train=np.flatnonzero((place != fold) & (place != validation)),
-        validation=np.flatnonzero((place == validation) & original),
-        test=np.flatnonzero((place == fold) & original),
-    )

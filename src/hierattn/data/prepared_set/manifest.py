@@ -1,6 +1,7 @@
 r"""The manifest: one row an image, the table that every later stage reads.
 
 ``manifest.csv`` has the columns of :class:`Record`, in its order, UTF-8, ``\\n`` line ends, empty where unknown.
+Those of :data:`LATER` are there only where a set was made of several sources.
 Row ``i`` belongs to image ``i`` of the packed set beside it.
 """
 
@@ -10,13 +11,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from hierattn.data.prepared_set.record_table import columns_of, read_records, write_records
 from hierattn.errors import TableError
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
 Role = Literal["original", "augmented"]
+Use = Literal["", "train", "test"]
+"""What a source is for: everything, training only, or testing only."""
+Domain = Literal["dermoscopic", "clinical", "unknown"]
+"""How a photograph was taken: through a dermatoscope, or by a camera or phone alone."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Record:
     image
         Path of the image file, relative to the manifest's folder, with forward slashes.
     label
-        The paper's code (``taxonomy.CODES``).
+        The class's code, of the set's taxonomy.
     lesion, patient
         Identifiers as the data set gives them, prefixed with nothing; empty where the set does not say.
     group
@@ -47,6 +53,15 @@ class Record:
         Pixels of the original file, after its EXIF rotation, before any crop.
     sha256
         Of the original file's bytes.
+    own_label
+        The source's own label, which :attr:`label` was mapped from.
+    collection
+        Whose identifiers ``lesion``, ``patient`` and the file's name are, where several sources share them: parts of
+        one published set, or :data:`SHARED_IDS`. Empty: they count within ``source``.
+    domain
+        Of :data:`Domain`; empty in a set of one source and one domain.
+    use
+        ``train``: never in a test or an inner fold. ``test``: never in training or an inner fold, and in every test.
     """
 
     image: str
@@ -66,18 +81,26 @@ class Record:
     width: int = 0
     height: int = 0
     sha256: str = ""
+    own_label: str = ""
+    collection: str = ""
+    domain: str = ""
+    use: Use = ""
 
 
-COLUMNS: tuple[str, ...] = columns_of(Record)
+SHARED_IDS = "shared"
+"""The collection of several sources of one's own: they share lesions and patients, but files may be called anything."""
+LATER = ("own_label", "collection", "domain", "use")
+"""Columns that only a set of several sources has."""
+COLUMNS: tuple[str, ...] = tuple(name for name in columns_of(Record) if name not in LATER)
 
 
 def write_manifest(path: Path, records: Sequence[Record]) -> None:
     """Write ``records`` to ``path``, whole or not at all."""
-    write_records(path, Record, records)
+    write_records(path, Record, records, later=LATER)
 
 
-def read_manifest(path: Path) -> list[Record]:
-    """Read a manifest.
+def read_manifest(path: Path, taxonomy: Taxonomy = EIGHT) -> list[Record]:
+    """Read a manifest, of the paper's eight classes or of those that the set says.
 
     Raises
     ------
@@ -87,9 +110,11 @@ def read_manifest(path: Path) -> list[Record]:
     if not path.is_file():
         raise TableError(f"no manifest at {path}: wanted a folder made by 'hierattn prepare'; run that first")
     records = []
-    for where, record in read_records(path, Record, again="prepare the set again"):
-        if record.label not in BY_CODE:
-            raise TableError(f"{where}: unknown label {record.label!r}, wanted one of {', '.join(BY_CODE)}")
+    for where, record in read_records(path, Record, again="prepare the set again", later=LATER):
+        if record.use not in get_args(Use):
+            raise TableError(f"{where}: use is {record.use!r}, wanted train, test or nothing; prepare the set again")
+        if record.label not in taxonomy.by_code:
+            raise TableError(f"{where}: unknown label {record.label!r}, wanted one of {', '.join(taxonomy.codes[:20])}")
         records.append(record)
     return records
 

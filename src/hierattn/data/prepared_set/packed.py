@@ -3,6 +3,7 @@
 Training reads an epoch hundreds of times; decoding a photograph each time would take longer than the network does.
 This is the one place that names the files of a prepared folder::
 
+    taxonomy.toml   the classes; a folder of before has none, and the paper's eight
     manifest.csv    one row an image (manifest.py); row i belongs to images[i]
     images.npy      uint8, (images, size, size, 3), RGB
     prepared.json   where they come from, the ImageSpec, the crop rule, folds, counts, checksums
@@ -31,10 +32,14 @@ import numpy as np
 import hierattn
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, read_manifest
 from hierattn.errors import DataError, UsageError
-from hierattn.files import CONTENTS, FolderKind, check_replaceable, write_json
+from hierattn.files import CONTENTS, FolderKind, check_replaceable, file_sha256, write_json
 from hierattn.image_spec import ImageSpec
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
+from hierattn.taxonomy.toml_file import read_taxonomy, write_taxonomy
 
 MANIFEST, IMAGES, INFO, AUDIT = "manifest.csv", "images.npy", "prepared.json", "audit.csv"
+TAXONOMY = "taxonomy.toml"
 SPLITS, NEAR_DUPLICATES = "splits.csv", "near_duplicates.csv"
 HARDNESS, COPIES = "hardness.csv", "copies.csv"
 PICTURES = "pictures"
@@ -46,7 +51,7 @@ PREPARED_SET = FolderKind(
     "a prepared set",
     mark=INFO,
     older=(
-        *(MANIFEST, IMAGES, AUDIT, SPLITS, NEAR_DUPLICATES, HARDNESS, COPIES),
+        *(TAXONOMY, MANIFEST, IMAGES, AUDIT, SPLITS, NEAR_DUPLICATES, HARDNESS, COPIES),
         *(CLEANING, CROPPED, PAIRS, DISTRIBUTION, UNDERSAMPLING, OVERSAMPLING),
     ),
 )
@@ -75,6 +80,8 @@ class PackedSet:
         The contents of ``prepared.json``.
     manifest_sha256
         Of ``manifest.csv``; a run keeps it, and refuses to resume with another.
+    taxonomy
+        The classes that its labels are of.
     """
 
     folder: Path
@@ -83,6 +90,7 @@ class PackedSet:
     image_spec: ImageSpec
     info: Mapping[str, Any]
     manifest_sha256: str
+    taxonomy: Taxonomy = EIGHT
 
     @classmethod
     def open(cls, folder: Path) -> PackedSet:
@@ -100,10 +108,11 @@ class PackedSet:
         digest = _sha256_of_manifest(folder)
         if info["manifest_sha256"] != digest:
             raise DataError(f"{folder / MANIFEST} was changed after it was prepared: wanted the one written; {_AGAIN}")
-        records = read_manifest(folder / MANIFEST)
+        taxonomy = _read_taxonomy(folder, info)
+        records = read_manifest(folder / MANIFEST, taxonomy)
         spec = ImageSpec.from_dict(info["image_spec"])
         images = _map_images(folder / IMAGES, (len(records), spec.size, spec.size, spec.channels))
-        return cls(folder, images, records, spec, info, digest)
+        return cls(folder, images, records, spec, info, digest, taxonomy)
 
     def verify(self) -> None:
         """Read every pixel and compare it with the checksum of when it was written.
@@ -158,11 +167,16 @@ def is_prepared(folder: Path) -> bool:
         return False
 
 
-def write_info(folder: Path, values: Mapping[str, Any], images_sha256: str) -> None:
-    """Write ``prepared.json``: ``values``, this version, and the checksums of the manifest that is there and of all
-    pixels.
+def write_info(folder: Path, values: Mapping[str, Any], images_sha256: str, taxonomy: Taxonomy) -> None:
+    """Write ``taxonomy.toml`` and ``prepared.json``: ``values``, this version, and the checksums of the manifest that
+    is there, of the taxonomy and of all pixels.
     """
-    checksums = {"manifest_sha256": manifest_sha256(folder / MANIFEST), "images_sha256": images_sha256}
+    write_taxonomy(folder / TAXONOMY, taxonomy)
+    checksums = {
+        "taxonomy_sha256": file_sha256(folder / TAXONOMY),
+        "manifest_sha256": manifest_sha256(folder / MANIFEST),
+        "images_sha256": images_sha256,
+    }
     write_json(folder / INFO, {**values, "format": FORMAT, "hierattn": hierattn.__version__, **checksums})
 
 
@@ -178,6 +192,19 @@ def _read_info(folder: Path) -> dict[str, Any]:
     if version != FORMAT or not all(needed):
         raise DataError(f"{path} is of format {version}: wanted {FORMAT}, this version's; {_AGAIN}")
     return info
+
+
+def _read_taxonomy(folder: Path, info: Mapping[str, Any]) -> Taxonomy:
+    """The set's own classes; the paper's eight where it was prepared before sets said theirs."""
+    path = folder / TAXONOMY
+    if "taxonomy_sha256" not in info:
+        return EIGHT
+    if not path.is_file() or file_sha256(path) != info["taxonomy_sha256"]:
+        raise DataError(
+            f"{path} is missing or was changed after the set was prepared: wanted the one written; to change classes, "
+            "edit a copy and prepare again with --taxonomy"
+        )
+    return read_taxonomy(path)
 
 
 def _sha256_of_manifest(folder: Path) -> str:

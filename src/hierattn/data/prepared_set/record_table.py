@@ -29,13 +29,16 @@ def columns_of(kind: type[DataclassInstance]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-def write_records(path: Path, kind: type[Row], rows: Sequence[Row]) -> None:
-    """Write ``rows`` to ``path``, whole or not at all."""
-    columns = columns_of(kind)
+def write_records(path: Path, kind: type[Row], rows: Sequence[Row], *, later: Sequence[str] = ()) -> None:
+    """Write ``rows`` to ``path``, whole or not at all; columns of ``later`` only where some row has a value there."""
+    empty = {name for name in later if not any(getattr(row, name) for row in rows)}
+    columns = [name for name in columns_of(kind) if name not in empty]
     write_table(path, columns, ([getattr(row, column) for column in columns] for row in rows))
 
 
-def read_records(path: Path, kind: type[Row], *, again: str, exact: bool = False) -> Iterator[tuple[str, Row]]:
+def read_records(
+    path: Path, kind: type[Row], *, again: str, exact: bool = False, later: Sequence[str] = ()
+) -> Iterator[tuple[str, Row]]:
     """The rows of a table, each with its place, ``path:line``.
 
     Parameters
@@ -48,6 +51,8 @@ def read_records(path: Path, kind: type[Row], *, again: str, exact: bool = False
         What to do about a damaged table, e.g. ``"evaluate again"``.
     exact
         Whether columns beyond the fields are refused; else they are not read.
+    later
+        Fields without a column in older tables: they keep their default there.
 
     Raises
     ------
@@ -55,18 +60,20 @@ def read_records(path: Path, kind: type[Row], *, again: str, exact: bool = False
         Where the table is too large, no CSV in UTF-8, lacks a column or has another, or a row has too few or too many
         values or a number that is none. Names the line.
     """
-    columns = columns_of(kind)
+    fields_of = columns_of(kind)
     whole = {field.name for field in fields(kind) if field.type in (int, "int")}
     if path.stat().st_size > MAX_BYTES:
         raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image; {again}")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            _check_columns(path, tuple(reader.fieldnames or ()), columns, again, exact)
+            header = tuple(reader.fieldnames or ())
+            columns = tuple(name for name in fields_of if name in header or name not in later)
+            _check_columns(path, header, columns, again, exact)
             for row in reader:
                 where = f"{path}:{reader.line_num}"
                 if None in row or None in row.values():
-                    raise TableError(f"{where}: wanted {len(reader.fieldnames or ())} values; {again}")
+                    raise TableError(f"{where}: wanted {len(header)} values; {again}")
                 yield where, kind(**{name: _value(row[name], name, name in whole, where) for name in columns})
     except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); {again}") from None

@@ -1,10 +1,11 @@
 """Frozen splits: a table that says which fold each image is in, written by every preparation and read from any source.
 
-``splits.csv`` has ``image,group,fold``: the image by its name without folder and ending where that is one image's, so
-that it fits any copy of the set, converted or moved. Read are also the tables in which others publish theirs::
+``splits.csv`` has ``image,group,fold``, and ``use`` where a source only trains or only tests. It names an image without
+folder and ending where that is one image's, so that it fits any copy of the set, converted or moved. Read are also the
+tables in which others publish theirs::
 
     image (or image_id, isic_id, img_id, file, filename, name)      with or without a folder and an ending
-    fold (or split, subset, set, partition)                         0, 1, 2 ...  or  train, validation, test
+    fold (or split, subset, set, partition)       0, 1, 2 ...  or 1, 2 ...  (fold 1 ...)  or  train, validation, test
 
 Named parts become three folds: test 0, validation 1, train 2. ``split(records, 0)`` then gives the parts as they were
 published. Where no validation part is named, a tenth of train is taken for it, grouped and stratified.
@@ -18,11 +19,13 @@ it, and would be tested on it. So a new photograph that belongs to images in two
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from hierattn.data.column_names import NAMES
 from hierattn.data.image_ids import ImageIndex, join, shortest_names
 from hierattn.data.prepared_set.folds import MIN_FOLDS, make_folds
 from hierattn.data.prepared_set.manifest import Record
@@ -31,8 +34,6 @@ from hierattn.errors import DataError, LeakError, TableError, UsageError
 from hierattn.files import write_table
 
 COLUMNS = ("image", "group", "fold")
-_IMAGE_COLUMNS = ("image", "image_id", "isic_id", "img_id", "file", "filename", "file_name", "name")
-_FOLD_COLUMNS = ("fold", "split", "subset", "set", "partition")
 _PARTS = {
     **dict.fromkeys(("test", "testing"), 0),
     **dict.fromkeys(("validation", "val", "valid", "dev"), 1),
@@ -75,24 +76,39 @@ def read_splits(path: Path) -> FrozenSplits:
     TableError
         Where it is missing, lacks a column, names an image twice, or a fold is neither a number nor a known part.
     """
-    rows = read_rows(path, [], [*_IMAGE_COLUMNS, *_FOLD_COLUMNS])
-    image, fold = (_column(path, rows[0], names) for names in (_IMAGE_COLUMNS, _FOLD_COLUMNS))
+    rows = read_rows(path, [], [*NAMES["image"], *NAMES["fold"]])
+    image, fold = (_column(path, rows[0], NAMES[role]) for role in ("image", "fold"))
     names = [row[image] for row in rows]
     _ = join(path, names, ImageIndex(dict.fromkeys(names)))  # raises where it names an image twice
-    values = [row[fold] for row in rows]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return frozen_splits(path, names, [row[fold] for row in rows], range(2, len(rows) + 2), sha256)
+
+
+def frozen_splits(
+    path: Path, names: Sequence[str], values: Sequence[str], lines: Sequence[int], sha256: str
+) -> FrozenSplits:
+    """A split from what a table calls its images and folds; ``lines`` are where its rows stand.
+
+    Folds numbered from 1 are numbered from 0 here.
+
+    Raises
+    ------
+    TableError
+        Where a fold is neither a number nor a known part, or the numbers have a gap.
+    """
     if all(value.lower() in _PARTS for value in values):
         numbers = [_PARTS[value.lower()] for value in values]
         lacking = 1 not in numbers
         wanted = {0, 2} if lacking else {0, 1, 2}
     else:
-        numbers = [_number(value, f"{path}:{line}") for line, value in enumerate(values, start=2)]
+        numbers = [_number(value, f"{path}:{line}") for line, value in zip(lines, values, strict=True)]
+        numbers = [number - min(min(numbers), 1) for number in numbers]
         lacking, wanted = False, set(range(max(numbers) + 1))
     if set(numbers) != wanted or len(wanted) < (2 if lacking else MIN_FOLDS):
         raise TableError(
-            f"{path} has the folds {', '.join(map(str, sorted(set(numbers))))}: wanted {MIN_FOLDS} or more, numbered "
-            "from 0 without a gap, or train, validation and test"
+            f"{path} has the folds {', '.join(sorted(set(values)))[:120]}: wanted {MIN_FOLDS} or more, numbered from 0 "
+            "or 1 without a gap, or train, validation and test"
         )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return FrozenSplits(path, tuple(names), tuple(numbers), max(numbers) + 1, lacking, sha256)
 
 
@@ -106,8 +122,9 @@ def _column(path: Path, row: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def _number(value: str, where: str) -> int:
+    bare = re.sub(r"(?:fold|split|part|k)[\s_-]*(?=\d)", "", value.strip().lower())
     try:
-        number = float(value)
+        number = float(bare)
     except ValueError:
         number = -1.0
     if number < 0 or number != int(number) or number > 1000:
@@ -214,5 +231,8 @@ def write_splits(path: Path, records: Sequence[Record]) -> None:
     """Write ``splits.csv``: originals only, in the order of the records."""
     originals = [record for record in records if record.role == "original"]
     keys = shortest_names([record.image for record in originals])
-    rows = ((key, record.group, record.fold) for key, record in zip(keys, originals, strict=True))
-    write_table(path, COLUMNS, rows)
+    used = any(record.use for record in originals)
+    rows = (
+        (key, record.group, record.fold, *([record.use] * used)) for key, record in zip(keys, originals, strict=True)
+    )
+    write_table(path, (*COLUMNS, *(["use"] * used)), rows)

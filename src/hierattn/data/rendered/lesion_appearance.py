@@ -56,7 +56,7 @@ class LesionAppearance:
     Attributes
     ----------
     code
-        The class, of ``taxonomy.CODES``.
+        The class, of the paper's eight.
     traits
         One number for each field of :class:`~hierattn.data.rendered.lesion_looks.Look`; 0 where a structure is absent.
     outline
@@ -85,7 +85,7 @@ def draw_appearance(code: str, generator: np.random.Generator) -> LesionAppearan
     Raises
     ------
     UsageError
-        For a code that ``taxonomy.CODES`` does not have.
+        For a code that the paper's eight does not have.
     """
     if code not in LOOKS:
         raise UsageError(f"no rendered lesions of class {code!r}: wanted one of {', '.join(LOOKS)}")

@@ -232,4 +232,4 @@ LOOKS: dict[str, Look] = {
         veil=Chance(0.15, 0.2, 0.4),
     ),
 }
-"""One look a class of ``taxonomy.CODES``."""
+"""One look a class of the paper's eight."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierattn.errors import UsageError
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 # Shares of the images: ISIC 2019's order of sizes with its ratio of 53.9 softened to 6.
 SHARES: dict[str, float] = {
@@ -93,7 +93,7 @@ def plan_set(images: int, seed: int) -> list[PlannedImage]:
 
 def _quotas(images: int) -> dict[str, int]:
     """Images a class, by share, at least one each, that add up to ``images`` (the largest class takes the rest)."""
-    quotas = {code: max(1, round(images * SHARES[code])) for code in CODES}
+    quotas = {code: max(1, round(images * SHARES[code])) for code in EIGHT.codes}
     largest = max(quotas, key=lambda code: quotas[code])
     quotas[largest] += images - sum(quotas.values())
     return quotas

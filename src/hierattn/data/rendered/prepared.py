@@ -24,6 +24,7 @@ from hierattn.data.rendered.rendered_set import LICENCE, render
 from hierattn.files import whole_folder
 from hierattn.image_spec import ImageSpec
 from hierattn.progress import Progress, silent
+from hierattn.taxonomy.built_in import EIGHT
 
 _AT_ONCE = 64
 
@@ -77,6 +78,7 @@ def render_prepared(
             image_spec=spec,
             images=len(records),
             cropped=0,
+            taxonomy=EIGHT,
             classes=count_classes(records, folds),
             imbalance=imbalance(records),
             folds=folds,

@@ -30,11 +30,11 @@ from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appe
 from hierattn.data.rendered.lesion_structures import paint
 from hierattn.data.rendered.photo_conditions import PhotoConditions, draw_photo, photograph
 from hierattn.data.rendered.plan import PlannedImage, generator_of, plan_set
-from hierattn.data.sets.isic2019 import GROUND_TRUTHS, SYNTHETIC
+from hierattn.data.sets.readers.isic2019 import SYNTHETIC, TRUTHS
 from hierattn.errors import UsageError
 from hierattn.files import FolderKind, check_replaceable, recover, whole_folder, write_json, write_table
 from hierattn.progress import Progress, silent
-from hierattn.taxonomy import BY_CODE, CODES
+from hierattn.taxonomy.built_in import EIGHT, codes_of
 
 __all__ = [
     "LICENCE",
@@ -52,7 +52,7 @@ __all__ = [
 SMALLEST, LARGEST = 16, 1024
 LICENCE = "CC0-1.0 (rendered)"
 IMAGES, MASKS, SHEET = "ISIC_2019_Training_Input", "masks", "contact_sheet.png"
-TRUTH, METADATA = GROUND_TRUTHS[0], "ISIC_2019_Training_Metadata.csv"
+TRUTH, METADATA = TRUTHS["Training"], "ISIC_2019_Training_Metadata.csv"
 RENDERED_SET = FolderKind(
     "a rendered set", mark=SYNTHETIC, older=(TRUTH, METADATA, SHEET, f"{IMAGES}/SYN_*.jpg", f"{MASKS}/SYN_*.png")
 )
@@ -188,8 +188,9 @@ def _near_duplicate(rendered: Rendered, generator: np.random.Generator) -> Rende
 
 
 def _write_tables(out: Path, planned: list[PlannedImage]) -> None:
+    code_of = codes_of("isic")
     truth = (
-        (image.image, *("1.0" if column == BY_CODE[image.code].isic else "0.0" for column in _TRUTH_COLUMNS))
+        (image.image, *("1.0" if code_of.get(column) == image.code else "0.0" for column in _TRUTH_COLUMNS))
         for image in planned
     )
     write_table(out / TRUTH, ("image", *_TRUTH_COLUMNS), truth)
@@ -216,7 +217,7 @@ def _write_marker(out: Path, planned: list[PlannedImage], size: int, seed: int) 
 def _write_contact_sheet(out: Path, planned: list[PlannedImage], columns: int = 8) -> None:
     """A row a class: of its first lesions one photograph each, then more of the same where lesions are few."""
     shown: list[PlannedImage] = []
-    for code in CODES:
+    for code in EIGHT.codes:
         originals = (image for image in planned if image.code == code and not image.copy_of)
         of_class = sorted(originals, key=lambda image: image.photo)
         shown += [of_class[k % len(of_class)] for k in range(columns)]

@@ -1,1 +1,1 @@
-"""Published data sets: where each is to be had, how it is laid out, and its reader."""
+"""Data sets: where each is to be had, and how it is laid out."""

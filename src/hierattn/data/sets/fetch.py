@@ -105,10 +105,13 @@ def fetch(
     Raises
     ------
     DataError
-        Where a file cannot be had, or is not the one published. What is whole stays, and the next call resumes.
+        Where a file cannot be had, or is not the one published; what is whole stays, and the next call resumes. Where
+        the set has no address that a program may use: says how to get it, and how to lay it.
     UsageError
         Where ``folder`` is a file, or ``jobs`` is not positive, or another process fetches into the folder.
     """
+    if not wanted.files and wanted.by_hand:
+        raise DataError(f"{wanted.name} has no address to download from: {by_hand(wanted, folder)}")
     if jobs < 1:
         raise UsageError(f"{jobs} jobs: wanted 1 or more")
     if folder.exists() and not folder.is_dir():
@@ -151,7 +154,10 @@ def _fetch(
 
 
 def by_hand(wanted: PublicSet, folder: Path) -> str:
-    """What to do where an address is dead: the set's page, and where its files belong."""
+    """What to do where an address is dead, or there is none: the set's page, and where its files belong."""
+    if not wanted.files:
+        how = wanted.by_hand.replace("FOLDER", str(folder))
+        return f"on {wanted.homepage}, {how}; continue with 'hierattn prepare {folder} OUT'"
     names = ", ".join(file.name for file in wanted.files)
     return (
         f"get {names} from {wanted.homepage}, put them into {folder} (archives packed, as they are) and run this "

@@ -2,7 +2,7 @@
 
 ::
 
-    MEL/  nevus or NV/  ...     the class folder is the one an image lies in; it may lie deeper (clinic_1/MEL/x.jpg)
+    MEL/  nevus/  or your own   the class folder is the one an image lies in; it may lie deeper (clinic_1/MEL/x.jpg)
     groups.csv                  optional: image, lesion, patient (image: path below the source, or the file's name)
                                 one for all folders, beside them
 
@@ -21,34 +21,43 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from hierattn.data.column_names import NAMES
 from hierattn.data.image_ids import ImageId, ImageIndex, join
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.listing import Dropped, ImageFolder, Listing
 from hierattn.data.source_table import Row, columns_in, find_table, first_few, number_of, read_rows, text_of
-from hierattn.errors import TableError
+from hierattn.errors import TableError, TaxonomyError
 from hierattn.preprocessing.photo_files import printable
-from hierattn.taxonomy import LESIONS, code_of_name
+from hierattn.taxonomy.built_in import BUILT_IN, EIGHT
+from hierattn.taxonomy.from_labels import OWN, Own, from_labels, own_classes
+from hierattn.taxonomy.records import Taxonomy
 
 GROUPS = "groups.csv"
-_COLUMNS = {
-    "image": ("image", "image_id", "isic_id", "img_id", "file", "filename", "file_name", "name", "path", "image_path"),
-    "lesion": ("lesion", "lesion_id"),
-    "patient": ("patient", "patient_id", "subject", "subject_id", "case", "case_id"),
-}
+_COLUMNS = {role: NAMES[role] for role in ("image", "lesion", "patient")}
 _TABLES = frozenset({".csv", ".tsv", ".tab", ".txt"})
 _TOLD = 5
+_SHOWN = 12
 _MASK = r"(?:segmentations?|segmented|segm?|masks?|superpixels?|ground[ _-]?truths?|gt|annotations?|contours?)"
 _MASK_NAME = re.compile(rf"(?:{_MASK}[ _.-]+)?(.*?)(?:[ _.-]*{_MASK}[ _.-]?\d*)?", re.IGNORECASE)
 _MASK_FOLDER = re.compile(rf"(?:.*[ _.-])?{_MASK}(?:[ _.-].*)?", re.IGNORECASE)
 
 
+_PART = re.compile(
+    r"(?:.*[ _.-])?(?:train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|images?|imgs?|photos|pictures|input|part)"
+    r"(?:[ _.-]*\d+)*|",
+    re.IGNORECASE,
+)
+"""Folders that are no classes, whatever lies in them: parts of a set, such as ``train`` and ``images_part_1``."""
+
+
 def has_class_folders(folder: Path) -> bool:
-    """Whether a photograph lies in a folder that has a class's name."""
+    """Whether photographs lie in a folder that has a class's name, or in two or more folders that may be classes."""
     images = ImageFolder(folder)
-    return any(code_of_name(PurePosixPath(name).parent.name) for name in images.index.names)
+    folders = {PurePosixPath(name).parent.name for name in images.index.names}
+    return any(map(EIGHT.code_of, folders)) or (len(folders) > 1 and not any(map(_PART.fullmatch, folders)))
 
 
-def read_image_folder(source: Path, images: Path | None = None) -> Listing:
+def read_image_folder(source: Path, images: Path | None = None, taxonomy: Taxonomy | Own | None = None) -> Listing:
     """List a folder of class folders.
 
     Parameters
@@ -57,6 +66,8 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
         The folder that holds the class folders, and ``groups.csv`` where there is one.
     images
         Where the class folders lie if not in ``source``; ``groups.csv`` may lie there as well.
+    taxonomy
+        The classes; None: those that the folders' names say (from_labels.py); ``own``: a class a folder.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
     DataError
         Where two different files have one name without its ending.
     """
-    folder = ImageFolder(images or source)
+    folder = ImageFolder.of(source, images)
     listing = Listing("folder")
     names, masks = [], []
     for number in folder.one_a_path():
@@ -77,9 +88,12 @@ def read_image_folder(source: Path, images: Path | None = None) -> Listing:
         else:
             names.append(name)
     folder.finish(listing)
+    listing.taxonomy = (
+        taxonomy if isinstance(taxonomy, Taxonomy) else _classes_of(names, folder.folder, listing, own=taxonomy == OWN)
+    )
     for name in names:
-        record = Record(str(folder.path_of(name)), _label(name, folder.folder), source=listing.source)
-        listing.records.append(record)
+        own, label = PurePosixPath(name).parent.name, _label(name, folder.folder, listing.taxonomy)
+        listing.records.append(Record(str(folder.path_of(name)), label, source=listing.source, own_label=own))
     tables = _tables(source, folder)
     table = _find_groups(source, folder.folder, tables)
     if table is not None:
@@ -114,17 +128,44 @@ def _in_mask_folder(one: ImageId) -> bool:
     return any(_MASK_FOLDER.fullmatch(folder) for folder in one.folders)
 
 
-def _label(name: str, root: Path) -> str:
+def _classes_of(names: Sequence[str], root: Path, listing: Listing, *, own: bool) -> Taxonomy:
+    """The taxonomy that the class folders' names say; a note of what was understood where it is not the eight."""
+    folders = {PurePosixPath(name).parent.name: name for name in names}
+    known = [folder for folder in folders if EIGHT.code_of(folder)]
+    if odd := [folder for folder in folders if _PART.fullmatch(folder)]:
+        raise _no_class(odd[0], root / folders[odd[0]], EIGHT if known or len(folders) < 2 else None)
+    if len(known) == len(folders) and not own:
+        return EIGHT
+    try:
+        taxonomy = (own_classes if own else from_labels)(folders, root.resolve().name or "own")
+    except TaxonomyError as error:
+        raise TableError(f"{printable(str(root))}, one folder a class: {error}") from None
+    listing.guessed = taxonomy.name not in BUILT_IN or taxonomy is not BUILT_IN[taxonomy.name]
+    return taxonomy
+
+
+def _label(name: str, root: Path, taxonomy: Taxonomy) -> str:
     folder = PurePosixPath(name).parent.name
-    label = code_of_name(folder)
+    label = taxonomy.code_of(folder)
     if label is None:
-        accepted = ", ".join(f"{lesion.code} ({lesion.name})" for lesion in LESIONS)
-        where = f"in the folder {folder!r}" if folder else "in no class folder"
-        path = printable(str(root / name))
-        raise TableError(
-            f"{path} lies {where}: wanted one folder a class, named {accepted}; rename it, or move it elsewhere"
-        )
+        raise _no_class(folder, root / name, taxonomy)
     return label
+
+
+def _no_class(folder: str, path: Path, taxonomy: Taxonomy | None) -> TableError:
+    """For a photograph whose folder is no class; with the names that a taxonomy has."""
+    where = f"in the folder {folder!r}" if folder else "in no class folder"
+    accepted = "" if taxonomy is None else f", named {_accepted(taxonomy)}"
+    return TableError(
+        f"{printable(str(path))} lies {where}: wanted one folder a class{accepted}; rename it, or move it elsewhere"
+    )
+
+
+def _accepted(taxonomy: Taxonomy) -> str:
+    shown = [
+        each.code if each.name == each.code else f"{each.code} ({each.name})" for each in taxonomy.classes[:_SHOWN]
+    ]
+    return ", ".join(shown) + (f" and {len(taxonomy.classes) - _SHOWN} more" if len(taxonomy.classes) > _SHOWN else "")
 
 
 def _find_groups(source: Path, root: Path, others: Sequence[Path]) -> Path | None:

@@ -15,9 +15,13 @@ from pathlib import Path
 from hierattn.data.image_ids import ImageIndex
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.packed import is_prepared
+from hierattn.data.prepared_set.splits import FrozenSplits
 from hierattn.data.source_table import first_few
 from hierattn.errors import DataError, UsageError
 from hierattn.preprocessing.photo_files import ENDINGS, find_files, is_photograph, other_files
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.mapping import mapping
+from hierattn.taxonomy.records import Taxonomy
 
 _SUSPICIOUS_SHARE, _SUSPICIOUS_IMAGES = 0.2, 20
 
@@ -41,7 +45,7 @@ class Listing:
     records
         One an image, in the table's order. ``image`` is the file's absolute path.
     dropped
-        Rows without an image, rows whose label lies outside the eight classes, and files that are no photograph of
+        Rows without an image, rows whose label lies outside the classes, and files that are no photograph of
         their own.
     unnamed
         Image files that no row names.
@@ -49,6 +53,17 @@ class Listing:
         Anything else to report, one line each.
     advice
         What to do about images of which neither lesion nor patient is known.
+    domain
+        Of ``manifest.Domain``, where it is one for all photographs; a record's own goes before it.
+    collection
+        Whose image, lesion and patient ids they are, where other sets have the same: ISIC's archive, for instance.
+        Empty: the set's own.
+    splits
+        The folds that the set's own table gives, where they were asked for.
+    taxonomy
+        The classes that the records' labels are of.
+    guessed
+        Whether the classes were taken from the labels alone: then nothing is known of them.
     """
 
     source: str
@@ -59,6 +74,11 @@ class Listing:
     unnamed: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     advice: str = ""
+    domain: str = "unknown"
+    collection: str = ""
+    splits: FrozenSplits | None = None
+    taxonomy: Taxonomy = EIGHT
+    guessed: bool = False
 
 
 class ImageFolder:
@@ -87,6 +107,11 @@ class ImageFolder:
         self._at_odds: list[tuple[str, ...]] = []
         self.others: list[str] = []
         self.index = ImageIndex(self._photographs())
+
+    @classmethod
+    def of(cls, source: Path, images: Path | None, *own: str) -> ImageFolder:
+        """The folder that a user names, ``images``; else the first of ``own`` that the source has; else the source."""
+        return cls(images or next((place for name in own if (place := source / name).is_dir()), source))
 
     def _photographs(self) -> list[str]:
         photographs: list[str] = []
@@ -126,6 +151,16 @@ class ImageFolder:
             if numbers := self.index.find(name, anywhere=True):
                 return self.path_of(self.index.names[self._one_of(numbers)])
         return None
+
+    def one_of_copies(self, numbers: Sequence[int]) -> int | None:
+        """Of several files the first, where all have the same bytes; None where they differ."""
+        first, *rest = (self.folder / self.index.names[number] for number in numbers)
+        return self._one_of(numbers) if all(_same_bytes(first, other) for other in rest) else None
+
+    def take(self, number: int) -> Path:
+        """Where a photograph lies, which now counts as named."""
+        self._taken.add(number)
+        return self.path_of(self.index.names[number])
 
     def one_a_path(self) -> list[int]:
         """All photographs; of copies whose paths differ in the ending alone, the first."""
@@ -173,6 +208,28 @@ def _same_bytes(one: Path, other: Path) -> bool:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+
+def use_taxonomy(listing: Listing, taxonomy: Taxonomy) -> None:
+    """Give the records the classes of another taxonomy, and note which went where.
+
+    Raises
+    ------
+    TaxonomyError
+        Where a class that has images has no place there.
+    """
+    if listing.taxonomy == taxonomy:
+        return
+    images = Counter(record.label for record in listing.records)
+    own = [code for code in listing.taxonomy.codes if code in images]
+    places = mapping(listing.taxonomy, taxonomy, own)
+    moved = ", ".join(f"{code} -> {places[code]} ({images[code]})" for code in own)
+    listing.notes.append(f"classes of {listing.taxonomy.name} counted to {taxonomy.name}: {moved}")
+    listing.records = [replace(record, label=places[record.label]) for record in listing.records]
+    listing.taxonomy, listing.guessed = taxonomy, False
 
 
 # --- what belongs together ------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierattn.deploy.archive.files import find_files
-from hierattn.deploy.archive.table import REFUSED, ArchiveTable, written_name
+from hierattn.deploy.archive.table import NO_ADVICE, REFUSED, ArchiveTable, written_name
 from hierattn.deploy.archive.worker import ArchiveQuestion, begin, get_ready, predict_file
 from hierattn.deploy.predict.photo_file import digest_of
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
@@ -84,7 +84,8 @@ def predict_archive(
 
     Returns
     -------
-    How many rows this call wrote of each advice, and of ``refused``.
+    How many rows this call wrote of each advice, of ``no_advice`` (where nothing is said of which classes need a
+    doctor) and of ``refused``.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def predict_archive(
         waiting = (file for file in files() if written_name(file) not in table.done)
         for row in _rows(waiting, question, options.jobs):
             table.add(row | {"file": written_name(row["file"])})
-            counts[row.get("advice") or REFUSED] += 1
+            counts[row.get("advice") or (REFUSED if row["status"] == REFUSED else NO_ADVICE)] += 1
             done += 1
             report(STEP, done, max(done, total))
         table.finish()

@@ -4,11 +4,13 @@ Marked in three places as not for diagnosis: the content qualification is RESEAR
 and unverified, and its first words to a reader say so. An unfit photograph gets a report without probabilities.
 
 The codes of our own classes and advices are in a private scheme, :data:`SCHEME`: a class of this network is no
-diagnosis, and borrowing a clinical code would make it one.
+diagnosis, and borrowing a clinical code would make it one. A class that is none of the built-in ones is coded in a
+scheme of its taxonomy's name (:func:`scheme_of`), because one code may mean two things in two clinics.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import uuid
 from pathlib import Path
@@ -16,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import hierattn
 from hierattn.bundle.bundle import Bundle
+from hierattn.deploy.predict.advice_texts import KNOWN
 from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC, quiet_pydicom
 from hierattn.deploy.predict.predictor import Diagnosis
 from hierattn.errors import ImageError, require
 from hierattn.files import write_bytes
-from hierattn.taxonomy import BY_CODE
+from hierattn.taxonomy.records import LesionClass, Taxonomy
 
 if TYPE_CHECKING:
     from highdicom.sr import CodedConcept, MeasurementReport
@@ -108,9 +111,11 @@ def make_report(
     from highdicom.sr import ComprehensiveSR
 
     evidence = _evidence(header, name)
-    advice = diagnosis.advice
-    about = (str(evidence.SOPInstanceUID), digest, advice.rule, advice.language, hierattn.__version__)
-    scheme = CodingSchemeIdentificationItem(designator=SCHEME, name="Codes of the hierattn software")
+    about = (str(evidence.SOPInstanceUID), digest, _rule(diagnosis), diagnosis.language, hierattn.__version__)
+    taxonomy = diagnosis.taxonomy
+    schemes = {SCHEME: "Codes of the hierattn software"}
+    if any(scheme_of(each, taxonomy) != SCHEME for each in taxonomy.classes):
+        schemes[_own_scheme(taxonomy)] = f"Classes of the taxonomy {taxonomy.name}"
     return ComprehensiveSR(
         evidence=[evidence],
         content=_content(evidence, diagnosis, bundle, digest, _uid("subject", *about)),
@@ -124,7 +129,7 @@ def make_report(
         software_versions=hierattn.__version__,
         device_serial_number=digest,
         content_qualification=ContentQualificationValues.RESEARCH,
-        coding_schemes=[scheme],
+        coding_schemes=[CodingSchemeIdentificationItem(designator=key, name=name) for key, name in schemes.items()],
         specific_character_set="ISO_IR 192",  # UTF-8: the advice may be in Chinese
         is_complete=False,
         is_final=False,
@@ -166,7 +171,7 @@ def _content(
     observer = sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
     algorithm = sr.AlgorithmIdentification(
         name=bundle.model, version=hierattn.__version__, family=codes.DCM.ArtificialIntelligence,
-        parameters=[f"bundle SHA-256 {digest}", f"advice by the rule {diagnosis.advice.rule}"],
+        parameters=[f"bundle SHA-256 {digest}", f"advice by the rule {_rule(diagnosis)}"],
     )  # fmt: skip
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=subject_uid, identifier="Photograph"),
@@ -175,7 +180,7 @@ def _content(
         qualitative_evaluations=_evaluations(diagnosis),
         source_images=[sr.SourceImageForMeasurementGroup(evidence.SOPClassUID, evidence.SOPInstanceUID)],
     )
-    code, meaning = _LANGUAGES[diagnosis.advice.language]
+    code, meaning = _LANGUAGES[diagnosis.language]
     dermoscopic = evidence.SOPClassUID == DERMOSCOPIC
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_person_context=None, observer_device_context=observer),
@@ -200,12 +205,14 @@ def _measurements(diagnosis: Diagnosis) -> list[Any]:
 
     if diagnosis.unfit:
         return []
-    named = [(f"P-{code}", f"Probability of the class {BY_CODE[code].name}", value)
-             for code, value in diagnosis.probabilities.items()]  # fmt: skip
-    return [
-        Measurement(name=_own(code, meaning), value=round(value, 6), unit=codes.UCUM.NoUnits)
-        for code, meaning, value in [*named, ("RISK", "Summed probability of the referred classes", diagnosis.risk)]
+    taxonomy = diagnosis.taxonomy
+    named = [
+        (_own(_short_code(code), _meaning(taxonomy.by_code[code]), scheme_of(taxonomy.by_code[code], taxonomy)), value)
+        for code, value in diagnosis.probabilities.items()
     ]
+    if diagnosis.risk is not None:
+        named.append((_own("RISK", "Summed probability of the referred classes"), diagnosis.risk))
+    return [Measurement(name=name, value=round(value, 6), unit=codes.UCUM.NoUnits) for name, value in named]
 
 
 def _evaluations(diagnosis: Diagnosis) -> list[Any]:
@@ -213,7 +220,10 @@ def _evaluations(diagnosis: Diagnosis) -> list[Any]:
     from highdicom.sr import QualitativeEvaluation
 
     advice = diagnosis.advice
-    evaluations = [QualitativeEvaluation(_own("ADVICE", "Advice"), _own(advice.level.upper(), _MEANINGS[advice.level]))]
+    level = ("NONE", "No advice: nothing is said of which classes need a doctor")
+    if advice is not None:
+        level = (advice.level.upper(), _MEANINGS[advice.level])
+    evaluations = [QualitativeEvaluation(_own("ADVICE", "Advice"), _own(*level))]
     return evaluations + [
         QualitativeEvaluation(
             _own("PROBLEM", "Problem of the photograph"), _own(f"PHOTO-{problem.upper()}", f"Photograph: {problem}")
@@ -235,14 +245,49 @@ _LANGUAGES = {"en": ("en", "English"), "pt": ("pt-BR", "Portuguese (Brazil)"), "
 
 def _words(diagnosis: Diagnosis) -> list[str]:
     """The advice's reason and limits; they are about the model and the percentages, not about a person."""
-    return [diagnosis.advice.why, *diagnosis.advice.limits]
+    advice = diagnosis.advice
+    return [diagnosis.note] if advice is None else [advice.why, *advice.limits]
 
 
-def _own(code: str, meaning: str) -> CodedConcept:
-    """A concept of our private scheme; DICOM allows codes of 16 characters and meanings of 64."""
+def _rule(diagnosis: Diagnosis) -> str:
+    return "none" if diagnosis.advice is None else diagnosis.advice.rule
+
+
+def scheme_of(each: LesionClass, taxonomy: Taxonomy) -> str:
+    """The designator of the scheme that a class is coded in.
+
+    >>> from hierattn.taxonomy.built_in import EIGHT
+    >>> scheme_of(EIGHT.classes[0], EIGHT), scheme_of(LesionClass("MEL", "melasma"), EIGHT)
+    ('99HIERATTN', '99HA-C195D2D8')
+    """
+    return SCHEME if KNOWN.get(each.code) == each.name else _own_scheme(taxonomy)
+
+
+def _own_scheme(taxonomy: Taxonomy) -> str:
+    return f"99HA-{hashlib.sha256(taxonomy.name.encode()).hexdigest()[:8].upper()}"
+
+
+def _short_code(code: str) -> str:
+    """A class's probability in its scheme; one whose code is too long for DICOM, or not ASCII, goes by its digest."""
+    return f"P-{code}" if len(code) <= 14 and code.isascii() else f"PH-{hashlib.sha256(code.encode()).hexdigest()[:12]}"
+
+
+def _meaning(each: LesionClass) -> str:
+    name = each.name.replace("\\", "/")  # which separates values in DICOM
+    said = f"Probability of the class {name}"
+    return said if len(said) <= _LONGEST_MEANING else f"Probability of {name}"
+
+
+_LONGEST_MEANING = 64
+
+
+def _own(code: str, meaning: str, scheme: str = SCHEME) -> CodedConcept:
+    """A concept of a private scheme; DICOM allows codes of 16 characters and meanings of 64."""
     from highdicom.sr import CodedConcept
 
-    return CodedConcept(code[:16], SCHEME, meaning[:64])
+    if len(meaning) > _LONGEST_MEANING:
+        meaning = f"{meaning[: _LONGEST_MEANING - 1]}…"
+    return CodedConcept(code[:16], scheme, meaning)
 
 
 def _uid(*about: str) -> str:

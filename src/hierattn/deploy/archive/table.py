@@ -19,7 +19,9 @@ from typing import IO
 from hierattn.errors import TableError, UsageError
 from hierattn.files import atomic_file, check_file_replaceable, lock, part_of, shown, writing
 
-ANSWERED, REFUSED = "answered", "refused"
+ANSWERED, REFUSED, NO_ADVICE = "answered", "refused", "no_advice"
+_LONGEST_HEAD = 1 << 18
+"""Bytes: a thousand classes with the longest codes."""
 _BEFORE = ("file", "sha256", "status", "advice", "label")
 _AFTER = ("risk", "quality", "novelty", "rule", "bundle", "report", "reason")
 
@@ -28,9 +30,10 @@ def columns(codes: Sequence[str]) -> tuple[str, ...]:
     """The table's columns for a bundle's classes.
 
     ``file`` (see :func:`written_name`), ``sha256`` (of the file), ``status`` (answered, refused), ``advice`` (see_soon,
-    have_checked, watch, retake), ``label`` (most probable class), ``p_CODE`` for each class, ``risk``, ``quality``
-    (``ok``, or what is wrong with the photograph, separated by spaces), ``novelty``, ``rule`` (of the advice),
-    ``bundle`` (SHA-256), ``report`` (of the DICOM-SR, where one was written) and ``reason`` (of a refusal).
+    have_checked, watch, retake; empty, as ``risk``, where nothing is said of which classes need a doctor), ``label``
+    (most probable class), ``p_CODE`` for each class, ``risk``, ``quality`` (``ok``, or what is wrong with the
+    photograph, separated by spaces), ``novelty``, ``rule`` (of the advice), ``bundle`` (SHA-256), ``report`` (of the
+    DICOM-SR, where one was written) and ``reason`` (of a refusal).
 
     >>> columns(("MEL", "NV"))[4:8]
     ('label', 'p_MEL', 'p_NV', 'risk')
@@ -58,7 +61,7 @@ def count_refused(table: Path) -> int:
 def is_table(path: Path) -> bool:
     """Whether a file begins with such columns, of whatever classes."""
     with path.open("rb") as file:
-        head = file.readline(10_000).decode("ascii")
+        head = file.readline(_LONGEST_HEAD).decode("utf-8", "replace")
     return head.startswith(",".join(_BEFORE)) and head.endswith(",".join(_AFTER) + "\n")
 
 

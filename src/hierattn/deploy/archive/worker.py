@@ -98,13 +98,17 @@ def predict_file(file: str) -> dict[str, str]:
 def values_of(diagnosis: Diagnosis) -> dict[str, str]:
     """The table's values for an answer; an unfit photograph has no label, probabilities or risk, which mean nothing."""
     quality = diagnosis.quality
-    values = {"advice": diagnosis.advice.level, "quality": " ".join(quality.problems) or "ok"}
+    values = {
+        "advice": "" if diagnosis.advice is None else diagnosis.advice.level,
+        "quality": " ".join(quality.problems) or "ok",
+    }
     if "novelty" in quality.values:
         values["novelty"] = f"{quality.values['novelty']:.4f}"
     if diagnosis.unfit:
         return values
     probabilities = {f"p_{code}": f"{value:.6f}" for code, value in diagnosis.probabilities.items()}
-    return values | probabilities | {"label": diagnosis.label, "risk": f"{diagnosis.risk:.6f}"}
+    risk = "" if diagnosis.risk is None else f"{diagnosis.risk:.6f}"
+    return values | probabilities | {"label": diagnosis.label, "risk": risk}
 
 
 def _load(question: ArchiveQuestion) -> Predictor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hierattn.evaluation.measures.calibration import Calibration, read_calibrati
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import Report
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.taxonomy import TRIAGE_GROUP
+from hierattn.taxonomy.records import Taxonomy
 
 FIGURES = ("images", "top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity")
 """What is copied from the report."""
@@ -42,10 +42,10 @@ def describe(
     return Bundle(
         model=checkpoint.model,
         parameters=parameters,
-        classes=checkpoint.classes,
+        taxonomy=checkpoint.taxonomy,
         image_spec=checkpoint.image_spec,
         temperature=1.0 if calibration is None else calibration.temperature,
-        triage=_triage(checkpoint.classes, calibration),
+        triage=_triage(checkpoint.taxonomy, calibration),
         calibration={} if calibration is None else to_plain(calibration),
         training_data=data,
         metrics={} if report is None else {name: to_plain(getattr(report, name)) for name in FIGURES},
@@ -71,9 +71,9 @@ def _set_rules(report: Report | None) -> tuple[SetRule, ...]:
     )
 
 
-def _triage(classes: Sequence[str], calibration: Calibration | None) -> TriageSettings:
-    group = tuple(code for code in classes if code in TRIAGE_GROUP)
-    if calibration is None or not calibration.has_threshold:
+def _triage(taxonomy: Taxonomy, calibration: Calibration | None) -> TriageSettings:
+    group = tuple(code for code in taxonomy.codes if code in taxonomy.triage_group)
+    if calibration is None or not group or not calibration.has_threshold:
         return TriageSettings(group=group)
     test = calibration.test
     measured = test if test is not None and test.interval is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierattn.bundle.bundle import is_bundle
+from hierattn.bundle.bundle import Bundle, is_bundle
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
@@ -13,6 +13,7 @@ from hierattn.deploy.export.wrapped import wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
 from hierattn.files import check_file_replaceable
+from hierattn.taxonomy.records import NO_REFERRAL
 
 FORMATS: dict[str, str] = {
     ".onnx": "ONNX: servers, browsers, phones; the default",
@@ -99,7 +100,7 @@ def export(
         written = export_executorch(wrapped, out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
-    return Exported(written, _notes(wrapped.bundle.triage.threshold, missing))
+    return Exported(written, _notes(wrapped.bundle, missing))
 
 
 def _check(out: Path, precision: str, batch: int | None) -> None:
@@ -118,9 +119,11 @@ def _check(out: Path, precision: str, batch: int | None) -> None:
         raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
 
 
-def _notes(threshold: float | None, missing: str = "") -> tuple[str, ...]:
+def _notes(bundle: Bundle, missing: str = "") -> tuple[str, ...]:
     notes = []
-    if threshold is None:
+    if not bundle.has_referral:
+        notes.append(NO_REFERRAL)
+    elif bundle.triage.threshold is None:
         notes.append(
             "Not calibrated: no evaluation beside the checkpoint. Run 'hierattn evaluate' and export again; until then "
             "predictions will not advise to wait and watch."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.prepared_set.folds import split
+from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, HierAttnError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 
@@ -22,7 +22,7 @@ class OwnImages:
     images
         uint8, (images, size, size, 3), memory-mapped.
     labels
-        Index of each image's class, (images,).
+        Index of each image's class, (images,); -1 of one that the network does not know, which is in no part.
     groups
         A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
     training, validation, test
@@ -84,12 +84,13 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
     if packed.image_spec.size != spec.size:
         raise DataError(f"{packed.folder} has images of {packed.image_spec.size} pixels: wanted {spec.size}")
     strange = sorted({record.label for record in packed.records} - set(classes))
-    if strange:
+    if strange and not trained.left_out_source and not any(record.use for record in packed.records):
         raise DataError(f"{packed.folder} has images of {', '.join(strange)}: wanted {', '.join(classes)}")
-    parts = split(packed.records, trained.fold)
-    labels = np.array([classes.index(record.label) for record in packed.records], np.int64)
+    parts = trained.parts(packed)
+    labels = np.array([classes.index(record.label) if record.label in classes else -1 for record in packed.records])
     groups = np.unique([record.group for record in packed.records], return_inverse=True)[1]
-    return OwnImages(packed.images, labels, groups, parts.train, parts.validation, parts.test)
+    inner, test = (known_rows(packed.records, rows, classes)[0] for rows in (parts.validation, parts.test))
+    return OwnImages(packed.images, labels, groups, parts.train, inner, test)
 
 
 def find_own_images(run: Path, prepared: Path | None = None) -> tuple[OwnImages | None, str]:

@@ -27,7 +27,7 @@ from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.errors import ParityError
 from hierattn.image_spec import ImageSpec
 from hierattn.shares import percent, told_apart
-from hierattn.taxonomy import CODES
+from hierattn.taxonomy.built_in import EIGHT
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -203,7 +203,7 @@ def parity_images(spec: ImageSpec) -> list[np.ndarray]:
 
     generator = np.random.default_rng(_SEED)
     side = min(spec.size, _LARGEST_RENDER)
-    drawn = [render_lesion(code, generator, side).image for code in CODES * 2]
+    drawn = [render_lesion(code, generator, side).image for code in EIGHT.codes * 2]
     images = [spec.resize(image) for image in drawn]
     for (height, width), image in zip(PHOTO_SIZES, drawn, strict=False):
         images.append(np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)))

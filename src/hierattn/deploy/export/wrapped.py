@@ -16,7 +16,6 @@ from hierattn.deploy.export.own_images import OwnImages
 from hierattn.errors import CheckpointError
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
-from hierattn.taxonomy import TRIAGE_GROUP
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def wrap(
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,
-        [float(code in TRIAGE_GROUP) for code in checkpoint.classes],
+        [float(code in checkpoint.taxonomy.triage_group) for code in checkpoint.classes],
         1.0 if calibration is None else calibration.temperature,
         heatmap=heatmap,
         class_bias=() if calibration is None else calibration.class_bias,

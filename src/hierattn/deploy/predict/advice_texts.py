@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hierattn.errors import UsageError
+from hierattn.taxonomy.built_in import BUILT_IN
+from hierattn.taxonomy.records import LesionClass
 
 TEXTS: dict[str, dict[str, str]] = {
     "en": {
@@ -79,7 +81,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.class": "Lesion type",
         "heading.probability": "Probability",
         "heading.risk": "Needs a doctor's eye, together",
+        "heading.rest": "{count} other types, together",
         "note.cropped": "The black surround was cut away.",
+        "note.no_referral": (
+            "No advice: nothing is said of which of this model's classes need a doctor. If you are worried, see one."
+        ),
         "class.ACK": "actinic keratosis",
         "class.BCC": "basal cell carcinoma",
         "class.BKL": "benign keratosis",
@@ -88,6 +94,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "class.NV": "melanocytic nevus (mole)",
         "class.SCC": "squamous cell carcinoma",
         "class.VASC": "vascular lesion",
+        "class.AKIEC": "actinic keratosis or early squamous cell carcinoma",
+        "class.NEV": "melanocytic nevus (mole)",
+        "class.SEK": "seborrheic keratosis",
+        "class.benign": "types counted as benign",
+        "class.malignant": "skin cancer",
+        "class.other": "types other than melanoma",
     },
     "pt": {
         "level.see_soon.title": "Procure um médico logo",
@@ -157,7 +169,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.class": "Tipo de lesão",
         "heading.probability": "Probabilidade",
         "heading.risk": "Um médico precisa ver, somados",
+        "heading.rest": "Outros {count} tipos, em conjunto",
         "note.cropped": "A borda preta foi cortada.",
+        "note.no_referral": (
+            "Sem orientação: não foi dito quais classes deste modelo precisam de um médico. Se estiver preocupado, "
+            "procure um."
+        ),
         "class.ACK": "ceratose actínica",
         "class.BCC": "carcinoma basocelular",
         "class.BKL": "ceratose benigna",
@@ -166,6 +183,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "class.NV": "nevo melanocítico (pinta)",
         "class.SCC": "carcinoma espinocelular",
         "class.VASC": "lesão vascular",
+        "class.AKIEC": "ceratose actínica ou carcinoma espinocelular inicial",
+        "class.NEV": "nevo melanocítico (pinta)",
+        "class.SEK": "ceratose seborreica",
+        "class.benign": "tipos contados como benignos",
+        "class.malignant": "câncer de pele",
+        "class.other": "tipos diferentes de melanoma",
     },
     "zh": {
         "level.see_soon.title": "请尽快就医",
@@ -217,7 +240,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.class": "病变类型",
         "heading.probability": "概率",
         "heading.risk": "需要医生查看的合计",
+        "heading.rest": "其他 {count} 种类型合计",
         "note.cropped": "已裁去黑色边框。",
+        "note.no_referral": "没有建议：未说明本模型的哪些类别需要医生查看。如有担心，请就医。",
         "class.ACK": "光化性角化病",
         "class.BCC": "基底细胞癌",
         "class.BKL": "良性角化病",
@@ -226,9 +251,36 @@ TEXTS: dict[str, dict[str, str]] = {
         "class.NV": "黑色素细胞痣",
         "class.SCC": "鳞状细胞癌",
         "class.VASC": "血管性病变",
+        "class.AKIEC": "光化性角化病或早期鳞状细胞癌",
+        "class.NEV": "黑色素细胞痣",
+        "class.SEK": "脂溢性角化病",
+        "class.benign": "归为良性的类型",
+        "class.malignant": "皮肤癌",
+        "class.other": "黑色素瘤以外的类型",
     },
 }
 """Language -> key -> text. Braces are filled in by :mod:`hierattn.deploy.predict.triage`."""
+
+
+KNOWN: Mapping[str, str] = {each.code: each.name for taxonomy in BUILT_IN.values() for each in taxonomy.classes}
+"""Code -> clinical name of the classes that have words of ours, ``class.CODE``: those of the built-in taxonomies."""
+
+
+def class_name(each: LesionClass, language: str) -> str:
+    """What a class is called in a language: our own words for one of a built-in taxonomy, else its own, or its name.
+
+    Its own words count for ``zh`` where they are given for ``zh-Hans``; the web app follows the same rule.
+
+    >>> from hierattn.taxonomy.built_in import EIGHT
+    >>> own = LesionClass("PSO", "psoriasis", plain={"pt-BR": "placas que coçam"})
+    >>> [class_name(each, "pt") for each in (EIGHT.by_code["MEL"], own)], class_name(own, "en")
+    (['melanoma', 'placas que coçam'], 'psoriasis')
+    """
+    if KNOWN.get(each.code) == each.name:
+        return language_texts(language)[f"class.{each.code}"]
+    own = [each.plain[tag] for tag in sorted(each.plain) if tag.split("-")[0] == language]
+    return each.plain.get(language, own[0] if own else each.name)
+
 
 LANGUAGES: tuple[str, ...] = tuple(TEXTS)
 """``('en', 'pt', 'zh')``."""

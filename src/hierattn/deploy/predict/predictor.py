@@ -18,6 +18,7 @@ from PIL import Image
 
 from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
 from hierattn.bundle.prediction_set import PredictionSet, prediction_sets
+from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.deploy.predict.answer_check import check_answer
 from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
 from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
@@ -25,6 +26,8 @@ from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -42,9 +45,10 @@ class Diagnosis:
     probabilities
         Code -> calibrated probability; in the bundle's order, adding up to 1.
     risk
-        Summed probability of the triage group, 0 to 1.
+        Summed probability of the classes that need a doctor, 0 to 1; None where nothing is said of which do.
     advice
-        What to do next. Where the photograph is unfit it says so, and the probabilities mean nothing.
+        What to do next. Where the photograph is unfit it says so, and the probabilities mean nothing. Of a photograph
+        that is fit None, where nothing is said of which classes need a doctor: :attr:`note` then says so.
     quality
         Of the photograph.
     prediction_sets
@@ -57,21 +61,32 @@ class Diagnosis:
         From the decoded photograph to this.
     model
         The model's name, classes and parameters in one line.
+    taxonomy
+        The classes: names, words and colours.
+    language
+        Of the advice and the note.
     """
 
     probabilities: dict[str, float]
-    risk: float
-    advice: Advice
+    risk: float | None
+    advice: Advice | None
     quality: PhotoQuality
     heatmap: np.ndarray | None
     seconds: float
     model: str
     prediction_sets: tuple[PredictionSet, ...] = ()
+    taxonomy: Taxonomy = EIGHT
+    language: str = "en"
+
+    @property
+    def note(self) -> str:
+        """Why there is no advice, in one sentence; empty where there is one."""
+        return "" if self.advice is not None else language_texts(self.language)["note.no_referral"]
 
     @property
     def unfit(self) -> bool:
         """Whether the photograph is unfit for an answer: then the numbers mean nothing, and nobody is shown them."""
-        return self.advice.level == UNFIT_LEVEL
+        return self.advice is not None and self.advice.level == UNFIT_LEVEL
 
     @property
     def label(self) -> str:
@@ -96,14 +111,16 @@ class Diagnosis:
         """Plain values for JSON.
 
         For an unfit photograph ``label``, ``probabilities``, ``risk`` and ``heatmap`` are None, and there are no
-        prediction sets.
+        prediction sets. Where nothing is said of which classes need a doctor, ``risk`` and ``advice`` are None, and
+        ``note`` says why.
         """
         fit = not self.unfit
         return {
             "label": self.label if fit else None,
             "probabilities": dict(self.probabilities) if fit else None,
             "risk": self.risk if fit else None,
-            "advice": self.advice.to_dict(),
+            "advice": None if self.advice is None else self.advice.to_dict(),
+            **({"note": self.note} if self.note else {}),
             "quality": self.quality.to_dict(),
             "heatmap": self.heatmap.tolist() if fit and self.heatmap is not None else None,
             "seconds": round(self.seconds, 4),
@@ -202,7 +219,8 @@ class Predictor:
         """The model in one line."""
         bundle = self.bundle
         source = bundle.training_data.get("source") or "unknown data"
-        calibrated = "calibrated" if bundle.triage.threshold is not None else "not calibrated"
+        fitted = bundle.triage.threshold is not None if bundle.has_referral else bool(bundle.calibration)
+        calibrated = "calibrated" if fitted else "not calibrated"
         return (
             f"{bundle.model}, {bundle.parameters:,} parameters, {len(bundle.classes)} classes, {source}, {calibrated}"
         )
@@ -284,7 +302,7 @@ class Predictor:
         for number, photo in enumerate(prepared):
             values = answer[PROBABILITIES][number].tolist()
             probabilities = dict(zip(self.bundle.classes, values, strict=True))
-            risk = min(1.0, max(0.0, float(answer[RISK][number])))
+            risk = min(1.0, max(0.0, float(answer[RISK][number]))) if self.bundle.has_referral else None
             quality = photo.quality
             if NOVELTY in answer and threshold is not None:
                 quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
@@ -299,6 +317,8 @@ class Predictor:
                     seconds=time.perf_counter() - photo.start,
                     model=self.description,
                     prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
+                    taxonomy=self.bundle.taxonomy,
+                    language=language,
                 )
             )
         return diagnoses

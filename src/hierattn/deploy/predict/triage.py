@@ -96,12 +96,12 @@ class Verdict:
 
 def decide(
     probabilities: Mapping[str, float],
-    risk: float,
+    risk: float | None,
     settings: TriageSettings,
     quality: PhotoQuality,
     rule: str = "risk",
-) -> Verdict:
-    """The level of the table above.
+) -> Verdict | None:
+    """The level of the table above; None for a photograph that is fit, where ``risk`` is None.
 
     Raises
     ------
@@ -112,6 +112,8 @@ def decide(
         raise UsageError(f"triage rule {rule!r}: wanted one of {', '.join(RULES)}")
     if not quality.ok:
         return Verdict(UNFIT_LEVEL, "unfit")
+    if risk is None:
+        return None
     if rule == "paper":
         highest = max((value for code, value in probabilities.items() if code in settings.group), default=0.0)
         return Verdict("see_soon" if highest > HALF else "watch", "paper_above" if highest > HALF else "paper_below")
@@ -124,21 +126,21 @@ def decide(
 
 def advise(
     probabilities: Mapping[str, float],
-    risk: float,
+    risk: float | None,
     settings: TriageSettings,
     quality: PhotoQuality,
     *,
     rule: str = "risk",
     language: str = "en",
-) -> Advice:
-    """The advice for one photograph.
+) -> Advice | None:
+    """The advice for one photograph; None for one that is fit, where ``risk`` is None.
 
     Parameters
     ----------
     probabilities
         Code -> calibrated probability.
     risk
-        Their sum over ``settings.group``.
+        Their sum over ``settings.group``; None where nothing is said of which classes need a doctor.
     settings
         The bundle's.
     quality
@@ -155,6 +157,8 @@ def advise(
     """
     texts = language_texts(language)
     verdict = decide(probabilities, risk, settings, quality, rule)
+    if verdict is None:
+        return None
     numbers = dict(zip(verdict.numbers, told_apart(*verdict.numbers.values()), strict=True))
     steps = [texts[f"problem.{name}"] for name in quality.problems]
     steps += texts[f"level.{verdict.level}.next"].splitlines()
@@ -172,6 +176,8 @@ def advise(
 
 def _limits(texts: Mapping[str, str], settings: TriageSettings, rule: str) -> tuple[str, ...]:
     lines = [texts["limits.general"]]
+    if not settings.group:  # the photograph is unfit: no percentages are shown
+        return (*lines, texts["limits.device"])
     if settings.threshold is None:
         lines.append(texts["limits.uncalibrated"])
     elif rule == "risk" and settings.sensitivity is not None and settings.interval is not None:

@@ -27,7 +27,6 @@ from hierattn.models.complexity import measure_complexity
 from hierattn.models.registry import SPECS
 from hierattn.progress import Progress, silent
 from hierattn.shares import percent
-from hierattn.taxonomy import MALIGNANT
 
 FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")
 
@@ -56,7 +55,7 @@ def check_same_images(entrants: Sequence[Entrant]) -> None:
                 f"{first.name} and {other.name} were evaluated on other images ({different} differ): wanted one set "
                 "and one split; evaluate both on the same prepared set"
             )
-        if not np.array_equal(mine.folds, others.folds) or mine.classes != others.classes:
+        if not np.array_equal(mine.folds, others.folds) or mine.taxonomy != others.taxonomy:
             raise DataError(f"{first.name} and {other.name} differ in folds or classes: wanted the same split")
 
 
@@ -191,7 +190,8 @@ def _pairs(entrants: Sequence[Entrant], resamples: int, seed: int, tell: Progres
             table.labels, rival.predicted, table.predicted, groups, resamples=resamples, seed=seed
         )
         scores = [
-            metrics.group_scores(each.labels, each.probabilities, each.classes, MALIGNANT) for each in (rival, table)
+            metrics.group_scores(each.labels, each.probabilities, each.classes, table.taxonomy.malignant)
+            for each in (rival, table)
         ]
         cancer = compare_auc(scores[0][0], scores[0][1], scores[1][1], groups)
         pairs.append(

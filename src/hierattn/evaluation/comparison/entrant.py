@@ -19,6 +19,7 @@ from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of
 from hierattn.evaluation.report import Provenance, Report
 from hierattn.run_folder import FoldsFolder, RunFolder
+from hierattn.taxonomy.records import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -104,19 +105,19 @@ def read_entrant(name: str, runs: Sequence[Path]) -> Entrant:
         if fold is None or fold in reports:
             raise UsageError(f"{name}: fold {fold} of {run} stands there twice or is none; wanted each fold once")
         reports[fold] = report
-        tables.append(_named_alike(evaluation))
+        tables.append(_named_alike(evaluation, report.taxonomy))
     _check_alike(name, reports.values())
     return Entrant(
         name=name,
         protocol=next(iter(reports.values())).protocol.name,
-        predictions=_joined(tables),
+        predictions=_joined(_once(tables, tuple(reports))),
         made={fold: report.provenance for fold, report in sorted(reports.items())},
     )
 
 
-def _named_alike(evaluation: EvaluationFolder) -> Predictions:
+def _named_alike(evaluation: EvaluationFolder, taxonomy: Taxonomy) -> Predictions:
     """A run's predictions with each image under its file's name, checksum and class, wherever the set lay."""
-    predictions = read_predictions(evaluation.predictions)
+    predictions = read_predictions(evaluation.predictions, taxonomy)
     cases = read_cases(evaluation.cases)
     if tuple(case.image for case in cases) != predictions.images:
         raise TableError(f"{evaluation.path}: cases.csv and predictions.csv hold other images; evaluate again")
@@ -129,6 +130,18 @@ def _named_alike(evaluation: EvaluationFolder) -> Predictions:
     return replace(predictions, images=tuple(names))
 
 
+def _once(tables: Sequence[Predictions], folds: Sequence[int]) -> list[Predictions]:
+    """Of photographs for testing only, which every run is tested on, each by the run that holds out its fold."""
+    everywhere = set.intersection(*(set(table.images) for table in tables))
+    kept = [
+        (table.folds == fold) | np.array([image not in everywhere for image in table.images], bool)
+        for table, fold in zip(tables, folds, strict=True)
+    ]
+    if len(tables) == 1 or not all((table.folds == fold).any() for table, fold in zip(tables, folds, strict=True)):
+        return list(tables)
+    return [rows_of(table, np.flatnonzero(rows)) for table, rows in zip(tables, kept, strict=True)]
+
+
 def _joined(tables: Sequence[Predictions]) -> Predictions:
     names = [name for table in tables for name in table.images]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -136,7 +149,7 @@ def _joined(tables: Sequence[Predictions]) -> Predictions:
         raise DataError(f"image {twice[0]} is in two folds: wanted folds of one split; prepare and train again")
     joined = Predictions(
         tuple(names),
-        tables[0].classes,
+        tables[0].taxonomy,
         np.concatenate([table.probabilities for table in tables]),
         np.concatenate([table.labels for table in tables]),
         np.concatenate([table.folds for table in tables]),

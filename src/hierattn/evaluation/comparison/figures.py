@@ -14,20 +14,20 @@ from hierattn.evaluation.comparison.entrant import Entrant
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
 from hierattn.shares import fraction
-from hierattn.taxonomy import CLASS_COLOURS
+from hierattn.taxonomy.colours import PALETTE
 
 LINES: tuple[tuple[str, Any], ...] = (
     (ACCENT, "-"),
-    (CLASS_COLOURS["MEL"], "-"),
-    (CLASS_COLOURS["ACK"], (0, (5, 1.5))),
-    (CLASS_COLOURS["NV"], (0, (2.5, 1.5))),
-    (CLASS_COLOURS["SCC"], (0, (6, 1.5, 1, 1.5, 1, 1.5))),
-    (CLASS_COLOURS["BKL"], (0, (1, 1.2))),
-    (CLASS_COLOURS["DF"], (0, (4, 1.5, 1, 1.5))),
-    (CLASS_COLOURS["BCC"], (0, (3, 3))),
-    (CLASS_COLOURS["VASC"], (0, (8, 2))),
+    (PALETTE[4][0], "-"),
+    (PALETTE[0][0], (0, (5, 1.5))),
+    (PALETTE[5][0], (0, (2.5, 1.5))),
+    (PALETTE[6][0], (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+    (PALETTE[2][0], (0, (1, 1.2))),
+    (PALETTE[3][0], (0, (4, 1.5, 1, 1.5))),
+    (PALETTE[1][0], (0, (3, 3))),
+    (PALETTE[7][0], (0, (8, 2))),
 )
-"""Colour and dashes of each model's curve: the pages' own colour for the first, then the classes' colours, those that
+"""Colour and dashes of each model's curve: the pages' own colour for the first, then the palette's, those that
 are far from one another first."""
 BESIDE = 0.03
 """How far apart marks of nearly one size stand, as a share of it."""

@@ -3,7 +3,8 @@
 A network's probabilities are usually overconfident. Dividing its logits by one temperature T (Guo et al.,
 ICML 2017) corrects that and changes no order of the classes, so no top-1 answer. A bias a class (``class_bias.py``)
 may be added on request. The triage ``risk`` of a photograph is the summed calibrated probability of
-``taxonomy.TRIAGE_GROUP``; from the threshold on, the advice is to see a clinic.
+the classes that the taxonomy refers; from the threshold on, the advice is to see a clinic. Where the taxonomy says
+nothing of referral there is no threshold.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from hierattn.evaluation.measures.thresholds import CONFIDENCE, attained, choose
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import from_plain, to_plain
 from hierattn.files import write_json
-from hierattn.taxonomy import TRIAGE_GROUP
 
 FORMAT_VERSION = 2
 """Of ``calibration.json``. Version 1 had no ``format_version``, and ``wished_sensitivity`` and ``sure``."""
@@ -85,7 +85,7 @@ def risk(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(whether the true class belongs to the triage group, bool (N,); the summed calibrated risk, (N,))."""
     calibrated = calibrate(predictions.probabilities, temperature, class_bias)
-    return metrics.group_scores(predictions.labels, calibrated, predictions.classes, TRIAGE_GROUP)
+    return metrics.group_scores(predictions.labels, calibrated, predictions.classes, predictions.taxonomy.triage_group)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class Calibration:
     temperature
         Divides the logits.
     risk_threshold
-        ``risk >= risk_threshold`` refers; nan where the validation fold has no image of the triage group.
+        ``risk >= risk_threshold`` refers; nan where the validation fold has no image of the triage group, or
+        nothing is said of referral.
     target_sensitivity
         What the threshold was set for.
     validation, test

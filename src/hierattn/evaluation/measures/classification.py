@@ -16,7 +16,7 @@ from hierattn.evaluation.measures.intervals import (
 )
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined
-from hierattn.taxonomy import BY_CODE, MALIGNANT
+from hierattn.taxonomy.built_in import class_like
 
 PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")
 
@@ -42,6 +42,7 @@ class Classification:
 
     def __init__(self, predictions: Predictions, resamples: int, seed: int) -> None:
         self.predictions = predictions
+        self._malignant = predictions.taxonomy.malignant
         self.groups = predictions.group_numbers
         self.matrix = metrics.confusion_matrix(predictions.labels, predictions.probabilities)
         self.values = self._split(self._statistics(np.ones((1, len(predictions)))))
@@ -51,23 +52,17 @@ class Classification:
         """Weights (B, N) -> [top-1, balanced accuracy, macro AUC, malignant AUC, then PER_CLASS], (B, 4 + 5 C)."""
         labels, probabilities = self.predictions.labels, self.predictions.probabilities
         classes = len(self.predictions.classes)
-        cells = np.eye(classes * classes)[labels * classes + self.predictions.predicted]  # (N, C * C), one-hot
-        matrices = (weights @ cells).reshape(-1, classes, classes)
+        of_class, answered = np.eye(classes)[labels], np.eye(classes)[self.predictions.predicted]  # (N, C), one-hot
+        shares = metrics.shares_of_counts(weights @ (of_class * answered), weights @ of_class, weights @ answered)
         areas = metrics.auc_per_class(labels, probabilities, weights)
-        malignant = metrics.group_scores(labels, probabilities, self.predictions.classes, MALIGNANT)
+        malignant = metrics.group_scores(labels, probabilities, self.predictions.classes, self._malignant)
         single = [
-            metrics.top1_accuracy_of(matrices),
-            metrics.balanced_accuracy_of(matrices),
+            shares["top1"],
+            shares["balanced_accuracy"],
             metrics.macro_auc_of(areas),
             metrics.auc(*malignant, weights),
         ]
-        of_classes = [
-            metrics.sensitivity_of(matrices),
-            metrics.specificity_of(matrices),
-            metrics.precision_of(matrices),
-            metrics.f1_of(matrices),
-            areas,
-        ]
+        of_classes = [*(shares[name] for name in PER_CLASS[:-1]), areas]
         return np.concatenate([np.stack(single, axis=1), *of_classes], axis=1)
 
     def _split(self, statistics: np.ndarray) -> dict[str, np.ndarray]:
@@ -104,7 +99,7 @@ class Classification:
 
     def of_class(self, index: int) -> ClassFigures:
         """Everything about one class."""
-        lesion = BY_CODE[self.predictions.classes[index]]
+        lesion = self.predictions.taxonomy.classes[index]
         of_class, predicted = self.predictions.labels == index, self.predictions.predicted == index
         # A share's interval needs the groups that it is a share of.
         of = {"sensitivity": of_class, "specificity": ~of_class, "precision": predicted}
@@ -123,14 +118,15 @@ class Classification:
         )
 
     def of_melanoma(self, name: str) -> Estimate:
-        """One figure of the class MEL; undefined for a model without it."""
-        if "MEL" not in self.predictions.classes:
+        """One figure of melanoma; undefined for a model without that class."""
+        melanoma = class_like(self.predictions.taxonomy, "MEL")
+        if melanoma is None:
             return Estimate(None, None)
-        estimate: Estimate = getattr(self.of_class(self.predictions.classes.index("MEL")), name)
+        estimate: Estimate = getattr(self.of_class(self.predictions.classes.index(melanoma)), name)
         return estimate
 
     def malignant_partial_auc(self) -> float | None:
         """Of cancer against the rest, above 80 % sensitivity: 0.02 is chance, 0.2 perfect."""
         table = self.predictions
-        positive, scores = metrics.group_scores(table.labels, table.probabilities, table.classes, MALIGNANT)
+        positive, scores = metrics.group_scores(table.labels, table.probabilities, table.classes, self._malignant)
         return defined(float(metrics.partial_auc(positive, scores)))

@@ -14,11 +14,17 @@ import numpy as np
 from hierattn import metrics
 from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval
 from hierattn.evaluation.predictions import Predictions
-from hierattn.taxonomy import MALIGNANT
+from hierattn.taxonomy.built_in import class_like
+from hierattn.taxonomy.records import Taxonomy
 
 FIXED = 0.95
 """The specificity, or the sensitivity, at which the other one is read."""
-SUBJECTS: dict[str, frozenset[str]] = {"malignant": MALIGNANT, "melanoma": frozenset({"MEL"})}
+
+
+def subjects(taxonomy: Taxonomy) -> dict[str, frozenset[str]]:
+    """``malignant`` and ``melanoma`` -> the classes that are; empty where the taxonomy does not say."""
+    melanoma = class_like(taxonomy, "MEL")
+    return {"malignant": taxonomy.malignant, "melanoma": frozenset({melanoma} if melanoma else ())}
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,9 @@ class ClinicalFigures:
 
 
 def operating_points(predictions: Predictions, resamples: int = 1000, seed: int = 0) -> dict[str, ClinicalFigures]:
-    """The figures of each of :data:`SUBJECTS`, with intervals over groups."""
-    return {subject: _figures(predictions, codes, resamples, seed) for subject, codes in SUBJECTS.items()}
+    """The figures of each of :func:`subjects`, with intervals over groups."""
+    own = subjects(predictions.taxonomy)
+    return {subject: _figures(predictions, codes, resamples, seed) for subject, codes in own.items()}
 
 
 def _figures(predictions: Predictions, codes: frozenset[str], resamples: int, seed: int) -> ClinicalFigures:

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration
@@ -109,10 +108,16 @@ def own_fold(run: TrainedRun, packed: PackedSet, answer: Answer, progress: Progr
     LeakError
         Where the weights have seen a photograph of it, in this run or before it.
     """
-    rows = outer_fold(packed, run)
+    selection = outer_fold(packed, run)
+    rows = selection.rows
     answers = _answers(answer, lambda number: packed.images[rows[number]], len(rows), "outer fold", progress)
     return EvaluatedSet(
-        "own", f"{packed.folder.name}, held out", OWN, _table(run, packed, rows, answers), answers.rejected
+        "own",
+        f"{run.left_out_source or packed.folder.name}, held out",
+        OWN,
+        _table(run, packed, rows, answers),
+        answers.rejected,
+        selection.notes,
     )
 
 
@@ -126,7 +131,7 @@ def changed_folds(
     progress: Progress | None = None,
 ) -> Iterator[EvaluatedSet]:
     """The outer fold under each of :data:`RENDERED` at ``severity`` (0 to 4), then as other cameras take it."""
-    rows = split(packed.records, run.fold).test
+    rows = outer_fold(packed, run).rows
     for name in RENDERED:
         kind = CHANGES[name]
         title = f"{kind.title.lower()}, {kind.levels[severity]:g} {kind.unit}"
@@ -237,11 +242,12 @@ def _answers(
 
 
 def _table(run: TrainedRun, packed: PackedSet, rows: np.ndarray, answers: Answers) -> Predictions:
-    classes = run.checkpoint.classes
+    taxonomy = run.checkpoint.taxonomy
     if not np.isfinite(answers.probabilities).all():
         raise DataError("the network's output is nan or infinite: its weights are damaged or diverged; train it again")
     records = [packed.records[int(row)] for row in rows]
-    return predictions_of(records, classes, np.asarray(answers.probabilities, np.float64).reshape(-1, len(classes)))
+    probabilities = np.asarray(answers.probabilities, np.float64).reshape(-1, len(taxonomy.codes))
+    return predictions_of(records, taxonomy, probabilities)
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> dict[str, dict[str, str]]:

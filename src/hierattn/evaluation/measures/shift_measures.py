@@ -17,7 +17,7 @@ from hierattn.evaluation.measures.calibration import Calibration, risk
 from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval, share_interval
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.records import to_plain
-from hierattn.taxonomy import MALIGNANT
+from hierattn.taxonomy.built_in import class_like
 
 MEASURES: dict[str, str] = {
     "melanoma_auc": "melanoma AUC",
@@ -111,16 +111,16 @@ class _Table:
         """Weights (B, N) -> :data:`MEASURES` in their order, (B, 7)."""
         labels, probabilities = self.predictions.labels, self.predictions.probabilities
         classes = self.predictions.classes
-        cells = np.eye(len(classes) ** 2)[labels * len(classes) + self.predictions.predicted]
-        balanced = metrics.balanced_accuracy_of((weights @ cells).reshape(-1, len(classes), len(classes)))
-        cancer = metrics.group_scores(labels, probabilities, classes, MALIGNANT)
+        of_class = np.eye(len(classes))[labels]  # (N, C), one-hot
+        found, actual = weights @ (of_class * (self.predictions.predicted == labels)[:, None]), weights @ of_class
+        balanced = metrics.shares_of_counts(found, actual, actual)["balanced_accuracy"]
+        cancer = metrics.group_scores(labels, probabilities, classes, self.predictions.taxonomy.malignant)
+        pair = [class_like(self.predictions.taxonomy, code) for code in ("MEL", "NV")]
         total = weights.sum(axis=1)
         error = np.abs(weights @ self.surprise_of_bins).sum(axis=1)
         columns = [
             self._melanoma(weights, np.ones(len(labels), bool)),
-            self._melanoma(
-                weights, np.isin(labels, [classes.index(code) for code in ("MEL", "NV") if code in classes])
-            ),
+            self._melanoma(weights, np.isin(labels, [classes.index(code) for code in pair if code])),
             metrics.auc(*cancer, weights),
             balanced,
             np.divide(error, total, out=np.full(len(total), np.nan), where=total > 0),
@@ -131,10 +131,10 @@ class _Table:
 
     def _melanoma(self, weights: np.ndarray, among: np.ndarray) -> np.ndarray:
         """AUC of melanoma's own probability among the images of ``among``, (B,)."""
-        classes = self.predictions.classes
-        if "MEL" not in classes:
+        melanoma = class_like(self.predictions.taxonomy, "MEL")
+        if melanoma is None:
             return np.full(len(weights), np.nan)
-        index = classes.index("MEL")
+        index = self.predictions.classes.index(melanoma)
         scores = self.predictions.probabilities[among, index]
         return metrics.auc(self.predictions.labels[among] == index, scores, weights[:, among])
 

@@ -25,7 +25,6 @@ from hierattn.evaluation.measures.intervals import (
 )
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.records import defined
-from hierattn.taxonomy import MALIGNANT
 
 FEWEST_GROUPS = 30
 """A subgroup, or a share's denominator, with fewer lesions or patients is too few to say."""
@@ -235,7 +234,8 @@ def _balanced(members: Predictions, resamples: int, seed: int) -> SubgroupEstima
 
 
 def _cancer_auc(members: Predictions, resamples: int, seed: int) -> SubgroupEstimate:
-    positive, scores = metrics.group_scores(members.labels, members.probabilities, members.classes, MALIGNANT)
+    malignant = members.taxonomy.malignant
+    positive, scores = metrics.group_scores(members.labels, members.probabilities, members.classes, malignant)
     groups = members.group_numbers
     draws = bootstrap(lambda weights: metrics.auc(positive, scores, weights)[:, None], groups, resamples, seed)
     few = min(len(np.unique(groups[positive])), len(np.unique(groups[~positive])))

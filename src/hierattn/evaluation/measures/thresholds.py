@@ -16,6 +16,8 @@ from hierattn.errors import UsageError
 CONFIDENCE = 0.8
 """That new lesions reach the target sensitivity."""
 
+NO_THRESHOLD = "Triage: no threshold, because the inner fold has no lesion that should be seen in a clinic."
+
 
 def choose_threshold(positive: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
     """The highest threshold that refers at least this share of the positives; nan where there is no positive.

@@ -12,7 +12,6 @@ from hierattn.evaluation.measures.subgroups import ATTRIBUTES
 from hierattn.evaluation.pages.html_report import cropping, gap_sentence, inside, percent, span
 from hierattn.evaluation.report import EXTERNAL, Report
 from hierattn.shares import setting
-from hierattn.taxonomy import TRIAGE_GROUP
 
 PUBLIC_SETS: Mapping[str, str] = {
     "isic2019": "dermoscopy",
@@ -123,7 +122,9 @@ def distribution(report: Report) -> str:
 
 def alternatives(report: Report) -> str | None:
     """Images of each class among those that need no clinic."""
-    others = [code for code in report.class_order if code not in TRIAGE_GROUP]
+    if not report.taxonomy.has_referral:
+        return None
+    others = [code for code in report.class_order if code not in report.taxonomy.triage_group]
     counts = [f"{code} {report.classes[code].images}" for code in others]
     return f"outside the group that is referred to a clinic: {', '.join(counts)}" if counts else None
 

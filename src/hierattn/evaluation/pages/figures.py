@@ -1,14 +1,17 @@
 """The figures of a report: ROC (Fig. 8), confusion, learning curves, reliability, risk. None holds a photograph.
 
-Every class has one colour everywhere, distinct for people with colour-blindness too (after Okabe and Ito 2008), and
-its own dashes. ``svg`` writes the colours as CSS variables, so that a page can show one drawing on light and on dark.
+Every class has one colour everywhere, its taxonomy's, and its own dashes where there are few. With many classes the
+most frequent ones alone are named in a figure. ``svg`` writes the colours as CSS variables, so that a page can show one
+drawing on light and on dark.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +29,45 @@ from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.predictions import Predictions
 from hierattn.files import atomic_file
 from hierattn.shares import fraction, percent, setting
-from hierattn.taxonomy import CLASS_COLOURS
+from hierattn.taxonomy.built_in import class_like
+from hierattn.taxonomy.colours import PALETTE
+from hierattn.taxonomy.records import Taxonomy
 
 INK, LINE, ACCENT, SECOND = "#1b1f24", "#c9ced6", "#0b6e8a", "#b4530a"
-CLASS_DASHES: dict[str, Any] = {
-    "ACK": (0, (5, 1.5)),
-    "BCC": "-",
-    "BKL": (0, (1, 1.2)),
-    "DF": (0, (4, 1.5, 1, 1.5)),
-    "MEL": "-",
-    "NV": (0, (2.5, 1.5)),
-    "SCC": (0, (6, 1.5, 1, 1.5, 1, 1.5)),
-    "VASC": (0, (3, 3)),
-}
-CSS_VARIABLES: dict[str, str] = {
-    INK: "--ink",
-    LINE: "--line",
-    ACCENT: "--accent",
-    SECOND: "--second",
-    **{colour: f"--{code.lower()}" for code, colour in CLASS_COLOURS.items()},
-}
+DASHES: tuple[Any, ...] = (
+    (0, (5, 1.5)),
+    "-",
+    (0, (1, 1.2)),
+    (0, (4, 1.5, 1, 1.5)),
+    "-",
+    (0, (2.5, 1.5)),
+    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (3, 3)),
+)
+"""Of the colours of the palette, in its order."""
+MOST_CURVES = 8
+"""Classes that a figure names; of more, the :data:`NAMED` most frequent and the mean over all."""
+NAMED = 6
+MOST_IN_CELLS = 12
+"""Classes whose confusion matrix has its counts written in it."""
+
+
+def css_variables(taxonomy: Taxonomy | None = None) -> dict[str, str]:
+    """Colour on a light page -> the variable of the style sheet that holds it, on a dark one too."""
+    variables = {INK: "--ink", LINE: "--line", ACCENT: "--accent", SECOND: "--second"}
+    variables |= {light: f"--hue-{number}" for number, (light, _) in enumerate(PALETTE)}
+    for number, each in enumerate(() if taxonomy is None else taxonomy.classes):
+        variables[each.colour.lower()] = f"--class-{number}"
+    return variables
+
+
+def short(code: str, length: int = 14) -> str:
+    """A code as a figure's label.
+
+    >>> short("Lichen_planus_like_keratosis")
+    'Lichen_planus…'
+    """
+    return code if len(code) <= length else f"{code[: length - 1]}…"
 
 
 def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -75,17 +97,29 @@ def roc_figure(predictions: Predictions) -> Figure:
     figure, (axis,) = plain_axes(4.6, 4.5)
     areas = metrics.auc_per_class(predictions.labels, predictions.probabilities)
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
-    for index, code in enumerate(predictions.classes):
-        if np.isnan(areas[index]):
-            continue
+    present = np.flatnonzero(~np.isnan(areas))
+    by_images = present[np.argsort(-np.bincount(predictions.labels, minlength=len(areas))[present], kind="stable")]
+    named = set((present if len(present) <= MOST_CURVES else by_images[:NAMED]).tolist())
+    melanoma, grid, curves = class_like(predictions.taxonomy, "MEL"), np.linspace(0, 1, 201), []
+    for index in present.tolist():
+        each = predictions.taxonomy.classes[index]
         false_rate, true_rate, _ = metrics.roc_curve(predictions.labels == index, predictions.probabilities[:, index])
+        last = np.append(false_rate[1:] != false_rate[:-1], True)  # where it rises straight up, its upper end counts
+        curves.append(np.interp(grid, false_rate[last], true_rate[last]))
+        if index not in named:
+            continue
         axis.plot(
             false_rate,
             true_rate,
-            color=CLASS_COLOURS[code],
-            linestyle=CLASS_DASHES[code],
-            linewidth=2.4 if code == "MEL" else 1.6,
-            label=f"{code}  {fraction(areas[index])}",
+            color=each.colour,
+            linestyle=DASHES[_palette_place(each.colour, index)],
+            linewidth=2.4 if each.code == melanoma else 1.6,
+            label=f"{short(each.code)}  {fraction(areas[index])}",
+        )
+    if len(named) < len(present):
+        mean = float(metrics.macro_auc_of(areas))
+        axis.plot(
+            grid, np.mean(curves, axis=0), color=INK, linewidth=2.4, label=f"mean of {len(present)}  {fraction(mean)}"
         )
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
     axis.set_aspect("equal")
@@ -94,10 +128,18 @@ def roc_figure(predictions: Predictions) -> Figure:
     return figure
 
 
+def _palette_place(colour: str, index: int) -> int:
+    """The place of a colour in the palette; of another one, by the class's place."""
+    lights = [light for light, _ in PALETTE]
+    return lights.index(colour.lower()) if colour.lower() in lights else index % len(DASHES)
+
+
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts, shaded and annotated by the share of the true class (row)."""
+    """Counts, shaded by the share of the true class (row); annotated where there are few classes."""
     matrix = np.asarray(matrix)
     count = len(classes)
+    if count > MOST_IN_CELLS:
+        return _large_confusion(matrix, classes)
     figure, (axis,) = plain_axes(1.2 + 0.72 * count, 0.8 + 0.62 * count)
     totals = matrix.sum(axis=1)
     for row in range(count):
@@ -110,10 +152,38 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
             text = f"{matrix[row, column]}\n{percent(share)}"
             axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=INK)
     axis.set(xlim=(0, count), ylim=(count, 0), xlabel="predicted", ylabel="true class")
-    axis.set_xticks(np.arange(count) + 0.5, classes)
-    axis.set_yticks(np.arange(count) + 0.5, [f"{code}  ({n})" for code, n in zip(classes, totals, strict=True)])
+    turned = 90 if max(map(len, classes)) > 6 else 0
+    axis.set_xticks(np.arange(count) + 0.5, [short(code) for code in classes], rotation=turned)
+    axis.set_yticks(np.arange(count) + 0.5, [f"{short(code)}  ({n})" for code, n in zip(classes, totals, strict=True)])
     axis.grid(visible=False)
     return figure
+
+
+def _large_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Shades alone; as many labels as can be read."""
+    count = len(classes)
+    side = min(max(6.0, 0.3 * count), 18.0)
+    figure, (axis,) = plain_axes(side + 1.4, side + 1.2)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    own = np.eye(count, dtype=bool)
+    colours = np.where(own[..., None], _rgb(ACCENT), _rgb(SECOND))
+    pixels = np.concatenate([colours, np.sqrt(shares)[..., None] * 0.85], axis=2)  # the root: rare mistakes show
+    axis.imshow(pixels, extent=(0, count, count, 0), interpolation="nearest", aspect="equal")
+    step = -(-count // 100)
+    places = range(0, count, step)
+    size = 8 if count <= 40 else 6
+    axis.set_xticks(np.add(places, 0.5), [short(classes[place]) for place in places], rotation=90, fontsize=size)
+    axis.set_yticks(
+        np.add(places, 0.5), [f"{short(classes[place])}  ({totals[place, 0]})" for place in places], fontsize=size
+    )
+    axis.set(xlabel="predicted", ylabel="true class")
+    axis.grid(visible=False)
+    return figure
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
 
 
 def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int | None = None) -> Figure:
@@ -144,10 +214,10 @@ def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int
 
 
 LINE_STYLES: tuple[dict[str, Any], ...] = (
-    {"color": CLASS_COLOURS["NV"], "linestyle": (0, (2.5, 1.5))},
+    {"color": PALETTE[5][0], "linestyle": (0, (2.5, 1.5))},
     {"color": ACCENT, "linestyle": "-"},
     {"color": SECOND, "linestyle": "-"},
-    {"color": CLASS_COLOURS["SCC"], "linestyle": (0, (5, 1.5))},
+    {"color": PALETTE[6][0], "linestyle": (0, (5, 1.5))},
 )
 
 
@@ -224,8 +294,8 @@ def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> 
 def robustness_figure(robustness: Robustness) -> Figure:
     """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
     figure, (axis,) = plain_axes(4.6, 5.4)
-    colours = [*CLASS_COLOURS.values(), INK, ACCENT, SECOND]
-    dashes = [*CLASS_DASHES.values(), "-", "-", (0, (4, 2))]
+    colours = [*(light for light, _ in PALETTE), INK, ACCENT, SECOND]
+    dashes = [*DASHES, "-", "-", (0, (4, 2))]
     for number, kind in enumerate(robustness.changes.values()):
         advice = [row.advice_flips.value for row in kind.severities]
         answers: list[float | None] = [row.answer_flips for row in kind.severities]
@@ -246,7 +316,7 @@ def _log_odds(share: Any) -> Any:
     return np.log(clipped / (1 - clipped))
 
 
-def svg(figure: Figure, label: str) -> str:
+def svg(figure: Figure, label: str, taxonomy: Taxonomy | None = None) -> str:
     """The figure as an ``<svg>`` element to stand inside a page: text stays text, colours become CSS variables.
 
     Parameters
@@ -255,30 +325,42 @@ def svg(figure: Figure, label: str) -> str:
         Drawn with this module's colours.
     label
         What a screen reader says.
+    taxonomy
+        Of the classes whose colours are in it.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}), _any_script():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' id="[\w.]+_\d+"', "", text)
     text = re.sub(r"(font: [\d.]+px)[^;\"]*", r"\1 system-ui, sans-serif", text)
-    for colour, variable in CSS_VARIABLES.items():
-        text = text.replace(colour, f"var({variable}, {colour})")
+    variables = css_variables(taxonomy)
+    text = re.sub(
+        r"#[0-9a-f]{6}\b", lambda hit: f"var({variables[hit[0]]}, {hit[0]})" if hit[0] in variables else hit[0], text
+    )
     safe = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return re.sub(
         r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', rf'<svg role="img" aria-label="{safe}" \1', text, count=1
     )
 
 
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Codes may be of a script that matplotlib's font lacks; a browser has it, and the page's text stays text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
 def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
     """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
     for name, figure in figures.items():
         if pixels:
-            with atomic_file(folder / f"{name}.png") as part:
+            with atomic_file(folder / f"{name}.png") as part, _any_script():
                 figure.savefig(part, format="png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
-        with rc_context({"svg.hashsalt": "hierattn"}), atomic_file(folder / f"{name}.svg") as part:
+        with rc_context({"svg.hashsalt": "hierattn"}), atomic_file(folder / f"{name}.svg") as part, _any_script():
             figure.savefig(part, format="svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
 
 
@@ -288,13 +370,13 @@ def draw_figures(
     curve: Mapping[str, Sequence[float | None]],
     best_epoch: int | None = None,
 ) -> dict[str, Figure]:
-    """Every figure of a report by name; ``learning_curves`` only where the run has a log."""
+    """Every figure of a report by name; ``risk`` only where classes are referred, ``learning_curves`` with a log."""
     matrix = metrics.confusion_matrix(predictions.labels, predictions.probabilities)
     figures = {
         "roc": roc_figure(predictions),
         "confusion_matrix": confusion_figure(matrix, predictions.classes),
         "reliability": reliability_figure(predictions, calibration),
-        "risk": risk_figure(predictions, calibration),
+        **({"risk": risk_figure(predictions, calibration)} if predictions.taxonomy.has_referral else {}),
         "risk_coverage": risk_coverage_figure(predictions, calibration),
     }
     if curve.get("epoch"):

@@ -94,9 +94,9 @@ def _picture(network: Network, pixels: Any, predictions: Predictions, place: int
     if min(cells) >= FEWEST_CELLS:
         batch = torch.from_numpy(np.array(pixels))[None].to(network.device)
         image = normalise(to_unit(batch, size), network.spec)
-        laid = _data_uri(overlay(photo, grad_cam(network.model, image, answer, last_map(network.model))))
+        laid = data_uri(overlay(photo, grad_cam(network.model, image, answer, last_map(network.model))))
     return Picture(
-        image=_data_uri(photo),
+        image=data_uri(photo),
         heat=laid,
         truth=predictions.classes[predictions.labels[place]],
         answer=predictions.classes[answer],
@@ -105,7 +105,8 @@ def _picture(network: Network, pixels: Any, predictions: Predictions, place: int
     )
 
 
-def _data_uri(pixels: np.ndarray) -> str:
+def data_uri(pixels: np.ndarray, quality: int = 88) -> str:
+    """A picture, uint8 (height, width, 3), as JPEG inside the page."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

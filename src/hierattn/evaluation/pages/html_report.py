@@ -21,14 +21,18 @@ from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
 from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
-from hierattn.evaluation.pages.figures import svg
+from hierattn.evaluation.pages.figures import css_variables, svg
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.report import Report
 from hierattn.files import write_text
-from hierattn.taxonomy import BY_CODE, CLASS_COLOURS, CLASS_COLOURS_DARK, TRIAGE_GROUP
+from hierattn.taxonomy.built_in import class_like
+from hierattn.taxonomy.colours import PALETTE
+from hierattn.taxonomy.records import NO_REFERRAL, Taxonomy
 
 DASH = "–"
+LARGEST_MATRIX, MOST_CONFUSIONS = 30, 30
+"""Classes of a confusion matrix that the page shows; of a larger one, so many of its most frequent mistakes."""
 FIGURE_TEXTS: dict[str, tuple[str, str]] = {
     "roc": (
         "ROC curves",
@@ -95,13 +99,16 @@ def plain_reading(report: Report) -> list[str]:
             f"{shares.of_hundred(balanced.value)} times in 100{interval}; always giving the same answer would be right "
             f"{100 / len(present):.3g} times."
         )
-    if "MEL" in present:
-        melanoma = report.classes["MEL"]
-        row = report.confusion_matrix[report.class_order.index("MEL")]
+    code = class_like(report.taxonomy, "MEL")
+    if code in present:
+        place = report.class_order.index(code)
+        found = report.confusion_matrix[place][place]
         sentences.append(
-            f"Of {melanoma.images} photographs of melanoma it calls {row[report.class_order.index('MEL')]} melanoma"
-            f"{_worst_confusion(report, 'MEL')}."
+            f"Of {report.classes[code].images} photographs of melanoma it calls {found} melanoma"
+            f"{_worst_confusion(report, code)}."
         )
+    if not report.taxonomy.has_referral:
+        sentences.append(NO_REFERRAL)
     return sentences
 
 
@@ -112,10 +119,10 @@ def _worst_confusion(report: Report, code: str) -> str:
     if not max(row):
         return ""
     other = order[row.index(max(row))]
-    return f", and {max(row)} of the others {BY_CODE[other].name}, its most frequent mistake there"
+    return f", and {max(row)} of the others {report.taxonomy.by_code[other].name}, its most frequent mistake there"
 
 
-def triage_reading(triage: Calibration) -> dict[str, Any] | None:
+def triage_reading(triage: Calibration, taxonomy: Taxonomy) -> dict[str, Any] | None:
     """The threshold in natural frequencies; None where it could not be set or tested."""
     tested = triage.test
     if not triage.has_threshold or tested is None:
@@ -133,7 +140,7 @@ def triage_reading(triage: Calibration) -> dict[str, Any] | None:
             tested.images - tested.positives,
         ),
         "validation_sensitivity": percent(defined(triage.validation.sensitivity)),
-        "group": _joined(sorted(TRIAGE_GROUP)),
+        "group": _listed(sorted(taxonomy.triage_group)),
         "reached": sensitivity is not None and sensitivity >= triage.target_sensitivity,
         "fitted_on": triage.fitted_on,
     }
@@ -166,6 +173,8 @@ def gap_sentence(subgroups: Subgroups) -> str:
     gap = subgroups.largest_gap
     if gap is None:
         return f"No two subgroups have {subgroups.fewest_groups} lesions or more each, so no gap can be named."
+    if not gap.gap:
+        return "Subgroups that are large enough to compare differ in no figure."
     overlap = {
         None: "",
         True: " Their intervals overlap: it may be chance.",
@@ -187,8 +196,13 @@ def inside(title: str) -> str:
     return title[:1].lower() + title[1:]
 
 
+def _listed(codes: Sequence[str], shown: int = 12) -> str:
+    """Codes in a sentence; of many, the first few and how many more."""
+    return _joined(codes) if len(codes) <= shown else f"{', '.join(codes[:shown])} and {len(codes) - shown} more"
+
+
 def _joined(words: Sequence[str]) -> str:
-    return words[0] if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def tiles(report: Report) -> list[dict[str, Any]]:
@@ -199,7 +213,7 @@ def tiles(report: Report) -> list[dict[str, Any]]:
         ("Balanced accuracy", report.balanced_accuracy, chance, "mean sensitivity over the classes present"),
         ("Top-1 accuracy", report.top1, None, "share of images; common classes count most"),
         ("Macro AUC", report.macro_auc, 0.5, "mean over classes, each against the rest"),
-        ("Cancer AUC", report.malignant_auc, 0.5, "BCC, MEL and SCC against all other classes"),
+        ("Cancer AUC", report.malignant_auc, 0.5, _cancer_hint(report.taxonomy)),
         ("Melanoma sensitivity", report.melanoma_sensitivity, None, "melanomas that are called melanoma"),
     )
     return [
@@ -233,9 +247,9 @@ def limits(report: Report) -> list[str]:
     if report.provenance.evaluated_on.source == "synthetic":
         lines.insert(0, "These lesions are rendered. The figures show that the tools work, and nothing about patients.")
     if few:
-        lines.append(f"{_joined(few)}: fewer than 30 lesions each, so their figures are uncertain.")
+        lines.append(f"{_listed(few)}: fewer than 30 lesions each, so their figures are uncertain.")
     if missing:
-        lines.append(f"{_joined(missing)}: no image here, so not measured.")
+        lines.append(f"{_listed(missing)}: no image here, so not measured.")
     lines.append("A photograph cannot rule out cancer. No figure here is a reason not to see a doctor.")
     return lines
 
@@ -282,10 +296,10 @@ def _text(value: Any) -> str:
 
 def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, Sequence[Picture]]) -> str:
     """The whole page as text."""
-    group = _joined(sorted(TRIAGE_GROUP))
+    group = _listed(sorted(report.taxonomy.triage_group))
     drawn = {
         # Our own drawing, with its label escaped: the only markup that is trusted.
-        name: (Markup(svg(figures[name], title)), title, text.format(group=group))
+        name: (Markup(svg(figures[name], title, report.taxonomy)), title, text.format(group=group))
         for name, (title, text) in FIGURE_TEXTS.items()
         if name in figures
     }
@@ -294,21 +308,56 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
         report=report,
         tiles=tiles(report),
         reading=plain_reading(report),
-        triage=None if report.triage is None else triage_reading(report.triage),
+        triage=None if report.triage is None else triage_reading(report.triage, report.taxonomy),
         figures=drawn,
         limits=limits(report),
         provenance=shown_provenance(report),
         gallery=gallery,
-        lesions=BY_CODE,
+        lesions=report.taxonomy.by_code,
+        variable=_class_variables(report.taxonomy),
+        confusions=_confusions(report),
+        taxonomy=report.taxonomy,
         attributes=ATTRIBUTES,
         subgroup_figures=SUBGROUP_FIGURES,
         gap="" if report.subgroups is None else gap_sentence(report.subgroups),
-        colours=CLASS_COLOURS,
     )
 
 
-def fill_page(template: str, **values: Any) -> str:
-    """A page from a template beside this module, in the house's style (``page.css``); all values are escaped."""
+def _class_variables(taxonomy: Taxonomy) -> dict[str, str]:
+    """Code -> the variable of the style sheet with its colour, without the dashes before it."""
+    variables = css_variables(taxonomy)
+    return {each.code: variables[each.colour.lower()].removeprefix("--") for each in taxonomy.classes}
+
+
+def _confusions(report: Report) -> list[tuple[str, str, int, float]]:
+    """Of a matrix that is too large to show, the most frequent mistakes: true class, answer, images, share of it."""
+    if len(report.class_order) <= LARGEST_MATRIX:
+        return []
+    cells = [
+        (count, row, column)
+        for row, counts in enumerate(report.confusion_matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    cells.sort(key=lambda cell: (-cell[0], cell[1:]))
+    order = report.class_order
+    return [
+        (order[row], order[column], count, count / sum(report.confusion_matrix[row]))
+        for count, row, column in cells[:MOST_CONFUSIONS]
+    ]
+
+
+def _cancer_hint(taxonomy: Taxonomy) -> str:
+    if not taxonomy.malignant:
+        return "not measured: the classes do not say which of them are cancer"
+    return f"{_listed(sorted(taxonomy.malignant))} against all other classes"
+
+
+def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) -> str:
+    """A page from a template beside this module, in the house's style (``page.css``); all values are escaped.
+
+    ``taxonomy`` is of the classes whose colours are in it.
+    """
     page = Environment(
         loader=PackageLoader("hierattn.evaluation.pages"),
         autoescape=True,
@@ -320,14 +369,15 @@ def fill_page(template: str, **values: Any) -> str:
         percent=percent, decimal=decimal, area=area, span=span, area_span=area_span, setting=shares.setting
     )
     style = resources.files("hierattn.evaluation.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
-    colours = {"class_colours": _variables(CLASS_COLOURS), "class_colours_dark": _variables(CLASS_COLOURS_DARK)}
+    pairs = {f"--hue-{number}": pair for number, pair in enumerate(PALETTE)}
+    for number, each in enumerate(() if taxonomy is None else taxonomy.classes):
+        pairs[f"--class-{number}"] = (each.colour, each.colour_dark)
+    colours = {
+        name: " ".join(f"{variable}: {pair[place]};" for variable, pair in pairs.items())
+        for place, name in enumerate(("class_colours", "class_colours_dark"))
+    }
     style = Template(style).substitute(colours)
     return page.get_template(template).render(style=Markup(style), **values)  # our own file
-
-
-def _variables(colours: Mapping[str, str]) -> str:
-    """Colours as variables of the style sheet."""
-    return " ".join(f"--{code.lower()}: {colour};" for code, colour in colours.items())
 
 
 def write_html_report(

@@ -77,7 +77,7 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         raise CheckpointError(f"{path} does not hold {name} as this version exports it: {reason}") from None
     return Checkpoint(
         model=name,
-        classes=bundle.classes,
+        taxonomy=bundle.taxonomy,
         image_spec=bundle.image_spec,
         state_dict=network.state_dict(),
         options=options,

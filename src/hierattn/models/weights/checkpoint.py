@@ -2,7 +2,8 @@
 
 Tensors lie under their ``state_dict`` names; the rest is JSON in the file's metadata under ``hierattn``, and the
 photographs that the weights have seen (trained_on.py) under ``hierattn.trained_on``. Reading one never executes
-anything. Version 1 kept the photographs under another key, and its recipe may have former keys; it is still read.
+anything. Older versions are still read: version 2 had the codes of some of the paper's eight classes in the place of a
+taxonomy; version 1 also kept the photographs under another key, and its recipe may have former keys.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hierattn.errors import CheckpointError, RecipeError
+from hierattn.errors import CheckpointError, RecipeError, TaxonomyError
 from hierattn.files import write_bytes
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.trained_on import TrainedOn, from_text
 from hierattn.run_folder import current_keys
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _DESCRIPTION = "hierattn"
-_TRAINED_ON = {1: "hierattn.learnt_from", 2: "hierattn.trained_on"}
+_TRAINED_ON = {1: "hierattn.learnt_from", 2: "hierattn.trained_on", 3: "hierattn.trained_on"}
 """Format version -> the metadata key of the photographs."""
 
 
@@ -41,8 +44,8 @@ class Checkpoint:
         A registered model's name, e.g. ``"hierattn_xs"``.
     options
         What :func:`~hierattn.models.registry.create_model` was given beyond the name and the number of classes.
-    classes
-        Codes in the order of the outputs.
+    taxonomy
+        The classes in the order of the outputs.
     image_spec
         What the network expects of an image.
     state_dict
@@ -56,13 +59,18 @@ class Checkpoint:
     """
 
     model: str
-    classes: tuple[str, ...]
+    taxonomy: Taxonomy
     image_spec: ImageSpec
     state_dict: Mapping[str, Tensor]
     options: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     trained_on: TrainedOn | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the classes in the order of the outputs."""
+        return self.taxonomy.codes
 
     def build(self) -> nn.Module:
         """The model with these weights, in evaluation mode.
@@ -105,7 +113,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "format_version": FORMAT_VERSION,
         "model": checkpoint.model,
         "options": dict(checkpoint.options),
-        "classes": list(checkpoint.classes),
+        "taxonomy": checkpoint.taxonomy.to_dict(),
         "image_spec": checkpoint.image_spec.to_dict(),
         "recipe": checkpoint.recipe,
         "provenance": checkpoint.provenance,
@@ -164,14 +172,14 @@ def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, T
         return Checkpoint(
             model=str(described["model"]),
             options=dict(described["options"]),
-            classes=tuple(str(code) for code in described["classes"]),
+            taxonomy=EIGHT.subset(described["classes"]) if version < 3 else Taxonomy.from_dict(described["taxonomy"]),
             image_spec=ImageSpec.from_dict(described["image_spec"]),
             state_dict=tensors,
             recipe=current_keys(described["recipe"]),
             provenance=dict(described["provenance"]),
             trained_on=None if trained_on is None else from_text(trained_on),
         )
-    except (KeyError, TypeError, ValueError, RecipeError) as error:
+    except (KeyError, TypeError, ValueError, RecipeError, TaxonomyError) as error:
         raise CheckpointError(f"{path} has a damaged description ({error}); train or copy it again") from None
 
 

@@ -1,4 +1,4 @@
-"""Cross-validation (§4.1.1: 10-fold): the same recipe with each fold held out once, in parallel.
+"""Cross-validation (§4.1.1: 10-fold): the same recipe with each fold held out once, in parallel; or each source.
 
 Leaves a folder of run folders and a summary (:class:`hierattn.run_folder.FoldsFolder`). Started again, it skips
 finished folds and resumes the others; a worker that is killed loses nothing and repeats nothing that was saved.
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from hierattn.data.balance.protocol import check_fold_of_balanced_set
-from hierattn.data.prepared_set.folds import split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import sources_of, split
 from hierattn.errors import TrainingError, UsageError
 from hierattn.files import cores, free_bytes, write_table
 from hierattn.run_folder import FoldsFolder, RunFolder
@@ -53,6 +53,8 @@ class FoldOutcome:
         How often it was started or resumed.
     error
         Why it failed.
+    source
+        Which source is left out; empty where it is a fold alone.
     """
 
     fold: int
@@ -64,6 +66,12 @@ class FoldOutcome:
     seconds: float
     starts: int
     error: str = ""
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is held out, in words."""
+        return f"source {self.source}" if self.source else f"fold {self.fold}"
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,13 @@ class CrossValidationOptions:
         CPU threads a fold; 0 shares the cores among the jobs.
     save_every
         Steps between states within an epoch, from which a killed worker resumes; 0: at an epoch's end only.
+    by_source
+        Leave each source out once, and not each fold. The recipe's own fold then stays unseen in all runs.
 
     Raises
     ------
     UsageError
-        For less than one job, or an unknown engine.
+        For less than one job, an unknown engine, or folds beside sources.
     """
 
     folds: Sequence[int] | None = None
@@ -137,10 +147,16 @@ class CrossValidationOptions:
     device: str = "auto"
     threads: int = 0
     save_every: int = 0
+    by_source: bool = False
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
             raise UsageError(f"{self.jobs} jobs: wanted 1 or more")
+        if self.by_source and self.folds is not None:
+            raise UsageError(
+                "--folds with --leave-one-source-out: each run leaves out one source; which fold all of them leave "
+                "unseen says data.fold, e.g. data.fold=0"
+            )
         if self.engine not in get_args(Engine):
             raise UsageError(f"engine {self.engine!r}: wanted {' or '.join(get_args(Engine))}")
 
@@ -153,7 +169,7 @@ def cross_validate(
     listener: FoldListener | None = None,
     checked: bool = False,
 ) -> CrossValidation:
-    """Train ``recipe`` with each fold held out once, several at a time, into ``out/fold-K``.
+    """Train ``recipe`` with each fold held out once, several at a time, into ``out/fold-K``; or each source.
 
     Parameters
     ----------
@@ -185,13 +201,14 @@ def cross_validate(
     if not checked:
         check_space(out, check_folds(recipe, out, options))
     tasks = _tasks(recipe, folder, options)
-    if folder.summary.exists() and not folder.runs():
+    if folder.summary.exists() and not folder.runs() and not options.by_source:
         raise UsageError(f"{folder.summary} is there and no folds: it is not touched; choose another --out")
     with folder.lock(), stop_requested(listener.note) as stop:
         progress = _Standing(folder, tasks, listener)
         todo = [task for task in tasks if not RunFolder(task.out).finished.exists()]
         if len(todo) < len(tasks):
-            listener.note(f"{len(tasks) - len(todo)} of {len(tasks)} folds are finished already and are skipped")
+            runs = "sources" if options.by_source else "folds"
+            listener.note(f"{len(tasks) - len(todo)} of {len(tasks)} {runs} are finished already and are skipped")
         train = train_on_ray if options.engine == "ray" else train_in_processes
         if todo:
             train(todo, options.jobs, progress.ended, progress.look, listener.note, stop)
@@ -219,8 +236,8 @@ def check_folds(recipe: Recipe, out: Path, options: CrossValidationOptions) -> i
         if prepared not in sets:
             sets[prepared] = PackedSet.open(Path(prepared))
         packed = sets[prepared]
-        split(packed.records, task.fold)  # raises for a fold that is not there, and for leaks
-        check_fold_of_balanced_set(packed.info, task.fold)
+        split(packed.records, task.fold, task.source)  # raises for what is not there, and for leaks
+        check_fold_of_balanced_set(packed.info, task.fold, task.source)
         if run.recipe.exists():
             check_same_run(run, task.recipe, packed.digests)
         if not run.finished.exists():
@@ -248,10 +265,32 @@ def _tasks(recipe: Recipe, folder: FoldsFolder, options: CrossValidationOptions)
     """A task a fold."""
     recipe = recipe.with_prepared(_prepared_folder(recipe))
     threads = options.threads or max(cores() // options.jobs, 1)
+    if options.by_source:
+        return [
+            FoldTask(
+                recipe.with_left_out_source(source),
+                folder.without(source).path,
+                options.device,
+                threads,
+                options.save_every,
+            )
+            for source in _sources(recipe)
+        ]
     return [
         FoldTask(recipe.with_fold(fold), folder.run(fold).path, options.device, threads, options.save_every)
         for fold in _chosen_folds(recipe, options.folds)
     ]
+
+
+def _sources(recipe: Recipe) -> list[str]:
+    """The sources that can be left out, of a set of several."""
+    packed = PackedSet.open(Path(recipe.with_fold(recipe.data.fold).data.prepared))
+    if sources := sources_of(packed.records):
+        return sources
+    raise UsageError(
+        f"{packed.folder} has one source to train on: wanted two or more to leave one out; prepare several as one set: "
+        "hierattn prepare A B OUT"
+    )
 
 
 def _prepared_folder(recipe: Recipe) -> Path:
@@ -276,13 +315,13 @@ class _Standing:
 
     def __init__(self, folder: FoldsFolder, tasks: Sequence[FoldTask], listener: FoldListener) -> None:
         self.folder, self.tasks, self.listener = folder, tasks, listener
-        self.endings: dict[int, tuple[Ended, str]] = {}
+        self.endings: dict[Path, tuple[Ended, str]] = {}
 
     def ended(self, task: FoldTask, how: Ended, error: str) -> None:
         """Note the end and write the summary."""
-        self.endings[task.fold] = (how, error)
+        self.endings[task.out] = (how, error)
         if how == "failed":
-            self.listener.note(f"fold {task.fold} failed: {error}")
+            self.listener.note(f"{task.held_out} failed: {error}")
         self.write()
 
     def look(self) -> None:
@@ -293,19 +332,23 @@ class _Standing:
         """A record a fold."""
         outcomes = []
         for task in self.tasks:
-            how, error = self.endings.get(task.fold, ("finished", ""))
+            how, error = self.endings.get(task.out, ("finished", ""))
             fold = read_fold(task.recipe, task.out)
             outcomes.append(fold if how == "finished" else replace(fold, status=how, error=error))
         return outcomes
 
     def write(self) -> None:
         """Write the summary."""
-        write_table(self.folder.summary, COLUMNS, [_row(fold) for fold in self.outcomes()])
+        by_source = any(task.source for task in self.tasks)
+        path, columns = self.folder.summary, COLUMNS
+        if by_source:
+            path, columns = self.folder.summary_of_sources, ("source", *COLUMNS[1:])
+        write_table(path, columns, [_row(fold) for fold in self.outcomes()])
 
 
 def _row(fold: FoldOutcome) -> list[object]:
     figures = [f"{fold.figures[name]:.6g}" if fold.figures else "" for name in FIGURES]
-    standing = [fold.fold, fold.status, fold.run.name, fold.epochs, fold.best_epoch]
+    standing = [fold.source or fold.fold, fold.status, fold.run.name, fold.epochs, fold.best_epoch]
     return [*standing, *figures, f"{fold.seconds:.1f}", fold.starts, fold.error]
 
 
@@ -325,4 +368,5 @@ def read_fold(recipe: Recipe, run: Path) -> FoldOutcome:
         figures={name: float(best[name]) for name in FIGURES} if best else {},
         seconds=sum(float(row["seconds"]) for row in rows),
         starts=starts,
+        source=recipe.data.left_out_source,
     )

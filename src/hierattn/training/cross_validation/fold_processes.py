@@ -54,7 +54,7 @@ def train_in_processes(
         Once set, the workers are asked to stop, which they do after saving their state; no other is started.
     """
     waiting, running = deque(tasks), list[_Worker]()
-    restarts: dict[int, int] = {}
+    restarts: dict[Path, int] = {}
     asked = False
     try:
         while running or (waiting and not stop.is_set()):
@@ -69,14 +69,16 @@ def train_in_processes(
             for worker in [worker for worker in running if worker.process.exitcode is not None]:
                 running.remove(worker)
                 answer = _answer(worker)
-                fold = worker.task.fold
+                run = worker.task.out
                 if answer is not None:
                     ended(worker.task, *answer)
                 elif stop.is_set():
                     ended(worker.task, "interrupted", "")
-                elif restarts.get(fold, 0) < MOST_RESTARTS:
-                    restarts[fold] = restarts.get(fold, 0) + 1
-                    note(f"fold {fold}: its worker ended by {_cause(worker)}; it resumes from its last state")
+                elif restarts.get(run, 0) < MOST_RESTARTS:
+                    restarts[run] = restarts.get(run, 0) + 1
+                    note(
+                        f"{worker.task.held_out}: its worker ended by {_cause(worker)}; it resumes from its last state"
+                    )
                     waiting.appendleft(worker.task)
                 else:
                     ended(worker.task, "failed", f"its workers ended {MOST_RESTARTS + 1} times, by {_cause(worker)}")
@@ -89,7 +91,7 @@ def train_in_processes(
 def _start(task: FoldTask, slot: int) -> _Worker:
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(task, slot, theirs), name=f"fold-{task.fold}")
+    process = context.Process(target=_work, args=(task, slot, theirs), name=task.out.name)
     process.start()
     theirs.close()
     return _Worker(task, process, ours, slot)

@@ -48,6 +48,20 @@ class FoldTask:
         """The fold that is held out."""
         return self.recipe.data.fold
 
+    @property
+    def source(self) -> str:
+        """The source that is left out; empty where it is a fold alone."""
+        return self.recipe.data.left_out_source
+
+    @property
+    def held_out(self) -> str:
+        """What is held out, in words.
+
+        >>> FoldTask(Recipe(), Path("out"), "cpu", 1).held_out
+        'fold 0'
+        """
+        return f"source {self.source}" if self.source else f"fold {self.fold}"
+
 
 def train_fold(task: FoldTask) -> Ended:
     """Train a fold in this process, from its last state.

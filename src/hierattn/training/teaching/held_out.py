@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from hierattn.data.prepared_set.folds import Split, split
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import Split, split
 from hierattn.errors import HierAttnError, LeakError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -35,11 +35,14 @@ class HeldOut:
         Its outer fold.
     parts
         Its split.
+    left_out_source
+        The source that it is judged on, where it is one.
     """
 
     packed: PackedSet
     fold: int
     parts: Split
+    left_out_source: str = ""
 
     def refuse_seen_by(self, checkpoint: Checkpoint, path: Path, warn: Callable[[str], None]) -> TrainedOn:
         """Refuse weights that have seen what this run holds out; else say what they have seen.
@@ -74,8 +77,17 @@ class HeldOut:
 
     def _refuse_other_fold(self, checkpoint: Checkpoint, path: Path) -> None:
         """The same prepared set with another fold held out: found also where no photograph has a checksum."""
-        fold = checkpoint.recipe.get("data", {}).get("fold")
-        if checkpoint.provenance.get("manifest_sha256") == self.packed.manifest_sha256 and fold != self.fold:
+        data = checkpoint.recipe.get("data", {})
+        fold, source = data.get("fold"), data.get("left_out_source", "")
+        if checkpoint.provenance.get("manifest_sha256") != self.packed.manifest_sha256:
+            return
+        if source != self.left_out_source:
+            raise LeakError(
+                f"{path} was trained on this set with {_left_out(source)}, this run with "
+                f"{_left_out(self.left_out_source)}: wanted weights of the same, e.g. a path with {{source}} in it, or "
+                "of another set"
+            )
+        if fold != self.fold:
             raise LeakError(
                 f"{path} was trained on this set with fold {fold} held out, so it has seen fold {self.fold}: wanted "
                 "weights of the same fold, e.g. a path with {fold} in it, or of another set"
@@ -93,6 +105,10 @@ class HeldOut:
                 "wanted weights that have not seen them, of the same folds (prepare with the --splits of their set) "
                 "or of another set"
             )
+
+
+def _left_out(source: str) -> str:
+    return f"source {source} left out" if source else "no source left out"
 
 
 @dataclass(frozen=True)
@@ -127,14 +143,14 @@ def seen_in(packed: PackedSet, parts: Split) -> TrainedOn:
 def _from_its_set(checkpoint: Checkpoint) -> TrainedOn | None:
     """What a checkpoint without a record has seen, by the prepared set that it names; None where that is not there."""
     data = checkpoint.recipe.get("data", {})
-    prepared, fold = data.get("prepared"), data.get("fold")
+    prepared, fold, source = data.get("prepared"), data.get("fold"), data.get("left_out_source", "")
     if not isinstance(prepared, str) or not prepared or not isinstance(fold, int):
         return None
     try:
         packed = PackedSet.open(Path(prepared))
         if packed.manifest_sha256 != checkpoint.provenance.get("manifest_sha256"):
             return None
-        seen = seen_in(packed, split(packed.records, fold))
+        seen = seen_in(packed, split(packed.records, fold, str(source)))
     except (HierAttnError, OSError):
         return None
     before = [path for paths in weights_named(checkpoint.recipe) for path in paths]

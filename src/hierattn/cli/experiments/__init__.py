@@ -1,0 +1,1 @@
+"""``hierattn compare``, ``ablate`` and ``paper``: one file a command, and the steps that they share."""

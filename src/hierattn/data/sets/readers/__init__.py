@@ -1,0 +1,1 @@
+"""One file a published set: its own layout -> records."""

@@ -1,0 +1,1 @@
+"""Tables as files: CSV of any kind, Excel and Parquet, every value a text."""
