@@ -22,9 +22,6 @@ from hierattn.training.augmentation import augmentation
 from hierattn.training.augmentation.ranges import AugmentationRanges
 from hierattn.training.epoch_order import Cells
 
-STICKERS = 3
-"""Most stickers in one photograph."""
-
 
 class Sampler:
     """Draws rows by cells of source and class.
@@ -117,7 +114,6 @@ class Views:
             chosen = torch.from_numpy(rows.ravel()).to(device)
             pixels = self.images[chosen].permute(0, 3, 1, 2).to(torch.float32).div_(255)
             views = posed(pixels, self.size, self.table["augmentation"], generator)
-            views = with_stickers(views, self.table["augmentation"]["stickers"], generator)
             changes = augmentation.draw(len(views), self.ranges, generator)
             identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).expand_as(changes.affine)
             views = augmentation.apply(views, replace(changes, affine=identity))
@@ -147,7 +143,7 @@ class Views:
         return tuple(shares), torch.from_numpy(partners)
 
 
-_POSE = ("rotation", "horizontal_flip", "vertical_flip", "scale", "translation")
+_POSE = ("rotation", "horizontal_flip", "vertical_flip", "scale", "stretch", "translation")
 
 
 def posed(images: Tensor, size: int, rules: Mapping[str, float], generator: torch.Generator) -> Tensor:
@@ -174,46 +170,6 @@ def posed(images: Tensor, size: int, rules: Mapping[str, float], generator: torc
     )
     grid = functional.affine_grid(affine.to(images.device), [batch, 3, size, size], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-
-
-def with_stickers(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Coloured discs and ovals that reach in from the border, as clinics paste beside lesions, on some images."""
-    batch, _, height, width = images.shape
-    number = torch.randint(1, STICKERS + 1, (batch,), generator=generator)
-    number = torch.where(torch.rand(batch, generator=generator) < probability, number, 0)
-    place = torch.rand(STICKERS, batch, 6, generator=generator)
-    colour = torch.rand(STICKERS, batch, 3, generator=generator)
-    chosen = torch.nonzero(number > 0).flatten()
-    if not len(chosen):
-        return images
-    device = images.device
-    there = chosen.to(device)
-    some = images[there]
-    y = torch.linspace(-1, 1, height, device=device)[None, :, None]
-    x = torch.linspace(-1, 1, width, device=device)[None, None, :]
-    for one in range(STICKERS):
-        drawn = place[one, chosen]
-        angle, far = 2 * math.pi * drawn[:, 0], 0.96 + 0.4 * drawn[:, 1]
-        across, along = 0.16 + 0.44 * drawn[:, 2], 0.16 + 0.44 * drawn[:, 3]
-        along = torch.where(drawn[:, 4] < 0.5, across, along)
-        values = torch.stack([torch.cos(angle), torch.sin(angle), far, across, along], 1).to(device)[:, :, None, None]
-        cosine, sine, distance, wide, high = values.unbind(1)
-        dx, dy = x - cosine * distance, y - sine * distance
-        radius = torch.sqrt(((dx * cosine + dy * sine) / wide) ** 2 + ((dy * cosine - dx * sine) / high) ** 2)
-        mask = torch.sigmoid((1 - radius) * 30)[:, None] * (number[chosen] > one).to(device)[:, None, None, None]
-        light = torch.where(drawn[:, 5].to(device)[:, None, None, None] < 0.5,
-                            0.7 + 0.3 * some.mean(1, keepdim=True), 1.0)  # fmt: skip
-        paint = _vivid(colour[one, chosen]).to(device)[:, :, None, None] * light
-        some = some * (1 - mask) + paint * mask
-    return images.index_copy(0, there, some)
-
-
-def _vivid(values: Tensor) -> Tensor:
-    """Random numbers (n, 3) -> saturated colours (n, 3) in [0, 1]: hue, saturation from 0.5, brightness from 0.5."""
-    hue, saturation, value = values[:, 0] * 6, 0.5 + 0.5 * values[:, 1], 0.5 + 0.5 * values[:, 2]
-    offsets = torch.tensor([5.0, 3.0, 1.0])
-    k = (offsets[None] + hue[:, None]) % 6
-    return value[:, None] * (1 - saturation[:, None] * torch.minimum(k, 4 - k).clamp(0, 1))
 
 
 def ahead(make: Callable[[int], Chunk], first: int, depth: int) -> Iterator[Chunk]:

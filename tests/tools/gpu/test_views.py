@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tools.gpu.views import STICKERS, Sampler, Views, ahead, posed, with_stickers
+from tools.gpu.views import Sampler, Views, ahead, posed
 
 NONE = {
     "rotation": 0,
@@ -48,7 +48,6 @@ def test_power_0_without_sources_balances_classes():
 def test_without_rules_a_view_is_the_photograph():
     images = torch.rand(3, 3, 16, 16, generator=generator())
     assert torch.allclose(posed(images, 16, NONE, generator()), images, atol=1e-5)
-    assert torch.equal(with_stickers(images, 0.0, generator()), images)
 
 
 def test_a_stretch_changes_height_against_width_and_keeps_the_middle():
@@ -60,19 +59,6 @@ def test_a_stretch_changes_height_against_width_and_keeps_the_middle():
     assert (across / down).min() < 0.75
     assert torch.allclose(across * down, torch.tensor(441.0), rtol=0.05)  # the area stays
     assert (views[:, 0, 32, 32] == 1).all()
-
-
-def test_stickers_are_vivid_at_the_border_and_leave_the_middle():
-    images = torch.full((32, 3, 64, 64), 0.6)
-    stuck = with_stickers(images, 1.0, generator())
-    changed = (stuck - images).abs().amax(1) > 0.1
-    assert changed.any(dim=(1, 2)).float().mean() > 0.9
-    assert not changed[:, 28:36, 28:36].any()
-    assert STICKERS == 3
-    assert stuck.min() >= 0
-    assert stuck.max() <= 1
-    colours = stuck.permute(0, 2, 3, 1)[changed]
-    assert (colours.amax(1) - colours.amin(1)).mean() > 0.2
 
 
 def test_chunks_follow_from_seed_and_number_and_the_thread_makes_the_same(settings):

@@ -81,6 +81,21 @@ def test_every_range_is_kept_over_many_draws():
     assert mirrored == pytest.approx(0.5, abs=0.03)
 
 
+def test_a_stretch_changes_width_over_height_keeps_the_area_and_every_other_draw():
+    images = torch.zeros(64, 3, 65, 65)
+    images[:, :, 22:43, 22:43] = 1
+    changes = draw(64, AugmentationRanges(rotation=0, horizontal_flip=0, stretch=1.0), generator())
+    views = apply(images, changes)
+    across, down = views[:, 0, 32].sum(1), views[:, 0, :, 32].sum(1)
+    assert 1.7 < (across / down).max() < 2.1  # by 2 at most
+    assert 0.48 < (across / down).min() < 0.6
+    torch.testing.assert_close(across * down, torch.full((64,), 441.0), rtol=0.05, atol=0)
+    assert (views[:, 0, 32, 32] == 1).all()
+    turned = draw(64, AugmentationRanges(rotation=30, brightness=0.2, stretch=1.0), generator())
+    plain = draw(64, AugmentationRanges(rotation=30, brightness=0.2), generator())
+    assert torch.equal(turned.gain, plain.gain)
+
+
 def test_the_same_generator_draws_the_same_and_application_is_repeatable():
     ranges = AugmentationRanges(rotation=20, brightness=0.3)
     one, other = draw(4, ranges, generator(7)), draw(4, ranges, generator(7))

@@ -120,3 +120,28 @@ def test_a_part_of_a_draw_does_to_its_images_what_the_whole_does():
     whole = apply(images, changes)
     for rows in (slice(0, 4), slice(4, 8)):
         torch.testing.assert_close(apply(images[rows], changes.part(rows)), whole[rows], atol=2e-6, rtol=0)
+
+
+def test_stickers_are_vivid_at_the_border_and_leave_the_middle():
+    images = torch.full((32, 3, 64, 64), 0.6)
+    stuck = photo_defects.apply_to_skin(images, drawn(32, stickers=1.0))
+    changed = (stuck - images).abs().amax(1) > 0.1
+    assert changed.any(dim=(1, 2)).float().mean() > 0.9
+    assert not changed[:, 28:36, 28:36].any()
+    assert stuck.min() >= 0
+    assert stuck.max() <= 1
+    colours = stuck.permute(0, 2, 3, 1)[changed]
+    assert (colours.amax(1) - colours.amin(1)).mean() > 0.2
+
+
+def test_as_many_photographs_have_stickers_as_asked_for_one_to_three_each():
+    there = drawn(4000, stickers=0.3).stickers[:, :, -1].sum(1)
+    assert (there > 0).float().mean() == pytest.approx(0.3, abs=0.03)
+    for number in (1, 2, 3):
+        assert (there == number).float().mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_stickers_do_not_change_what_else_is_drawn():
+    plain, stuck = drawn(4, hair=1.0), drawn(4, hair=1.0, stickers=1.0)
+    assert torch.equal(plain.hairs, stuck.hairs)
+    assert torch.equal(plain.circle, stuck.circle)

@@ -73,13 +73,14 @@ def draw(batch: int, ranges: AugmentationRanges, generator: torch.Generator) -> 
         torch.stack([cosine * mirror, -sine * overturn, shift[:, 0]], dim=1),
         torch.stack([sine * mirror, cosine * overturn, shift[:, 1]], dim=1),
     ]
-    return Draw(
-        affine=torch.stack(rows, dim=1),
-        gain=(1 + uniform(ranges.brightness, 1)) * (1 + uniform(ranges.colour_cast, 3)),
-        contrast=1 + uniform(ranges.contrast),
-        saturation=1 + uniform(ranges.saturation),
-        defects=draw_defects(batch, ranges, generator) if ranges.has_defects else None,
-    )
+    affine = torch.stack(rows, dim=1)
+    gain = (1 + uniform(ranges.brightness, 1)) * (1 + uniform(ranges.colour_cast, 3))
+    contrast, saturation = 1 + uniform(ranges.contrast), 1 + uniform(ranges.saturation)
+    defects = draw_defects(batch, ranges, generator) if ranges.has_defects else None
+    if ranges.stretch:  # drawn last: older recipes keep their draws
+        wider = torch.exp(uniform(math.log1p(ranges.stretch)) / 2)
+        affine[:, :, :2] *= torch.stack([wider, 1 / wider], dim=1)[:, :, None]
+    return Draw(affine, gain, contrast, saturation, defects)
 
 
 def apply(images: Tensor, changes: Draw) -> Tensor:

@@ -1,14 +1,14 @@
 """Defects that photographs of skin have, drawn and applied batched on the device: part of the stronger augmentation.
 
-Hairs lie on the skin, the dermatoscope's black surround over them; then the lens blurs, the sensor has too few pixels,
-and the file is compressed: they are applied in this order. All keep a lesion's class. None is in the paper.
+Hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the sensor has
+too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None is in the paper.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import torch
@@ -28,6 +28,8 @@ HAIRS = 12
 """Most hairs in one image; each is there with probability one half."""
 HAIR_WIDTH = 0.006
 """Of the side."""
+STICKERS = 3
+"""Most stickers in one image."""
 RADIUS = (0.92, 1.3)
 """Of the black surround's inner circle, over half the side; the corners lie at 1.41."""
 
@@ -60,6 +62,9 @@ class Defects:
         (batch, HAIRS, 3, 2), x and y in [0, 1] of each hair's start, bend and end (a quadratic Bézier curve).
     hair_depth
         (batch, HAIRS), how dark each hair is; 0 is no hair.
+    stickers
+        (batch, STICKERS, 9): of each sticker the direction from the middle in radians, the distance, its two
+        half-axes, in half sides, its colour (3), whether the picture's shades fall on it, and whether it is there.
     circle
         (batch, 3), x, y and radius of the black surround's inner circle, in half sides from the middle; radius 0: none.
     """
@@ -70,6 +75,7 @@ class Defects:
     quality: Tensor
     hairs: Tensor
     hair_depth: Tensor
+    stickers: Tensor
     circle: Tensor
 
     def part(self, rows: slice) -> Defects:
@@ -90,20 +96,51 @@ def draw_defects(batch: int, ranges: AugmentationRanges, generator: torch.Genera
     ends = between(-0.1, 1.1, HAIRS, 3, 2)
     ends[:, :, 1] = (ends[:, :, 0] + ends[:, :, 2]) / 2 + between(-0.25, 0.25, HAIRS, 2)
     circle = torch.cat([between(-0.08, 0.08, 2), between(*RADIUS, 1)], dim=1)
-    return Defects(
+    drawn = Defects(
         blur=between(*BLUR) * chance(ranges.blur),
         shrink=chance(ranges.downscale),
         shrink_to=SHRINK[0] + (SHRINK[1] - SHRINK[0]) * torch.rand(1, generator=generator),
         quality=between(*QUALITY) * chance(ranges.jpeg),
         hairs=ends,
         hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(ranges.hair, 1),
+        stickers=torch.zeros(batch, STICKERS, 9),
         circle=circle * chance(ranges.dark_corners)[:, None],
     )
+    if not ranges.stickers:  # drawn last: older recipes keep their draws
+        return drawn
+    across, along = between(0.16, 0.6, STICKERS), between(0.16, 0.6, STICKERS)
+    number = (1 + torch.arange(STICKERS)) <= between(1, STICKERS + 1, 1).floor()
+    stickers = torch.cat(
+        [
+            torch.stack(
+                [
+                    between(0, 2 * math.pi, STICKERS),
+                    between(0.96, 1.36, STICKERS),
+                    across,
+                    torch.where(chance(0.5, STICKERS) > 0, across, along),  # half of them are round
+                ],
+                dim=2,
+            ),
+            _vivid(between(0, 1, STICKERS, 3)),
+            chance(0.5, STICKERS, 1),
+            (number * chance(ranges.stickers, 1))[:, :, None],
+        ],
+        dim=2,
+    )
+    return replace(drawn, stickers=stickers)
+
+
+def _vivid(values: Tensor) -> Tensor:
+    """Random numbers (..., 3) -> saturated colours (..., 3) in [0, 1]: hue, saturation and brightness from 0.5."""
+    hue, saturation, value = values[..., :1] * 6, 0.5 + 0.5 * values[..., 1:2], 0.5 + 0.5 * values[..., 2:]
+    k = (torch.tensor([5.0, 3.0, 1.0]) + hue) % 6
+    return value * (1 - saturation * torch.minimum(k, 4 - k).clamp(0, 1))
 
 
 def apply_to_skin(images: Tensor, defects: Defects) -> Tensor:
-    """Hairs and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
+    """Hairs, stickers and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
     images = _on_some(images, defects.hair_depth.amax(dim=1), add_hairs, defects.hairs, defects.hair_depth)
+    images = _on_some(images, defects.stickers[:, :, -1].amax(dim=1), add_stickers, defects.stickers)
     return _on_some(images, defects.circle[:, 2], add_dark_corners, defects.circle)
 
 
@@ -200,3 +237,24 @@ def add_dark_corners(images: Tensor, circle: Tensor) -> Tensor:
     centre_x, centre_y, radius = (circle.to(images)[:, part, None, None] for part in range(3))
     distance = torch.sqrt((x - centre_x) ** 2 + (y - centre_y) ** 2)  # (batch, h, w)
     return images * torch.sigmoid((radius - distance) * 40)[:, None]
+
+
+def add_stickers(images: Tensor, stickers: Tensor) -> Tensor:
+    """Paste coloured discs and ovals, as clinics do beside lesions, on (batch, 3, h, w).
+
+    ``stickers``, (batch, STICKERS, 9), are as :class:`Defects` has them. They reach in from the border.
+    """
+    height, width = images.shape[-2:]
+    y = torch.linspace(-1, 1, height, device=images.device, dtype=images.dtype)[None, :, None]
+    x = torch.linspace(-1, 1, width, device=images.device, dtype=images.dtype)[None, None, :]
+    for one in range(STICKERS):
+        angle, far, across, along, red, green, blue, shaded, there = (
+            stickers[:, one, :, None, None].to(images).unbind(1)
+        )
+        cosine, sine = torch.cos(angle), torch.sin(angle)
+        dx, dy = x - cosine * far, y - sine * far
+        radius = torch.sqrt(((dx * cosine + dy * sine) / across) ** 2 + ((dy * cosine - dx * sine) / along) ** 2)
+        mask = (torch.sigmoid((1 - radius) * 30) * there)[:, None]
+        light = torch.where(shaded[:, None] > 0, 0.7 + 0.3 * images.mean(1, keepdim=True), 1.0)
+        images = torch.lerp(images, torch.stack([red, green, blue], dim=1) * light, mask)
+    return images

@@ -28,21 +28,24 @@ class AugmentationRanges:
         Probability.
     scale
         Largest relative change of size, either way: 0.2 draws from 1/1.2 to 1.2.
+    stretch
+        Largest relative change of width over height, either way: frames that were squashed to a square.
     translation
         Largest shift as a share of the side, either way.
     brightness, contrast, saturation
         Largest relative change, either way.
     colour_cast
         Largest relative change of each channel by itself: other lamps, other cameras.
-    blur, downscale, jpeg, hair, dark_corners
-        Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, a
-        dermatoscope's black surround. ``photo_defects.py`` says how strong each may be.
+    blur, downscale, jpeg, hair, stickers, dark_corners
+        Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, coloured
+        stickers beside the lesion, a dermatoscope's black surround. ``photo_defects.py`` says how strong each may be.
     """
 
     rotation: Annotated[float, Limits("0 to 180 degrees", least=0, most=180)] = 10.0
     horizontal_flip: Probability = 0.5
     vertical_flip: Probability = 0.0
     scale: RelativeChange = 0.0
+    stretch: RelativeChange = 0.0
     translation: RelativeChange = 0.0
     brightness: RelativeChange = 0.0
     contrast: RelativeChange = 0.0
@@ -52,12 +55,13 @@ class AugmentationRanges:
     downscale: Probability = 0.0
     jpeg: Probability = 0.0
     hair: Probability = 0.0
+    stickers: Probability = 0.0
     dark_corners: Probability = 0.0
 
     @property
     def has_defects(self) -> bool:
         """Whether any defect can occur."""
-        return bool(self.blur or self.downscale or self.jpeg or self.hair or self.dark_corners)
+        return any((self.blur, self.downscale, self.jpeg, self.hair, self.stickers, self.dark_corners))
 
 
 BetaParameter = Annotated[float, Limits("0 (none) to 10", least=0, most=10)]
