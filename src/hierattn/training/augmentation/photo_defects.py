@@ -1,7 +1,8 @@
 """Defects that photographs of skin have, drawn and applied batched on the device: part of the stronger augmentation.
 
-Hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the sensor has
-too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None is in the paper.
+Hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the sensor
+has too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None is in
+the paper.
 """
 
 from __future__ import annotations
