@@ -226,9 +226,11 @@ class _Work:
         options = self.options
         if self.coarser is not None:
             return self._own_fold_coarser(self.coarser)
-        validation = self._predict(inner_fold(self.packed, self.trained), "inner fold")
+        inner = inner_fold(self.packed, self.trained)
+        validation = self._predict(inner, "inner fold")
         fitted = fit_calibration(
             validation,
+            sources=[self.packed.records[int(row)].source for row in inner],
             target_sensitivity=options.target_sensitivity,
             confidence=options.confidence,
             per_class=options.per_class,

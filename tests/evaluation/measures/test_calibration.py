@@ -8,7 +8,7 @@ import pytest
 from prediction_tables import table
 
 from hierattn import metrics
-from hierattn.errors import DataError, TableError
+from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.calibration import (
     Calibration,
     calibrate,
@@ -74,6 +74,34 @@ def test_calibrating_probabilities_is_dividing_the_logits():
 
 def test_a_softmax_of_huge_logits_stays_finite():
     assert softmax(np.array([[1e4, -1e4]])).tolist() == [[1, 0]]
+
+
+def test_each_of_several_sources_weighs_the_same_in_the_temperature():
+    # 7 of 10 right at home, 9 of 10 elsewhere, all with logits of 3 to 0; elsewhere has a tenth of the photographs.
+    home, other = [0] * 70 + [1] * 30, [0] * 9 + [1]
+    probabilities, labels = softmax(np.tile([3.0, 0.0], (110, 1))), np.array(home + other)
+    two = EIGHT.subset(("MEL", "NV"))
+    some = Predictions(tuple(map(str, range(110))), two, probabilities, labels, np.zeros(110), ("",) * 110)
+    sources = ["home"] * 100 + ["other"] * 10
+    fitted = fit_calibration(some, sources=sources, resamples=0)
+    assert fitted.temperature == pytest.approx(3 / math.log(0.8 / 0.2), rel=1e-9)  # the mean of both shares
+    assert "threshold is the lowest that a source needs (home " in fitted.fitted_on
+    assert "too few lesions that should be seen for a threshold of its own: other (9)" in fitted.fitted_on
+    one = fit_calibration(some, sources=["home"] * 110, resamples=0)
+    assert one == fit_calibration(some, resamples=0)
+    with pytest.raises(UsageError, match="several sources"):
+        fit_calibration(some, sources=sources, per_class=True, resamples=0)
+
+
+def test_what_each_source_asked_for_comes_back(tmp_path):
+    sources = ["a", "b"] * 30
+    calibration = fit_calibration(table(images=60, seed=1), sources=sources, resamples=0)
+    write_calibration(tmp_path / "c.json", calibration)
+    back = read_calibration(tmp_path / "c.json")
+    assert [(source.source, source.lesions) for source in back.sources] == [
+        (source.source, source.lesions) for source in calibration.sources
+    ]
+    assert [source.source for source in back.sources] == ["a", "b"]
 
 
 def test_risk_sums_the_triage_group_alone():

@@ -8,7 +8,13 @@ import pytest
 from scipy.stats import binom
 
 from hierattn.errors import UsageError
-from hierattn.evaluation.measures.thresholds import attained, choose_safe_threshold, choose_threshold, safe_share
+from hierattn.evaluation.measures.thresholds import (
+    attained,
+    choose_by_source,
+    choose_safe_threshold,
+    choose_threshold,
+    safe_share,
+)
 
 
 @pytest.mark.parametrize("wished", [0.5, 0.8, 0.95, 1.0])
@@ -70,3 +76,26 @@ def test_without_a_positive_there_is_no_threshold_and_bad_wishes_are_refused():
         choose_threshold(~nobody, scores, 0)
     with pytest.raises(UsageError, match="confidence 1"):
         choose_safe_threshold(~nobody, scores, groups, 0.95, 1.0)
+
+
+def test_of_several_sources_the_worst_sets_the_threshold_and_one_of_too_few_lesions_has_no_say():
+    # At home risks of cancers lie from 0.5 up, at another clinic from 0.2 up, and a third has 3 cancers at 0.01.
+    scores = np.concatenate([np.linspace(0.5, 1, 300), np.linspace(0.2, 0.7, 60), np.full(3, 0.01), np.zeros(40)])
+    sources = ["home"] * 300 + ["other"] * 60 + ["tiny"] * 3 + ["home"] * 40
+    positive, groups = np.arange(403) < 363, np.arange(403)
+    threshold, known = choose_by_source(positive, scores, groups, sources, 0.95, 0.8)
+    home = choose_safe_threshold(np.ones(300, bool), scores[:300], groups[:300], 0.95, 0.8)
+    other = choose_safe_threshold(np.ones(60, bool), scores[300:360], groups[300:360], 0.95, 0.8)
+    assert threshold == other < home
+    assert [(source.source, source.lesions) for source in known] == [("home", 300), ("other", 60), ("tiny", 3)]
+    assert [source.threshold for source in known[:2]] == [home, other]
+    assert np.isnan(known[2].threshold)
+
+
+def test_one_source_or_none_with_enough_lesions_has_the_threshold_of_all():
+    scores, positive, groups = np.linspace(0, 1, 20), np.arange(20) >= 10, np.arange(20)
+    pooled = choose_safe_threshold(positive, scores, groups, 0.95)
+    assert choose_by_source(positive, scores, groups, ["one"] * 20, 0.95) == (pooled, ())
+    threshold, known = choose_by_source(positive, scores, groups, ["one", "two"] * 10, 0.95)
+    assert threshold == pooled
+    assert all(np.isnan(source.threshold) for source in known)

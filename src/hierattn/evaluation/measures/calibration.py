@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from hierattn import metrics
-from hierattn.errors import DataError, TableError
+from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.class_bias import fit_class_bias, softmax
 from hierattn.evaluation.measures.intervals import Interval, bootstrap, share_interval
-from hierattn.evaluation.measures.thresholds import CONFIDENCE, attained, choose_safe_threshold
+from hierattn.evaluation.measures.thresholds import CONFIDENCE, SourceThreshold, attained, choose_by_source
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import from_plain, to_plain
 from hierattn.files import write_json
@@ -50,12 +50,13 @@ def calibrate(probabilities: np.ndarray, temperature: float, class_bias: Sequenc
     return softmax(logits + np.asarray(class_bias, np.float64) if len(class_bias) else logits)
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The temperature of least negative log-likelihood.
 
     The likelihood is convex in 1 / T, so that its slope has one sign change, which bisection on log T finds to the
     last bits. Where every answer is right the likelihood grows for ever as T falls and has no maximum: such data say
-    nothing about the network's confidence, and T stays 1. T is kept within 0.05 to 50.
+    nothing about the network's confidence, and T stays 1. T is kept within 0.05 to 50. ``weights`` of the images, (N,),
+    are all the same where none are given.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     def overconfident(temperature: float) -> bool:
         # The slope of the NLL in 1 / T: the expected logit under the model, less the true class's.
-        return float(((softmax(logits, temperature) * logits).sum(axis=1) - of_truth).mean()) > 0
+        slopes = (softmax(logits, temperature) * logits).sum(axis=1) - of_truth
+        return float(np.average(slopes, weights=weights)) > 0
 
     low, high = math.log(COOLEST), math.log(HOTTEST)
     for _ in range(60):
@@ -138,6 +140,8 @@ class Calibration:
     confidence
         That the sensitivity for new lesions is at least the target, 0 to below 1; 0: it holds for new lesions only
         half the time, as in earlier versions.
+    sources
+        Where the inner fold holds several: what each asks of the threshold, which is the lowest of these.
     """
 
     temperature: float
@@ -148,6 +152,7 @@ class Calibration:
     fitted_on: str
     class_bias: tuple[float, ...] = ()
     confidence: float = 0.0
+    sources: tuple[SourceThreshold, ...] = ()
 
     @property
     def has_threshold(self) -> bool:
@@ -198,6 +203,7 @@ def measure_threshold(
 def fit_calibration(
     validation: Predictions,
     *,
+    sources: Sequence[str] = (),
     target_sensitivity: float = TARGET_SENSITIVITY,
     confidence: float = CONFIDENCE,
     per_class: bool = False,
@@ -207,20 +213,29 @@ def fit_calibration(
     """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
 
     ``confidence``: that new lesions reach the target sensitivity, see ``thresholds.py``. ``per_class`` fits a bias a
-    class together with the temperature: see ``class_bias.py`` for what that costs.
+    class together with the temperature: see ``class_bias.py`` for what that costs. ``sources`` of the images, where
+    there are several: each weighs the same in the temperature, and the worst one sets the threshold
+    (:func:`~hierattn.evaluation.measures.thresholds.choose_by_source`).
 
     Raises
     ------
     DataError
         Without any validation image.
+    UsageError
+        For several sources with ``per_class``: its biases would be those of the largest.
     """
+    several = len(set(sources)) > 1
+    if several and per_class:
+        raise UsageError("--class-bias on a set of several sources: wanted a set of one; leave the option out")
     bias: tuple[float, ...] = ()
-    temperature = fit_temperature(validation.labels, validation.probabilities)
+    weights = _alike(sources) if several else None
+    temperature = fit_temperature(validation.labels, validation.probabilities, weights)
     if per_class:
         temperature, bias = fit_class_bias(validation.labels, validation.probabilities, temperature)
     positive, scores = risk(validation, temperature, bias)
     groups = validation.group_numbers
-    threshold = choose_safe_threshold(positive, scores, groups, target_sensitivity, confidence)
+    names = sources if several else [""] * len(validation)
+    threshold, of_each = choose_by_source(positive, scores, groups, names, target_sensitivity, confidence)
     folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
     return Calibration(
         temperature=temperature,
@@ -230,11 +245,30 @@ def fit_calibration(
         test=None,
         fitted_on=(
             f"the {len(validation)} original images of the inner validation fold ({folds}), which also chose the "
-            "epoch; the test fold took no part"
+            f"epoch; the test fold took no part{_said_of(of_each)}"
         ),
         class_bias=bias,
         confidence=attained(len(np.unique(groups[positive])), target_sensitivity, confidence),
+        sources=of_each,
     )
+
+
+def _alike(sources: Sequence[str]) -> np.ndarray:
+    """A weight for each image, so that every source weighs the same."""
+    numbers = np.unique(sources, return_inverse=True)[1]
+    shares: np.ndarray = 1 / np.bincount(numbers)[numbers]
+    return shares
+
+
+def _said_of(sources: Sequence[SourceThreshold]) -> str:
+    if not sources:
+        return ""
+    known = [source for source in sources if not math.isnan(source.threshold)]
+    each = ", ".join(f"{source.source} {source.threshold:.3f}" for source in known)
+    few = ", ".join(f"{source.source} ({source.lesions})" for source in sources if math.isnan(source.threshold))
+    said = "; each source weighs the same in the temperature"
+    said += f"; the threshold is the lowest that a source needs ({each})" if known else ""
+    return said + (f"; too few lesions that should be seen for a threshold of its own: {few}" if few else "")
 
 
 def evaluate_calibration(

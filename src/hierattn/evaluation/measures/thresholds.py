@@ -9,6 +9,10 @@ of the binomial distribution (Wilks 1941), counted in lesions or patients and no
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from hierattn.errors import UsageError
@@ -77,6 +81,66 @@ def choose_safe_threshold(
     below = np.cumsum(1 / (sizes[numbers[order]] * len(sizes)))
     first_kept = order[np.flatnonzero(below > allowed + 1e-12)[0]]
     return float(min(plain, scores[positive][first_kept]))
+
+
+@dataclass(frozen=True)
+class SourceThreshold:
+    """What one of several sources asks of the threshold.
+
+    Attributes
+    ----------
+    source
+        Its name.
+    lesions
+        Lesions or patients of its inner fold that should be seen in a clinic.
+    threshold
+        The one that it needs by itself; nan where its lesions are too few for the confidence.
+    """
+
+    source: str
+    lesions: int
+    threshold: float
+
+
+def choose_by_source(
+    positive: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    sources: Sequence[str],
+    sensitivity: float,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, tuple[SourceThreshold, ...]]:
+    """The threshold that the worst source needs, and what each needs.
+
+    A pooled threshold holds for the largest source and may miss the others' cancers: cameras and clinics differ. So it
+    is chosen for each source alone, and the lowest is taken. A source of too few positives to be sure has no say.
+
+    Parameters
+    ----------
+    positive, scores, groups, sensitivity, confidence
+        As of :func:`choose_safe_threshold`.
+    sources
+        Of each image, (N,).
+
+    Returns
+    -------
+    tuple
+        The threshold and, in the order of their names, the sources. With fewer than two sources, or where none has
+        enough positives, the threshold of all images together.
+    """
+    names = sorted(set(sources))
+    if len(names) < 2:
+        return choose_safe_threshold(positive, scores, groups, sensitivity, confidence), ()
+    of_each = []
+    for name in names:
+        own = np.array([source == name for source in sources])
+        lesions = len(np.unique(groups[own & positive]))
+        enough = lesions > 0 and attained(lesions, sensitivity, confidence) >= confidence
+        chosen = choose_safe_threshold(positive[own], scores[own], groups[own], sensitivity, confidence)
+        of_each.append(SourceThreshold(name, lesions, chosen if enough else math.nan))
+    known = [source.threshold for source in of_each if not math.isnan(source.threshold)]
+    pooled = choose_safe_threshold(positive, scores, groups, sensitivity, confidence)
+    return min(known, default=pooled), tuple(of_each)
 
 
 def attained(groups: int, sensitivity: float, confidence: float = CONFIDENCE) -> float:
