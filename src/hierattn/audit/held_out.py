@@ -25,6 +25,7 @@ from hierattn.evaluation.predict import probabilities_of
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.classifier import classifier_of
 from hierattn.models.inference import predict_logits
+from hierattn.models.weights.trained_on import are_among
 from hierattn.progress import Progress, silent
 from hierattn.run_folder import FoldsFolder
 
@@ -101,7 +102,6 @@ def how_held_out(packed: PackedSet, rows: np.ndarray, runs: Sequence[TrainedRun]
 
     A photograph without a checksum is held out by none: nothing would prove it.
     """
-    digests = np.array([int(record.sha256[:16] or "0", 16) for record in packed.records], np.uint64)
     groups = group_numbers([one.group for one in packed.records], [one.image for one in packed.records])
     unproven = np.array([not record.sha256 for record in packed.records])
 
@@ -113,8 +113,8 @@ def how_held_out(packed: PackedSet, rows: np.ndarray, runs: Sequence[TrainedRun]
     for column, run in enumerate(runs):
         record = run.checkpoint.trained_on
         assert record is not None, "open_runs refuses such"
-        held[touched(np.isin(digests, record.chosen)), column] = INNER
-        held[touched(np.isin(digests, record.trained) | unproven), column] = NONE
+        held[touched(are_among(packed.records, record.chosen)), column] = INNER
+        held[touched(are_among(packed.records, record.trained) | unproven), column] = NONE
     return held[rows]
 
 

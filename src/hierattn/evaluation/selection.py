@@ -13,7 +13,7 @@ from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.models.weights.trained_on import digests_of
+from hierattn.models.weights.trained_on import are_among
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ def select_external(packed: PackedSet, run: TrainedRun, places: Mapping[str, str
     """The original images of an external set that the model can be evaluated on.
 
     Left out, and said so: classes that the model does not know, and images that it may have been trained on, told by
-    the same bytes or by the same lesion of the same source. The bytes are those of every photograph that the weights
-    have seen, in earlier runs and through teachers too, where the checkpoint keeps that record.
+    the same bytes, by the same lesion of the same source or by a public id. Bytes and public ids are those of every
+    photograph that the weights have seen, in earlier runs and through teachers too, where the checkpoint keeps that
+    record.
 
     ``places`` are the set's classes with their classes in a coarser taxonomy, where the model is judged in one.
     """
@@ -90,7 +91,7 @@ def select_external(packed: PackedSet, run: TrainedRun, places: Mapping[str, str
     if len(new) < len(rows):
         notes.append(f"{len(rows) - len(new)} images left out: the run was trained on them or on the same lesions.")
     if marks is None:
-        notes.append("The run's own set is not at hand: overlap was checked by the photographs' bytes alone.")
+        notes.append("The run's own set is not at hand: overlap was checked by the photographs' bytes and public ids.")
     return Selection(np.array(new, np.int64), tuple(notes))
 
 
@@ -102,9 +103,8 @@ def already_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoint
     record = checkpoint.trained_on
     if record is None:
         return np.zeros(len(rows), bool)
-    seen = set(record.trained.tolist()) | set(record.chosen.tolist())
-    digests = (digests_of([packed.records[int(row)].sha256]).tolist() for row in rows)
-    return np.array([bool(seen.intersection(digest)) for digest in digests], bool)
+    photographs = [packed.records[int(row)] for row in rows]
+    return are_among(photographs, np.union1d(record.trained, record.chosen))
 
 
 def _marks_of_training(run: TrainedRun) -> set[tuple[str, ...]] | None:

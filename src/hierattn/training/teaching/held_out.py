@@ -1,8 +1,8 @@
 """The proof that starting weights and teachers have not seen the photographs that a run holds out.
 
 It is about photographs, not about folders: the same ones prepared at another size, with other folds, copied or
-balanced, are found by the digests of their files (trained_on.py). A near-duplicate needs no rule of its own: in one
-set it stands in the fold of its like, and is held out with it.
+balanced, are found by the digests of their files and by the public ids of photographs and lesions (trained_on.py). A
+near-duplicate needs no rule of its own: in one set it stands in the fold of its like, and is held out with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hierattn.data.prepared_set.parts import Split, split
 from hierattn.errors import HierAttnError, LeakError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.models.weights.trained_on import Digests, TrainedOn, digests_of, weights_named
+from hierattn.models.weights.trained_on import Digests, TrainedOn, are_among, marks_of, weights_named
 
 _SHOWN = 3
 
@@ -95,8 +95,7 @@ class HeldOut:
 
     def _refuse(self, seen: Digests, rows: np.ndarray, path: Path, did: str, held: str) -> None:
         records = [self.packed.records[row] for row in rows]
-        digests = set(seen.tolist())
-        shared = [record for record in records if record.sha256 and int(record.sha256[:16], 16) in digests]
+        shared = [record for record, found in zip(records, are_among(records, seen), strict=True) if found]
         if shared:
             names = ", ".join(PurePosixPath(record.image).name for record in shared[:_SHOWN])
             more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
@@ -136,8 +135,9 @@ class Admission:
 def seen_in(packed: PackedSet, parts: Split) -> TrainedOn:
     """What a run with this split sees; copies count as the photograph they were made of."""
     records = packed.records
-    trained, chosen = ([records[row].sha256 for row in rows] for rows in (parts.train, parts.validation))
-    return TrainedOn(digests_of(trained), digests_of(chosen), all(trained) and all(chosen))
+    trained, chosen = ([records[row] for row in rows] for rows in (parts.train, parts.validation))
+    whole = all(record.sha256 for record in (*trained, *chosen))
+    return TrainedOn(marks_of(trained), marks_of(chosen), whole)
 
 
 def _from_its_set(checkpoint: Checkpoint) -> TrainedOn | None:
