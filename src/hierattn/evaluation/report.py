@@ -19,6 +19,8 @@ import numpy as np
 from hierattn import metrics
 from hierattn.errors import TableError, TaxonomyError
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
+from hierattn.evaluation.clinical_use.prevalence import AdviceByPrevalence, measure_by_prevalence
 from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
 from hierattn.evaluation.measures.calibration import Calibration, rename_version_1
 from hierattn.evaluation.measures.classification import ClassFigures, Classification
@@ -117,6 +119,8 @@ class Measurements:
         Prediction sets fitted on the inner fold; empty without one.
     subgroups
         None where nothing is known of the images.
+    net_benefit, by_prevalence
+        Of the advice; None without a threshold, and in reports of older versions.
     """
 
     images: int
@@ -140,6 +144,8 @@ class Measurements:
     abstention: Abstention | None = None
     conformal: tuple[SetFigures, ...] = ()
     subgroups: Subgroups | None = None
+    net_benefit: NetBenefit | None = None
+    by_prevalence: AdviceByPrevalence | None = None
 
 
 @dataclass(frozen=True)
@@ -341,6 +347,8 @@ def measure_predictions(
         subgroups=None
         if cases is None
         else by_subgroups(predictions, cases, calibration, resamples=resamples, seed=seed),
+        net_benefit=measure_net_benefit(predictions, calibration, cases, resamples=resamples, seed=seed),
+        by_prevalence=measure_by_prevalence(predictions, calibration, resamples=resamples, seed=seed),
     )
 
 

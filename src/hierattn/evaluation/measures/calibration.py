@@ -21,7 +21,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.class_bias import fit_class_bias, softmax
-from hierattn.evaluation.measures.intervals import Interval, bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Interval, Statistic, bootstrap, share_interval
 from hierattn.evaluation.measures.thresholds import CONFIDENCE, SourceThreshold, attained, choose_by_source
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import from_plain, to_plain
@@ -164,6 +164,18 @@ class Calibration:
         return calibrate(probabilities, self.temperature, self.class_bias)
 
 
+def advice_shares(positive: np.ndarray, referred: np.ndarray) -> Statistic:
+    """Weights (resamples, N) -> sensitivity and specificity (resamples, 2); both parameters are bool, (N,)."""
+    kept = np.stack([positive & referred, positive, ~positive & ~referred, ~positive], axis=1).astype(np.float64)
+
+    def shares(weights: np.ndarray) -> np.ndarray:
+        counts = weights @ kept  # (resamples, 4)
+        below = counts[:, 1::2]
+        return np.divide(counts[:, 0::2], below, out=np.full(below.shape, np.nan), where=below > 0)
+
+    return shares
+
+
 def measure_threshold(
     predictions: Predictions,
     temperature: float,
@@ -176,12 +188,7 @@ def measure_threshold(
     positive, scores = risk(predictions, temperature, class_bias)
     referred = scores >= threshold if not math.isnan(threshold) else np.zeros(len(scores), bool)
 
-    def shares(weights: np.ndarray) -> np.ndarray:
-        kept = np.stack([positive & referred, positive, ~positive & ~referred, ~positive], axis=1).astype(np.float64)
-        counts = weights @ kept  # (resamples, 4)
-        below = counts[:, 1::2]
-        return np.divide(counts[:, 0::2], below, out=np.full(below.shape, np.nan), where=below > 0)
-
+    shares = advice_shares(positive, referred)
     groups = predictions.group_numbers
     values = shares(np.ones((1, len(predictions))))[0]
     draws = bootstrap(shares, groups, resamples, seed)

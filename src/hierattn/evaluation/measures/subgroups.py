@@ -170,19 +170,35 @@ def by_subgroups(
     UsageError
         Where cases and predictions are not of the same images.
     """
+    attributes = {
+        attribute: tuple(
+            _subgroup(name, rows_of(predictions, rows), calibration, resamples, seed) for name, rows in members.items()
+        )
+        for attribute, members in rows_by_attribute(predictions, cases).items()
+    }
+    return Subgroups(attributes, largest_gap(attributes))
+
+
+def rows_by_attribute(predictions: Predictions, cases: Sequence[Case]) -> dict[str, dict[str, np.ndarray]]:
+    """Attribute -> subgroup -> its rows, in the order to show them.
+
+    An attribute that is the same, or unknown, for every image is left out.
+
+    Raises
+    ------
+    UsageError
+        Where cases and predictions are not of the same images.
+    """
     if tuple(case.image for case in cases) != predictions.images:
         raise UsageError(f"{len(cases)} cases for {len(predictions)} predictions: wanted the same images, in order")
-    attributes: dict[str, tuple[Subgroup, ...]] = {}
+    attributes: dict[str, dict[str, np.ndarray]] = {}
     for attribute in ATTRIBUTES:
         values = np.array([value_of(case, attribute) for case in cases], dtype=str)
         names = sorted(set(values.tolist()), key=_order)
         if len([name for name in names if name != UNKNOWN]) < (1 if len(names) > 1 else 2):
             continue
-        attributes[attribute] = tuple(
-            _subgroup(name, rows_of(predictions, np.flatnonzero(values == name)), calibration, resamples, seed)
-            for name in names
-        )
-    return Subgroups(attributes, largest_gap(attributes))
+        attributes[attribute] = {name: np.flatnonzero(values == name) for name in names}
+    return attributes
 
 
 def _order(name: str) -> tuple[bool, int, str]:
