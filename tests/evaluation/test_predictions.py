@@ -1,11 +1,13 @@
 """predictions.csv: the same bits back, and every damage named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from prediction_tables import table
 
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.predictions import Predictions, read_predictions, write_predictions
+from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of, write_predictions
 from hierattn.taxonomy.built_in import EIGHT
 
 
@@ -26,6 +28,19 @@ def test_the_truth_stands_beside_the_probabilities(tmp_path):
     header, row = (tmp_path / "p.csv").read_text().splitlines()
     assert header == "image,BCC,NV,label,fold,group"
     assert row.endswith(",3,")
+
+
+def test_several_sources_are_a_last_column(tmp_path):
+    written = replace(table(images=3, classes=("BCC", "NV")), sources=("home", "other", "home"))
+    write_predictions(tmp_path / "p.csv", written)
+    header, first, *_ = (tmp_path / "p.csv").read_text().splitlines()
+    assert header == "image,BCC,NV,label,fold,group,source"
+    assert first.endswith(",3,,home")
+    read = read_predictions(tmp_path / "p.csv", EIGHT)
+    assert read.sources == written.sources
+    assert rows_of(read, np.array([1])).sources == ("other",)
+    with pytest.raises(UsageError, match="3 images with 2 sources"):
+        replace(written, sources=("home", "other"))
 
 
 def test_no_image_at_all_is_a_table_too(tmp_path):

@@ -19,7 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from hierattn.errors import TableError, TaxonomyError
-from hierattn.evaluation.predictions import AFTER_CLASSES, Predictions
+from hierattn.evaluation.predictions import (
+    Predictions,
+    classes_between,
+    columns_after_classes,
+    values_after_classes,
+)
 from hierattn.files import write_bytes
 from hierattn.taxonomy.built_in import EIGHT
 
@@ -49,15 +54,14 @@ def _rounded(values: np.ndarray) -> np.ndarray:
 
 def write_tables(path: Path, tables: Mapping[str, Predictions]) -> None:
     """Write tables of the same classes, by name."""
-    (classes,) = {table.classes for table in tables.values()}
+    (columns,) = {(*table.classes, *columns_after_classes(table)) for table in tables.values()}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_BEFORE_CLASSES, *classes, *AFTER_CLASSES))
+    writer.writerow((*_BEFORE_CLASSES, *columns))
     for name, table in tables.items():
         for row, image in enumerate(table.images):
             probabilities = [repr(float(value)) for value in table.probabilities[row]]
-            label = classes[table.labels[row]]
-            writer.writerow((name, image, *probabilities, label, int(table.folds[row]), table.groups[row]))
+            writer.writerow((name, image, *probabilities, *values_after_classes(table, row)))
     write_bytes(path, gzip.compress(text.getvalue().encode(), 9, mtime=0))
 
 
@@ -72,9 +76,7 @@ def read_tables(path: Path) -> dict[str, Predictions]:
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-        classes = tuple(header[2:-3])
-        if (*header[:2], *header[-3:]) != (*_BEFORE_CLASSES, *AFTER_CLASSES):
-            raise ValueError(f"the columns {', '.join(header)}")
+        classes = classes_between(header, _BEFORE_CLASSES)
         by_name: dict[str, list[list[str]]] = {}
         for row in rows:
             by_name.setdefault(row[0], []).append(row)
@@ -84,19 +86,22 @@ def read_tables(path: Path) -> dict[str, Predictions]:
 
 
 def _table(classes: tuple[str, ...], rows: list[list[str]]) -> Predictions:
+    after = 2 + len(classes)
+    labels, folds, groups, *sources = zip(*(row[after:] for row in rows), strict=True)
     return Predictions(
         images=tuple(row[1] for row in rows),
         taxonomy=EIGHT.subset(classes),
-        probabilities=np.array([row[2:-3] for row in rows], np.float64),
-        labels=np.array([classes.index(row[-3]) for row in rows], np.int64),
-        folds=np.array([row[-2] for row in rows], np.int64),
-        groups=tuple(row[-1] for row in rows),
+        probabilities=np.array([row[2:after] for row in rows], np.float64),
+        labels=np.array([classes.index(label) for label in labels], np.int64),
+        folds=np.array(folds, np.int64),
+        groups=groups,
+        sources=sources[0] if sources else (),
     )
 
 
 def same(table: Predictions, other: Predictions) -> bool:
     """Whether two tables say the same of the same images."""
-    words = [(one.images, one.classes, one.groups) for one in (table, other)]
+    words = [(one.images, one.classes, one.groups, one.sources) for one in (table, other)]
     return words[0] == words[1] and all(
         np.array_equal(getattr(table, name), getattr(other, name)) for name in ("probabilities", "labels", "folds")
     )

@@ -226,11 +226,9 @@ class _Work:
         options = self.options
         if self.coarser is not None:
             return self._own_fold_coarser(self.coarser)
-        inner = inner_fold(self.packed, self.trained)
-        validation = self._predict(inner, "inner fold")
+        validation = self._predict(inner_fold(self.packed, self.trained), "inner fold")
         fitted = fit_calibration(
             validation,
-            sources=[self.packed.records[int(row)].source for row in inner],
             target_sensitivity=options.target_sensitivity,
             confidence=options.confidence,
             per_class=options.per_class,

@@ -135,4 +135,5 @@ def predictions_of(records: Sequence[Record], taxonomy: Taxonomy, probabilities:
         labels=np.array([place[record.label] for record in records], np.int64),
         folds=np.array([record.fold for record in records], np.int64),
         groups=tuple(record.group for record in records),
+        sources=tuple(record.source for record in records) if len({record.source for record in records}) > 1 else (),
     )

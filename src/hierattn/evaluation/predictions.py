@@ -1,6 +1,7 @@
 """``predictions.csv``: predicted probabilities of each image, and the truth beside them.
 
-Columns: ``image``, one probability column a class under its code, then ``label,fold,group``. The probabilities are the
+Columns: ``image``, one probability column a class under its code, then ``label,fold,group``, and ``source`` where the
+images are of several. The probabilities are the
 network's own, before calibration. Floats are written so that reading gives the same bits, and every figure of a
 report can be computed again from this file. The form that the ISIC challenges take is another: ``isic_form.py``.
 """
@@ -20,6 +21,7 @@ from hierattn.files import write_table
 from hierattn.taxonomy.records import Taxonomy
 
 AFTER_CLASSES = ("label", "fold", "group")
+SOURCE = "source"
 MAX_BYTES = 1 << 30
 _SUM_TOLERANCE = 1e-4
 
@@ -42,6 +44,8 @@ class Predictions:
         int64, (N,).
     groups
         Lesion, patient or near-duplicates that belong together; empty where the image stands alone.
+    sources
+        Of each image, where they are of several; else empty.
     """
 
     images: tuple[str, ...]
@@ -50,9 +54,12 @@ class Predictions:
     labels: np.ndarray
     folds: np.ndarray
     groups: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows = len(self.images)
+        if self.sources and len(self.sources) != rows:
+            raise UsageError(f"predictions of {rows} images with {len(self.sources)} sources: wanted one an image")
         shapes = (self.labels.shape, self.folds.shape, (len(self.groups),), self.probabilities.shape)
         if shapes != ((rows,), (rows,), (rows,), (rows, len(self.classes))):
             raise UsageError(f"predictions of shapes {shapes}: wanted {rows} rows and {len(self.classes)} classes")
@@ -85,7 +92,35 @@ def rows_of(predictions: Predictions, rows: np.ndarray) -> Predictions:
         labels=predictions.labels[rows],
         folds=predictions.folds[rows],
         groups=tuple(predictions.groups[row] for row in rows),
+        sources=tuple(predictions.sources[row] for row in rows) if predictions.sources else (),
     )
+
+
+def columns_after_classes(predictions: Predictions) -> tuple[str, ...]:
+    """The last columns of the table: with the source where the images are of several."""
+    return (*AFTER_CLASSES, SOURCE) if predictions.sources else AFTER_CLASSES
+
+
+def values_after_classes(predictions: Predictions, row: int) -> tuple[object, ...]:
+    """What stands in :func:`columns_after_classes` of a row."""
+    label = predictions.classes[predictions.labels[row]]
+    source = (predictions.sources[row],) if predictions.sources else ()
+    return (label, int(predictions.folds[row]), predictions.groups[row], *source)
+
+
+def classes_between(header: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    """The classes of a table whose header is ``before``, classes, and the last columns.
+
+    Raises
+    ------
+    ValueError
+        Where it is not.
+    """
+    last = 4 if header and header[-1] == SOURCE else 3
+    after = (*AFTER_CLASSES, SOURCE)[:last]
+    if len(header) <= len(before) + last or (*header[: len(before)], *header[-last:]) != (*before, *after):
+        raise ValueError(f"the columns {', '.join(header) or '(none)'}")
+    return tuple(header[len(before) : -last])
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -94,13 +129,11 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         (
             image,
             *(repr(float(value)) for value in predictions.probabilities[row]),
-            predictions.classes[predictions.labels[row]],
-            int(predictions.folds[row]),
-            predictions.groups[row],
+            *values_after_classes(predictions, row),
         )
         for row, image in enumerate(predictions.images)
     )
-    write_table(path, ("image", *predictions.classes, *AFTER_CLASSES), rows)
+    write_table(path, ("image", *predictions.classes, *columns_after_classes(predictions)), rows)
 
 
 def read_predictions(path: Path, taxonomy: Taxonomy) -> Predictions:
@@ -119,42 +152,45 @@ def read_predictions(path: Path, taxonomy: Taxonomy) -> Predictions:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
-            classes = _classes(next(reader, []), path, taxonomy)
-            rows = [_row(line, classes, f"{path}:{reader.line_num}") for line in reader]
+            header = next(reader, [])
+            classes = _classes(header, path, taxonomy)
+            rows = [_row(line, classes, len(header), f"{path}:{reader.line_num}") for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); evaluate again") from None
     return _assembled(rows, taxonomy.subset(classes), path)
 
 
-_Row = tuple[str, list[float], int, int, str]
+_Row = tuple[str, list[float], int, int, str, str]
 
 
 def _classes(header: Sequence[str], path: Path, taxonomy: Taxonomy) -> tuple[str, ...]:
     wanted = f"image, one column a class ({', '.join(taxonomy.codes[:20])}), {', '.join(AFTER_CLASSES)}"
-    if len(header) < 5 or header[0] != "image" or tuple(header[-3:]) != AFTER_CLASSES:
-        raise TableError(f"{path} has the columns {', '.join(header) or '(none)'}: wanted {wanted}")
-    classes = tuple(header[1:-3])
+    try:
+        classes = classes_between(header, ("image",))
+    except ValueError as error:
+        raise TableError(f"{path} has {error}: wanted {wanted}") from None
     unknown = [code for code in classes if code not in taxonomy.by_code]
     if unknown or len(set(classes)) != len(classes):
         raise TableError(f"{path} has unknown or repeated classes among {', '.join(classes)}: wanted {wanted}")
     return classes
 
 
-def _row(line: Sequence[str], classes: tuple[str, ...], where: str) -> _Row:
-    if len(line) != len(classes) + 4:
-        raise TableError(f"{where}: {len(line)} values, wanted {len(classes) + 4}; the row is cut or joined")
+def _row(line: Sequence[str], classes: tuple[str, ...], columns: int, where: str) -> _Row:
+    if len(line) != columns:
+        raise TableError(f"{where}: {len(line)} values, wanted {columns}; the row is cut or joined")
     try:
-        probabilities = [float(text) for text in line[1:-3]]
-        fold = int(line[-2])
+        probabilities = [float(text) for text in line[1 : len(classes) + 1]]
+        label, number, group, source = (*line[len(classes) + 1 :], "")[:4]
+        fold = int(number)
     except ValueError as error:
         raise TableError(f"{where}: {error}; wanted probabilities and a whole fold number") from None
     if not all(0 <= value <= 1 for value in probabilities):  # nan fails too
         raise TableError(f"{where}: a probability outside 0 to 1; wanted the softmax, not logits")
     if abs(sum(probabilities) - 1) > _SUM_TOLERANCE:
         raise TableError(f"{where}: probabilities sum to {sum(probabilities):.6g}, wanted 1")
-    if line[-3] not in classes:
-        raise TableError(f"{where}: label {line[-3]!r} is none of {', '.join(classes)}")
-    return line[0], probabilities, classes.index(line[-3]), fold, line[-1]
+    if label not in classes:
+        raise TableError(f"{where}: label {label!r} is none of {', '.join(classes)}")
+    return line[0], probabilities, classes.index(label), fold, group, source
 
 
 def _assembled(rows: Sequence[_Row], taxonomy: Taxonomy, path: Path) -> Predictions:
@@ -170,4 +206,5 @@ def _assembled(rows: Sequence[_Row], taxonomy: Taxonomy, path: Path) -> Predicti
         labels=np.array([row[2] for row in rows], np.int64),
         folds=np.array([row[3] for row in rows], np.int64),
         groups=tuple(row[4] for row in rows),
+        sources=tuple(row[5] for row in rows) if any(row[5] for row in rows) else (),
     )

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,21 +82,21 @@ def test_each_of_several_sources_weighs_the_same_in_the_temperature():
     home, other = [0] * 70 + [1] * 30, [0] * 9 + [1]
     probabilities, labels = softmax(np.tile([3.0, 0.0], (110, 1))), np.array(home + other)
     two = EIGHT.subset(("MEL", "NV"))
-    some = Predictions(tuple(map(str, range(110))), two, probabilities, labels, np.zeros(110), ("",) * 110)
-    sources = ["home"] * 100 + ["other"] * 10
-    fitted = fit_calibration(some, sources=sources, resamples=0)
+    one = Predictions(tuple(map(str, range(110))), two, probabilities, labels, np.zeros(110), ("",) * 110)
+    some = replace(one, sources=("home",) * 100 + ("other",) * 10)
+    fitted = fit_calibration(some, resamples=0)
     assert fitted.temperature == pytest.approx(3 / math.log(0.8 / 0.2), rel=1e-9)  # the mean of both shares
     assert "threshold is the lowest that a source needs (home " in fitted.fitted_on
     assert "too few lesions that should be seen for a threshold of its own: other (9)" in fitted.fitted_on
-    one = fit_calibration(some, sources=["home"] * 110, resamples=0)
-    assert one == fit_calibration(some, resamples=0)
+    alone = fit_calibration(one, resamples=0)
+    assert alone == fit_calibration(replace(one, sources=("home",) * 110), resamples=0)
+    assert alone.sources == ()
     with pytest.raises(UsageError, match="several sources"):
-        fit_calibration(some, sources=sources, per_class=True, resamples=0)
+        fit_calibration(some, per_class=True, resamples=0)
 
 
 def test_what_each_source_asked_for_comes_back(tmp_path):
-    sources = ["a", "b"] * 30
-    calibration = fit_calibration(table(images=60, seed=1), sources=sources, resamples=0)
+    calibration = fit_calibration(replace(table(images=60, seed=1), sources=("a", "b") * 30), resamples=0)
     write_calibration(tmp_path / "c.json", calibration)
     back = read_calibration(tmp_path / "c.json")
     assert [(source.source, source.lesions) for source in back.sources] == [

@@ -38,6 +38,14 @@ def test_what_was_written_is_read_and_the_bytes_are_the_same_each_time(tables, t
         assert same(again[name], table)
 
 
+def test_sources_are_published_where_there_are_several(tables, tmp_path):
+    several = {name: replace(table, sources=("a", "b") * (len(table) // 2)) for name, table in tables.items()}
+    write_tables(tmp_path / "a.csv.gz", several)
+    again = read_tables(tmp_path / "a.csv.gz")
+    assert all(same(again[name], table) for name, table in several.items())
+    assert not same(again["outer"], tables["outer"])
+
+
 def test_a_table_is_not_the_same_once_one_thing_differs(tables):
     table = tables["outer"]
     assert same(table, table)

@@ -210,7 +210,6 @@ def measure_threshold(
 def fit_calibration(
     validation: Predictions,
     *,
-    sources: Sequence[str] = (),
     target_sensitivity: float = TARGET_SENSITIVITY,
     confidence: float = CONFIDENCE,
     per_class: bool = False,
@@ -220,8 +219,8 @@ def fit_calibration(
     """Fit temperature and threshold on ``validation`` alone. No test image can reach this function.
 
     ``confidence``: that new lesions reach the target sensitivity, see ``thresholds.py``. ``per_class`` fits a bias a
-    class together with the temperature: see ``class_bias.py`` for what that costs. ``sources`` of the images, where
-    there are several: each weighs the same in the temperature, and the worst one sets the threshold
+    class together with the temperature: see ``class_bias.py`` for what that costs. Of several sources, each weighs the
+    same in the temperature, and the worst one sets the threshold
     (:func:`~hierattn.evaluation.measures.thresholds.choose_by_source`).
 
     Raises
@@ -231,18 +230,17 @@ def fit_calibration(
     UsageError
         For several sources with ``per_class``: its biases would be those of the largest.
     """
-    several = len(set(sources)) > 1
-    if several and per_class:
+    sources = validation.sources
+    if sources and per_class:
         raise UsageError("--class-bias on a set of several sources: wanted a set of one; leave the option out")
     bias: tuple[float, ...] = ()
-    weights = _alike(sources) if several else None
+    weights = _alike(sources) if sources else None
     temperature = fit_temperature(validation.labels, validation.probabilities, weights)
     if per_class:
         temperature, bias = fit_class_bias(validation.labels, validation.probabilities, temperature)
     positive, scores = risk(validation, temperature, bias)
     groups = validation.group_numbers
-    names = sources if several else [""] * len(validation)
-    threshold, of_each = choose_by_source(positive, scores, groups, names, target_sensitivity, confidence)
+    threshold, of_each = choose_by_source(positive, scores, groups, sources, target_sensitivity, confidence)
     folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
     return Calibration(
         temperature=temperature,

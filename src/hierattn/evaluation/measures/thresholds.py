@@ -120,7 +120,7 @@ def choose_by_source(
     positive, scores, groups, sensitivity, confidence
         As of :func:`choose_safe_threshold`.
     sources
-        Of each image, (N,).
+        Of each image, (N,); or none.
 
     Returns
     -------
