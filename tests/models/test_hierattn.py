@@ -72,7 +72,7 @@ def test_the_last_cth_block_is_where_heat_maps_look(xs: HierAttn) -> None:
     seen = []
     handle = xs.stages[-1].cth.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     with torch.no_grad():
-        features = xs.forward_features(torch.rand(1, 3, 256, 256))
+        features = xs.forward_stages(torch.rand(1, 3, 256, 256))[-1]
     handle.remove()
     assert features.shape == (1, 80, 8, 8)
     assert torch.equal(features, seen[0])
@@ -84,7 +84,7 @@ def test_global_pool_is_the_mean_of_the_absolute_value(xs: HierAttn) -> None:
         head = xs.head_conv(xs.branch(stages))
         assert (head < 0).any()  # SiLU lets negatives through, so the absolute value matters
         wanted = torch.einsum("bchw->bc", head.abs()) / 36 @ xs.classifier.weight.T + xs.classifier.bias
-        torch.testing.assert_close(xs.forward_head(stages), wanted)
+        torch.testing.assert_close(xs.forward_head(head), wanted)
 
 
 def test_without_branch_attention_the_head_is_mobilevits() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from torch import Tensor, nn
@@ -143,8 +142,8 @@ class HierAttn(nn.Module):
     ``classifier``    8 or 6      mean of \|x\|, dropout, linear
     ================  ==========  =======================================
 
-    ``model.stages[-1].cth`` is the last CTH block: what heat maps are drawn from. Its output is also what
-    :meth:`forward_features` returns.
+    ``model.stages[-1].cth`` is the last CTH block: what heat maps are drawn from. Its output is the last that
+    :meth:`forward_stages` returns.
 
     Parameters
     ----------
@@ -224,20 +223,27 @@ class HierAttn(nn.Module):
         return outputs
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """The last CTH block's output, (batch, C, H / 32, W / 32): what heat maps are drawn from."""
-        return self.forward_stages(x)[-1]
+        """The map that the head pools, (batch, width, 6, 6) with branch attention, else (batch, width, H / 32, W / 32).
 
-    def forward_head(self, stages: Sequence[Tensor]) -> Tensor:
-        """From the stages' outputs to logits, (batch, num_classes)."""
-        pixels = self.head_conv(self.branch(stages) if self.config.branch_attention else stages[-1])
+        As timm has it, ``forward_head(forward_features(x))`` is ``forward(x)``. Heat maps are drawn from
+        ``forward_stages(x)[-1]``.
+        """
+        stages = self.forward_stages(x)
+        pixels: Tensor = self.head_conv(self.branch(stages) if self.config.branch_attention else stages[-1])
+        return pixels
+
+    def forward_head(self, pixels: Tensor, pre_logits: bool = False) -> Tensor:
+        """From :meth:`forward_features`'s map to logits, (batch, num_classes).
+
+        With ``pre_logits`` to what the classifier reads, (batch, width).
+        """
         # The mean of the absolute value, as in the published code: trained weights need it.
-        pooled = pixels.abs().mean((2, 3))  # (batch, width)
-        logits: Tensor = self.classifier(self.dropout(pooled))
-        return logits
+        pooled: Tensor = self.dropout(pixels.abs().mean((2, 3)))  # (batch, width)
+        return pooled if pre_logits else self.classifier(pooled)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, H, W) -> logits (batch, num_classes)."""
-        return self.forward_head(self.forward_stages(x))
+        return self.forward_head(self.forward_features(x))
 
     def _check_images(self, x: Tensor) -> None:
         wanted = f"(batch, {self.config.in_channels}, H, W) with H and W of at least {LEAST_SIZE}"
