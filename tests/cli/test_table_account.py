@@ -134,7 +134,6 @@ def test_one_of_several_sources_may_have_a_table(hierattn, photos, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--dry-run",), "--dry-run without --table"),
         (("--sheet", "x"), "a column or a sheet without --table"),
         (("--label-column", "x"), "a column or a sheet without --table"),
         (("--table", "TABLE", "--column", "colour=x"), "wanted ROLE=NAME with one of image"),

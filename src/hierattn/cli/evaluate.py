@@ -156,13 +156,7 @@ def _headline(report: Report) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
-    for name, estimate in (
-        ("balanced accuracy", report.balanced_accuracy),
-        ("top-1 accuracy", report.top1),
-        ("macro AUC", report.macro_auc),
-        ("cancer AUC", report.malignant_auc),
-        ("melanoma sensitivity", report.melanoma_sensitivity),
-    ):
+    for name, estimate in report.headline.items():
         table.add_row(name, _share(estimate.value), _interval(estimate.interval))
     return table
 
@@ -221,7 +215,7 @@ def _weaknesses(report: Report) -> list[str]:
     """The largest gap between subgroups, and the change of the photograph that changes most advice."""
     from hierattn.evaluation.pages.html_report import gap_sentence, percent
 
-    lines = [gap_sentence(report.subgroups)] if report.subgroups and report.subgroups.attributes else []
+    lines = [gap_sentence(report.subgroups)] if report.subgroups and report.subgroups.largest_gap else []
     if report.robustness is not None:
         middle = report.robustness.middle
         flips = {kind.title: kind.severities[middle] for kind in report.robustness.changes.values()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hierattn.cli.console import completing, print_json, print_table, terminal
+from hierattn.cli.console import completing, print_json, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hierattn.data.any_table.understanding import Understanding
     from hierattn.data.prepare.options import Embedding
     from hierattn.data.prepare.report import PreparationReport
-    from hierattn.data.prepare.sources import Source
     from hierattn.progress import Progress
 
 
@@ -128,7 +127,7 @@ def run(
     sheet: Annotated[str, typer.Option(metavar="NAME", help="The sheet of a workbook.", rich_help_panel=_TABLE)] = "",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show what is understood of it, and write nothing.", rich_help_panel=_TABLE),
+        typer.Option("--dry-run", help="Show what is understood of the sources, and write nothing."),
     ] = False,
     taxonomy: Annotated[
         str,
@@ -209,8 +208,11 @@ def run(
     class. Every image is turned upright, cropped where it has a dark surround, and resized once. Folds keep a lesion's,
     a patient's and identical images together, so that no test image was seen in training.
 
+    --dry-run shows all that is understood, and what is to be put right, and ends: layout, photographs, classes, what is
+    kept together, how labels are mapped.
+
     With --table the labels come from a table of any form. Columns that are not named are guessed, by their names and
-    by what they hold, and shown before anything is done; --dry-run shows all that is understood and ends.
+    by what they hold, and shown before anything is done.
 
     Several sources become one set: each keeps its name, layout and use, and what several hold of one lesion, patient or
     photograph stays in one fold. A printed table shows how each source's own labels were mapped.
@@ -221,6 +223,8 @@ def run(
     Called again on an OUT that is up to date, it says so and does nothing.
 
         hierattn prepare ISIC_2019 out/isic --size 256
+
+        hierattn prepare my_photos out/mine --dry-run
 
         hierattn prepare HAM10000 out/ham --images HAM10000_images
 
@@ -241,7 +245,10 @@ def run(
     from typing import cast
 
     from hierattn.cli.console import step_bars
+    from hierattn.cli.set_account import show_dry_run
     from hierattn.cli.table_account import columns_asked
+    from hierattn.data.prepare.dry_run import DryRun
+    from hierattn.data.prepare.dry_run import dry_run as understand
     from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
     from hierattn.data.prepare.sources import parse_sources
@@ -261,11 +268,8 @@ def run(
         tables=table or (),
         columns=columns_asked({**roles, "fold": fold_column}, column or ()),
         sheet=sheet,
-        tell=None if json else lambda account: _tell(console, account, told),
+        tell=None if json or dry_run else lambda account: _tell(console, account, told),
     )
-    if dry_run:
-        _dry_run(console, named, taxonomy, folds, json)
-        return
     with step_bars(console, quiet=json) as progress:
         options = PrepareOptions(
             taxonomy=classes_asked(taxonomy),
@@ -288,45 +292,24 @@ def run(
             jobs=jobs or None,
             shared_ids=shared_ids,
         )
-        report = prepare(named, out, options, progress=progress)
-    if json:
-        print_json(report.to_dict(), indent=2)
+        result = understand(named, out, options) if dry_run else prepare(named, out, options, progress=progress)
+    if isinstance(result, DryRun):
+        if json:
+            print_json(result.to_dict(), indent=2)
+        else:
+            show_dry_run(console, result)
+        if result.all_problems:
+            raise typer.Exit(1)
+    elif json:
+        print_json(result.to_dict(), indent=2)
     else:
-        _show(console, report, told)
+        _show(console, result, told)
 
 
 def _tell(console: Console, account: Understanding, told: list[str]) -> None:
     """Which columns are used, before they are."""
     told.append(account.in_short())
     console.print(told[-1], soft_wrap=True)
-
-
-def _dry_run(console: Console, sources: Sequence[Source], taxonomy: str, folds: int, json: bool) -> None:
-    """Show what is understood of the tables; exit code 1 where something could not be prepared."""
-    from hierattn.cli.table_account import show_account
-    from hierattn.data.any_table.read_table import read_any_table
-    from hierattn.errors import UsageError
-    from hierattn.taxonomy.toml_file import classes_asked
-
-    classes = classes_asked(taxonomy)
-    reads = [read_any_table(source.folder, source.images, source.table, classes) for source in sources if source.table]
-    if not reads:
-        raise UsageError("--dry-run without --table: wanted the table to be understood")
-    if len(sources) == 1:
-        reads[0].check_classes(folds)
-    accounts = [read.understanding for read in reads]
-    problems = sum(len(account.problems) for account in accounts)
-    if json:
-        print_json(
-            [account.to_dict() for account in accounts] if len(accounts) > 1 else accounts[0].to_dict(), indent=2
-        )
-    else:
-        for account in accounts:
-            show_account(console, account)
-        end = f"{problems} to be put right first" if problems else "the same command without --dry-run prepares it"
-        console.print(f"Nothing was written: {end}", soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
 
 
 def _embedding(weights: Path, progress: Progress | None) -> Embedding:
@@ -349,68 +332,19 @@ def _embedding(weights: Path, progress: Progress | None) -> Embedding:
 
 def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> None:
     """The summary: classes, what was left out, and what the folds promise."""
-    from collections import Counter
-
-    from rich.table import Table
-
+    from hierattn.cli.set_account import show_classes, show_left_out, show_sources
     from hierattn.data.prepared_set.packed import AUDIT
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
-    table = Table(title=title, title_justify="left")
-    table.add_column("class")
-    table.add_column("name")
-    for heading in ("images", "lesions", "patients", "a fold"):
-        table.add_column(heading, justify="right")
-    for code in filter(report.classes.__contains__, report.taxonomy.codes):
-        count = report.classes[code]
-        fewest, most = min(count.per_fold), max(count.per_fold)
-        table.add_row(
-            code,
-            report.taxonomy.by_code[code].name,
-            str(count.images),
-            str(count.lesions),
-            str(count.patients or "unknown"),
-            f"{fewest}" if fewest == most else f"{fewest} to {most}",
-        )
-    print_table(console, table)
+    show_classes(console, title, report.taxonomy, report.classes)
     if report.sources:
-        _show_sources(console, report)
-    if report.dropped:
-        console.print(f"{len(report.dropped)} left out (all are listed in {AUDIT}):", style="yellow")
-        for example in report.dropped[:5]:
-            console.print(f"  {example.image}: {example.reason}", soft_wrap=True)
-        rest = Counter(row.reason for row in report.dropped[5:])
-        for reason, images in rest.most_common(3):
-            console.print(f"  {images} more: {reason}", soft_wrap=True)
+        show_sources(console, report.sources)
+    show_left_out(console, report.dropped, f"all are listed in {AUDIT}")
     for note in report.notes:
         if note not in told:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
     console.print(f"Ready: {report.out}  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True)
-
-
-def _show_sources(console: Console, report: PreparationReport) -> None:
-    """The sources, and how their own labels were mapped."""
-    from rich.table import Table
-
-    table = Table(title="sources", title_justify="left")
-    for heading in ("source", "layout", "domain", "use"):
-        table.add_column(heading)
-    for heading in ("images", "groups", "shared"):
-        table.add_column(heading, justify="right")
-    labels = Table(title="labels as each source has them", title_justify="left")
-    for heading in ("source", "label", "class"):
-        labels.add_column(heading)
-    labels.add_column("images", justify="right")
-    for source in report.sources:
-        counts = (source.images, source.groups, source.shared_groups)
-        table.add_row(source.name, source.layout, ", ".join(source.domains), source.used, *map(str, counts))
-        for label, classes in source.labels.items():
-            for code, images in classes.items():
-                labels.add_row(source.name, label, code, str(images))
-        labels.add_section()
-    print_table(console, table)
-    print_table(console, labels)
 
 
 def _cleaning(report: PreparationReport) -> str:

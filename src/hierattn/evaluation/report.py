@@ -27,7 +27,7 @@ from hierattn.evaluation.measures.classification import ClassFigures, Classifica
 from hierattn.evaluation.measures.conformal import SetFigures, measure_sets
 from hierattn.evaluation.measures.intervals import LEVEL, Estimate
 from hierattn.evaluation.measures.lesion_masks import Saliency
-from hierattn.evaluation.measures.operating_points import ClinicalFigures, operating_points
+from hierattn.evaluation.measures.operating_points import ClinicalFigures, operating_points, subjects
 from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.measures.subgroups import Subgroups, by_subgroups
 from hierattn.evaluation.predictions import Predictions
@@ -106,7 +106,8 @@ class Measurements:
     malignant_partial_auc
         Above 80 % sensitivity: 0.02 is chance, 0.2 perfect.
     operating_points
-        ``malignant`` and ``melanoma`` -> figures; empty in reports of older versions.
+        ``malignant`` and ``melanoma``, where the taxonomy has such a class -> figures; empty in reports of older
+        versions.
     classes
         Code -> figures.
     confusion_matrix
@@ -146,6 +147,18 @@ class Measurements:
     subgroups: Subgroups | None = None
     net_benefit: NetBenefit | None = None
     by_prevalence: AdviceByPrevalence | None = None
+
+    @property
+    def headline(self) -> dict[str, Estimate]:
+        """The headline by the figures' names; what the taxonomy has no class of, cancer or melanoma, is left out."""
+        own = subjects(self.taxonomy)
+        return {
+            "balanced accuracy": self.balanced_accuracy,
+            "top-1 accuracy": self.top1,
+            "macro AUC": self.macro_auc,
+            **({"cancer AUC": self.malignant_auc} if "malignant" in own else {}),
+            **({"melanoma sensitivity": self.melanoma_sensitivity} if "melanoma" in own else {}),
+        }
 
 
 @dataclass(frozen=True)

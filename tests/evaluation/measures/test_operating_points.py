@@ -1,5 +1,7 @@
 """Clinical operating points: the best threshold among all, tried one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from prediction_tables import table
@@ -23,6 +25,9 @@ def test_they_are_the_best_of_all_thresholds():
     assert figures.partial_auc.interval is not None
 
 
-def test_without_the_class_they_are_undefined():
-    figures = operating_points(table(images=30, classes=("BKL", "NV")), resamples=0)["melanoma"]
+def test_without_the_class_there_are_none_and_without_its_images_they_are_undefined():
+    assert operating_points(table(images=30, classes=("BKL", "NV")), resamples=0) == {}
+    assert list(operating_points(table(images=30, classes=("BCC", "NV")), resamples=0)) == ["malignant"]
+    some = table(images=30, classes=("MEL", "NV"))
+    figures = operating_points(replace(some, labels=np.ones_like(some.labels)), resamples=0)["melanoma"]
     assert figures.partial_auc.value is figures.sensitivity_at_95_specificity.value is None

@@ -5,20 +5,25 @@ import re
 from dataclasses import replace
 
 import pytest
+from prediction_tables import table
 from reports import Checker, made
 
+from hierattn.evaluation.cases import Case
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.lesion_masks import Saliency
 from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFlips, Robustness
+from hierattn.evaluation.measures.subgroups import by_subgroups
 from hierattn.evaluation.pages.figures import robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
+    gap_sentence,
     limits,
     percent,
     plain_reading,
     render,
     shown_provenance,
     span,
+    tiles,
     triage_reading,
     write_html_report,
 )
@@ -183,8 +188,42 @@ def test_limits_name_rendered_sets_small_classes_and_absent_ones():
 def test_a_model_without_melanoma_or_threshold_has_a_page_too():
     page = render(*made(classes=("BKL", "NV")), {})
     assert "Should this be seen" not in page
-    assert "photographs of melanoma" not in page
+    assert not re.search("melanoma|cancer AUC", re.sub("<style.*?</style>", "", page, flags=re.DOTALL), re.IGNORECASE)
+    assert "no figure is of cancer" in page
+    assert "Operating points" not in page
     assert span(None) == percent(None) == "–"
+
+
+def test_the_headline_has_melanoma_where_the_classes_have_it_with_or_without_images():
+    names = ["balanced accuracy", "top-1 accuracy", "macro AUC"]
+    assert list(made(classes=("BKL", "NV"))[0].headline) == names
+    assert list(made(classes=("BCC", "NV"))[0].headline) == [*names, "cancer AUC"]
+    report, _ = made(classes=("MEL", "NV"))
+    assert list(report.headline) == [*names, "cancer AUC", "melanoma sensitivity"]
+    assert [tile["name"].lower() for tile in tiles(report)] == [name.lower() for name in report.headline]
+
+
+def with_sexes(of_men, images=240):
+    """A report on women and men, of whom ``of_men`` images are."""
+    predictions = table(images=images, seed=2, classes=("BCC", "NV"))
+    cases = [Case(name, sex="male" if row < of_men else "female") for row, name in enumerate(predictions.images)]
+    return replace(made(classes=("BCC", "NV"))[0], subgroups=by_subgroups(predictions, cases, resamples=100))
+
+
+def test_a_gap_names_the_two_subgroups_and_where_none_can_be_compared_there_is_none():
+    report = with_sexes(of_men=120)
+    gap = report.subgroups.largest_gap
+    said = gap_sentence(report.subgroups)
+    assert {gap.worst, gap.best} == {"female", "male"}
+    assert f"for sex {gap.worst} and " in said
+    assert f" for {gap.best}." in said
+    assert said in render(report, {}, {})
+    assert gap.worst_value < gap.best_value
+    few = with_sexes(of_men=20)
+    assert few.subgroups.largest_gap is None
+    page = render(few, {}, {})
+    assert "Largest gap" not in page
+    assert "too few to say" in page
 
 
 def test_the_file_is_written_whole(tmp_path):

@@ -17,6 +17,8 @@ def test_a_card_is_filled_from_the_report_and_names_what_is_open(tmp_path):
         assert said in card
     assert f"{100 * report.balanced_accuracy.value:.1f}" in card
     assert "fairness was not measured" in card
+    assert "| melanoma sensitivity |" in card
+    assert "melanoma sensitivity" not in model_card(made(classes=("BCC", "NV"))[0])
     with pytest.raises(UsageError, match="no evaluation"):
         find_evaluation(tmp_path / "none")
 

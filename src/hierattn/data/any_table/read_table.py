@@ -18,13 +18,13 @@ from hierattn.data.any_table.labels import Labels, read_labels
 from hierattn.data.any_table.matching import Matches, file_name, match_rows, what_happened_to
 from hierattn.data.any_table.understanding import ClassFound, ColumnUsed, Understanding
 from hierattn.data.column_names import named
-from hierattn.data.prepared_set.folds import join_groups, refuse_small_classes
+from hierattn.data.prepared_set.folds import join_groups
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.prepared_set.splits import FrozenSplits, frozen_splits
 from hierattn.data.sets.listing import Dropped, ImageFolder, Listing, check_ids
 from hierattn.data.source_table import first_few, number_of, text_of
 from hierattn.data.table_files.table_file import TableFile, read_table
-from hierattn.errors import DataError, TableError, UsageError
+from hierattn.errors import TableError, UsageError
 from hierattn.files import file_sha256
 from hierattn.preprocessing.photo_files import printable
 from hierattn.taxonomy.from_labels import OWN, Own
@@ -51,15 +51,6 @@ class TableRead:
     understanding: Understanding
     listing: Listing
     taxonomy: Taxonomy | None
-
-    def check_classes(self, folds: int) -> None:
-        """Add a problem for classes that cannot stand in every fold, where no column gives the folds."""
-        if self.understanding.problems or self.listing.splits is not None:
-            return
-        try:
-            refuse_small_classes(join_groups(self.listing.records), folds)
-        except DataError as error:
-            self.understanding.problems.append(str(error))
 
     def usable(self) -> Listing:
         """The listing.

@@ -78,8 +78,8 @@ _JOINING = "belongs to images in several folds of the split file"
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One preparation."""
+class Job:
+    """One preparation: sources, where to and how, and the folds and decisions that files give, once they are read."""
 
     sources: Sequence[Source]
     out: Path
@@ -90,6 +90,7 @@ class _Job:
 
     @property
     def folds(self) -> int:
+        """How many: the split file's, or those asked for."""
         return self.options.folds if self.splits is None else self.splits.folds
 
 
@@ -136,13 +137,44 @@ def prepare(
     recover(out, PREPARED_SET)
     made_before = is_prepared(out) and not options.overwrite
     if not made_before:
-        check_out(out, overwrite=options.overwrite, inputs=_inputs(sources, options))
+        check_out(out, overwrite=options.overwrite, inputs=inputs_of(sources, options))
     splits = None if options.splits is None else read_splits(options.splits)
     layouts, listing = read_sources(sources, shared_ids=options.shared_ids, taxonomy=options.taxonomy)
+    job = choose(Job(sources, out, options, splits, progress or silent), listing)
+    if made_before:
+        return _unchanged(job, listing)
+    if job.splits is None:
+        refuse_small_classes(join_groups(listing.records), options.folds)  # now, not after an hour of decoding
+    while True:
+        try:
+            report = _make(job, layouts, listing)
+            if listing.guessed and not template_beside(out).exists():
+                write_taxonomy(template_beside(out), listing.taxonomy, template=True)
+            return replace(report, seconds=time.perf_counter() - began)
+        except JoiningError as error:  # by their pixels: known only now
+            _leave_out_joining(job, listing, error.records)
+
+
+def choose(job: Job, listing: Listing) -> Job:
+    """Leave out of the listing, in place, what its own tables and the options say: all but what decoding will tell.
+
+    Returns
+    -------
+    Job
+        With the folds of the table, and the decisions.
+
+    Raises
+    ------
+    UsageError
+        Where two things give the folds, or decisions come without them.
+    DataError
+        Where nothing is left, and under ``strict`` where anything is left out.
+    """
+    options, out, splits = job.options, job.out, job.splits
     if splits is not None and listing.splits is not None:
         raise UsageError(f"--splits {splits.path} and a fold column of the table: wanted one of them")
     splits = splits or listing.splits
-    job = _Job(sources, out, options, splits, progress or silent)
+    job = replace(job, splits=splits)
     _leave_out(listing, _unwritable(listing, out), "its path is not UTF-8 or has a line's end in it: rename it")
     if not listing.records:
         first = listing.dropped[-1]
@@ -160,21 +192,11 @@ def prepare(
         raise strict_error([f"{row.image}: {row.reason}" for row in listing.dropped])
     if options.decisions:
         job = replace(job, decided=_decide(listing, splits, options))
-    if made_before:
-        return _unchanged(job, listing)
-    if splits is None:
-        refuse_small_classes(join_groups(listing.records), options.folds)  # now, not after an hour of decoding
-    while True:
-        try:
-            report = _make(job, layouts, listing)
-            if listing.guessed and not template_beside(out).exists():
-                write_taxonomy(template_beside(out), listing.taxonomy, template=True)
-            return replace(report, seconds=time.perf_counter() - began)
-        except _JoiningError as error:  # by their pixels: known only now
-            _leave_out_joining(job, listing, error.records)
+    return job
 
 
-def _inputs(sources: Sequence[Source], options: PrepareOptions) -> list[Path]:
+def inputs_of(sources: Sequence[Source], options: PrepareOptions) -> list[Path]:
+    """The files and folders that a preparation reads."""
     paths = [path for source in sources for path in (source.folder, source.images)]
     paths += [source.table.path for source in sources if source.table is not None]
     return [path for path in (*paths, options.splits, *options.decisions) if path is not None]
@@ -203,7 +225,7 @@ def _decide(listing: Listing, splits: FrozenSplits | None, options: PrepareOptio
     return decided
 
 
-def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
+def _unchanged(job: Job, listing: Listing) -> PreparationReport:
     """The report of the folder that is there.
 
     Raises
@@ -212,7 +234,7 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
         Where its source or settings are not those asked for.
     """
     if changed := what_changed(job.out, listing, job.options, job.splits, job.decided, uses_of(job.sources)):
-        check_out(job.out, overwrite=True, inputs=_inputs(job.sources, job.options))  # as with --overwrite
+        check_out(job.out, overwrite=True, inputs=inputs_of(job.sources, job.options))  # as with --overwrite
         raise UsageError(
             f"{job.out} is a prepared set already, of another source or other settings ({changed}): choose another "
             "folder, or replace it with --overwrite"
@@ -221,13 +243,13 @@ def _unchanged(job: _Job, listing: Listing) -> PreparationReport:
     return replace(report, notes=[*report.notes, "prepared before from the same files and settings: nothing was done"])
 
 
-def _make(job: _Job, layouts: Sequence[str], listing: Listing) -> PreparationReport:
+def _make(job: Job, layouts: Sequence[str], listing: Listing) -> PreparationReport:
     options = job.options
     bytes_an_image = options.size**2 * 3 + (BYTES if options.near_duplicates else 0)
     with whole_folder(
         job.out,
         PREPARED_SET,
-        inputs=_inputs(job.sources, options),
+        inputs=inputs_of(job.sources, options),
         expected_bytes=len(listing.records) * bytes_an_image,
         resumable=True,
     ) as place:
@@ -245,7 +267,7 @@ def _make(job: _Job, layouts: Sequence[str], listing: Listing) -> PreparationRep
         decided = [] if job.decided is None else job.decided.pairs
         joined = [(rows[one], rows[other]) for one, other in decided if one in rows and other in rows]
         groups = join_groups(packed.records, [*((pair.one, pair.other) for pair in pairs), *joined])
-        originals = _with_folds(job, groups)
+        originals = with_folds(job, groups)
         records, dropped = _as_seen_from(job.out, originals, _left_out(listing, packed))
         _write_tables(job, place, records, packed, dropped, pairs)
         if options.pictures:
@@ -302,7 +324,7 @@ def _as_seen_from(
 
 
 def _write_tables(
-    job: _Job,
+    job: Job,
     place: Workspace,
     records: Sequence[Record],
     packed: Packed,
@@ -321,7 +343,7 @@ def _write_tables(
         write_near_duplicates(place.folder / NEAR_DUPLICATES, records, pairs)
 
 
-def _near_duplicates(job: _Job, folder: Path) -> list[Pair]:
+def _near_duplicates(job: Job, folder: Path) -> list[Pair]:
     options = job.options
     if not options.near_duplicates:
         return []
@@ -330,7 +352,7 @@ def _near_duplicates(job: _Job, folder: Path) -> list[Pair]:
     return find_near_duplicates(pictures, embeddings=embeddings, jobs=options.jobs or cores(), progress=job.progress)
 
 
-class _JoiningError(Exception):
+class JoiningError(Exception):
     """New images would join images in several frozen folds.
 
     Attributes
@@ -344,13 +366,22 @@ class _JoiningError(Exception):
         self.records = records
 
 
-def _with_folds(job: _Job, records: list[Record]) -> list[Record]:
+def with_folds(job: Job, records: list[Record]) -> list[Record]:
+    """Records, with their groups, in the folds of the split file or of the seed.
+
+    Raises
+    ------
+    JoiningError
+        Where new records join frozen folds.
+    DataError
+        Where a class is too small for the folds, or a split file parts what belongs together.
+    """
     if job.splits is None:
         records = make_folds(records, job.folds, job.options.seed)
     elif not job.options.extend:
         records = apply_splits(records, job.splits, job.options.seed)
     elif across_folds(records, job.splits):
-        raise _JoiningError(records)
+        raise JoiningError(records)
     else:
         records = extend_splits(records, job.splits, job.options.seed)
     if job.splits is None:
@@ -368,7 +399,7 @@ def _leave_out(listing: Listing, those: Sequence[bool], reason: str) -> None:
     listing.records = [record for record, is_out in zip(listing.records, those, strict=True) if not is_out]
 
 
-def _leave_out_joining(job: _Job, listing: Listing, grouped: Sequence[Record]) -> None:
+def _leave_out_joining(job: Job, listing: Listing, grouped: Sequence[Record]) -> None:
     """Drop the new images that join images in several frozen folds, for they have no honest place."""
     assert job.splits is not None, "only frozen folds can be joined"
     joining = {record.image for record in across_folds(grouped, job.splits)}

@@ -263,23 +263,13 @@ def read_sources(
     DataError
         Where the tables do not fit, or two sources hold one file.
     """
-    if len(sources) == 1 and not sources[0].name:
-        layout, listing = _listed_by(sources[0], taxonomy)
-        listing.records = _as_one_source(listing.records)
-        return [layout], listing
-    _check_folders(sources)
-    layouts, listings = [], []
-    for source in sources:
-        layout, listing = _listed_by(source, taxonomy)
-        layouts.append(layout)
-        listings.append(_of_source(source, listing, shared_ids))
-    _refuse_one_file_twice(listings)
-    _share_taxonomy(listings)
-    return layouts, _joined(listings)
+    check_folders(sources)
+    read = [list_source(source, taxonomy) for source in sources]
+    return [layout for layout, _ in read], join_sources(sources, [listing for _, listing in read], shared_ids)
 
 
-def _listed_by(source: Source, taxonomy: Taxonomy | Own | None) -> tuple[str, Listing]:
-    """The name of the layout, and what the source holds."""
+def list_source(source: Source, taxonomy: Taxonomy | Own | None) -> tuple[str, Listing]:
+    """The name of one source's layout, and what it holds by itself; errors as of :func:`read_sources`."""
     if source.table is None:
         layout, listing = read_source(source.folder, source.layout, source.images, taxonomy)
         return layout.name, listing
@@ -293,6 +283,16 @@ def _listed_by(source: Source, taxonomy: Taxonomy | Own | None) -> tuple[str, Li
     if source.name and listing.splits is not None:
         raise UsageError("a fold column with several sources: wanted --splits with the folds of all")
     return TABLE, listing
+
+
+def join_sources(sources: Sequence[Source], listings: Sequence[Listing], shared_ids: bool) -> Listing:
+    """The listings of :func:`list_source`, one a source, as one; errors as of :func:`read_sources`."""
+    if len(sources) == 1 and not sources[0].name:
+        return replace(listings[0], records=_as_one_source(listings[0].records))
+    named = [of_source(source, listing, shared_ids) for source, listing in zip(sources, listings, strict=True)]
+    _refuse_one_file_twice(named)
+    _share_taxonomy(named)
+    return _joined(named)
 
 
 def _share_taxonomy(listings: Sequence[Listing]) -> None:
@@ -325,7 +325,16 @@ def _as_one_source(records: Sequence[Record]) -> list[Record]:
     return [replace(record, own_label="", collection="", domain=record.domain * domains) for record in records]
 
 
-def _check_folders(sources: Sequence[Source]) -> None:
+def check_folders(sources: Sequence[Source]) -> None:
+    """Refuse folders that cannot be several sources; of one alone, anything may be asked.
+
+    Raises
+    ------
+    UsageError
+        For a prepared set, one folder twice, or a folder in another.
+    """
+    if len(sources) == 1 and not sources[0].name:
+        return
     for source in sources:
         if is_prepared(source.folder):
             raise UsageError(f"{source.folder} is a prepared set: wanted the folder of photographs that it was made of")
@@ -341,7 +350,7 @@ def _check_folders(sources: Sequence[Source]) -> None:
             )
 
 
-def _of_source(source: Source, listing: Listing, shared_ids: bool) -> Listing:
+def of_source(source: Source, listing: Listing, shared_ids: bool) -> Listing:
     """A listing whose records bear the source's name."""
     published = listing.source in PUBLIC_SETS or bool(listing.collection)
     own = SHARED_IDS if shared_ids else ""

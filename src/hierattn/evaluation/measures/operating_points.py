@@ -22,9 +22,15 @@ FIXED = 0.95
 
 
 def subjects(taxonomy: Taxonomy) -> dict[str, frozenset[str]]:
-    """``malignant`` and ``melanoma`` -> the classes that are; empty where the taxonomy does not say."""
+    """``malignant`` and ``melanoma`` -> the classes that are; without the one that the taxonomy has no class of.
+
+    >>> from hierattn.taxonomy.built_in import MALIGNANT_OR_BENIGN
+    >>> list(subjects(MALIGNANT_OR_BENIGN))
+    ['malignant']
+    """
     melanoma = class_like(taxonomy, "MEL")
-    return {"malignant": taxonomy.malignant, "melanoma": frozenset({melanoma} if melanoma else ())}
+    own = {"malignant": taxonomy.malignant, "melanoma": frozenset({melanoma} if melanoma else ())}
+    return {subject: codes for subject, codes in own.items() if codes}
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,10 @@ def gap_sentence(subgroups: Subgroups) -> str:
     """The largest gap between two subgroups, in a sentence."""
     gap = subgroups.largest_gap
     if gap is None:
-        return f"No two subgroups have {subgroups.fewest_groups} lesions or more each, so no gap can be named."
+        return (
+            f"No two subgroups can be compared: a figure needs {subgroups.fewest_groups} lesions or patients, and the "
+            "same number of classes, in both."
+        )
     if not gap.gap:
         return "Subgroups that are large enough to compare differ in no figure."
     overlap = {
@@ -209,23 +212,23 @@ def tiles(report: Report) -> list[dict[str, Any]]:
     """The headline figures: name, value, interval, what guessing gives, and a hint."""
     present = sum(1 for code in report.class_order if report.classes[code].images)
     chance = 1 / present if present else None
-    rows = (
-        ("Balanced accuracy", report.balanced_accuracy, chance, "mean sensitivity over the classes present"),
-        ("Top-1 accuracy", report.top1, None, "share of images; common classes count most"),
-        ("Macro AUC", report.macro_auc, 0.5, "mean over classes, each against the rest"),
-        ("Cancer AUC", report.malignant_auc, 0.5, _cancer_hint(report.taxonomy)),
-        ("Melanoma sensitivity", report.melanoma_sensitivity, None, "melanomas that are called melanoma"),
-    )
+    hints = {
+        "balanced accuracy": (chance, "mean sensitivity over the classes present"),
+        "top-1 accuracy": (None, "share of images; common classes count most"),
+        "macro AUC": (0.5, "mean over classes, each against the rest"),
+        "cancer AUC": (0.5, f"{_listed(sorted(report.taxonomy.malignant))} against all other classes"),
+        "melanoma sensitivity": (None, "melanomas that are called melanoma"),
+    }
     return [
         {
-            "name": name,
+            "name": name[0].upper() + name[1:],
             "estimate": estimate,
-            "chance": guessing,
-            "hint": hint,
+            "chance": hints[name][0],
+            "hint": hints[name][1],
             "text": area(estimate.value) if "AUC" in name else percent(estimate.value),
             "span": area_span(estimate.interval) if "AUC" in name else span(estimate.interval),
         }
-        for name, estimate, guessing, hint in rows
+        for name, estimate in report.headline.items()
     ]
 
 
@@ -250,6 +253,8 @@ def limits(report: Report) -> list[str]:
         lines.append(f"{_listed(few)}: fewer than 30 lesions each, so their figures are uncertain.")
     if missing:
         lines.append(f"{_listed(missing)}: no image here, so not measured.")
+    if not report.taxonomy.malignant:
+        lines.append("The classes do not say which of them are cancer, so no figure is of cancer.")
     lines.append("A photograph cannot rule out cancer. No figure here is a reason not to see a doctor.")
     return lines
 
@@ -318,7 +323,6 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
         confusions=_confusions(report),
         taxonomy=report.taxonomy,
         attributes=ATTRIBUTES,
-        subgroup_figures=SUBGROUP_FIGURES,
         gap="" if report.subgroups is None else gap_sentence(report.subgroups),
     )
 
@@ -345,12 +349,6 @@ def _confusions(report: Report) -> list[tuple[str, str, int, float]]:
         (order[row], order[column], count, count / sum(report.confusion_matrix[row]))
         for count, row, column in cells[:MOST_CONFUSIONS]
     ]
-
-
-def _cancer_hint(taxonomy: Taxonomy) -> str:
-    if not taxonomy.malignant:
-        return "not measured: the classes do not say which of them are cancer"
-    return f"{_listed(sorted(taxonomy.malignant))} against all other classes"
 
 
 def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) -> str:

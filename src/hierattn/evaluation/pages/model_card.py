@@ -137,13 +137,7 @@ def _area(estimate: Estimate) -> str:
 
 
 def _headline(report: Report) -> str:
-    rows = [
-        ("balanced accuracy", _share(report.balanced_accuracy)),
-        ("top-1 accuracy", _share(report.top1)),
-        ("macro AUC", _area(report.macro_auc)),
-        ("cancer AUC", _area(report.malignant_auc)),
-        ("melanoma sensitivity", _share(report.melanoma_sensitivity)),
-    ]
+    rows = [(name, (_area if "AUC" in name else _share)(estimate)) for name, estimate in report.headline.items()]
     if points := report.operating_points.get("malignant"):
         rows += [
             ("cancer: partial AUC above 80 % sensitivity (0.02 to 0.2)", _area(points.partial_auc)),
