@@ -32,6 +32,7 @@ def test_the_command_shows_intervals_and_json_is_the_report_alone(tmp_path):
     for said in ("balanced accuracy", "95 % interval", "melanoma", "report.html", "Not a medical device"):
         assert said in shown.output
     assert re.search(r"0\.\d{3} to 0\.\d{3}", shown.output)
+    assert f"Next: hierattn export {run} run.onnx" in shown.output.replace("\n", "")
     plain = CliRunner().invoke(app, [str(run), "--device", "cpu", "--bootstrap", "100", "--json"])
     assert json.loads(plain.stdout) == json.loads((run / "evaluation" / "report.json").read_text())
 

@@ -36,7 +36,16 @@ def test_the_command_shows_what_matters(source: Path, tmp_path: Path) -> None:
     write_image(source / "ISIC_2019_Training_Input" / "stray.jpg", 50)
     done = CliRunner().invoke(command(), [str(source), str(tmp_path / "out"), "--size", "32", "--folds", "3"])  # type: ignore[arg-type]
     assert done.exit_code == 0, done.output
-    for words in ("melanoma", "2 left out", "ISIC_0000010.jpg is not an image", "imbalance 2.8", "leaks 0", "3 folds"):
+    said = (
+        "melanoma",
+        "2 left out",
+        "ISIC_0000010.jpg is not an image",
+        "imbalance 2.8",
+        "leaks 0",
+        "3 folds",
+        "quicktest",
+    )
+    for words in said:
         assert words in done.output
 
 

@@ -7,7 +7,15 @@ from typer.testing import CliRunner
 
 from hierattn import create_model
 from hierattn.cli.main import app
-from hierattn.cli.recipes import built_in_recipes, find_recipe, recipe_folder
+from hierattn.cli.recipes import (
+    FIRST_LOOK,
+    SMALL_SET,
+    USUAL,
+    built_in_recipes,
+    find_recipe,
+    next_training,
+    recipe_folder,
+)
 from hierattn.errors import UsageError
 from hierattn.training.recipe import Recipe
 
@@ -86,3 +94,20 @@ def test_the_recipes_command_lists_every_recipe_and_shows_one_resolved():
     shown = CliRunner().invoke(app, ["recipes", "ablations/table6_no_skip"]).stdout
     assert shown.startswith("# Table 6")
     assert Recipe.from_dict(tomllib.loads(shown)) == Recipe.load(find_recipe("ablations/table6_no_skip"))
+
+
+@pytest.mark.parametrize("name", [FIRST_LOOK, USUAL])
+def test_the_recipes_that_prepare_names_suit_any_set_for_they_start_from_random_weights(name):
+    recipe = Recipe.load(find_recipe(name))
+    assert (recipe.transfer.checkpoint, recipe.distillation.teacher) == ("", ())
+
+
+def test_a_small_set_is_offered_the_first_look_beside_the_usual_recipe_and_a_word_on_time(tmp_path):
+    small, large = (next_training(tmp_path, images, 256) for images in (SMALL_SET, SMALL_SET + 1))
+    assert FIRST_LOOK in small
+    assert FIRST_LOOK not in large
+    for said in (small, large):
+        assert USUAL in said
+        assert "--dry-run" in said
+    assert "--size 64" in small
+    assert "--size" not in next_training(tmp_path, SMALL_SET, 64)

@@ -133,6 +133,8 @@ def run(
     if isic_form:
         console.print(f"ISIC {isic_form}: {files.isic_form(isic_form)}", soft_wrap=True)
     console.print(f"Report: {files.page}", soft_wrap=True)
+    if data is None:
+        console.print(f"Next: hierattn export {run_folder} {run_folder.resolve().name}.onnx", soft_wrap=True)
 
 
 def _share(value: float | None) -> str:

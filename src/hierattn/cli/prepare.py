@@ -332,6 +332,7 @@ def _embedding(weights: Path, progress: Progress | None) -> Embedding:
 
 def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> None:
     """The summary: classes, what was left out, and what the folds promise."""
+    from hierattn.cli.recipes import next_training
     from hierattn.cli.set_account import show_classes, show_left_out, show_sources
     from hierattn.data.prepared_set.packed import AUDIT
 
@@ -344,7 +345,9 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
         if note not in told:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
-    console.print(f"Ready: {report.out}  Next: hierattn train RECIPE --data {report.out}", soft_wrap=True)
+    console.print(
+        f"Ready: {report.out}\n{next_training(report.out, report.images, report.image_spec.size)}", soft_wrap=True
+    )
 
 
 def _cleaning(report: PreparationReport) -> str:

@@ -42,6 +42,31 @@ def find_recipe(name: str) -> Path:
     raise UsageError(f"no recipe {name!r}: wanted a .toml file or one of {', '.join(built_in_recipes())}")
 
 
+FIRST_LOOK, USUAL = "quicktest", "isic2019/hierattn_xs_128px"
+"""Two recipes that start from random weights, so that they suit any set: for small ones, and for all."""
+
+SMALL_SET = 2400
+"""Images of the demo's set, which the first look was made for; it is the first that a set of no more is offered."""
+
+_QUICK_SIZE = 64
+
+
+def next_training(prepared: Path, images: int, size: int) -> str:
+    """What to type after ``prepare``, with a recipe that suits a set of so many ``images`` of ``size`` pixels a side.
+
+    >>> print(next_training(Path("out/mine"), images=30_000, size=64))
+    Next: hierattn train isic2019/hierattn_xs_128px --data out/mine  (--dry-run measures how long it takes here)
+    """
+    usual = f"hierattn train {USUAL} --data {prepared}"
+    if images > SMALL_SET:
+        return f"Next: {usual}  (--dry-run measures how long it takes here)"
+    smaller = f"; on CPUs, prepared with --size {_QUICK_SIZE} it takes a fraction of the time" * (size > _QUICK_SIZE)
+    return (
+        f"Next: hierattn train {FIRST_LOOK} --data {prepared}  (a first look{smaller})\n"
+        f"  or: {usual}  (trains much longer; --dry-run measures how long here)"
+    )
+
+
 def run(
     name: Annotated[
         str,

@@ -187,7 +187,8 @@ class OptimiserRecipe:
         until a temperature is fitted, may fall. With any ``data.sampling``; choose it on inner folds. It stays in the
         weights where they are a start with their classifier, or a teacher.
     averaging
-        Decay of an exponential moving average of the weights, which is then validated and saved; 0 is none.
+        Decay of an exponential moving average of the weights, which is then validated and saved; 0 is none. After n
+        steps it is (1 + n) / (10 + n) where that is smaller, so that short runs forget the weights they began with.
     gradient_clip
         Largest norm of the gradient; 0 is none.
     early_stopping

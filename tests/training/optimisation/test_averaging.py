@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import torch
 from torch import nn
 
@@ -30,6 +33,18 @@ def test_average_follows_the_closed_form():
         decay = min(0.5, (1 + n) / (10 + n))
         expected = decay * expected + (1 - decay) * value
     torch.testing.assert_close(average.tensors["0.bias"], torch.full((2,), expected))
+
+
+@pytest.mark.parametrize("updates", [1, 5, 20])
+def test_a_short_run_forgets_the_weights_that_it_began_with(updates):
+    model = model_at(1.0)
+    average = WeightAverage(model, 0.99)
+    model.load_state_dict(model_at(0.0).state_dict())
+    for _ in range(updates):
+        average.update()
+    # The product of (1 + n) / (10 + n) is 1 over a binomial coefficient; of 0.99 alone, 0.82 would be left after 20.
+    left = torch.full((2, 2), 1 / math.comb(updates + 9, 9))
+    torch.testing.assert_close(average.tensors["0.weight"], left)
 
 
 def test_whole_numbers_are_copied_and_state_survives_a_round_trip():
