@@ -96,6 +96,11 @@ def expected_pixels(name: str) -> PixelStatistics:
     return pixel_statistics(name) if is_timm(name) else ((0.0,) * 3, (1.0,) * 3)
 
 
+def fixed_size(name: str) -> int | None:
+    """The side in pixels of the only images that a network reads, unless ``img_size`` says another; None: any side."""
+    return native_size(name) if is_timm(name) and not reads_any_size(name) else None
+
+
 def check_size(name: str, options: Mapping[str, Any], size: int) -> None:
     """Refuse images of a side that a network of fixed size cannot read.
 
@@ -104,10 +109,9 @@ def check_size(name: str, options: Mapping[str, Any], size: int) -> None:
     UsageError
         Naming the option to set, or the size to prepare.
     """
-    if not is_timm(name) or reads_any_size(name):
-        return
-    side = options.get("img_size", native_size(name))
-    if side != size:
+    native = fixed_size(name)
+    side = options.get("img_size", native)
+    if native is not None and side != size:
         raise UsageError(
             f"{name} reads images of {side} pixels, the set has {size}: set model.options.img_size={size}, or "
             f"prepare with --size {side}"
