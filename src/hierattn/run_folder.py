@@ -174,6 +174,10 @@ class RunFolder:
         """The folder of an evaluation on an external set of that name."""
         return self.path / f"evaluation-{name}"
 
+    def looks_at(self, manifest_sha256: str) -> Path:
+        """The run's looks at a set whose own log could not be written."""
+        return self.path / f"looks-{manifest_sha256[:12]}.json"
+
     @property
     def shift(self) -> Path:
         """The folder of the measurements under a change of source."""

@@ -1,5 +1,7 @@
 """A run folder in, a judgement out: honest about which images, whole or not at all."""
 
+import hashlib
+import json
 import shutil
 from dataclasses import replace
 
@@ -8,11 +10,13 @@ import pytest
 import torch
 from noise_runs import SPEC, TINY, make_run, make_set
 
+from hierattn.data.prepared_set.looks import freeze
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, LeakError, TableError, UsageError
 from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration, softmax
+from hierattn.evaluation.pages.model_card import model_card
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.report import Report, measure_predictions
 from hierattn.files import CONTENTS
@@ -247,3 +251,46 @@ def test_what_is_missing_is_named(judged, tmp_path):
     (tmp_path / "soon" / "images.npy").unlink()
     with pytest.raises(DataError, match="--data FOLDER"):
         evaluate(gone)
+
+
+def test_every_look_is_recorded_and_the_report_says_how_many_and_by_how_many(tmp_path):
+    prepared = make_set(tmp_path / "prepared")
+    digests = PackedSet.open(prepared).digests
+    options = EvaluateOptions(device="cpu", bootstrap=0)
+    for name in ("one", "other"):
+        make_run(tmp_path / name, prepared)
+    checkpoint = load_checkpoint(tmp_path / "other" / "best.safetensors")
+    save_checkpoint(tmp_path / "other" / "best.safetensors", replace(checkpoint, provenance={"hierattn": "other"}))
+    (tmp_path / "plan.toml").write_text('outer_fold = 0\nmetric = "top1"\nchoice = "the best"\n')
+    for name, counted in (("one", (1, 1)), ("one", (2, 1)), ("other", (3, 2))):
+        report = evaluate(tmp_path / name, options).report
+        assert (report.looks.times, report.looks.models) == counted
+        assert not report.looks.warnings()
+        assert Report.load(tmp_path / name / "evaluation" / "report.json").looks == report.looks
+    freeze(PackedSet.open(prepared), tmp_path / "plan.toml")
+    report = evaluate(tmp_path / "other", options).report
+    page = (tmp_path / "other" / "evaluation" / "report.html").read_text()
+    for line in (
+        "This fold has been looked at 4 times, by 2 models, this look included.",
+        "It allows looks at fold 0, and this one was at fold 1.",
+    ):
+        assert line in page
+        assert line in model_card(report)
+    entries = json.loads((prepared / "looks.json").read_text())["entries"]
+    last = entries[-1]
+    assert (last["command"], last["run"], last["fold"], last["images"]) == ("Python", "other", 1, report.images)
+    weights = hashlib.sha256((tmp_path / "other" / "best.safetensors").read_bytes()).hexdigest()
+    assert (last["weights"], last["figures"]["top1"]) == (weights, report.top1.value)
+    assert PackedSet.open(prepared).digests == digests
+    (prepared / "looks.json").unlink()
+    assert "of an earlier report is missing" in evaluate(tmp_path / "one", options).report.looks.problem
+
+
+def test_an_external_set_gets_the_look_in_its_own_log(tmp_path):
+    prepared, other = make_set(tmp_path / "prepared"), make_set(tmp_path / "other", source="else", seed=1, lesion="M")
+    run = make_run(tmp_path / "run", prepared)
+    options = EvaluateOptions(device="cpu", bootstrap=0)
+    evaluate(run, options)
+    report = evaluate(run, options, prepared=other).report
+    assert report.looks.sentences() == ["All folds have been looked at once, by one model, this look included."]
+    assert len(json.loads((prepared / "looks.json").read_text())["entries"]) == 1

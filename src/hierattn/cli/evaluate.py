@@ -192,6 +192,8 @@ def _sentences(report: Report) -> list[str]:
     from hierattn.taxonomy.records import NO_REFERRAL
 
     lines = list(report.notes)
+    if report.looks is not None:
+        lines += [*report.looks.warnings(), *report.looks.sentences()]
     gain, triage = report.calibration, report.triage
     if gain is not None:
         error = gain.expected_calibration_error

@@ -27,6 +27,7 @@ from hierattn.cli import (
     evaluate,
     export,
     fetch,
+    freeze,
     models,
     predict,
     prepare,
@@ -39,6 +40,7 @@ from hierattn.cli import (
 from hierattn.cli.benchmark import command as benchmark
 from hierattn.cli.console import use_any_console
 from hierattn.cli.experiments import ablate, compare, paper
+from hierattn.data.prepared_set.looks import looking_by
 from hierattn.errors import HierAttnError, StoppedError
 
 NARROW = 80
@@ -68,6 +70,12 @@ class _Commands(typer.core.TyperGroup):
             return super().make_context(*args, **options)
         except KeyboardInterrupt:  # Typer would leave without a word, by another exit code
             raise StoppedError("run the same command again") from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Of each command, whose looks at an outer fold bear its name."""
+        found = super().resolve_command(ctx, args)
+        ctx.with_resource(looking_by(found[0] or ""))
+        return found
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         try:
@@ -119,6 +127,7 @@ app.command("audit", rich_help_panel=_DATA)(audit.run)
 app.command("render", rich_help_panel=_DATA)(render.run)
 app.command("models", rich_help_panel=_TRAINING)(models.run)
 app.command("recipes", rich_help_panel=_TRAINING)(recipes.run)
+app.command("freeze", rich_help_panel=_EVALUATION)(freeze.run)
 app.command("train", rich_help_panel=_TRAINING)(train.run)
 app.command("crossval", rich_help_panel=_TRAINING)(crossval.run)
 app.command("evaluate", rich_help_panel=_EVALUATION)(evaluate.run)

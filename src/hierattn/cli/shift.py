@@ -68,13 +68,14 @@ def run(
         sets = _predict(trained, settings, progress)
     with waiting(console, "measuring"):
         rows = measure_all(sets, calibration, resamples=bootstrap, seed=seed)
+        looks = _record(trained, settings, rows)
         title = f"{run_folder.resolve().name} under a change of source"
         write_shift(folder, title, sets, rows, _facts(trained, calibration, severity, bootstrap, seed))
     if as_json:
         print_json_file(folder / JSON)
         return
     print_table(console, _table(title, rows))
-    for line in (*sentences(rows), *(f"{row['title']}: {note}" for row in rows for note in row["notes"])):
+    for line in (*looks, *sentences(rows), *(f"{row['title']}: {note}" for row in rows for note in row["notes"])):
         console.print(line, soft_wrap=True)
     console.print(f"Tables: {folder}\nNot a medical device.", soft_wrap=True)
 
@@ -106,6 +107,22 @@ def _predict(trained: TrainedRun, settings: _Settings, progress: Progress | None
         sets += parts_by_table(sets[0], settings.table, settings.columns)
     sets += changed_folds(trained, packed, answer, severity=settings.severity, seed=settings.seed, progress=progress)
     return sets + [external_set(trained, PackedSet.open(folder), answer, progress) for folder in settings.external]
+
+
+def _record(trained: TrainedRun, settings: _Settings, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Record the looks at the outer fold, whose parts and changes are the same look, and at the external sets."""
+    from hierattn.data.prepared_set.looks import FIGURES
+    from hierattn.data.prepared_set.packed import PackedSet
+    from hierattn.evaluation.measures.shift import OTHER, OWN
+
+    judged: list[tuple[PackedSet, dict[str, Any]]] = [(trained.open_own_set(settings.own), trained.judged)]
+    judged += [(PackedSet.open(folder), {}) for folder in settings.external]
+    lines = []
+    for (packed, which), row in zip(judged, (row for row in rows if row["kind"] in (OWN, OTHER)), strict=True):
+        figures = {name: row[name]["value"] for name in FIGURES if name in row}
+        looked = trained.record_look(packed, row["images"], figures, **which)
+        lines += [f"{row['title']}: {line}" for line in (*looked.warnings(), *looked.sentences())]
+    return lines
 
 
 def _facts(trained: TrainedRun, calibration: Calibration, severity: int, bootstrap: int, seed: int) -> dict[str, Any]:

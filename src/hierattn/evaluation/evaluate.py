@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 import hierattn
 from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
 from hierattn.data.prepare.decisions import notes_on_test_labels
+from hierattn.data.prepared_set.looks import FIGURES
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import CheckpointError, DataError, UsageError
+from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
 from hierattn.evaluation.coarser import Coarser
 from hierattn.evaluation.folder import KIND, EvaluationFolder
@@ -194,6 +195,14 @@ def evaluate(
     if coarser is None and (options.gallery or may_show(packed)):
         pictures = draw_gallery(network, packed, measured.rows, measured.predictions)
     report = work.report(measured)
+    looked = trained.record_look(
+        packed,
+        report.images,
+        {name: getattr(report, name).value for name in FIGURES},
+        **(trained.judged if own else {}),
+        known=_former_look(EvaluationFolder(folder)),
+    )
+    report = replace(report, looks=looked)
     _write(folder, measured, work.cases(measured), report, pictures, options.isic_form)
     return Evaluation(folder, report, measured.predictions, measured.validation, measured.calibration)
 
@@ -382,6 +391,15 @@ def _check_isic_form(year: str, trained: TrainedRun, packed: PackedSet, own: boo
     originals = [record for record in packed.records if not record.parent]
     images = [record.image for record in originals if not own or record.fold == trained.fold]
     check_isic_form(year, trained.checkpoint.classes, images)
+
+
+def _former_look(folder: EvaluationFolder) -> str:
+    """The entry that the report to be replaced names; empty without one."""
+    try:
+        looks = Report.load(folder.report).looks
+    except TableError:
+        return ""
+    return "" if looks is None else looks.entry
 
 
 def _plain_name(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hierattn import metrics
+from hierattn.data.prepared_set.looks import Looked
 from hierattn.errors import TableError, TaxonomyError
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
@@ -47,7 +48,7 @@ PROTOCOLS: Mapping[str, str] = {
     HONEST: (
         "Folds were made first, and no lesion, patient or near-duplicate is in two of them. Training used neither of "
         "two folds: the inner one chose the epoch and fitted temperature and threshold, and the outer one, reported "
-        "here, was used once, by this evaluation."
+        "here, had no part in it."
     ),
     LEFT_OUT_SOURCE: (
         "One source of the set was left out: neither training nor the choice of the epoch saw a photograph of it. It "
@@ -241,6 +242,8 @@ class Report(Measurements):
         Name of its folder.
     protocol, notes
         Which images were evaluated, and what was left out.
+    looks
+        How often these photographs have been looked at; None in reports of older versions.
     saliency
         None where the set has no masks.
     robustness
@@ -254,6 +257,7 @@ class Report(Measurements):
     run: str
     protocol: Protocol
     notes: tuple[str, ...]
+    looks: Looked | None = None
     saliency: Saliency | None = None
     robustness: Robustness | None = None
     provenance: Provenance

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hierattn.data.prepared_set.looks import FIGURES, Look, Looked, record_look
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import Split, split
 from hierattn.errors import CheckpointError, DataError, UsageError
+from hierattn.files import file_sha256
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
 from hierattn.run_folder import RunFolder
 
@@ -63,6 +67,46 @@ class TrainedRun:
     def parts(self, packed: PackedSet) -> Split:
         """What of ``packed``, the set that the run was trained on, trained, validated and tests."""
         return split(packed.records, self.fold, self.left_out_source)
+
+    def record_look(
+        self,
+        packed: PackedSet,
+        images: int,
+        figures: Mapping[str, float | None],
+        *,
+        fold: int | None = None,
+        source: str = "",
+        known: str = "",
+    ) -> Looked:
+        """Record that photographs of a set were judged; to be called before the result is shown.
+
+        Parameters
+        ----------
+        packed
+            The set.
+        images, figures
+            How many were judged, and what came out: of the figures, those of ``looks.FIGURES`` are kept.
+        fold, source
+            Which: those of a fold, of a source, or all.
+        known
+            The entry that a former report on them names.
+        """
+        look = Look(
+            file_sha256(self.run.best),
+            self.folder.resolve().name,
+            fold,
+            source,
+            images,
+            {name: figures[name] for name in FIGURES if name in figures},
+            str(self.checkpoint.recipe.get("choose_by", "")),
+        )
+        instead = self.run.looks_at(packed.manifest_sha256)
+        return record_look(packed.folder, packed.manifest_sha256, look, instead=instead, known=known)
+
+    @property
+    def judged(self) -> dict[str, Any]:
+        """What judges it in its own set, as :meth:`record_look` takes it: its fold, or the source that it left out."""
+        return {"source": self.left_out_source} if self.left_out_source else {"fold": self.fold}
 
     def open_own_set(self, moved_to: Path | None = None) -> PackedSet:
         """The set that the run was trained on, where the recipe says or at ``moved_to``.

@@ -12,6 +12,7 @@ This is the one place that names the files of a prepared folder::
     near_duplicates.csv     the near-duplicate pairs (search.py)
     hardness.csv, copies.csv    of a balanced set: every image's hardness, and the parent of each copy
     pictures/       to look at
+    looks.json      not of the set: the looks at its outer folds (looks.py)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import hierattn
+from hierattn.data.prepared_set.looks import LOOKS
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, read_manifest
 from hierattn.errors import DataError, UsageError
 from hierattn.files import CONTENTS, FolderKind, check_replaceable, file_sha256, write_json
@@ -154,6 +156,11 @@ def check_out(out: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> Non
     UsageError
         Where it must not be made or replaced.
     """
+    if (out / LOOKS).exists():
+        raise UsageError(
+            f"{out} holds {LOOKS}, the record of looks at its outer folds, which must not be lost: choose another "
+            "folder, or move this one away"
+        )
     check_replaceable(out, PREPARED_SET, inputs=inputs)
     if not overwrite and ((out / INFO).exists() or (out / CONTENTS).exists()):
         raise UsageError(f"{out} is a prepared set already: choose another folder, or replace it with --overwrite")

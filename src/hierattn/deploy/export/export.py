@@ -12,6 +12,7 @@ from hierattn.deploy.export.own_images import find_own_images, open_own_images
 from hierattn.deploy.export.wrapped import wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
+from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import check_file_replaceable
 from hierattn.taxonomy.records import NO_REFERRAL
 
@@ -95,12 +96,17 @@ def export(
         own, missing = find_own_images(source, data)
     else:
         own, missing = open_own_images(source, data), ""
+    looks: list[str] = []
+    if own is not None:  # what is rejected, and what a precision costs, is measured on the outer fold
+        trained = TrainedRun.open(source)
+        looked = trained.record_look(trained.open_own_set(data), len(own.test), {}, **trained.judged)
+        looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
     if for_phone:
         written = export_executorch(wrapped, out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
-    return Exported(written, _notes(wrapped.bundle, missing))
+    return Exported(written, (*_notes(wrapped.bundle, missing), *looks))
 
 
 def _check(out: Path, precision: str, batch: int | None) -> None:

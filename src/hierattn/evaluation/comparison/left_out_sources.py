@@ -179,7 +179,10 @@ def _own_sources(trained: TrainedRun, packed: PackedSet, measures: Measures) -> 
         return None
     model = checkpoint.build().to(measures.device)
     network = Network(model, checkpoint.taxonomy, checkpoint.image_spec, measures.device, measures.batch_size)
-    return judge(predict_rows(network, packed, rows, progress=measures.progress, step="its own sources"), measures)
+    found = judge(predict_rows(network, packed, rows, progress=measures.progress, step="its own sources"), measures)
+    figures = {name: figure.value for name, figure in found.figures.items()}
+    trained.record_look(packed, len(rows), figures, fold=trained.fold)
+    return found
 
 
 def _pooled(folds: Mapping[int, Path], packed: PackedSet) -> Predictions | None:

@@ -324,6 +324,8 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
         taxonomy=report.taxonomy,
         attributes=ATTRIBUTES,
         gap="" if report.subgroups is None else gap_sentence(report.subgroups),
+        looks=[] if report.looks is None else report.looks.sentences(),
+        warnings=[] if report.looks is None else report.looks.warnings(),
     )
 
 

@@ -112,6 +112,7 @@ def _data(report: Report) -> list[str]:
         f"{_licence(data.licence)}.",
         *([f"Cite: {data.citation}"] if data.citation else []),
         report.protocol.text,
+        *([] if report.looks is None else [*report.looks.sentences(), *report.looks.warnings()]),
     ]
 
 
