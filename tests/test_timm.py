@@ -8,7 +8,7 @@ import torch
 from timm.data import create_transform, resolve_data_config
 from torch import nn
 
-import hierattn.models.in_timm  # noqa: F401  registers
+import hierattn.timm  # noqa: F401  registers
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import VARIANTS, create_model
@@ -138,7 +138,7 @@ def test_weights_that_nobody_published_are_refused_and_not_invented() -> None:
 
 def test_registering_takes_no_name_of_timms_and_ours_are_in_its_list() -> None:
     # A name taken twice would have warned at the import, and warnings are errors here.
-    assert timm.list_models(module="in_timm") == sorted(NAMES)
+    assert timm.list_models(module="timm") == sorted(NAMES)
     assert set(NAMES) <= set(timm.list_models())
 
 

@@ -3,7 +3,7 @@
 timm (Wightman 2019) reads no entry points; as for every network that others add to it, one import registers them:
 
 >>> import timm
->>> import hierattn.models.in_timm
+>>> import hierattn.timm
 >>> stages = timm.create_model("hierattn_xs", features_only=True)
 >>> stages.feature_info.channels(), stages.feature_info.reduction()
 ([16, 24, 48, 64, 80], [2, 4, 8, 16, 32])
