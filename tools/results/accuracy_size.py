@@ -22,6 +22,7 @@ from tools.results.published import COMPARISON, published_runs
 
 FIGURES = "figures"
 SETS = {
+    "two-sources": "Dermoscopy of two sources: HAM10000 (HAM) and other clinics of ISIC 2019 (OTHER), 8 classes",
     "isic2019-ham": "Dermoscopy: the HAM10000 part of ISIC 2019, 8 classes",
     "pad-ufes-20": "Phone photographs: PAD-UFES-20, 6 classes",
 }

@@ -1,10 +1,11 @@
-"""README's headline: for each set the released model, MobileNetV2, and the paper's figure. See publish.py."""
+"""README's headline: each released model on its set, its best rival, and the paper's figure. See publish.py."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hierattn.deploy.predict.released import RELEASE, released_folder
 from hierattn.evaluation.comparison.paper_numbers import TABLE_1
@@ -16,7 +17,6 @@ from tools.results.accuracy_size import FIGURES, PICTURE, SETS, is_phone, sets_o
 from tools.results.published import PublishedRun, published_runs
 
 COMMAND = "python -m tools.results.publish table"
-BASELINE = "mobilenet_v2"
 COLUMNS = {
     "balanced accuracy": "balanced_accuracy",
     "macro AUC": "macro_auc",
@@ -31,7 +31,7 @@ def write_headline(results: Path, readme: Path) -> None:
 
 
 def headline(results: Path, released: Path | None = None) -> str:
-    """A table a set, the first set's picture, and where all other figures are.
+    """A table a set that a model was released from, the first set's picture, and where all other figures are.
 
     Parameters
     ----------
@@ -44,30 +44,31 @@ def headline(results: Path, released: Path | None = None) -> str:
     runs = list(published_runs(results))
     lines: list[str] = []
     pictured = False  # the first set's picture is enough for a first screen; results/README.md shows all
-    for name in sets_of(results):
+    of_released = [run.path.parent.name for run in runs if run.report.run in names]
+    for name in [name for name in sets_of(results) if name in of_released] or sets_of(results):
         lines += _table(name, [run for run in runs if run.path.parent.name == name], names)
         picture = f"{FIGURES}/accuracy-size-{name}.svg"
         if not pictured and (results / picture).is_file():
             lines += [f"![{PICTURE}](results/{picture})", "", f"*{PICTURE}.*", ""]
             pictured = True
     lines.append(
-        "In brackets: 95 % intervals over lesions or patients, on one fold. MobileNetV2 is the best of its runs at "
-        f"the same image size. [All {len(runs)} runs](results/README.md), with every class, the comparisons, the "
-        "predictions behind each figure, and the commands."
+        "In brackets: 95 % intervals over lesions or patients, on one fold. The other network is the best run of any "
+        f"other at the same image size. [All {len(runs)} runs](results/README.md), with every class, the comparisons, "
+        "the predictions behind each figure, and the commands."
     )
     return "\n".join(lines) + "\n"
 
 
 def shown_runs(runs: Sequence[PublishedRun], released: set[str]) -> list[PublishedRun]:
-    """Of one set's runs, the released ones and the best MobileNetV2 at their image size.
+    """Of one set's runs, the released ones and the best of any other network at their image size.
 
-    Where none is released, the best run of any other network stands for it.
+    Where none is released, the best run of our networks stands for it.
     """
     by_accuracy = sorted(runs, key=lambda run: -(run.report.balanced_accuracy.value or 0))
     ours = [run for run in by_accuracy if run.report.run in released]
-    ours = ours or [run for run in by_accuracy if _model(run) != BASELINE][:1]
-    sizes = {_size(run) for run in ours}
-    return ours + [run for run in by_accuracy if _model(run) == BASELINE and _size(run) in sizes][:1]
+    ours = ours or [run for run in by_accuracy if _model(run).startswith("hierattn")][:1] or by_accuracy[:1]
+    models, sizes = {_model(run) for run in ours}, {_size(run) for run in ours}
+    return ours + [run for run in by_accuracy if _model(run) not in models and _size(run) in sizes][:1]
 
 
 def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[str]:
@@ -79,23 +80,36 @@ def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[
         "",
         f"| model | parameters | {' | '.join(COLUMNS)} | referral sensitivity at the threshold |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
-        *(_row(run, run.report.run in released) for run in shown),
+        *(row for run in shown for row in _rows(run, run.report.run in released)),
         *_paper_row(shown[0], is_phone(name)),
         "",
     ]
 
 
-def _row(run: PublishedRun, is_released: bool) -> str:
-    report, plain = run.report, to_plain(run.report)
+def _rows(run: PublishedRun, is_released: bool) -> list[str]:
+    """A row of the run's figures; of a set of several sources a row each, and none of all together."""
+    report = run.report
     model = _model(run)
     title = SPECS[model].title if model in SPECS else model
     link = f"[{title}, {run.path.name}](results/{run.name})"
-    cells = [
-        f"**{link}, released**" if is_released else link,
-        f"{report.provenance.parameters / 1e6:.2f} M",
-        *(figure(plain[name]) for name in COLUMNS.values()),
-        sensitivity(plain["triage"]["test"]),
+    name = f"**{link}, released**" if is_released else link
+    parameters = f"{report.provenance.parameters / 1e6:.2f} M"
+    if not report.by_source:
+        plain = to_plain(report)
+        return [_line(name, parameters, plain, sensitivity(plain["triage"]["test"]))]
+    return [
+        _line(
+            f"{name}: {source.source}, {source.images} photographs",
+            parameters,
+            to_plain(source),
+            figure(to_plain(source.sensitivity)),
+        )
+        for source in report.by_source
     ]
+
+
+def _line(name: str, parameters: str, figures: Mapping[str, Any], referred: str) -> str:
+    cells = [name, parameters, *(figure(figures[field]) for field in COLUMNS.values()), referred]
     return f"| {' | '.join(cells)} |"
 
 

@@ -33,7 +33,7 @@ def tables(results: Path = RESULTS) -> str:
     lines = [
         f"| result | images (groups) | {' | '.join(HEADLINE)} | sensitivity at the threshold | commit |",
         "|---|---|" + "---|" * (len(HEADLINE) + 2),
-        *map(_row, runs),
+        *(row for run in runs for row in _rows(run)),
     ]
     # The first word of a command names the program's file.
     commands = ["hierattn " + run.environment["command"].partition(" ")[2] for run in runs]
@@ -42,16 +42,21 @@ def tables(results: Path = RESULTS) -> str:
     return "\n".join(parts) + comparison_tables(results)
 
 
-def _row(run: PublishedRun) -> str:
+def _rows(run: PublishedRun) -> list[str]:
+    """The run's row, and one of each source below it where it was judged on several."""
     report, plain = run.report, to_plain(run.report)
-    cells = [
-        f"[{run.name}]({run.name})",
-        f"{report.images} ({report.groups})",
-        *(figure(plain[name]) for name in HEADLINE.values()),
-        sensitivity(plain["triage"]["test"]),
-        f"`{run.environment['commit']}`",
+    rows = [
+        (f"[{run.name}]({run.name})", plain, sensitivity(plain["triage"]["test"]), f"`{run.environment['commit']}`")
     ]
-    return f"| {' | '.join(cells)} |"
+    for source in report.by_source:
+        referred = figure(to_plain(source.sensitivity))
+        rows.append((f"– of it, {source.source}", to_plain(source), referred, ""))
+    return [
+        f"| {name} | {figures['images']} ({figures['groups']}) | "
+        f"{' | '.join(figure(figures.get(field)) for field in HEADLINE.values())} | "
+        f"{referred} | {commit} |"
+        for name, figures, referred, commit in rows
+    ]
 
 
 def comparison_tables(results: Path = RESULTS) -> str:

@@ -33,6 +33,7 @@ from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.measures.subgroups import Subgroups, by_subgroups
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined, from_plain, rest, to_plain
+from hierattn.evaluation.source_figures import SourceFigures, measure_by_source
 from hierattn.files import write_json
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import Taxonomy
@@ -123,6 +124,8 @@ class Measurements:
         None where nothing is known of the images.
     net_benefit, by_prevalence
         Of the advice; None without a threshold, and in reports of older versions.
+    by_source
+        The headline of each source, where the images are of several.
     """
 
     images: int
@@ -148,6 +151,7 @@ class Measurements:
     subgroups: Subgroups | None = None
     net_benefit: NetBenefit | None = None
     by_prevalence: AdviceByPrevalence | None = None
+    by_source: tuple[SourceFigures, ...] = ()
 
     @property
     def headline(self) -> dict[str, Estimate]:
@@ -366,6 +370,7 @@ def measure_predictions(
         else by_subgroups(predictions, cases, calibration, resamples=resamples, seed=seed),
         net_benefit=measure_net_benefit(predictions, calibration, cases, resamples=resamples, seed=seed),
         by_prevalence=measure_by_prevalence(predictions, calibration, resamples=resamples, seed=seed),
+        by_source=measure_by_source(predictions, calibration, resamples=resamples, seed=seed),
     )
 
 

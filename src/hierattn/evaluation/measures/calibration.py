@@ -21,7 +21,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.class_bias import fit_class_bias, softmax
-from hierattn.evaluation.measures.intervals import Interval, Statistic, bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, Interval, Statistic, bootstrap, share_interval
 from hierattn.evaluation.measures.thresholds import CONFIDENCE, SourceThreshold, attained, choose_by_source
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import from_plain, to_plain
@@ -105,6 +105,11 @@ class ThresholdFigures:
     images: int
     groups: int
     positives: int
+
+    @property
+    def estimates(self) -> tuple[Estimate, Estimate]:
+        """Sensitivity and specificity, each with its interval."""
+        return Estimate.of(self.sensitivity, self.interval), Estimate.of(self.specificity, self.specificity_interval)
 
     @property
     def missed(self) -> int:

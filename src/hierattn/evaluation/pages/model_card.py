@@ -83,6 +83,7 @@ def model_card(report: Report) -> str:
         "## How well it does",
         *plain_reading(report),
         _headline(report),
+        *_by_source(report),
         "### By class",
         _by_class(report),
         *_subgroups(report),
@@ -146,6 +147,27 @@ def _headline(report: Report) -> str:
             ("cancer: specificity at 95 % sensitivity", _share(points.specificity_at_95_sensitivity)),
         ]
     return _table(("figure", "value (95 % interval)"), rows)
+
+
+def _by_source(report: Report) -> list[str]:
+    if not report.by_source:
+        return []
+    rows = [
+        (
+            source.source,
+            f"{source.images} ({source.groups})",
+            f"{_share(source.balanced_accuracy)}, {source.classes} classes",
+            *map(_area, (source.macro_auc, source.melanoma_auc)),
+            area(source.calibration_error),
+            _share(source.sensitivity),
+            _share(source.specificity),
+        )
+        for source in report.by_source
+    ]
+    heads = ("source", "images (groups)", "balanced accuracy", "macro AUC", "melanoma AUC", "calibration error",
+             "sensitivity of the advice", "specificity of the advice")  # fmt: skip
+    told = "The figures above are of all sources together, so mostly of the largest. Each by itself:"
+    return ["### By source", told, _table(heads, rows)]
 
 
 def _by_class(report: Report) -> str:

@@ -1,0 +1,87 @@
+"""The headline of each source by itself, where the photographs are of several.
+
+A pooled figure is the largest source's, and it is flattered where sources differ in their share of cancer: a network
+that only tells the sources apart has an AUC above 0.5. So a set of several sources is never read by its pooled figures
+alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierattn import metrics
+from hierattn.evaluation.measures.calibration import Calibration, measure_threshold
+from hierattn.evaluation.measures.classification import Classification
+from hierattn.evaluation.measures.intervals import Estimate
+from hierattn.evaluation.predictions import Predictions, rows_of
+
+
+@dataclass(frozen=True)
+class SourceFigures:
+    """One source.
+
+    Attributes
+    ----------
+    source, images, groups
+        Its name, and what was evaluated of it.
+    classes
+        Classes that it has; balanced accuracy and macro AUC are means over these.
+    balanced_accuracy, macro_auc, malignant_auc, melanoma_auc
+        As in :class:`~hierattn.evaluation.report.Measurements`.
+    calibration_error
+        Expected calibration error after the temperature; None without a calibration.
+    sensitivity, specificity
+        Of the advice; None without a threshold.
+    """
+
+    source: str
+    images: int
+    groups: int
+    classes: int
+    balanced_accuracy: Estimate
+    macro_auc: Estimate
+    malignant_auc: Estimate
+    melanoma_auc: Estimate
+    calibration_error: float | None = None
+    sensitivity: Estimate | None = None
+    specificity: Estimate | None = None
+
+
+def measure_by_source(
+    predictions: Predictions, calibration: Calibration | None = None, *, resamples: int = 1000, seed: int = 0
+) -> tuple[SourceFigures, ...]:
+    """The figures of each source, by name; none where ``predictions`` are of one.
+
+    ``resamples`` and ``seed`` are those of the intervals over groups.
+    """
+    return tuple(
+        _of_one(source, rows_of(predictions, np.flatnonzero(np.array(predictions.sources) == source)), calibration,
+                resamples, seed)
+        for source in sorted(set(predictions.sources))
+    )  # fmt: skip
+
+
+def _of_one(source: str, own: Predictions, calibration: Calibration | None, resamples: int, seed: int) -> SourceFigures:
+    figures = Classification(own, resamples, seed)
+    error: float | None = None
+    advice: tuple[Estimate | None, Estimate | None] = (None, None)
+    if calibration is not None:
+        error = metrics.expected_calibration_error(own.labels, calibration.apply(own.probabilities))
+        if calibration.has_threshold:
+            fitted = (calibration.temperature, calibration.risk_threshold)
+            advice = measure_threshold(own, *fitted, resamples, seed, calibration.class_bias).estimates
+    return SourceFigures(
+        source=source,
+        images=len(own),
+        groups=figures.count_groups(np.ones(len(own), bool)),
+        classes=len(set(own.labels.tolist())),
+        balanced_accuracy=figures.balanced_accuracy(),
+        macro_auc=figures.area("macro_auc"),
+        malignant_auc=figures.area("malignant_auc"),
+        melanoma_auc=figures.of_melanoma("auc"),
+        calibration_error=error,
+        sensitivity=advice[0],
+        specificity=advice[1],
+    )
