@@ -13,6 +13,7 @@ from hierattn.evaluation.pages import figures
 from hierattn.evaluation.predictions import Predictions
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.colours import PALETTE
+from hierattn.taxonomy.records import LesionClass, Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,68 @@ def test_a_single_image_can_be_drawn():
     calibration = fit_calibration(one, resamples=0)
     for name, figure in figures.draw_figures(one, calibration, {"epoch": [0.0], "train_loss": [1.0]}, 0).items():
         assert figures.svg(figure, name).startswith("<svg")
+
+
+def many(count, images=600, referred=(), malignant=()):
+    """Predictions of ``count`` classes with long codes, the first ones the most frequent."""
+    taxonomy = Taxonomy(
+        "many",
+        tuple(
+            LesionClass(
+                f"diagnosis_number_{place}",
+                malignancy="malignant" if place in malignant else "benign",
+                refer=place in referred,
+            )
+            for place in range(count)
+        ),
+    )
+    rng = np.random.default_rng(0)
+    share = np.linspace(3, 1, count)
+    labels = rng.choice(count, images, p=share / share.sum())
+    labels[: 2 * count] = np.repeat(np.arange(count), 2)
+    logits = rng.normal(size=(images, count))
+    logits[np.arange(images), labels] += 0.7
+    odds = np.exp(logits)
+    return Predictions(
+        tuple(f"{row}.jpg" for row in range(images)), taxonomy, odds / odds.sum(axis=1, keepdims=True), labels,
+        np.zeros(images, int), ("",) * images,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [2, 8, 23, 100])
+def test_no_legend_covers_a_curve_or_leaves_its_figure(count):
+    some = many(count, referred=(1,), malignant=(1,))
+    for name, figure in figures.draw_figures(some, fit_calibration(some, resamples=0), CURVE, 1).items():
+        figure.draw_without_rendering()
+        frames = [axis.get_window_extent() for axis in figure.axes]
+        for axis in figure.axes:
+            if axis.get_legend() is None:
+                continue
+            box = axis.get_legend().get_window_extent()
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, name
+            assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, name
+            assert not any(box.x0 < one.x1 and one.x0 < box.x1 and box.y0 < one.y1 and one.y0 < box.y1
+                           for one in frames), name  # fmt: skip
+
+
+def test_of_many_classes_those_are_named_that_must_not_be_missed():
+    some = many(23, referred=(9, 20), malignant=(14, 20))
+    labels = [line.get_label() for line in figures.roc_figure(some).axes[0].get_lines()]
+    named = [int(label.split()[0].rpartition("_")[2]) for label in labels if "_" in label]
+    images = np.bincount(some.labels, minlength=23)
+    assert named[:3] == [20, 14, 9]  # cancer that is referred, cancer, referred
+    rest = [place for place in np.argsort(-images, kind="stable") if place not in (20, 14, 9)]
+    assert named[3:] == rest[: len(named) - 3]
+    assert labels[-1].startswith("mean of 23")
+
+
+def test_one_epoch_has_one_tick_and_its_points_inside():
+    figure = figures.learning_figure({"epoch": [4.0], "train_loss": [2.0], "validation_loss": [2.5]}, 4)
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        low, high = axis.get_xlim()
+        assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [5]
+        bottom, top = axis.get_ylim()
+        for line in axis.get_lines()[:-1]:
+            assert (line.get_ydata() > bottom).all()
+            assert (line.get_ydata() < top).all()

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hierattn import metrics
 from hierattn.evaluation.comparison.entrant import Entrant
+from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figure_labels import Mark, side_by_side, write_labels
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes
 from hierattn.shares import fraction
@@ -41,6 +42,7 @@ def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
     rows = [row for row in comparison["rows"] if row["balanced_accuracy"]["value"] is not None]
     places = side_by_side([row["parameters"] / 1e6 for row in rows], BESIDE)
     marks = []
+    names = drawn_names([row["name"] for row in rows], "model", 24)
     for number, (row, millions) in enumerate(zip(rows, places, strict=True)):
         value, known = row["balanced_accuracy"]["value"], row["balanced_accuracy"]["interval"]
         low, high = known or (value, value)
@@ -49,7 +51,7 @@ def accuracy_parameters_figure(comparison: Mapping[str, Any]) -> Figure:
             [millions], [value], yerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=6,
             capsize=2, elinewidth=1.2,
         )  # fmt: skip
-        marks.append(Mark(millions, value, low, high, row["name"], colour))
+        marks.append(Mark(millions, value, low, high, names[number], colour))
     axis.set(xscale="log", xlabel="parameters, millions", ylabel="balanced accuracy")
     known_sizes = [row["parameters"] / 1e6 for row in rows] or [1.0]
     least, most = min(known_sizes) / 1.25, max(known_sizes) * 1.45
@@ -71,17 +73,17 @@ def models_roc_figure(entrants: Sequence[Entrant]) -> Figure:
     """
     figure, (axis,) = plain_axes(5.2, 5.1)
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
+    names = drawn_names([entrant.name for entrant in entrants], "model", 24)
     for number, entrant in enumerate(entrants):
         curve, area = mean_roc(entrant)
         colour, dashes = LINES[number % len(LINES)]
         axis.plot(
             GRID, curve, color=colour, linestyle=dashes, linewidth=2.2 if number == 0 else 1.6,
-            label=f"{entrant.name}  {fraction(area)}",
+            label=f"{names[number]}  {fraction(area)}",
         )  # fmt: skip
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity, mean over classes")
     axis.set_aspect("equal")
-    legend(axis, loc="lower right", title="model  macro AUC", title_fontproperties={"size": 9},
-           alignment="left")  # fmt: skip
+    legend(axis, "model  macro AUC")
     return figure
 
 
@@ -114,7 +116,7 @@ def bars_figure(comparison: Mapping[str, Any]) -> Figure:
             axis.plot(known, [place, place], color=INK, linewidth=1.6)
         dots = [share for share in row["of_folds"] if share is not None]
         axis.plot(dots, np.full(len(dots), place), "o", color=INK, markersize=3.5, alpha=0.6)
-    axis.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axis.set_yticks(range(len(rows)), drawn_names([row["name"] for row in rows], "variant", 24))
     axis.set(xlim=(0, 1), xlabel="balanced accuracy; line: 95 % interval, dots: folds")
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
     axis.invert_yaxis()

@@ -1,17 +1,15 @@
 """The figures of a report: ROC (Fig. 8), confusion, learning curves, reliability, risk. None holds a photograph.
 
-Every class has one colour everywhere, its taxonomy's, and its own dashes where there are few. With many classes the
-most frequent ones alone are named in a figure. ``svg`` writes the colours as CSS variables, so that a page can show one
-drawing on light and on dark.
+Every class has one colour everywhere, its taxonomy's, and its own dashes where there are few. With many classes those
+that must not be missed are named in a figure, and then the most frequent. A legend stands above its axes, where it
+covers nothing. ``svg`` writes the colours as CSS variables, so that a page can show one drawing on light and on dark.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from hierattn import metrics
 from hierattn.evaluation.measures.abstention import risk_coverage
 from hierattn.evaluation.measures.calibration import Calibration, risk
 from hierattn.evaluation.measures.robustness import Robustness
+from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.predictions import Predictions
 from hierattn.files import atomic_file
 from hierattn.shares import fraction, percent, setting
@@ -46,8 +45,10 @@ DASHES: tuple[Any, ...] = (
 )
 """Of the colours of the palette, in its order."""
 MOST_CURVES = 8
-"""Classes that a figure names; of more, the :data:`NAMED` most frequent and the mean over all."""
+"""Classes that a figure names; of more, the :data:`NAMED` that matter most and the mean over all."""
 NAMED = 6
+LEGEND_SIZE, LEGEND_WIDTH = 8.5, 0.86
+"""Of the letters, in points; the share of a figure's width that a legend may take: the rest is left of the axes."""
 MOST_IN_CELLS = 12
 """Classes whose confusion matrix has its counts written in it."""
 
@@ -59,15 +60,6 @@ def css_variables(taxonomy: Taxonomy | None = None) -> dict[str, str]:
     for number, each in enumerate(() if taxonomy is None else taxonomy.classes):
         variables[each.colour.lower()] = f"--class-{number}"
     return variables
-
-
-def short(code: str, length: int = 14) -> str:
-    """A code as a figure's label.
-
-    >>> short("Lichen_planus_like_keratosis")
-    'Lichen_planus…'
-    """
-    return code if len(code) <= length else f"{code[: length - 1]}…"
 
 
 def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -85,11 +77,26 @@ def plain_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, list
     return figure, axes
 
 
-def legend(axis: Axes, **where: Any) -> None:
-    """A plain legend, where anything was drawn that has a name."""
-    if not axis.get_legend_handles_labels()[0]:  # nothing was drawn that has a name
+def legend(axis: Axes, title: str = "", **where: Any) -> None:
+    """A plain legend, where anything was drawn that has a name: above the axes, in two columns where they have room.
+
+    The figure grows by the legend's height, so that the axes keep their size. ``where`` places it elsewhere.
+    """
+    labels = axis.get_legend_handles_labels()[1]
+    if not labels:
         return
-    axis.legend(fontsize=9, frameon=False, labelcolor=INK, handlelength=2.6, **where)
+    place = where or {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.3}
+    for columns in (2, 1) if len(labels) > 2 and not where else (1,):
+        drawn = axis.legend(
+            fontsize=LEGEND_SIZE, frameon=False, labelcolor=INK, handlelength=2.4, columnspacing=1.2, ncols=columns,
+            title=title or None, title_fontproperties={"size": LEGEND_SIZE}, alignment="left", **place,
+        )  # fmt: skip
+        drawn.get_title().set_color(INK)
+        extent, figure = drawn.get_window_extent(), drawn.get_figure(root=True)
+        if extent.width < LEGEND_WIDTH * figure.bbox.width:  # type: ignore[union-attr]
+            break
+    if not where:
+        figure.set_figheight(figure.get_figheight() + extent.height / figure.dpi)  # type: ignore[union-attr]
 
 
 def roc_figure(predictions: Predictions) -> Figure:
@@ -98,10 +105,10 @@ def roc_figure(predictions: Predictions) -> Figure:
     areas = metrics.auc_per_class(predictions.labels, predictions.probabilities)
     axis.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="chance")
     present = np.flatnonzero(~np.isnan(areas))
-    by_images = present[np.argsort(-np.bincount(predictions.labels, minlength=len(areas))[present], kind="stable")]
-    named = set((present if len(present) <= MOST_CURVES else by_images[:NAMED]).tolist())
-    melanoma, grid, curves = class_like(predictions.taxonomy, "MEL"), np.linspace(0, 1, 201), []
-    for index in present.tolist():
+    named = _named(predictions, present)
+    melanoma, grid = class_like(predictions.taxonomy, "MEL"), np.linspace(0, 1, 201)
+    labels, curves = drawn_names(predictions.classes), []
+    for index in [*named, *(other for other in present.tolist() if other not in named)]:
         each = predictions.taxonomy.classes[index]
         false_rate, true_rate, _ = metrics.roc_curve(predictions.labels == index, predictions.probabilities[:, index])
         last = np.append(false_rate[1:] != false_rate[:-1], True)  # where it rises straight up, its upper end counts
@@ -112,9 +119,9 @@ def roc_figure(predictions: Predictions) -> Figure:
             false_rate,
             true_rate,
             color=each.colour,
-            linestyle=DASHES[_palette_place(each.colour, index)],
+            linestyle=DASHES[_palette_place(each.colour, named.index(index))],
             linewidth=2.4 if each.code == melanoma else 1.6,
-            label=f"{short(each.code)}  {fraction(areas[index])}",
+            label=f"{labels[index]}  {fraction(areas[index])}",
         )
     if len(named) < len(present):
         mean = float(metrics.macro_auc_of(areas))
@@ -123,20 +130,37 @@ def roc_figure(predictions: Predictions) -> Figure:
         )
     axis.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="1 − specificity", ylabel="sensitivity")
     axis.set_aspect("equal")
-    legend(axis, loc="lower right", title="class  AUC", title_fontproperties={"size": 9}, alignment="left")
-    axis.get_legend().get_title().set_color(INK)  # type: ignore[union-attr]
+    legend(axis, "class  AUC")
     return figure
 
 
+def _named(predictions: Predictions, present: np.ndarray) -> list[int]:
+    """The classes that a figure names, in their order: of many, melanoma, cancers and what is referred come first.
+
+    Of those alike in that, the most frequent come first.
+    """
+    if len(present) <= MOST_CURVES:
+        return list(map(int, present))
+    taxonomy = predictions.taxonomy
+    images, melanoma = np.bincount(predictions.labels, minlength=len(taxonomy.classes)), class_like(taxonomy, "MEL")
+
+    def weight(index: int) -> tuple[bool, bool, bool, int]:
+        code = taxonomy.codes[index]
+        malignant = taxonomy.by_code[code].malignancy == "malignant"
+        return code != melanoma, not malignant, code not in taxonomy.triage_group, -int(images[index])
+
+    return sorted(map(int, present), key=weight)[:NAMED]
+
+
 def _palette_place(colour: str, index: int) -> int:
-    """The place of a colour in the palette; of another one, by the class's place."""
+    """The place of a colour in the palette; of another one, by the class's place among those that are named."""
     lights = [light for light, _ in PALETTE]
     return lights.index(colour.lower()) if colour.lower() in lights else index % len(DASHES)
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Counts, shaded by the share of the true class (row); annotated where there are few classes."""
-    matrix = np.asarray(matrix)
+    matrix, classes = np.asarray(matrix), drawn_names(classes)
     count = len(classes)
     if count > MOST_IN_CELLS:
         return _large_confusion(matrix, classes)
@@ -153,8 +177,8 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
             axis.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=INK)
     axis.set(xlim=(0, count), ylim=(count, 0), xlabel="predicted", ylabel="true class")
     turned = 90 if max(map(len, classes)) > 6 else 0
-    axis.set_xticks(np.arange(count) + 0.5, [short(code) for code in classes], rotation=turned)
-    axis.set_yticks(np.arange(count) + 0.5, [f"{short(code)}  ({n})" for code, n in zip(classes, totals, strict=True)])
+    axis.set_xticks(np.arange(count) + 0.5, classes, rotation=turned)
+    axis.set_yticks(np.arange(count) + 0.5, [f"{code}  ({n})" for code, n in zip(classes, totals, strict=True)])
     axis.grid(visible=False)
     return figure
 
@@ -173,10 +197,8 @@ def _large_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     step = -(-count // 100)
     places = range(0, count, step)
     size = 8 if count <= 40 else 6
-    axis.set_xticks(np.add(places, 0.5), [short(classes[place]) for place in places], rotation=90, fontsize=size)
-    axis.set_yticks(
-        np.add(places, 0.5), [f"{short(classes[place])}  ({totals[place, 0]})" for place in places], fontsize=size
-    )
+    axis.set_xticks(np.add(places, 0.5), [classes[place] for place in places], rotation=90, fontsize=size)
+    axis.set_yticks(np.add(places, 0.5), [f"{classes[place]}  ({totals[place, 0]})" for place in places], fontsize=size)
     axis.set(xlabel="predicted", ylabel="true class")
     axis.grid(visible=False)
     return figure
@@ -207,7 +229,9 @@ def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int
         if best_epoch is not None:
             axis.axvline(best_epoch + 1, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(axis, loc="best")
+        if len(epochs) == 1:
+            axis.set(xlim=(epochs[0] - 1, epochs[0] + 1), xticks=epochs, ylim=(0, 1.1 * axis.get_ylim()[1]))
+        legend(axis)
     above.set_ylabel("loss")
     below.set(xlabel="epoch", ylabel="share", ylim=(0, 1.02))
     return figure
@@ -235,7 +259,7 @@ def reliability_figure(predictions: Predictions, calibration: Calibration, bins:
         below.bar(centres, images, width=0.38 / bins, color=style["color"])
     above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right")
     below.set(xlim=(0, 1), xlabel="confidence in the answer", ylabel="images")
-    legend(above, loc="upper left")
+    legend(above)
     return figure
 
 
@@ -247,7 +271,7 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
 
     The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
     """
-    figure, (axis,) = plain_axes(4.6, 4.0)
+    figure, (axis,) = plain_axes(4.6, 3.6)
     positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
     edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
     for rows, sign, colour, label in (
@@ -266,7 +290,7 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
     axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [setting(tick) for tick in ticks])
     axis.set(xlabel="calibrated risk", ylabel="share of the group")
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.6g} %")
-    legend(axis, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+    legend(axis)
     return figure
 
 
@@ -287,13 +311,13 @@ def risk_coverage_figure(predictions: Predictions, calibration: Calibration) -> 
     )
     for part in (axis.xaxis, axis.yaxis):
         part.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
-    legend(axis, loc="lower right")
+    legend(axis)
     return figure
 
 
 def robustness_figure(robustness: Robustness) -> Figure:
     """How often the advice (or, without a threshold, the answer) flips, by change and severity."""
-    figure, (axis,) = plain_axes(4.6, 5.4)
+    figure, (axis,) = plain_axes(4.6, 4.0)
     colours = [*(light for light, _ in PALETTE), INK, ACCENT, SECOND]
     dashes = [*DASHES, "-", "-", (0, (4, 2))]
     for number, kind in enumerate(robustness.changes.values()):
@@ -307,7 +331,7 @@ def robustness_figure(robustness: Robustness) -> Figure:
     axis.set(xlabel="severity", ylabel="photographs whose advice changes", ylim=(0, None))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g} %")
-    legend(axis, loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncols=2)
+    legend(axis)
     return figure
 
 
@@ -329,7 +353,7 @@ def svg(figure: Figure, label: str, taxonomy: Taxonomy | None = None) -> str:
         Of the classes whose colours are in it.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}), _any_script():
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -346,21 +370,13 @@ def svg(figure: Figure, label: str, taxonomy: Taxonomy | None = None) -> str:
     )
 
 
-@contextmanager
-def _any_script() -> Iterator[None]:
-    """Codes may be of a script that matplotlib's font lacks; a browser has it, and the page's text stays text."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
-
-
 def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
     """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
     for name, figure in figures.items():
         if pixels:
-            with atomic_file(folder / f"{name}.png") as part, _any_script():
+            with atomic_file(folder / f"{name}.png") as part:
                 figure.savefig(part, format="png", dpi=150, facecolor="#ffffff", metadata={"Software": None})
-        with rc_context({"svg.hashsalt": "hierattn"}), atomic_file(folder / f"{name}.svg") as part, _any_script():
+        with rc_context({"svg.hashsalt": "hierattn"}), atomic_file(folder / f"{name}.svg") as part:
             figure.savefig(part, format="svg", facecolor="#ffffff", metadata={"Date": None, "Creator": None})
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 import hierattn
 from hierattn.evaluation.measures.shift import KINDS, EvaluatedSet
 from hierattn.evaluation.measures.shift_measures import MEASURES
+from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures, svg
 from hierattn.evaluation.pages.html_report import area, decimal, fill_page, percent
 from hierattn.evaluation.predictions import write_predictions
@@ -110,7 +111,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Melanoma AUC of every set with its interval; hollow: of the photographs accepted; bars: the share rejected."""
     shown = [row for row in rows if row["melanoma_auc"]["value"] is not None]
-    figure, (axis,) = plain_axes(5.8, 1.4 + 0.31 * max(len(shown), 1))
+    figure, (axis,) = plain_axes(5.8, 1.0 + 0.31 * max(len(shown), 1))
     for place, row in enumerate(shown):
         value, known = row["melanoma_auc"]["value"], row["melanoma_auc"]["interval"]
         colour = ACCENT if row["kind"] in ("own", "part") else SECOND
@@ -126,10 +127,12 @@ def shift_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axis.plot([], [], "o", color=INK, markersize=6, label="all photographs")
     axis.plot([], [], "o", color=INK, markerfacecolor="none", markersize=5, label="accepted photographs")
     axis.barh([0], [0], color=LINE, alpha=0.6, label="share rejected")
-    axis.set_yticks(range(len(shown)), [f"{row['title']}  ({row['classes'].get('MEL', 0)})" for row in shown])
+    names = drawn_names([row["title"] for row in shown], "set", 28)
+    ticks = [f"{name}  ({row['classes'].get('MEL', 0)})" for name, row in zip(names, shown, strict=True)]
+    axis.set_yticks(range(len(shown)), ticks)
     axis.set(xlim=(0, 1.02), ylim=(len(shown) - 0.4, -0.6), xlabel="melanoma AUC (number of melanomas)")
     axis.grid(visible=False, axis="y")
-    legend(axis, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, columnspacing=1.2)
+    legend(axis)
     return figure
 
 

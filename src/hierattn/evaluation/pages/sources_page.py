@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 import hierattn
 from hierattn.evaluation.comparison.left_out_sources import FIGURES, Judged, LeftOutSource, sentences
 from hierattn.evaluation.measures.intervals import Estimate
+from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figures import ACCENT, INK, SECOND, legend, plain_axes, save_figures, svg
 from hierattn.evaluation.pages.html_report import area, fill_page
 from hierattn.evaluation.records import to_plain
@@ -79,7 +80,7 @@ def csv_rows(sources: Sequence[LeftOutSource]) -> tuple[list[str], list[list[obj
 
 def sources_figure(sources: Sequence[LeftOutSource], figure: str = "balanced_accuracy") -> Figure:
     """One figure of every source with its interval: never seen, by folds, and the network on its own sources."""
-    drawing, (axis,) = plain_axes(5.8, 1.3 + 0.62 * max(len(sources), 1))
+    drawing, (axis,) = plain_axes(5.8, 0.8 + 0.62 * max(len(sources), 1))
     styles = {"judged": (ACCENT, "o", ACCENT), "by_folds": (SECOND, "o", SECOND), "own_sources": (SECOND, "o", "none")}
     for place, source in enumerate(sources):
         for number, (name, side) in enumerate(sides(source).items()):
@@ -94,11 +95,11 @@ def sources_figure(sources: Sequence[LeftOutSource], figure: str = "balanced_acc
     for name, (colour, mark, filled) in styles.items():
         if any(name in sides(source) for source in sources):
             axis.plot([], [], mark, color=colour, markerfacecolor=filled, markersize=6, label=SIDES[name])
-    axis.set_yticks(range(len(sources)), [source.source for source in sources])
+    axis.set_yticks(range(len(sources)), drawn_names([source.source for source in sources], "source", 24))
     axis.set(xlim=(0, 1.02), ylim=(len(sources) - 0.5, -0.6), xlabel=FIGURES[figure])
     axis.tick_params(axis="y", colors=INK)
     axis.grid(visible=False, axis="y")
-    legend(axis, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, columnspacing=1.2)
+    legend(axis)
     return drawing
 
 
