@@ -188,19 +188,16 @@ def _classes(report: Report) -> Table:
 def _sentences(report: Report) -> list[str]:
     from hierattn.evaluation.coarser import OTHER_REFERRAL
     from hierattn.evaluation.measures.thresholds import NO_THRESHOLD
+    from hierattn.evaluation.pages.html_report import calibration_sentence
     from hierattn.evaluation.records import defined
     from hierattn.taxonomy.records import NO_REFERRAL
 
     lines = list(report.notes)
     if report.looks is not None:
         lines += [*report.looks.warnings(), *report.looks.sentences()]
-    gain, triage = report.calibration, report.triage
-    if gain is not None:
-        error = gain.expected_calibration_error
-        lines.append(
-            f"Calibration: temperature {gain.temperature:.3f}; expected calibration error "
-            f"{_share(error.before)} before, {_share(error.after)} after."
-        )
+    triage = report.triage
+    if report.calibration is not None:
+        lines.append(calibration_sentence(report))
     if not report.taxonomy.has_referral:
         lines.append(NO_REFERRAL)
     elif triage is None or not triage.has_threshold:

@@ -326,6 +326,7 @@ class _Work:
             if self.coarser is not None
             else measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how),
             robustness=self._robustness(predicted) if self.options.robustness else None,
+            judged_in="" if self.coarser is None else self.coarser.taxonomy.name,
             provenance=self._provenance(),
             learning_curve=read_learning_curve(self.trained.run.log),
         )

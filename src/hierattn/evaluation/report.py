@@ -252,6 +252,8 @@ class Report(Measurements):
         None where the set has no masks.
     robustness
         None where it was not asked for.
+    judged_in
+        Name of the taxonomy in which the model's calibrated probabilities were added up; empty: its own.
     provenance
         What made the weights, and what evaluated them.
     learning_curve
@@ -264,6 +266,7 @@ class Report(Measurements):
     looks: Looked | None = None
     saliency: Saliency | None = None
     robustness: Robustness | None = None
+    judged_in: str = ""
     provenance: Provenance
     learning_curve: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 

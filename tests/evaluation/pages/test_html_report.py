@@ -4,16 +4,19 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from prediction_tables import table
+from prediction_tables import CURVE, table
 from reports import Checker, made
 
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.measures.calibration import evaluate_calibration, fit_calibration
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.lesion_masks import Saliency
 from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFlips, Robustness
 from hierattn.evaluation.measures.subgroups import by_subgroups
-from hierattn.evaluation.pages.figures import robustness_figure
+from hierattn.evaluation.pages.drawn_names import drawable
+from hierattn.evaluation.pages.figures import draw_figures, robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
     gap_sentence,
@@ -27,8 +30,12 @@ from hierattn.evaluation.pages.html_report import (
     triage_reading,
     write_html_report,
 )
+from hierattn.evaluation.pages.model_card import model_card
+from hierattn.evaluation.predictions import Predictions
+from hierattn.evaluation.report import measure_predictions
 from hierattn.shares import of_hundred, setting
 from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import LesionClass, Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +238,58 @@ def test_the_file_is_written_whole(tmp_path):
     write_html_report(tmp_path / "report.html", report, figures)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def of_many(count, long_code="diagnosis_of_a_rather_long_name"):
+    """A report of ``count`` classes with long codes, its predictions and their calibration."""
+    taxonomy = Taxonomy("many", tuple(LesionClass(f"{long_code}_{place}") for place in range(count)))
+    rng = np.random.default_rng(0)
+    images = 5 * count
+    some = Predictions(
+        tuple(f"{row}.jpg" for row in range(images)), taxonomy, rng.dirichlet(np.ones(count), images),
+        rng.permutation(np.arange(images) % count), np.zeros(images, int), ("",) * images,
+    )  # fmt: skip
+    calibration = evaluate_calibration(fit_calibration(some, resamples=0), some, resamples=0)
+    report, _ = made(images=40)
+    return replace(report, **vars(measure_predictions(some, calibration, resamples=100))), some, calibration
+
+
+@pytest.mark.parametrize("count", [2, 8, 23, 100])
+def test_no_card_is_wider_than_the_page_and_none_cuts_off_what_it_holds(browser, tmp_path, count):
+    report, some, calibration = of_many(count)
+    picture = Picture("data:image/gif;base64,R0lGODlhAQABAAAAACw=", "", *report.class_order[:2], 1, 0)
+    figures = draw_figures(some, calibration, CURVE, 1)
+    write_html_report(tmp_path / "report.html", report, figures, {"Least certain answers": [picture] * 6})
+    wider = "[...document.querySelectorAll('.card')].filter(c => c.scrollWidth > c.clientWidth)"
+    for width in (360, 1000, 1280):
+        with browser.new_context(viewport={"width": width, "height": 900}) as context:
+            page = context.new_page()
+            page.goto((tmp_path / "report.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(f"{wider}.map(card => card.outerHTML.slice(0, 300))") == [], width
+
+
+def test_what_is_told_of_a_hundred_lies_in_its_interval_and_once_is_once():
+    report, _ = made(images=40)
+    for value, low, high in ((0.168, 0.1651, 0.1749), (0.0101, 0.01, 0.012), (0.999, 0.998, 1.0)):
+        said = plain_reading(replace(report, balanced_accuracy=Estimate(value, (low, high))))[0]
+        found = re.search(r"classes (once|\d+ times) in 100 \(95 % interval (\d+) to (\d+)\)", said)
+        told, bottom, top = found.groups()
+        assert int(bottom) <= (1 if told == "once" else int(told.split()[0])) <= int(top)
+        assert " 1 times" not in said
+    assert "would be right once." in plain_reading(of_many(100)[0])[0]
+
+
+def test_in_another_taxonomy_nothing_is_said_to_be_calibrated_anew():
+    report, figures = made(images=40)
+    judged = replace(report, judged_in="melanoma or not")
+    for text in (render(judged, figures, {}), model_card(judged)):
+        assert "before classes were added up" in text
+        assert "emperature 1" not in text
+        assert "are divided by T" not in text
+
+
+def test_classes_that_figures_number_are_named_beside_them():
+    code = "\u76ae\u708e"
+    page = render(of_many(3, code)[0], {}, {})
+    assert (f"class 2: {code}_1" in page) != drawable(code)

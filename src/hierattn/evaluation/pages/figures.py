@@ -251,6 +251,8 @@ def reliability_figure(predictions: Predictions, calibration: Calibration, bins:
     above.get_gridspec().set_height_ratios([3, 1])  # type: ignore[union-attr]
     above.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="perfect")
     stages = ((predictions.probabilities, "as trained", LINE_STYLES[0], -1), (None, "calibrated", LINE_STYLES[1], 1))
+    if calibration.temperature == 1 and not calibration.class_bias:  # nothing changes: both would be one line
+        stages = stages[1:]
     for probabilities, label, style, side in stages:
         shown = calibration.apply(predictions.probabilities) if probabilities is None else probabilities
         confidence, accuracy, images = metrics.reliability_bins(predictions.labels, shown, bins)

@@ -21,7 +21,8 @@ from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
 from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
-from hierattn.evaluation.pages.figures import css_variables, svg
+from hierattn.evaluation.pages.drawn_names import drawn_names
+from hierattn.evaluation.pages.figures import MOST_CURVES, MOST_IN_CELLS, css_variables, svg
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.report import Report
@@ -31,13 +32,19 @@ from hierattn.taxonomy.colours import PALETTE
 from hierattn.taxonomy.records import NO_REFERRAL, Taxonomy
 
 DASH = "–"
-LARGEST_MATRIX, MOST_CONFUSIONS = 30, 30
-"""Classes of a confusion matrix that the page shows; of a larger one, so many of its most frequent mistakes."""
+NAMED_FIRST = " Named are melanoma, other cancers, what is referred, and then the most frequent classes."
+"""What the page says of the ROC curves of many classes."""
+LARGEST_MATRIX = 30
+"""Classes of a confusion matrix that the page shows."""
+MOST_CONFUSIONS = 20
+"""The most frequent mistakes that the page lists where the matrix has too many cells for their counts."""
+WIDEST_HEADS = 60
+"""Letters in the heads of a matrix's columns, all together; more are turned."""
 FIGURE_TEXTS: dict[str, tuple[str, str]] = {
     "roc": (
         "ROC curves",
         "Each class against the rest, at every threshold. A curve through the upper left corner is perfect; the "
-        "diagonal is guessing.",
+        "diagonal is guessing.{named}",
     ),
     "reliability": (
         "Does 80 % mean 80 %?",
@@ -93,11 +100,11 @@ def plain_reading(report: Report) -> list[str]:
     balanced = report.balanced_accuracy
     sentences = []
     if balanced.value is not None and len(present) > 1:
-        interval = "" if balanced.interval is None else f" (95 % interval {span(balanced.interval, 0)})"
+        interval = "" if balanced.interval is None else f" (95 % interval {_of_hundred(balanced.interval)})"
         sentences.append(
             f"Shown every class equally often, the model names the right one of {len(report.class_order)} classes "
-            f"{shares.of_hundred(balanced.value)} times in 100{interval}; always giving the same answer would be right "
-            f"{100 / len(present):.3g} times."
+            f"{_times(str(shares.of_hundred(balanced.value)))} in 100{interval}; always giving the same answer would "
+            f"be right {_times(f'{100 / len(present):.3g}')}."
         )
     code = class_like(report.taxonomy, "MEL")
     if code in present:
@@ -110,6 +117,16 @@ def plain_reading(report: Report) -> list[str]:
     if not report.taxonomy.has_referral:
         sentences.append(NO_REFERRAL)
     return sentences
+
+
+def _times(number: str) -> str:
+    """How often, in words: "once", "12.5 times"."""
+    return "once" if number == "1" else f"{number} times"
+
+
+def _of_hundred(interval: Sequence[float]) -> str:
+    """An interval by the rule of the number before it, so that it holds that number."""
+    return " to ".join(str(shares.of_hundred(end)) for end in interval)
 
 
 def _worst_confusion(report: Report, code: str) -> str:
@@ -164,8 +181,28 @@ class Crowd:
 def _crowd(share: float, interval: Interval | None, failed: int, images: int) -> Crowd | None:
     if defined(share) is None:
         return None
-    ends = DASH if interval is None else " to ".join(str(shares.of_hundred(end)) for end in interval)
+    ends = DASH if interval is None else _of_hundred(interval)
     return Crowd(shares.of_hundred(share), ends, failed, images)
+
+
+def calibration_sentence(report: Report) -> str:
+    """What the calibration does to these probabilities; empty without one.
+
+    In another taxonomy they were calibrated before they were added up, so that there is nothing before to compare with.
+    """
+    gain = report.calibration
+    if gain is None:
+        return ""
+    error, brier = gain.expected_calibration_error, gain.brier
+    if report.judged_in:
+        return (
+            "Calibrated as in the model's own evaluation, before classes were added up: calibration error "
+            f"{percent(error.after)}, Brier score {area(brier.after)}."
+        )
+    return (
+        f"Temperature {gain.temperature:.3f}: calibration error {percent(error.before)} before, {percent(error.after)} "
+        f"after; Brier score {area(brier.before)} and {area(brier.after)}."
+    )
 
 
 def gap_sentence(subgroups: Subgroups) -> str:
@@ -302,9 +339,11 @@ def _text(value: Any) -> str:
 def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, Sequence[Picture]]) -> str:
     """The whole page as text."""
     group = _listed(sorted(report.taxonomy.triage_group))
+    present = sum(1 for code in report.class_order if report.classes[code].images)
+    named = NAMED_FIRST if present > MOST_CURVES else ""
     drawn = {
         # Our own drawing, with its label escaped: the only markup that is trusted.
-        name: (Markup(svg(figures[name], title, report.taxonomy)), title, text.format(group=group))
+        name: (Markup(svg(figures[name], title, report.taxonomy)), title, text.format(group=group, named=named))
         for name, (title, text) in FIGURE_TEXTS.items()
         if name in figures
     }
@@ -321,6 +360,11 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
         lesions=report.taxonomy.by_code,
         variable=_class_variables(report.taxonomy),
         confusions=_confusions(report),
+        most_in_cells=MOST_IN_CELLS,
+        largest_matrix=LARGEST_MATRIX,
+        turned=sum(map(len, report.class_order)) > WIDEST_HEADS,
+        numbered=_numbered(report),
+        calibration=calibration_sentence(report),
         taxonomy=report.taxonomy,
         attributes=ATTRIBUTES,
         gap="" if report.subgroups is None else gap_sentence(report.subgroups),
@@ -336,8 +380,8 @@ def _class_variables(taxonomy: Taxonomy) -> dict[str, str]:
 
 
 def _confusions(report: Report) -> list[tuple[str, str, int, float]]:
-    """Of a matrix that is too large to show, the most frequent mistakes: true class, answer, images, share of it."""
-    if len(report.class_order) <= LARGEST_MATRIX:
+    """Of a large matrix, the most frequent mistakes: true class, answer, images, share of it."""
+    if len(report.class_order) <= MOST_IN_CELLS:
         return []
     cells = [
         (count, row, column)
@@ -353,6 +397,21 @@ def _confusions(report: Report) -> list[tuple[str, str, int, float]]:
     ]
 
 
+def _numbered(report: Report) -> list[str]:
+    """What figures call the classes whose codes they cannot draw, e.g. ``class 5: 皮炎``."""
+    pairs = zip(drawn_names(report.class_order, length=99), report.class_order, strict=True)
+    return [f"{label}: {code}" for label, code in pairs if label != code]
+
+
+def breakable(text: str) -> Markup:
+    """A text that may be broken after each underscore: codes are long words.
+
+    >>> breakable("a_b<")
+    Markup('a_<wbr>b&lt;')
+    """
+    return Markup("_<wbr>").join(text.split("_"))
+
+
 def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) -> str:
     """A page from a template beside this module, in the house's style (``page.css``); all values are escaped.
 
@@ -366,7 +425,14 @@ def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) ->
         lstrip_blocks=True,
     )
     page.filters.update(
-        percent=percent, decimal=decimal, area=area, span=span, area_span=area_span, setting=shares.setting
+        percent=percent,
+        decimal=decimal,
+        area=area,
+        span=span,
+        area_span=area_span,
+        setting=shares.setting,
+        hundredths=shares.hundredths,
+        breakable=breakable,
     )
     style = resources.files("hierattn.evaluation.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
     pairs = {f"--hue-{number}": pair for number, pair in enumerate(PALETTE)}

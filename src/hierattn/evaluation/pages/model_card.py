@@ -21,6 +21,7 @@ from hierattn.evaluation.pages.html_report import (
     DASH,
     area,
     area_span,
+    calibration_sentence,
     decimal,
     gap_sentence,
     limits,
@@ -207,15 +208,9 @@ def _subgroups(report: Report) -> list[str]:
 
 
 def _calibration(report: Report) -> list[str]:
-    gain = report.calibration
-    if gain is None:
+    if report.calibration is None:
         return []
-    error = gain.expected_calibration_error
-    parts = [
-        "### Calibration",
-        f"Temperature {gain.temperature:.3f}; expected calibration error {percent(error.before)} before and "
-        f"{percent(error.after)} after it.",
-    ]
+    parts = ["### Calibration", calibration_sentence(report)]
     sets = [
         f"- Prediction sets with a target coverage of {setting(row.target)} hold the true class "
         f"{_share(row.coverage)} of the time, with {decimal(row.mean_size, 2)} classes on average."
