@@ -179,8 +179,8 @@ def test_robustness_tells_lesions_as_lesions_and_an_older_report_has_a_page_too(
         report, figures = made()
         figures = {**figures, "robustness": robustness_figure(robustness)}
         page = render(replace(report, robustness=robustness), figures, {})
-        assert ("23.4" in page) == told
-        assert "12.5" in page
+        assert (percent(0.234) in page) == told
+        assert percent(0.125) in page
 
 
 def test_limits_name_rendered_sets_small_classes_and_absent_ones():
