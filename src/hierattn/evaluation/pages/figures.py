@@ -250,12 +250,14 @@ def reliability_figure(predictions: Predictions, calibration: Calibration, bins:
     figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
     above.get_gridspec().set_height_ratios([3, 1])  # type: ignore[union-attr]
     above.plot([0, 1], [0, 1], color=LINE, linewidth=1, label="perfect")
-    stages = ((predictions.probabilities, "as trained", LINE_STYLES[0], -1), (None, "calibrated", LINE_STYLES[1], 1))
+    stages: tuple[tuple[Any, str, dict[str, Any], int], ...] = (
+        (predictions.probabilities, "as trained", LINE_STYLES[0], -1),
+        (calibration.apply(predictions.probabilities), "calibrated", LINE_STYLES[1], 1),
+    )
     if calibration.temperature == 1 and not calibration.class_bias:  # nothing changes: both would be one line
         stages = stages[1:]
     for probabilities, label, style, side in stages:
-        shown = calibration.apply(predictions.probabilities) if probabilities is None else probabilities
-        confidence, accuracy, images = metrics.reliability_bins(predictions.labels, shown, bins)
+        confidence, accuracy, images = metrics.reliability_bins(predictions.labels, probabilities, bins)
         above.plot(confidence, accuracy, marker="o", markersize=4, linewidth=1.7, label=label, **style)
         centres = (np.arange(bins) + 0.5) / bins + side * 0.21 / bins
         below.bar(centres, images, width=0.38 / bins, color=style["color"])
