@@ -1,5 +1,8 @@
+import csv
+
 import numpy as np
 import pytest
+from tests.conftest import SHARED
 
 from hierattn.errors import TaxonomyError
 from hierattn.taxonomy.built_in import BUILT_IN, EIGHT, ISIC2018, MALIGNANT_OR_BENIGN, MELANOMA, PAD
@@ -17,6 +20,18 @@ def test_probabilities_of_the_eight_add_up_to_seven_as_by_hand():
     ack, bcc, bkl, df, mel, nv, scc, vasc = np.moveaxis(eight, -1, 0)
     by_hand = np.stack([mel, nv, bcc, ack + scc, bkl, df, vasc], axis=-1)
     np.testing.assert_allclose(summed(eight, EIGHT, ISIC2018), by_hand, rtol=1e-12)
+
+
+@pytest.mark.skipif(not (SHARED / "data").exists(), reason="needs the real tables in ../shared")
+def test_the_seven_gather_the_eight_as_ham10000s_own_table_does() -> None:
+    with (SHARED / "data" / "ham10000" / "HAM10000_metadata.csv").open(newline="") as file:
+        seven = {row["image_id"]: row["dx"].upper() for row in csv.DictReader(file)}
+    table = SHARED / "data" / "isic2019-ham-256" / "ISIC_2019_Training_GroundTruth.csv"
+    places = mapping(EIGHT, ISIC2018)
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            (label,) = (code for code, value in row.items() if code != "image" and float(value) == 1)
+            assert places[EIGHT.code_of(label)] == seven[row["image"]]
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ isic2018   eight, melanoma, malignant
 pad        eight, isic2018, melanoma, malignant
 ========== ================================================================================================
 
-**SCC in AKIEC is our assumption.** HAM10000's akiec (Tschandl, Rosendahl and Kittler 2018) holds actinic keratoses and
-intraepithelial carcinoma (Bowen's disease), no invasive squamous cell carcinoma: that has no class there, nor has any
-other place among the seven. AKIEC is its nearest, of the same line of cells, and a doctor must see both, so that the
-risk stays the same sum. As AKIEC is pre-malignant, the cancer AUC in isic2018 does not count SCC as cancer.
+**SCC is counted to AKIEC, as the data do.** HAM10000's akiec (Tschandl, Rosendahl and Kittler 2018) is actinic
+keratosis and intraepithelial carcinoma (Bowen's disease). ISIC 2019 labels the same photographs anew: what it calls SCC
+among them was akiec, every one, and so was what it calls AK (tests/taxonomy/test_mapping.py counts them). SCC of other
+sources may be invasive, which HAM10000 has no class for; a doctor must see both, so that the risk stays the same sum.
+As AKIEC is pre-malignant, the cancer AUC in isic2018 does not count SCC as cancer.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def mapping(fine: Taxonomy, coarse: Taxonomy, codes: Iterable[str] | None = None
 
     By its code, name or aliases; else by its malignancy, to the one class that gathers it. Names that are numbers or
     answers (``1``, ``yes``) decide nothing: they mean something else in every table. Where the two differ in more than
-    how finely they name, a place is an assumption of who wrote the aliases: SCC in isic2018's AKIEC (built_in.py).
+    how finely they name, a place is the choice of who wrote the aliases: SCC in isic2018's AKIEC (built_in.py).
 
     Raises
     ------
