@@ -286,7 +286,7 @@ def test_in_another_taxonomy_nothing_is_said_to_be_calibrated_anew():
     for text in (render(judged, figures, {}), model_card(judged)):
         assert "before classes were added up" in text
         assert "emperature 1" not in text
-        assert "are divided by T" not in text
+        assert "changes no answer" not in text
 
 
 def test_classes_that_figures_number_are_named_beside_them():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ import pytest
 from hierattn.errors import UsageError
 from hierattn.evaluation.comparison.left_out_sources import FIGURES, Judged, LeftOutSource
 from hierattn.evaluation.measures.intervals import Estimate
-from hierattn.evaluation.pages.sources_page import HEADINGS, JSON, PAGE, markdown_table, table_rows, write_sources
+from hierattn.evaluation.pages.sources_page import (
+    HEADINGS,
+    JSON,
+    PAGE,
+    markdown_table,
+    sources_figure,
+    table_rows,
+    write_sources,
+)
 
 UNKNOWN = Estimate(None, None)
 
@@ -67,3 +76,12 @@ def test_the_folder_is_whole_its_names_are_escaped_and_a_strangers_is_not_touche
     (out / "note.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"note\.txt"):
         write_sources(out, "again", SOURCES[:1], {})
+
+
+def test_the_legend_is_whole_beside_sources_with_long_names() -> None:
+    named = [replace(SOURCES[0], source=f"an_archive_of_dermoscopy_{year}") for year in range(2017, 2020)]
+    figure = sources_figure(named)
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_legend().get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert box.y0 >= figure.axes[0].get_window_extent().y1

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import blended_transform_factory
 
 from hierattn import metrics
 from hierattn.evaluation.measures.abstention import risk_coverage
@@ -47,8 +48,8 @@ DASHES: tuple[Any, ...] = (
 MOST_CURVES = 8
 """Classes that a figure names; of more, the :data:`NAMED` that matter most and the mean over all."""
 NAMED = 6
-LEGEND_SIZE, LEGEND_WIDTH = 8.5, 0.86
-"""Of the letters, in points; the share of a figure's width that a legend may take: the rest is left of the axes."""
+LEGEND_SIZE, LEGEND_WIDTH = 8.5, 0.95
+"""Of the letters, in points; the share of a figure's width that a legend may take."""
 MOST_IN_CELLS = 12
 """Classes whose confusion matrix has its counts written in it."""
 
@@ -85,7 +86,11 @@ def legend(axis: Axes, title: str = "", **where: Any) -> None:
     labels = axis.get_legend_handles_labels()[1]
     if not labels:
         return
-    place = where or {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.3}
+    # From the figure's left edge, not the axes': names of rows left of the axes may take half of the width.
+    across = blended_transform_factory(axis.get_figure(root=True).transFigure, axis.transAxes)  # type: ignore[union-attr]
+    place = where or {
+        "loc": "lower left", "bbox_to_anchor": (0.02, 1.0), "bbox_transform": across, "borderaxespad": 0.3
+    }  # fmt: skip
     for columns in (2, 1) if len(labels) > 2 and not where else (1,):
         drawn = axis.legend(
             fontsize=LEGEND_SIZE, frameon=False, labelcolor=INK, handlelength=2.4, columnspacing=1.2, ncols=columns,
