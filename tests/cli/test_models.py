@@ -70,7 +70,7 @@ def test_a_network_of_fixed_size_says_so_and_is_measured_at_another_side(hieratt
 def test_our_own_networks_are_described_too_with_where_they_start_from(hierattn) -> None:
     shown = hierattn("models", "hierattn_xs", "hierattn_m")
     assert shown.code == 0, shown.err
-    for said in ("1,079,928", "as they are", "those of mobilevit_xxs", "nobody has published any", "model.options."):
+    for said in ("1,079,928", "as they are", "those of mobilevit_xxs", "those of mobilevit_s", "model.options."):
         assert said in shown.out
 
 

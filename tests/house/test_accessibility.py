@@ -7,9 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from noise_runs import make_set
 from prediction_tables import table
 from reports import evaluated_run, made
 
+from hierattn.audit.findings import COPIES, LABEL, OFF_TOPIC, Found
+from hierattn.audit.page import render_audit
+from hierattn.data.prepare.decisions import Finding
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.comparison.comparison import compare
 from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
@@ -86,9 +91,22 @@ def write_shift_page(folder):
     write_shift(folder / "shift", "A run under a change of source", sets, rows, {"severity": 5})
 
 
+def write_audit_page(folder):
+    """Cards of every kind, pairs among them, and more than are shown."""
+    packed = PackedSet.open(make_set(folder / "audited"))
+    found = []
+    for number in range(12):
+        kind, given = (LABEL, OFF_TOPIC, COPIES)[number % 3], packed.records[number].label
+        one = Finding(f"{kind}-{number}", kind, f"{number}.jpg", f"{given} (x)", "NV", 0.1, "because", "2.jpg", 1, "")
+        found.append(Found(one, number, given, "NV"))
+    page = render_audit(packed, found, range(len(packed.records)), ["a note"], {"Set": "noise"}, 3)
+    (folder / "audit.html").write_text(page, encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
+    write_audit_page(folder)
     write_report(folder)
     write_comparisons(folder)
     write_shift_page(folder)
@@ -98,7 +116,9 @@ def pages(tmp_path_factory):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_have_no_accessibility_violations(browser, violations, pages, scheme, width):
-    assert [page.name for page in pages] == ["comparison.html", "comparison.html", "report.html", "shift.html"]
+    assert [page.name for page in pages] == [
+        "audit.html", "comparison.html", "comparison.html", "report.html", "shift.html",
+    ]  # fmt: skip
     with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:
         for path in pages:
             page = context.new_page()

@@ -112,12 +112,11 @@ def _description(name: str, size: int | None, classes: int) -> dict[str, Any]:
 
 
 def _print_description(known: dict[str, Any]) -> None:
-    from rich.table import Table
-
     sizes = "of its weights; other sides need model.options.img_size" if known["fixed_size"] else "or any other side"
     as_they_are = not any(known["mean"]) and set(known["std"]) == {1.0}
     pixels = "as they are, 0 to 1" if as_they_are else f"mean {_three(known['mean'])}, deviation {_three(known['std'])}"
     weights, short = known["weights"], known["name"].removeprefix("timm:")
+    largest = known["largest_activation_bytes"] / 1e6
     sources = ["transfer.checkpoint=FILE or package:NAME (an installed package that holds one file of weights)"]
     if weights is None:
         sources.append("nobody has published any that can be fetched")
@@ -127,22 +126,20 @@ def _print_description(known: dict[str, Any]) -> None:
             f"hierattn fetch {known['name']} weights{of}: then transfer.checkpoint=weights/{weights['file']}"
         )
         sources.append(f"from {weights['url']}, licence: {weights['licence']}")
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for row in (
+    rows = (
         ("parameters", f"{known['parameters']:,} with {known['classes']} classes"),
         ("image", f"{known['native_size']} pixels a side, {sizes}"),
         ("pixels", pixels),
         ("cost", f"{known['multiply_adds'] / 1e6:,.0f} M multiply-adds at {known['size']} pixels"),
-        ("memory", f"weights {known['weight_bytes'] / 1e6:.2f} MB, largest tensor "
-         f"{known['largest_activation_bytes'] / 1e6:.2f} MB"),
+        ("memory", f"weights {known['weight_bytes'] / 1e6:.2f} MB, largest tensor {largest:.2f} MB"),
         ("options", ", ".join(f"model.options.{option}" for option in known["options"]) or "none"),
         *(("weights" if not place else "", source) for place, source in enumerate(sources)),
         ("train", f"hierattn train RECIPE model.name={known['name']} --data PREPARED --out runs/{short}"),
-    ):  # fmt: skip
-        table.add_row(*row)
+    )
     console = terminal()
     console.print(known["name"] if known["title"] == short else f"{known['name']}: {known['title']}", style="bold")
-    console.print(table, soft_wrap=True)
+    for name, text in rows:  # whole lines, so that an address and a command can be copied
+        console.print(f"  {name:<12}{text}", soft_wrap=True, highlight=False)
 
 
 def _three(values: Sequence[float]) -> str:

@@ -34,10 +34,14 @@ def show_classes(console: Console, title: str, taxonomy: Taxonomy, classes: Mapp
     """Images, lesions and patients of every class, and images a fold where there are folds."""
     from rich.table import Table
 
+    from hierattn.taxonomy.spelling import spelled
+
+    # Where the codes say all that the names say, they are left out: the table stays one in 80 columns.
+    named = any(spelled(each.name) != spelled(each.code) for each in taxonomy.classes)
     folded = any(count.per_fold for count in classes.values())
     table = Table(title=title, title_justify="left")
-    table.add_column("class")
-    table.add_column("name")
+    for heading in ("class", *["name"] * named):
+        table.add_column(heading)
     for heading in ("images", "lesions", "patients", *["a fold"] * folded):
         table.add_column(heading, justify="right")
     for code in filter(classes.__contains__, taxonomy.codes):
@@ -45,7 +49,7 @@ def show_classes(console: Console, title: str, taxonomy: Taxonomy, classes: Mapp
         fewest, most = min(count.per_fold, default=0), max(count.per_fold, default=0)
         table.add_row(
             code,
-            taxonomy.by_code[code].name,
+            *[taxonomy.by_code[code].name] * named,
             str(count.images),
             str(count.lesions),
             str(count.patients or "unknown"),

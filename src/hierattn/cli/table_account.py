@@ -73,19 +73,20 @@ def _show_classes(console: Console, account: Understanding) -> None:
     said = "which of them need a doctor is known" if account.referral else "nothing is said of which need a doctor"
     own = "made of the labels" if account.taxonomy == "table" else f"of the taxonomy {account.taxonomy}"
     table = Table(title=f"{len(account.classes)} classes {own}; {said}", title_justify="left")
-    for heading in ("class", "name"):
+    # What says nothing here is left out, so that the table stays one in 80 columns.
+    named = any(list(each.labels) != [each.name] for each in account.classes)
+    counts = ["images", *["lesions"] * bool(account.lesions), *["patients"] * bool(account.patients)]
+    for heading in ("class", *["name"] * named):
         table.add_column(heading)
-    for heading in ("images", "lesions", "patients"):
+    for heading in counts:
         table.add_column(heading, justify="right")
     table.add_column("labels in the table, with their rows")
     for each in account.classes[:_MOST_LINES]:
         labels = [f"{label!r} {rows}" for label, rows in each.labels.items()]
         table.add_row(
             each.code,
-            each.name,
-            str(each.images),
-            str(each.lesions or "unknown"),
-            str(each.patients or "unknown"),
+            *[each.name] * named,
+            *(str(getattr(each, count) or "unknown") for count in counts),
             _few(labels, _MOST_SPELLINGS),
         )
     print_table(console, table)
