@@ -272,7 +272,8 @@ def test_every_look_is_recorded_and_the_report_says_how_many_and_by_how_many(tmp
         assert (report.looks.times, report.looks.models) == counted
         assert not report.looks.warnings()
         assert Report.load(tmp_path / name / "evaluation" / "report.json").looks == report.looks
-    freeze(PackedSet.open(prepared), tmp_path / "plan.toml")
+    packed = PackedSet.open(prepared)
+    freeze(prepared, packed.manifest_sha256, packed.records, tmp_path / "plan.toml")
     report = evaluate(tmp_path / "other", options).report
     page = (tmp_path / "other" / "evaluation" / "report.html").read_text()
     for line in (

@@ -11,6 +11,7 @@ from hierattn.cli.console import print_json, print_table, terminal
 from hierattn.shares import fraction
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from hierattn.data.prepared_set.looks import LookLog
@@ -45,11 +46,18 @@ def run(
 
     packed = PackedSet.open(prepared)
     path = packed.folder / LOOKS
-    log = LookLog.read(path, packed.manifest_sha256) if plan is None else freeze(packed, plan)
+    if plan is None:
+        log = LookLog.read(path, packed.manifest_sha256)
+    else:
+        log = freeze(packed.folder, packed.manifest_sha256, packed.records, plan)
     console = terminal(stderr=as_json)
-    if as_json:
-        print_json(log.to_dict(), indent=1)
-    elif log.looks():
+    print_json(log.to_dict(), indent=1) if as_json else _show(console, log)
+    if log.problem:
+        raise DataError(f"{path} is not as it was written ({log.problem}): there may have been more looks")
+
+
+def _show(console: Console, log: LookLog) -> None:
+    if log.looks():
         print_table(console, _table(log))
     if log.plan is None:
         console.print("No plan is frozen.")
@@ -57,12 +65,13 @@ def run(
         told = ", ".join(f"{name} {log.plan[name]}" for name in ("outer_fold", "inner_fold", "metric"))
         console.print(f"Plan {log.plan['plan_sha256']}, frozen {log.plan['at']}: {told}.", soft_wrap=True)
         console.print(f"Choice: {log.plan['choice']}", soft_wrap=True, markup=False)
-    for entry, lines in zip(log.entries, map(log.broken().get, (each["sha256"] for each in log.entries)), strict=True):
-        for line in lines or ():
+    broken = log.broken()
+    for entry in log.entries:
+        for line in broken.get(entry["sha256"], ()):
             console.print(f"Look {entry['number']} breaks it. {line}", soft_wrap=True, style="bold")
-    if log.problem:
-        raise DataError(f"{path} is not as it was written ({log.problem}): there may have been more looks")
-    console.print(f"{len(log.looks())} looks, each in its place." if log.looks() else "Nobody has looked.")
+    place = "" if log.problem else ", each in its place"
+    count = len(log.looks())
+    console.print(f"{count} look{'s' * (count > 1)}{place}." if count else "Nobody has looked.")
 
 
 def _table(log: LookLog) -> Table:

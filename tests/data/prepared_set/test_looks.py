@@ -188,7 +188,7 @@ def judge(packed, run="run", **changes):
 def frozen(packed, text=PLAN):
     path = packed.folder.parent / "plan.toml"
     path.write_text(text)
-    return freeze(packed, path)
+    return freeze(packed.folder, packed.manifest_sha256, packed.records, path)
 
 
 def test_a_frozen_plan_is_known_by_its_files_digest_and_not_changed(packed):

@@ -23,13 +23,11 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hierattn.data.prepared_set.manifest import Record
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.files import lock, write_json
-
-if TYPE_CHECKING:
-    from hierattn.data.prepared_set.packed import PackedSet
 
 LOOKS = "looks.json"
 FORMAT = 1
@@ -216,7 +214,9 @@ class Looked:
         models = "one model" if self.models == 1 else f"{self.models} models"
         lines = [f"{subject} {verb} been looked at {_times(self.times)}, by {models}, this look included."]
         if self.plan:
-            line = f"The plan {self.plan[:12]} was frozen: {self.metric.replace('_', ' ')} counts."
+            line = (
+                f"The plan {self.plan[:12]} was frozen: {self.metric.replace('auc', 'AUC').replace('_', ' ')} counts."
+            )
             line += "" if self.broken else " This look keeps to it."
             if self.before_plan:
                 line += f" Its outer fold had been looked at {_times(self.before_plan)} before."
@@ -443,8 +443,8 @@ def record_look(folder: Path, manifest_sha256: str, look: Look, *, instead: Path
     return joined.looked(log.entries[-1], elsewhere)
 
 
-def freeze(packed: PackedSet, plan_file: Path) -> LookLog:
-    """Add a plan to a set's log; the same file again changes nothing.
+def freeze(folder: Path, manifest_sha256: str, records: Sequence[Record], plan_file: Path) -> LookLog:
+    """Add a plan to the log of a set, with its digest and its images; the same file again changes nothing.
 
     Raises
     ------
@@ -455,25 +455,23 @@ def freeze(packed: PackedSet, plan_file: Path) -> LookLog:
     """
     plan = Plan.read(plan_file)
     sha256 = hashlib.sha256(plan_file.read_bytes()).hexdigest()
-    folds = 1 + max(record.fold for record in packed.records)
-    sources = sorted({record.source for record in packed.records})
+    folds = 1 + max(record.fold for record in records)
+    sources = sorted({record.source for record in records})
     if plan.outer_fold >= folds:
-        raise UsageError(f"{plan_file}: outer_fold is {plan.outer_fold}: {packed.folder} has folds 0 to {folds - 1}")
+        raise UsageError(f"{plan_file}: outer_fold is {plan.outer_fold}: {folder} has folds 0 to {folds - 1}")
     if strange := sorted(set(plan.left_out_sources) - set(sources)):
-        raise UsageError(
-            f"{plan_file}: no source {strange[0]!r} in {packed.folder}: wanted some of {', '.join(sources)}"
-        )
+        raise UsageError(f"{plan_file}: no source {strange[0]!r} in {folder}: wanted some of {', '.join(sources)}")
     values = {"kind": "plan", "plan_sha256": sha256, "inner_fold": (plan.outer_fold + 1) % folds, **asdict(plan)}
     values["left_out_sources"] = list(plan.left_out_sources)
-    with lock(packed.folder / _LOCK, "", wait=True):
-        log = LookLog.read(packed.folder / LOOKS, packed.manifest_sha256)
+    with lock(folder / _LOCK, "", wait=True):
+        log = LookLog.read(folder / LOOKS, manifest_sha256)
         if log.plan is None:
             log = _extended(log, values)
             log.save()
             return log
     if log.plan["plan_sha256"] != sha256:
         raise UsageError(
-            f"{packed.folder} has the plan {log.plan['plan_sha256'][:12]}, frozen {log.plan['at']}, and {plan_file} is "
+            f"{folder} has the plan {log.plan['plan_sha256'][:12]}, frozen {log.plan['at']}, and {plan_file} is "
             f"{sha256[:12]}: a frozen plan is not changed; state what differs beside your results"
         )
     return log
