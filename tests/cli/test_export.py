@@ -34,6 +34,11 @@ def test_json_alone_describes_the_file_that_was_written(exported):
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_what_is_measured_on_the_outer_fold_is_a_look(exported):
+    (entry,) = json.loads((exported[0] / "set" / "looks.json").read_text())["entries"]
+    assert (entry["command"], entry["run"], entry["fold"], entry["images"]) == ("export", "run", 1, 24)
+
+
 def test_the_bundle_answers_as_the_network_does(exported):
     base, _ = exported
     image = np.random.default_rng(8).integers(0, 256, (SPEC.size, SPEC.size, 3), dtype=np.uint8)

@@ -48,6 +48,17 @@ def test_every_set_gets_a_row_and_its_predictions(judged):
     assert "Not a medical device" in done.stdout
 
 
+def test_the_outer_fold_and_each_external_set_are_looks_and_the_changes_are_none_more(judged):
+    base, done = judged
+    own, clinic = (
+        [(entry["fold"], entry["images"]) for entry in json.loads((base / name / "looks.json").read_text())["entries"]]
+        for name in ("prepared", "clinic")
+    )
+    assert own == [(1, 24), (1, 24), (None, 24)]  # evaluate, shift, and the set once more as an external one
+    assert clinic == [(None, 72)]
+    assert "prepared, held out: This fold has been looked at twice, by one model" in done.stdout
+
+
 def test_the_own_fold_is_judged_as_evaluate_judges_it(judged):
     base, _ = judged
     ours = read_predictions(base / "out" / "predictions" / "own.csv", EIGHT)
