@@ -31,6 +31,16 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{hundredths(share, digits)} %"
 
 
+def thousandths(share: float) -> str:
+    """A share as so many of 1,000; with digits after the point where they are few.
+
+    >>> thousandths(0.4861), thousandths(0.0013), thousandths(0.00013), thousandths(0.000001), thousandths(0.9999)
+    ('486', '1.3', '0.13', '< 0.01', '> 999')
+    """
+    digits = 0 if share >= 0.01 or not share else 1 if share >= 0.001 else 2
+    return _between(share, f"{1000 * share:.{digits}f}", 1000, digits)
+
+
 def fraction(share: float, digits: int = 3) -> str:
     """A share, or an area under a curve, as a decimal number.
 

@@ -1,5 +1,7 @@
 """A report of drawn predictions with its figures, evaluated runs for comparisons, and a checker of HTML pages."""
 
+import base64
+import hashlib
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,6 +10,7 @@ from prediction_tables import CURVE, table
 from hierattn.evaluation.cases import Case, write_cases
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import evaluate_calibration, fit_calibration
+from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures
 from hierattn.evaluation.predictions import Predictions, write_predictions
 from hierattn.evaluation.report import (
@@ -43,7 +46,7 @@ def made(images=120, source="isic2019", classes=EIGHT.codes, run="a run", protoc
         ),
         learning_curve=CURVE,
     )
-    return report, draw_figures(test, calibration, CURVE, 1)
+    return report, draw_figures(test, calibration, CURVE, 1) | net_benefit_figures(report)
 
 
 def evaluated_run(folder, fold, skill, seed=0, protocol=HONEST, images=90, prefix="images"):
@@ -65,13 +68,14 @@ def evaluated_run(folder, fold, skill, seed=0, protocol=HONEST, images=90, prefi
 
 
 class Checker(HTMLParser):
-    """Notes what is left open and what is loaded from outside."""
+    """Notes what is left open and what is loaded from outside; a script must be the one that the policy names."""
 
-    VOID = frozenset({"meta", "br", "img", "path", "use", "rect", "link"})
+    VOID = frozenset({"meta", "br", "img", "path", "use", "rect", "link", "input"})
 
     def __init__(self):
         super().__init__()
         self.open, self.outside, self.ids = [], [], []
+        self.policy = self.script = ""
 
     def handle_starttag(self, tag, attrs):
         if tag not in self.VOID:
@@ -79,7 +83,14 @@ class Checker(HTMLParser):
         for name, value in attrs:
             if name in ("src", "href", "xlink:href") and not value.startswith(("data:", "#")):
                 self.outside.append((tag, value))
-        assert tag not in ("script", "iframe", "object", "link")
+        if dict(attrs).get("http-equiv") == "Content-Security-Policy":
+            self.policy = dict(attrs)["content"]
+        assert tag not in ("iframe", "object", "link")
+        assert tag != "script" or not attrs
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.script += data
 
     def handle_startendtag(self, tag, attrs):
         pass
@@ -87,3 +98,6 @@ class Checker(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag
+        if tag == "script":
+            digest = base64.b64encode(hashlib.sha256(self.script.encode()).digest()).decode()
+            assert f"script-src 'sha256-{digest}'" in self.policy

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from hierattn.errors import HierAttnError
 from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures, save_figures
 from hierattn.evaluation.predictions import Predictions, read_predictions
 from hierattn.files import write_json, write_table, write_text
@@ -109,7 +110,7 @@ def draw(folder: Path, out: Path) -> None:
     run = PublishedRun(folder)
     report = run.report
     figures = draw_figures(run.tables[OUTER], run.calibration(), report.learning_curve, report.provenance.epoch)
-    save_figures(out, figures, pixels=False)
+    save_figures(out, figures | net_benefit_figures(report), pixels=False)
 
 
 def differences() -> dict[str, list[str]]:

@@ -35,6 +35,7 @@ from hierattn.evaluation.measures.calibration import (
 from hierattn.evaluation.measures.robustness import Robustness, choose_rows, measure_robustness
 from hierattn.evaluation.measures.saliency import measure_saliency
 from hierattn.evaluation.measures.thresholds import CONFIDENCE
+from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
 from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.pages.html_report import write_html_report
@@ -416,6 +417,7 @@ def _write(
     isic_form: str,
 ) -> None:
     figures = draw_figures(predicted.predictions, predicted.calibration, report.learning_curve, report.provenance.epoch)
+    figures |= net_benefit_figures(report)
     if report.robustness is not None:
         figures["robustness"] = robustness_figure(report.robustness)
     with whole_folder(folder, KIND) as workspace:

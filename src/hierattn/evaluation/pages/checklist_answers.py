@@ -219,9 +219,10 @@ def limitations(_report: Report) -> str:
     return "see Limits"
 
 
-def waiting_room(_report: Report) -> str:
+def waiting_room(report: Report) -> str:
     """Whether the shares of diseases are those of a practice."""
-    return "they do not: the shares are those of a collection, not of a waiting room, see Limits"
+    carried = "" if report.by_prevalence is None else "; carried to three settings, see At another prevalence"
+    return f"they do not: the shares are those of a collection, not of a waiting room, see Limits{carried}"
 
 
 def stored_answers(_report: Report) -> str:

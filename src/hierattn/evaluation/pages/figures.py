@@ -278,25 +278,33 @@ RISK_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
     """Calibrated risk of lesions that should be seen in a clinic (upwards) and of the rest (downwards); the threshold.
 
+    Cancers have a colour of their own where the taxonomy knows them and refers more than them.
+
     The axis is in log-odds, so that a risk of 1 % and one of 10 % stand as far apart as 90 % and 99 %.
     """
     figure, (axis,) = plain_axes(4.6, 3.6)
     positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
-    edges = np.linspace(_log_odds(RISK_TICKS[0]), _log_odds(RISK_TICKS[-1]), 37)
-    for rows, sign, colour, label in (
-        (positive, 1, SECOND, "to be seen in a clinic"),
-        (~positive, -1, ACCENT, "the rest"),
-    ):
-        counts = np.histogram(np.clip(_log_odds(scores[rows]), edges[0], edges[-1]), edges)[0]
-        shares = sign * counts / max(int(rows.sum()), 1)
-        axis.bar(edges[:-1], shares, width=np.diff(edges), align="edge", color=colour, label=f"{label} ({rows.sum()})")
+    edges = np.linspace(log_odds(RISK_TICKS[0]), log_odds(RISK_TICKS[-1]), 37)
+    taxonomy, drawn = predictions.taxonomy, {1: np.zeros(len(edges) - 1), -1: np.zeros(len(edges) - 1)}
+    cancer = np.isin(predictions.labels, [predictions.classes.index(code) for code in taxonomy.malignant])
+    parts = [(positive, positive, 1, SECOND, "to be seen in a clinic"), (~positive, ~positive, -1, ACCENT, "the rest")]
+    if taxonomy.malignant and taxonomy.malignant < taxonomy.triage_group:
+        parts[:1] = [
+            (cancer, positive, 1, SECOND, "cancer"),
+            (positive & ~cancer, positive, 1, PALETTE[0][0], "no cancer, to be seen in a clinic"),
+        ]
+    for rows, of, sign, colour, label in parts:
+        counts = np.histogram(np.clip(log_odds(scores[rows]), edges[0], edges[-1]), edges)[0]
+        shares, label = sign * counts / max(int(of.sum()), 1), f"{label} ({rows.sum()})"
+        axis.bar(edges[:-1], shares, bottom=drawn[sign], width=np.diff(edges), align="edge", color=colour, label=label)
+        drawn[sign] = drawn[sign] + shares
     axis.axhline(0, color=LINE, linewidth=1)
     if calibration.has_threshold:
-        where = float(np.clip(_log_odds(calibration.risk_threshold), edges[0], edges[-1]))
+        where = float(np.clip(log_odds(calibration.risk_threshold), edges[0], edges[-1]))
         shown = f"threshold {setting(calibration.risk_threshold)}"
         axis.axvline(where, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=shown)
     ticks = [tick for tick in RISK_TICKS if tick not in (0.001, 0.999)]
-    axis.set_xticks([float(_log_odds(tick)) for tick in ticks], [setting(tick) for tick in ticks])
+    axis.set_xticks([float(log_odds(tick)) for tick in ticks], [setting(tick) for tick in ticks])
     axis.set(xlabel="calibrated risk", ylabel="share of the group")
     axis.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.6g} %")
     legend(axis)
@@ -344,7 +352,8 @@ def robustness_figure(robustness: Robustness) -> Figure:
     return figure
 
 
-def _log_odds(share: Any) -> Any:
+def log_odds(share: Any) -> Any:
+    """The place of a share, or of an array, on an axis on which 1 and 10 % are as far apart as 90 and 99 %."""
     clipped = np.clip(share, 1e-9, 1 - 1e-9)
     return np.log(clipped / (1 - clipped))
 

@@ -5,6 +5,8 @@ The words are made here, from ``report.json``'s figures; the page is ``report.ht
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +23,7 @@ from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
 from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
+from hierattn.evaluation.pages import clinical_use
 from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figures import MOST_CURVES, MOST_IN_CELLS, css_variables, svg
 from hierattn.evaluation.pages.gallery import Picture
@@ -344,12 +347,18 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
     drawn = {
         # Our own drawing, with its label escaped: the only markup that is trusted.
         name: (Markup(svg(figures[name], title, report.taxonomy)), title, text.format(group=group, named=named))
-        for name, (title, text) in FIGURE_TEXTS.items()
+        for name, (title, text) in {**FIGURE_TEXTS, **clinical_use.FIGURE_TEXTS}.items()
         if name in figures
     }
+    advice = report.by_prevalence
     return fill_page(
         "report.html.jinja",
+        script="" if advice is None else "prevalence.js",
         report=report,
+        benefit=clinical_use.net_benefit_reading(report),
+        prevalences=[] if advice is None else clinical_use.prevalence_rows(advice),
+        prevalence_limit=clinical_use.PREVALENCE_LIMIT,
+        prevalence_heads=() if advice is None else clinical_use.prevalence_heads(advice),
         tiles=tiles(report),
         reading=plain_reading(report),
         triage=None if report.triage is None else triage_reading(report.triage, report.taxonomy),
@@ -412,10 +421,11 @@ def breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(text.split("_"))
 
 
-def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) -> str:
+def fill_page(template: str, taxonomy: Taxonomy | None = None, script: str = "", **values: Any) -> str:
     """A page from a template beside this module, in the house's style (``page.css``); all values are escaped.
 
-    ``taxonomy`` is of the classes whose colours are in it.
+    ``taxonomy`` is of the classes whose colours are in it; ``script`` is the name of a file of ours, the only script
+    that the page lets run.
     """
     page = Environment(
         loader=PackageLoader("hierattn.evaluation.pages"),
@@ -433,8 +443,13 @@ def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) ->
         setting=shares.setting,
         hundredths=shares.hundredths,
         breakable=breakable,
+        of_100=clinical_use.of_100,
+        span_of_100=clinical_use.span_of_100,
     )
-    style = resources.files("hierattn.evaluation.pages").joinpath("templates", "page.css").read_text(encoding="utf-8")
+    ours = resources.files("hierattn.evaluation.pages").joinpath("templates")
+    style = ours.joinpath("page.css").read_text(encoding="utf-8")
+    code = ours.joinpath(script).read_text(encoding="utf-8") if script else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     pairs = {f"--hue-{number}": pair for number, pair in enumerate(PALETTE)}
     for number, each in enumerate(() if taxonomy is None else taxonomy.classes):
         pairs[f"--class-{number}"] = (each.colour, each.colour_dark)
@@ -443,7 +458,8 @@ def fill_page(template: str, taxonomy: Taxonomy | None = None, **values: Any) ->
         for place, name in enumerate(("class_colours", "class_colours_dark"))
     }
     style = Template(style).substitute(colours)
-    return page.get_template(template).render(style=Markup(style), **values)  # our own file
+    trusted = {"style": Markup(style), "script": Markup(code), "script_digest": digest}  # our own files
+    return page.get_template(template).render(**trusted, **values)
 
 
 def write_html_report(

@@ -17,6 +17,14 @@ from pathlib import Path
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, FIGURES
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
+from hierattn.evaluation.pages.clinical_use import (
+    PREVALENCE_LIMIT,
+    net_benefit_reading,
+    of_100,
+    prevalence_heads,
+    prevalence_rows,
+    span_of_100,
+)
 from hierattn.evaluation.pages.html_report import (
     DASH,
     area,
@@ -89,6 +97,8 @@ def model_card(report: Report) -> str:
         _by_class(report),
         *_subgroups(report),
         *_calibration(report),
+        *_net_benefit(report),
+        *_by_prevalence(report),
         *_robustness(report),
         "## Limits",
         *(f"- {line}" for line in limits(report)),
@@ -217,6 +227,46 @@ def _calibration(report: Report) -> list[str]:
         for row in report.conformal
     ]
     return parts + sets
+
+
+def _net_benefit(report: Report) -> list[str]:
+    if report.net_benefit is None:
+        return []
+    curve = report.net_benefit.curves[0]
+    policies = (curve.advice, curve.refer_all, curve.gain)
+    rows = [
+        (
+            setting(threshold),
+            *(f"{of_100(each[place].value)} ({span_of_100(each[place].interval)})" for each in policies),
+        )
+        for place, threshold in enumerate(curve.thresholds)
+        if threshold in report.net_benefit.subgroup_thresholds
+    ]
+    heads = ("threshold of the clinic", "the advice", "refer everyone", "gain over the better of everyone and no one")
+    return [
+        "### Net benefit",
+        " ".join(net_benefit_reading(report)),
+        "Lesions rightly referred of 100 people, less unneeded referrals at the weight of the threshold (95 % "
+        f"interval); found is what should be seen in a clinic: {', '.join(curve.classes)}.",
+        _table(heads, rows),
+    ]
+
+
+def _by_prevalence(report: Report) -> list[str]:
+    advice = report.by_prevalence
+    if advice is None:
+        return []
+    rows = [
+        (f"{row.setting}, {row.name}", *(f"{value} ({ends})" for value, ends in row.cells))
+        for row in prevalence_rows(advice)
+        if row.setting
+    ]
+    return [
+        "### At another prevalence",
+        f"Sensitivity {_share(advice.sensitivity)} and specificity {_share(advice.specificity)} of the advice for "
+        f"{', '.join(advice.classes)}, carried to three settings (95 % interval). {PREVALENCE_LIMIT}",
+        _table(prevalence_heads(advice), rows),
+    ]
 
 
 def _robustness(report: Report) -> list[str]:
