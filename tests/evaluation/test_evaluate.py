@@ -44,6 +44,7 @@ def test_the_run_folder_gets_everything_that_was_promised(judged):
         "figures", CONTENTS,
     }  # fmt: skip
     names = {"roc", "confusion_matrix", "reliability", "risk", "risk_coverage", "learning_curves"}
+    names |= {"net_benefit_clinic", "net_benefit_cancer"}
     assert {path.stem for path in (folder / "figures").glob("*.png")} == names
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 

@@ -75,7 +75,17 @@ def test_a_published_runs_figures_are_drawn_and_nothing_else_changes(tmp_path):
     before = {path.name: path.read_bytes() for path in published.path.iterdir()}
     draw(published.path, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.svg" for name in ("confusion_matrix", "learning_curves", "reliability", "risk", "risk_coverage", "roc")
+        f"{name}.svg"
+        for name in (
+            "confusion_matrix",
+            "learning_curves",
+            "net_benefit_cancer",
+            "net_benefit_clinic",
+            "reliability",
+            "risk",
+            "risk_coverage",
+            "roc",
+        )
     }
     assert {path.name: path.read_bytes() for path in published.path.iterdir()} == before
 
