@@ -345,9 +345,7 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
         if note not in told:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
-    console.print(
-        f"Ready: {report.out}\n{next_training(report.out, report.images, report.image_spec.size)}", soft_wrap=True
-    )
+    console.print(next_training(report.out, report.images, report.image_spec.size), soft_wrap=True)
 
 
 def _cleaning(report: PreparationReport) -> str:

@@ -52,19 +52,22 @@ _QUICK_SIZE = 64
 
 
 def next_training(prepared: Path, images: int, size: int) -> str:
-    """What to type after ``prepare``, with a recipe that suits a set of so many ``images`` of ``size`` pixels a side.
+    """How to go on after ``prepare``, with a recipe that suits a set of so many ``images`` of ``size`` pixels a side.
+
+    The last line alone is enough: it says what is ready and what to type.
 
     >>> print(next_training(Path("out/mine"), images=30_000, size=64))
-    Next: hierattn train isic2019/hierattn_xs_128px --data out/mine  (--dry-run measures how long it takes here)
+    How long the training takes here is measured by --dry-run.
+    Ready: out/mine  Next: hierattn train isic2019/hierattn_xs_128px --data out/mine
     """
-    usual = f"hierattn train {USUAL} --data {prepared}"
-    if images > SMALL_SET:
-        return f"Next: {usual}  (--dry-run measures how long it takes here)"
-    smaller = f"; on CPUs, prepared with --size {_QUICK_SIZE} it takes a fraction of the time" * (size > _QUICK_SIZE)
-    return (
-        f"Next: hierattn train {FIRST_LOOK} --data {prepared}  (a first look{smaller})\n"
-        f"  or: {usual}  (trains much longer; --dry-run measures how long here)"
-    )
+    small = images <= SMALL_SET
+    hint = "How long the training takes here is measured by --dry-run."
+    if small:
+        hint = f"{FIRST_LOOK} is a first look; {USUAL} trains much longer. {hint}"
+        if size > _QUICK_SIZE:
+            hint += f" On CPUs, prepared with --size {_QUICK_SIZE} a first look takes a fraction of the time."
+    recipe = FIRST_LOOK if small else USUAL
+    return f"{hint}\nReady: {prepared}  Next: hierattn train {recipe} --data {prepared}"
 
 
 def run(

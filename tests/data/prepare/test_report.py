@@ -18,6 +18,7 @@ from hierattn.data.prepare.report import (
     imbalance,
     notes_on_near_duplicates,
     read_report,
+    template_beside,
     write_near_duplicates,
 )
 from hierattn.data.prepared_set.manifest import Record
@@ -62,3 +63,12 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     (out / AUDIT).unlink()
     with pytest.raises(DataError, match="is damaged"):
         read_report(out)
+
+
+def test_the_template_of_classes_lies_beside_the_set_also_where_one_stands_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    for out in (Path(), Path("../mine"), tmp_path / "mine"):
+        assert template_beside(out).resolve() == tmp_path / "mine-taxonomy.toml"

@@ -164,6 +164,15 @@ def test_groups_of_a_part_of_the_photographs_are_refused_with_the_place_for_them
     assert [record.patient for record in read_image_folder(tmp_path).records] == ["P1", "P1"]
 
 
+def test_the_groups_that_are_read_are_not_told_to_be_unread_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_set(tmp_path / "src", {"MEL": 1})
+    write_table(tmp_path / "src" / "groups.csv", ("image", "patient"), [("MEL_0.png", "P1")])
+    monkeypatch.chdir(tmp_path)
+    assert read_image_folder(Path("src")).notes == []
+
+
 @pytest.mark.parametrize("name", ["metadata.tsv", "clinic/Patients.csv", "clinic/MEL/list.txt"])
 @pytest.mark.parametrize("column", ["PatientID", "lesion id"])
 def test_tables_of_patients_anywhere_are_told(tmp_path: Path, name: str, column: str) -> None:

@@ -161,7 +161,8 @@ def imbalance(records: Sequence[Record]) -> float:
 
 def template_beside(out: Path) -> Path:
     """Where the classes that were taken from labels are written to be edited."""
-    return out.with_name(f"{out.name}-taxonomy.toml")
+    named = out if out.name else out.resolve()  # "." has no name
+    return named.with_name(f"{named.name}-taxonomy.toml")
 
 
 def notes_on_classes(listing: Listing, template: Path) -> list[str]:

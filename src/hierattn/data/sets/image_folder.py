@@ -98,7 +98,7 @@ def read_image_folder(source: Path, images: Path | None = None, taxonomy: Taxono
     table = _find_groups(source, folder.folder, tables)
     if table is not None:
         _add_groups(table, names, ImageIndex(masks), listing)
-    listing.notes += _unread_tables(source, [path for path in tables if path != table], table)
+    listing.notes += _unread_tables(source, tables, table)
     listing.advice = f"; name them in {GROUPS} (image,lesion,patient) for honest folds"
     return listing
 
@@ -189,7 +189,7 @@ def _unread_tables(source: Path, tables: Sequence[Path], read: Path | None) -> l
     names = [
         os.path.relpath(path, source)
         for path in tables
-        if (read is None or _names_groups(path)) and columns_in(path, columns)
+        if (read is None or (_names_groups(path) and not path.samefile(read))) and columns_in(path, columns)
     ]
     return [
         f"{name} has a column of lesions or patients and is not read: save what is to be read as {GROUPS}"
