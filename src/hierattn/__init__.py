@@ -19,7 +19,7 @@ from typing import Any
 __version__ = "0.1.0"
 _DOORS = {
     "Predictor": "hierattn.deploy.predict.predictor",
-    "create_model": "hierattn.models.registry",
+    "create_model": "hierattn.models.weights.hub_model",
     "list_models": "hierattn.models.registry",
 }
 # Loaded when asked for; their types are in __init__.pyi.

@@ -14,6 +14,7 @@
     ├── CheckpointError           a checkpoint or foreign weights
     ├── BundleError               an exported bundle
     │   └── ParityError           an export whose numbers differ from PyTorch's
+    ├── HubError                  the Hugging Face Hub, or what was found there
     ├── TrainingError             divergence, out of memory
     ├── MissingPackageError       an optional package; says how to install it
     └── StoppedError              Ctrl-C or SIGTERM; says what is kept
@@ -77,6 +78,10 @@ class BundleError(HierAttnError):
 
 class ParityError(BundleError):
     """An export gives other numbers than PyTorch. The exported file was removed."""
+
+
+class HubError(HierAttnError):
+    """The Hugging Face Hub cannot be reached, refuses, or holds something else than was asked for. Holds no token."""
 
 
 class TrainingError(HierAttnError):

@@ -129,6 +129,7 @@ SHARED = {
     "demo": {"heic", "mobile", "dicom", "hdf5", "tables"},
     "evaluate": {"heic"},
     "export": {"heic"},
+    "push": {"heic", "mobile"},
     "render": {"heic"},
     "serve": {"heic"},  # the service refuses HEIC before it is read
     "train": {"mobile"},

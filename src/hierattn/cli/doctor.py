@@ -39,7 +39,13 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "crossval": (("--engine ray", "cluster"),),
     "export": (("OUT.pte", "mobile"),),
     "fetch": (("weights of networks", "train"),),
-    "predict": (("DICOM files, --dicom-sr", "dicom"), ("HEIC photographs", "heic")),
+    "predict": (
+        ("models on the Hugging Face Hub", "hub"),
+        ("DICOM files, --dicom-sr", "dicom"),
+        ("HEIC photographs", "heic"),
+    ),
+    "push": (("the Hugging Face Hub", "hub"),),
+    "serve": (("models on the Hugging Face Hub", "hub"),),
     "prepare": (
         ("--embedding", "train"),
         ("HEIC photographs", "heic"),

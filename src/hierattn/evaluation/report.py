@@ -35,6 +35,8 @@ from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined, from_plain, rest, to_plain
 from hierattn.evaluation.source_figures import SourceFigures, measure_by_source
 from hierattn.files import write_json
+from hierattn.notebook_html import NOT_A_DEVICE, notebook_table
+from hierattn.shares import fraction, percent
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import Taxonomy
 
@@ -269,6 +271,28 @@ class Report(Measurements):
     judged_in: str = ""
     provenance: Provenance
     learning_curve: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the headline figures with their intervals; ``report.html`` has all of them."""
+        figures = (
+            ("balanced accuracy", self.balanced_accuracy, percent),
+            ("top-1 accuracy", self.top1, percent),
+            ("macro AUC", self.macro_auc, fraction),
+            ("cancer AUC", self.malignant_auc, fraction),
+            ("melanoma sensitivity", self.melanoma_sensitivity, percent),
+        )
+        rows = [
+            (
+                name,
+                shown(estimate.value),
+                "" if estimate.interval is None else " to ".join(map(shown, estimate.interval)),
+            )
+            for name, estimate, shown in figures
+            if estimate.value is not None
+        ]
+        judged = f"{self.images:,} images of {self.groups:,} lesions or patients. {self.protocol.text}"
+        heads = ("figure", "value", "95 % interval")
+        return notebook_table(f"{self.run}: {self.provenance.model}", rows, [judged, *self.notes, NOT_A_DEVICE], heads)
 
     def save(self, path: Path) -> None:
         """Write the report as JSON."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from PIL import Image
 
-from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.bundle.bundle import HEATMAP, MAX_BYTES, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
 from hierattn.bundle.prediction_set import PredictionSet, prediction_sets
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.deploy.predict.answer_check import check_answer
@@ -25,7 +25,10 @@ from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_b
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise
 from hierattn.errors import UsageError
+from hierattn.hub import BUNDLE, hub_file, is_on_hub
+from hierattn.notebook_html import NOT_A_DEVICE, notebook_table
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
+from hierattn.shares import percent
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import Taxonomy
 
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 RELEASED: tuple[str, ...] = DOMAINS
 """Names of released bundles; :mod:`hierattn.deploy.predict.released` holds them."""
+
+_SHOWN = 5
+"""Classes that a notebook shows, the most probable first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +134,16 @@ class Diagnosis:
             "prediction_sets": [classes.to_dict() for classes in self.prediction_sets] if fit else [],
         }
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the advice, and the most probable classes of a photograph that is fit."""
+        advice = self.advice
+        title = self.note if advice is None else advice.title
+        notes = [] if advice is None else [advice.why, *advice.next_steps, *advice.limits]
+        names = {each.code: each.name for each in self.taxonomy.classes}
+        ranked = sorted(self.probabilities.items(), key=lambda pair: -pair[1])[:_SHOWN]
+        rows = [] if self.unfit else [(f"{code} {names[code]}", percent(share)) for code, share in ranked]
+        return notebook_table(title, rows, [*notes, self.model, NOT_A_DEVICE])
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedPhoto:
@@ -174,7 +190,8 @@ class Predictor:
         Parameters
         ----------
         model
-            A path, or a released name: ``"dermoscopy"`` or ``"phone"``. Released bundles are for non-commercial use.
+            A path; a released name, ``"dermoscopy"`` or ``"phone"`` (for non-commercial use); or the place of a
+            repository on the Hugging Face Hub, ``"hf-hub:OWNER/NAME"``, with ``@REVISION`` for an earlier state.
         threads
             Of ONNX Runtime within one prediction; 0: one per core, up to 4.
 
@@ -184,6 +201,8 @@ class Predictor:
             Where the file is missing, damaged, foreign, too new, or refused by ONNX Runtime.
         UsageError
             For a released name of which no bundle is installed, or a negative number of threads.
+        HubError
+            Where the hub has no such bundle, or cannot be reached and its cache has none either.
         """
         if threads < 0:
             raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for one per core")
@@ -332,7 +351,7 @@ class Predictor:
 
 
 def find_bundle(model: str | Path) -> Path:
-    """The path of a bundle given by path or by released name.
+    """The path of a bundle given by path, by released name, or by its place on the Hugging Face Hub.
 
     A released name means the released bundle, unless a file is called so.
 
@@ -343,6 +362,8 @@ def find_bundle(model: str | Path) -> Path:
     BundleError
         Where the installed bundle is not as it was released.
     """
+    if is_on_hub(str(model)):
+        return hub_file(str(model), BUNDLE, MAX_BYTES)
     if model not in RELEASED or Path(model).is_file():
         return Path(model)
     return released_bundle(str(model))

@@ -1,0 +1,1 @@
+"""The command that speaks to the Hugging Face Hub."""
