@@ -99,6 +99,9 @@ class Bundle:
     prediction_sets
         From which calibrated probability on a class cannot be excluded, for each target coverage; empty where the run
         was not evaluated.
+    trained_on
+        The photographs that the weights have seen, as the checkpoint's record writes them
+        (:mod:`hierattn.models.weights.trained_on`); empty where the file does not say.
     """
 
     model: str
@@ -117,6 +120,7 @@ class Bundle:
     novelty: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=dict)
     prediction_sets: tuple[SetRule, ...] = ()
+    trained_on: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -134,7 +138,10 @@ class Bundle:
         return None if "threshold" not in self.novelty else float(self.novelty["threshold"])
 
     def to_values(self) -> dict[str, Any]:
-        """Everything as plain values, under the keys of the newest format without their prefix."""
+        """What people and programs read, as plain values under the keys of the newest format without their prefix.
+
+        All but the list of photographs, :attr:`trained_on`, which is long and for comparing with alone.
+        """
         return {
             "format_version": FORMAT_VERSION,
             "model": {"name": self.model, "parameters": self.parameters},
@@ -157,9 +164,10 @@ class Bundle:
 
     def to_metadata(self) -> dict[str, str]:
         """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
+        values = self.to_values() | ({"trained_on": self.trained_on} if self.trained_on else {})
         return {
             PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            for key, value in self.to_values().items()
+            for key, value in values.items()
         }
 
     @classmethod
@@ -282,6 +290,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         "intended_use": str(values["intended_use"]),
         "novelty": _novelty(values.get("novelty") or {}),
         "prediction_sets": tuple(_set_rule(rule) for rule in values.get("prediction_sets") or ()),
+        "trained_on": str(values.get("trained_on", "")),
     }
 
 

@@ -11,8 +11,14 @@ from hierattn.cli.console import print_json, terminal
 
 
 def run(
-    run_folder: Annotated[Path, typer.Argument(help="A run folder that 'hierattn evaluate' has evaluated.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: RUN/MODEL_CARD.md]")] = None,
+    run_folder: Annotated[
+        Path,
+        typer.Argument(help="A run folder that 'hierattn evaluate' has evaluated, or the folder of an evaluation."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="[default: RUN/MODEL_CARD.md; EVALUATION-MODEL_CARD.md beside an evaluation]"),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the filled checklists as JSON, and nothing else.")
     ] = False,
@@ -29,11 +35,16 @@ def run(
     from hierattn.evaluation.pages.model_card import write_card
     from hierattn.evaluation.report import Report
 
-    report = Report.load(find_evaluation(run_folder).report)
+    evaluation = find_evaluation(run_folder)
+    report = Report.load(evaluation.report)
     if as_json:
         print_json(checklists(report), indent=2)
         return
-    path = out or run_folder / "MODEL_CARD.md"
+    if evaluation.path == run_folder:  # a file of one's own in it would keep the next evaluation from replacing it
+        beside = run_folder.resolve()
+        path = out or beside.with_name(f"{beside.name}-MODEL_CARD.md")
+    else:
+        path = out or run_folder / "MODEL_CARD.md"
     write_card(path, report)
     rows = [row for rows in checklists(report).values() for row in rows]
     filled = sum(not row["open"] for row in rows)

@@ -63,7 +63,7 @@ def run(
     with _step(console, f"hierattn train quicktest {' '.join(overrides)} --data {prepared} --out {trained}"):
         train.run("quicktest", overrides, data=prepared, out=trained)
     with _step(console, f"hierattn evaluate {trained}"):
-        evaluate.run(trained)
+        evaluate.run(str(trained))
     with _step(console, f"hierattn export {trained} {bundle}"):
         export.run(trained, bundle)
     photograph = _outer_photograph(prepared)

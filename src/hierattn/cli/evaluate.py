@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hierattn.cli.console import print_json_file, print_table, terminal
-from hierattn.cli.run_options import Bootstrap, Device, ResampleSeed
+from hierattn.cli.console import completing, print_json_file, print_table, terminal
+from hierattn.cli.run_options import RELEASED, Bootstrap, Device, ResampleSeed
 from hierattn.shares import fraction, setting
 
 if TYPE_CHECKING:
@@ -19,12 +19,26 @@ if TYPE_CHECKING:
 
 
 def run(
-    run_folder: Annotated[Path, typer.Argument(help="The run folder that 'hierattn train' left.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_OR_BUNDLE",
+            help="The run folder that 'hierattn train' left; or a bundle: a .onnx file, released:dermoscopy or "
+            "released:phone.",
+            autocompletion=completing("released:dermoscopy", "released:phone"),
+        ),
+    ],
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", "-d", help="A prepared set other than the recipe's: the same one, moved, or an external set."
+            "--data",
+            "-d",
+            help="A prepared set other than the recipe's: the same one, moved, or an external set. A bundle wants one.",
         ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Of a bundle: the folder of the results. [default: evaluation-BUNDLE-on-SET]"),
     ] = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option(help="Images in one forward pass.")] = 64,
@@ -77,7 +91,7 @@ def run(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json, and nothing else.")] = False,
 ) -> None:
-    """Evaluate a trained run on the fold that it never saw, and write a report to read.
+    """Evaluate a trained run on the fold that it never saw, or a bundle on your own set, and write a report to read.
 
     First the inner fold: on it are fitted the temperature, which makes 80 % mean 80 %, and the threshold from which the
     advice is to see a clinic. Only then the outer fold, once: accuracy, balanced accuracy, AUC, and sensitivity and
@@ -100,8 +114,15 @@ def run(
         hierattn evaluate runs/isic --data prepared/clinic --json
 
         hierattn evaluate runs/isic --data prepared/benign_or_malignant --taxonomy malignant
+
+    A bundle, without its run, is judged by its own answers, calibration and threshold, on a set that is prepared at its
+    size. Photographs that its weights have seen are left out where the file lists them; else it is said that this could
+    not be checked. The results lie in --out, with report.html and the same tables.
+
+        hierattn prepare photos out/mine --size 160 && hierattn evaluate released:dermoscopy --data out/mine
     """
     from hierattn.cli.console import step_bars
+    from hierattn.errors import UsageError
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
     from hierattn.evaluation.folder import EvaluationFolder
     from hierattn.taxonomy.toml_file import find_taxonomy
@@ -119,9 +140,19 @@ def run(
         isic_form=isic_form,
         taxonomy=find_taxonomy(taxonomy) if taxonomy else None,
     )
+    bundle = _find_bundle(model)
+    if bundle is None and out is not None:
+        raise UsageError(f"--out with a run folder: the results lie in {model}; leave it out")
+    if bundle is not None and data is None:
+        raise UsageError(f"{model} is a bundle: wanted the prepared set to judge it on; add --data FOLDER")
     console = terminal(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:
-        result = evaluate(run_folder, options, prepared=data, progress=progress)
+        if bundle is not None and data is not None:
+            from hierattn.deploy.evaluate_bundle import evaluate_bundle
+
+            result = evaluate_bundle(bundle, data, options, out=out, progress=progress)
+        else:
+            result = evaluate(Path(model), options, prepared=data, progress=progress)
     files = EvaluationFolder(result.folder)
     if as_json:
         print_json_file(files.report)
@@ -133,8 +164,20 @@ def run(
     if isic_form:
         console.print(f"ISIC {isic_form}: {files.isic_form(isic_form)}", soft_wrap=True)
     console.print(f"Report: {files.page}", soft_wrap=True)
-    if data is None:
-        console.print(f"Next: hierattn export {run_folder} {run_folder.resolve().name}.onnx", soft_wrap=True)
+    if bundle is not None:
+        console.print(f"Next: hierattn card {result.folder}", soft_wrap=True)
+    elif data is None:
+        console.print(f"Next: hierattn export {model} {Path(model).resolve().name}.onnx", soft_wrap=True)
+
+
+def _find_bundle(model: str) -> Path | None:
+    """The bundle that was named, by path or as released; None for a run folder."""
+    if model.startswith(RELEASED):
+        from hierattn.deploy.predict.released import released_bundle
+
+        return released_bundle(model.removeprefix(RELEASED))
+    path = Path(model)
+    return path if path.is_file() or (path.suffix == ".onnx" and not path.is_dir()) else None
 
 
 def _share(value: float | None) -> str:
@@ -190,6 +233,7 @@ def _sentences(report: Report) -> list[str]:
     from hierattn.evaluation.measures.thresholds import NO_THRESHOLD
     from hierattn.evaluation.pages.html_report import calibration_sentence
     from hierattn.evaluation.records import defined
+    from hierattn.evaluation.subject import NEVER_CALIBRATED
     from hierattn.taxonomy.records import NO_REFERRAL
 
     lines = list(report.notes)
@@ -201,7 +245,7 @@ def _sentences(report: Report) -> list[str]:
     if not report.taxonomy.has_referral:
         lines.append(NO_REFERRAL)
     elif triage is None or not triage.has_threshold:
-        lines += [] if OTHER_REFERRAL in lines else [NO_THRESHOLD]
+        lines += [] if {OTHER_REFERRAL, NEVER_CALIBRATED} & set(lines) else [NO_THRESHOLD]
     elif triage.test is not None:
         test = triage.test
         lines.append(

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,6 @@ from hierattn.evaluation.measures.calibration import (
     Calibration,
     evaluate_calibration,
     fit_calibration,
-    read_calibration,
     write_calibration,
 )
 from hierattn.evaluation.measures.robustness import Robustness, choose_rows, measure_robustness
@@ -39,9 +37,9 @@ from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
 from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.pages.html_report import write_html_report
-from hierattn.evaluation.predict import Network, choose_device, predict_rows
+from hierattn.evaluation.predict import Answering, Network, choose_device, predict_rows
 from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
-from hierattn.evaluation.records import from_plain, to_plain
+from hierattn.evaluation.records import from_plain
 from hierattn.evaluation.report import (
     EXTERNAL,
     HONEST,
@@ -52,12 +50,11 @@ from hierattn.evaluation.report import (
     Provenance,
     Report,
     measure_predictions,
-    read_learning_curve,
 )
-from hierattn.evaluation.selection import Selection, inner_fold, outer_fold, select_external
+from hierattn.evaluation.selection import Selection, inner_fold, outer_fold
+from hierattn.evaluation.subject import RunSubject, Subject
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import check_replaceable, whole_folder
-from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
 from hierattn.taxonomy.records import Taxonomy
@@ -118,7 +115,7 @@ class Evaluation:
     Attributes
     ----------
     folder
-        ``RUN/evaluation``, or ``RUN/evaluation-NAME`` for an external set.
+        ``RUN/evaluation``, or ``RUN/evaluation-NAME`` for an external set; of a bundle, the folder that was named.
     report
         The contents of ``report.json``.
     predictions
@@ -170,13 +167,12 @@ def evaluate(
     trained = TrainedRun.open(run)
     packed, own = _open_set(trained, prepared)
     folder = (
-        RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(_plain_name(packed.folder.resolve().name))
+        RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(plain_name(packed.folder.resolve().name))
     )
     coarser = None
     if options.taxonomy is not None:
-        originals = [record for record in packed.records if record.role == "original"]
-        coarser = Coarser.of(options.taxonomy, trained.checkpoint.taxonomy, packed.taxonomy, originals)
-        folder = folder.with_name(f"{folder.name}-in-{_plain_name(options.taxonomy.name)}")
+        coarser = _coarser(options.taxonomy, trained.checkpoint.taxonomy, packed)
+        folder = folder.with_name(f"{folder.name}-in-{plain_name(options.taxonomy.name)}")
     check_replaceable(folder, KIND)
     if options.isic_form:
         _check_isic_form(options.isic_form, trained, packed, own)
@@ -185,27 +181,45 @@ def evaluate(
     network = Network(
         checkpoint.build().to(device), checkpoint.taxonomy, checkpoint.image_spec, device, options.batch_size
     )
-    work = _Work(trained, packed, network, options, progress, coarser)
-    measured = work.own_fold() if own else work.external_set()
-    if not len(measured.predictions):
-        raise DataError(
-            f"no image to evaluate in {packed.folder}: wanted originals of classes that the model knows "
-            f"({', '.join(checkpoint.classes[:12])}), or a --taxonomy with a place for those of both"
-        )
-    pictures: dict[str, list[Picture]] = {}
-    if coarser is None and (options.gallery or may_show(packed)):
-        pictures = draw_gallery(network, packed, measured.rows, measured.predictions)
-    report = work.report(measured)
-    looked = trained.record_look(
-        packed,
-        report.images,
-        {name: getattr(report, name).value for name in FIGURES},
-        **(trained.judged if own else {}),
-        known=_former_look(EvaluationFolder(folder)),
-    )
-    report = replace(report, looks=looked)
-    _write(folder, measured, work.cases(measured), report, pictures, options.isic_form)
-    return Evaluation(folder, report, measured.predictions, measured.validation, measured.calibration)
+    subject = RunSubject(trained, trained.judged if own else {})
+    work = _Work(subject, packed, network, options, progress, coarser)
+    measured = work.own_fold(trained) if own else work.external_set()
+    return work.finish(folder, measured)
+
+
+def evaluate_external(
+    subject: Subject,
+    network: Answering,
+    packed: PackedSet,
+    folder: Path,
+    options: EvaluateOptions,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a model without a run folder on all that can be evaluated of a set; nothing is fitted.
+
+    Parameters
+    ----------
+    subject, network
+        The model, and what answers for it.
+    packed
+        The set.
+    folder
+        Where the results go: a new folder, or a former evaluation's.
+    options, progress
+        As for :func:`evaluate`.
+
+    Raises
+    ------
+    UsageError, DataError, CheckpointError, TableError
+        As for :func:`evaluate`.
+    """
+    check_replaceable(folder, KIND, inputs=[packed.folder])
+    if options.isic_form:
+        originals = [record.image for record in packed.records if not record.parent]
+        check_isic_form(options.isic_form, network.taxonomy.codes, originals)
+    coarser = None if options.taxonomy is None else _coarser(options.taxonomy, network.taxonomy, packed)
+    work = _Work(subject, packed, network, options, progress, coarser)
+    return work.finish(folder, work.external_set())
 
 
 @dataclass(frozen=True)
@@ -224,19 +238,19 @@ class _Predicted:
 class _Work:
     """One evaluation under way."""
 
-    trained: TrainedRun
+    subject: Subject
     packed: PackedSet
-    network: Network
+    network: Answering
     options: EvaluateOptions
     progress: Progress | None
     coarser: Coarser | None = None
 
-    def own_fold(self) -> _Predicted:
+    def own_fold(self, trained: TrainedRun) -> _Predicted:
         """Calibrate on the inner fold, then predict the outer one."""
         options = self.options
         if self.coarser is not None:
-            return self._own_fold_coarser(self.coarser)
-        validation = self._predict(inner_fold(self.packed, self.trained), "inner fold")
+            return self._own_fold_coarser(trained, self.coarser)
+        validation = self._predict(inner_fold(self.packed, trained), "inner fold")
         fitted = fit_calibration(
             validation,
             target_sensitivity=options.target_sensitivity,
@@ -246,32 +260,33 @@ class _Work:
             seed=options.seed,
         )
         paper = is_paper_protocol(self.packed.info)
-        source = self.trained.left_out_source
-        selection = Selection(self._whole_fold(), (PAPER_WARNING,)) if paper else outer_fold(self.packed, self.trained)
+        source = trained.left_out_source
+        whole = self._whole_fold(trained.fold)
+        selection = Selection(whole, (PAPER_WARNING,)) if paper else outer_fold(self.packed, trained)
         rows = selection.rows
         predictions = self._predict(rows, "left-out source" if source else "outer fold")
         name = PAPER if paper else LEFT_OUT_SOURCE if source else HONEST
         protocol = Protocol(
             name=name,
             text=PAPER_WARNING if paper else PROTOCOLS[name],
-            fold=self.trained.fold,
+            fold=trained.fold,
             set=self.packed.folder.name,
             source=source,
         )
-        tested = None if self.trained.left_out_source else self.trained.fold
+        tested = None if source else trained.fold
         notes = selection.notes + notes_on_test_labels(self.packed.info, tested)
         return _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
 
-    def _own_fold_coarser(self, coarser: Coarser) -> _Predicted:
+    def _own_fold_coarser(self, trained: TrainedRun, coarser: Coarser) -> _Predicted:
         """The outer fold in another taxonomy, with what the run's own evaluation fitted."""
         if is_paper_protocol(self.packed.info):
             raise UsageError("--taxonomy with the paper's protocol: wanted a run on a set that was folded first")
-        own = read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
-        selection, source = outer_fold(self.packed, self.trained), self.trained.left_out_source
+        own = self.subject.calibration()
+        selection, source = outer_fold(self.packed, trained), trained.left_out_source
         predictions = self._predict_coarser(coarser, own, selection.rows, "outer fold")
         name = LEFT_OUT_SOURCE if source else HONEST
-        protocol = Protocol(name, PROTOCOLS[name], self.trained.fold, self.packed.folder.name, source)
-        notes = selection.notes + coarser.notes() + notes_on_test_labels(self.packed.info, self.trained.fold)
+        protocol = Protocol(name, PROTOCOLS[name], trained.fold, self.packed.folder.name, source)
+        notes = selection.notes + coarser.notes() + notes_on_test_labels(self.packed.info, trained.fold)
         measured = self._measured(coarser.calibration(own), predictions)
         return _Predicted(predictions, selection.rows, None, measured, protocol, notes)
 
@@ -279,21 +294,20 @@ class _Work:
         probabilities = self.network.probabilities(self.packed.images, rows, self.progress, step)
         return coarser.predictions([self.packed.records[int(row)] for row in rows], probabilities, own)
 
-    def _whole_fold(self) -> np.ndarray:
+    def _whole_fold(self, fold: int) -> np.ndarray:
         """Every row of the outer fold, augmented copies as well: what the paper's protocol evaluates."""
-        return np.flatnonzero([record.fold == self.trained.fold for record in self.packed.records])
+        return np.flatnonzero([record.fold == fold for record in self.packed.records])
 
     def external_set(self) -> _Predicted:
-        """Predict all that can be evaluated of another set, with the run's own calibration."""
-        own = read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
-        coarser = self.coarser
-        selection = select_external(self.packed, self.trained, None if coarser is None else coarser.labels)
+        """Predict all that can be evaluated of another set, with the model's own calibration."""
+        own, coarser = self.subject.calibration(), self.coarser
+        selection = self.subject.select(self.packed, None if coarser is None else coarser.labels)
         if coarser is None:
             predictions = self._predict(selection.rows, "external set")
         else:
             predictions = self._predict_coarser(coarser, own, selection.rows, "external set")
             own = coarser.calibration(own)
-        protocol = Protocol(EXTERNAL, PROTOCOLS[EXTERNAL], None, self.packed.folder.name)
+        protocol = Protocol(EXTERNAL, self.subject.external_text, None, self.packed.folder.name)
         notes = selection.notes + notes_on_test_labels(self.packed.info)
         notes += () if coarser is None else coarser.notes()
         return _Predicted(predictions, selection.rows, None, self._measured(own, predictions), protocol, notes)
@@ -303,6 +317,26 @@ class _Work:
 
     def _measured(self, calibration: Calibration, predictions: Predictions) -> Calibration:
         return evaluate_calibration(calibration, predictions, resamples=self.options.bootstrap, seed=self.options.seed)
+
+    def finish(self, folder: Path, measured: _Predicted) -> Evaluation:
+        """Measure, record the look and write the folder."""
+        if not len(measured.predictions):
+            raise DataError(
+                f"no image to evaluate in {self.packed.folder}: wanted originals of classes that the model knows "
+                f"({', '.join(self.network.taxonomy.codes[:12])}) and that it was not trained on, or a --taxonomy with "
+                "a place for the classes of both"
+            )
+        pictures: dict[str, list[Picture]] = {}
+        shown = self.coarser is None and (self.options.gallery or may_show(self.packed))
+        if shown and isinstance(self.network, Network):
+            pictures = draw_gallery(self.network, self.packed, measured.rows, measured.predictions)
+        report = self.report(measured)
+        figures = {name: getattr(report, name).value for name in FIGURES}
+        known = _former_look(EvaluationFolder(folder))
+        looked = self.subject.record_look(self.packed, report.images, figures, known=known)
+        report = replace(report, looks=looked)
+        _write(folder, measured, self.cases(measured), report, pictures, self.options.isic_form)
+        return Evaluation(folder, report, measured.predictions, measured.validation, measured.calibration)
 
     def cases(self, predicted: _Predicted) -> tuple[Case, ...]:
         """What is known of each image beside its diagnosis."""
@@ -320,16 +354,17 @@ class _Work:
         )
         return Report(
             **vars(measurements),
-            run=self.trained.folder.resolve().name,
+            run=self.subject.name,
             protocol=predicted.protocol,
             notes=predicted.notes,
-            saliency=None
-            if self.coarser is not None
-            else measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how),
+            saliency=measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how)
+            if self.coarser is None and isinstance(self.network, Network)
+            else None,
             robustness=self._robustness(predicted) if self.options.robustness else None,
             judged_in="" if self.coarser is None else self.coarser.taxonomy.name,
+            bundle=self.subject.bundle,
             provenance=self._provenance(),
-            learning_curve=read_learning_curve(self.trained.run.log),
+            learning_curve=self.subject.learning_curve(),
         )
 
     def _robustness(self, predicted: _Predicted) -> Robustness:
@@ -345,15 +380,10 @@ class _Work:
         )
 
     def _provenance(self) -> Provenance:
-        checkpoint, info = self.trained.checkpoint, self.packed.info
+        info = self.packed.info
         plain = {
-            **to_plain(checkpoint.provenance),
-            "model": checkpoint.model,
-            "options": to_plain(checkpoint.options),
-            "parameters": count_parameters(self.network.model),
-            "classes": checkpoint.classes,
-            "image_spec": checkpoint.image_spec.to_dict(),
-            "recipe": _without_paths(to_plain(checkpoint.recipe)),
+            **self.subject.provenance(),
+            "parameters": self.network.parameters,
             "evaluated_by": f"hierattn {hierattn.__version__}",
             "evaluated_on": {
                 **{name: str(info.get(name, "")) for name in ("source", "licence", "citation")},
@@ -363,16 +393,7 @@ class _Work:
         try:
             return from_plain(Provenance, plain)
         except ValueError as error:
-            raise CheckpointError(f"the provenance in {self.trained.run.best} is damaged ({error})") from None
-
-
-def _without_paths(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The same recipe with the names of files in place of their paths: a report travels, its paths do not."""
-    for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
-        if isinstance(recipe.get(table), dict) and recipe[table].get(key):
-            paths: str | list[str] = recipe[table][key]
-            recipe[table][key] = Path(paths).name if isinstance(paths, str) else [Path(path).name for path in paths]
-    return recipe
+            raise CheckpointError(f"what {self.subject.name} says of its provenance is damaged ({error})") from None
 
 
 def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bool]:
@@ -404,7 +425,17 @@ def _former_look(folder: EvaluationFolder) -> str:
     return "" if looks is None else looks.entry
 
 
-def _plain_name(name: str) -> str:
+def _coarser(taxonomy: Taxonomy, fine: Taxonomy, packed: PackedSet) -> Coarser:
+    originals = [record for record in packed.records if record.role == "original"]
+    return Coarser.of(taxonomy, fine, packed.taxonomy, originals)
+
+
+def plain_name(name: str) -> str:
+    """A name as it may stand in a folder's name.
+
+    >>> plain_name("my set (2)")
+    'my-set-2'
+    """
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "set"
 
 

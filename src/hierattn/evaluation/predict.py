@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,8 +17,26 @@ from hierattn.evaluation.measures.class_bias import softmax
 from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
+from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.progress import Progress, silent
 from hierattn.taxonomy.records import Taxonomy
+
+
+class Answering(Protocol):
+    """What answers for images, rows of a prepared set: a network in torch, or an exported bundle."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The classes in the order of its answers."""
+
+    @property
+    def parameters(self) -> int:
+        """The number of its learnable values."""
+
+    def probabilities(
+        self, images: np.ndarray, rows: Sequence[int] | np.ndarray, progress: Progress | None = None, step: str = ""
+    ) -> np.ndarray:
+        """Of some rows of uint8 images, (N, C) in float64."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,11 @@ class Network:
     def classes(self) -> tuple[str, ...]:
         """The codes of the classes in the order of its outputs."""
         return self.taxonomy.codes
+
+    @property
+    def parameters(self) -> int:
+        """The number of its learnable values."""
+        return count_parameters(self.model)
 
     def probabilities(
         self, images: np.ndarray, rows: Sequence[int] | np.ndarray, progress: Progress | None = None, step: str = ""
@@ -101,7 +125,7 @@ def choose_device(name: str) -> str:
 
 
 def predict_rows(
-    network: Network,
+    network: Answering,
     packed: PackedSet,
     rows: Sequence[int] | np.ndarray,
     *,
@@ -116,11 +140,10 @@ def predict_rows(
         Where a row's label is none of the network's classes, or its output is not finite.
     """
     records = [packed.records[int(row)] for row in rows]
-    unknown = sorted({record.label for record in records} - set(network.classes))
+    classes = network.taxonomy.codes
+    unknown = sorted({record.label for record in records} - set(classes))
     if unknown:
-        raise DataError(
-            f"images of {', '.join(unknown)}, which the model does not know: wanted {', '.join(network.classes)}"
-        )
+        raise DataError(f"images of {', '.join(unknown)}, which the model does not know: wanted {', '.join(classes)}")
     probabilities = network.probabilities(packed.images, np.asarray(rows), progress, step)
     return predictions_of(records, network.taxonomy, probabilities)
 

@@ -64,6 +64,11 @@ PROTOCOLS: Mapping[str, str] = {
     ),
 }
 """What the page says of them; the paper's has its warning in balance/protocol.py."""
+EXTERNAL_BUNDLE = (
+    "The answers of an exported bundle, as its users get them, for all original images of a set. Calibration and "
+    "threshold are the bundle's own; nothing was fitted here. What the notes say of overlap with its training counts."
+)
+"""In place of the protocol ``external``'s text, where a bundle was judged."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +261,8 @@ class Report(Measurements):
         None where it was not asked for.
     judged_in
         Name of the taxonomy in which the model's calibrated probabilities were added up; empty: its own.
+    bundle
+        SHA-256 of the exported bundle whose own answers these are, calibrated already; empty: a run's network.
     provenance
         What made the weights, and what evaluated them.
     learning_curve
@@ -269,6 +276,7 @@ class Report(Measurements):
     saliency: Saliency | None = None
     robustness: Robustness | None = None
     judged_in: str = ""
+    bundle: str = ""
     provenance: Provenance
     learning_curve: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 

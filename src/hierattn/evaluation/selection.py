@@ -13,7 +13,7 @@ from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.models.weights.trained_on import are_among
+from hierattn.models.weights.trained_on import TrainedOn, are_among
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,7 @@ def select_external(packed: PackedSet, run: TrainedRun, places: Mapping[str, str
 
     ``places`` are the set's classes with their classes in a coarser taxonomy, where the model is judged in one.
     """
-    classes = set(run.checkpoint.classes) if places is None else set(places)
-    originals = [row for row, record in enumerate(packed.records) if record.role == "original"]
-    rows = [row for row in originals if packed.records[row].label in classes]
-    notes = []
-    if len(rows) < len(originals):
-        unknown = sorted({packed.records[row].label for row in originals} - classes)
-        notes.append(
-            f"{len(originals) - len(rows)} images of {', '.join(unknown)} left out: the model has no such class."
-        )
-    absent = [code for code in run.checkpoint.classes if code not in {packed.records[row].label for row in rows}]
-    if absent and places is None:
-        notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
+    rows, notes = _known_originals(packed, run.checkpoint.classes, places)
     marks = _marks_of_training(run)
     if marks is None and run.checkpoint.trained_on is None:
         notes.append("The set that the run was trained on is not at hand, so overlap with it could not be checked.")
@@ -95,14 +84,70 @@ def select_external(packed: PackedSet, run: TrainedRun, places: Mapping[str, str
     return Selection(np.array(new, np.int64), tuple(notes))
 
 
+def select_by_record(
+    packed: PackedSet, classes: Sequence[str], record: TrainedOn | None, places: Mapping[str, str] | None = None
+) -> Selection:
+    """As :func:`select_external`, for weights of which nothing is at hand but what travels with them.
+
+    ``classes`` are the model's, and ``record`` is of the photographs that its weights have seen. Without one nothing is
+    left out, and that is said.
+    """
+    rows, notes = _known_originals(packed, classes, places)
+    if record is None:
+        notes.append(
+            "The model does not say which photographs it was trained on, so overlap with them could not be checked: "
+            "where the set holds some of them, the figures are too good."
+        )
+        return Selection(np.array(rows, np.int64), tuple(notes))
+    new = [row for row, seen in zip(rows, _are_seen(packed, rows, record), strict=True) if not seen]
+    if len(new) < len(rows):
+        notes.append(f"{len(rows) - len(new)} images left out: the model was trained on them or on the same lesions.")
+    unknown = sum(not packed.records[row].sha256 for row in new)
+    if not record.whole or unknown:
+        reason = "the model's record is not whole" if not record.whole else f"{unknown} images have no checksum"
+        notes.append(f"Overlap with the photographs of the training was checked in part only: {reason}.")
+    return Selection(np.array(new, np.int64), tuple(notes))
+
+
+def shared_sources(packed: PackedSet, rows: np.ndarray, trained: Sequence[str]) -> list[str]:
+    """A line where images come from a source that a model was trained on; ``trained`` are the names of all of those."""
+    families = {_family(source) for source in trained}
+    shared = [source for row in rows if _family(source := packed.records[int(row)].source) in families]
+    if not shared:
+        return []
+    names = ", ".join(sorted(set(shared)))
+    return [f"{len(shared)} images are of {names}, and the model was trained on photographs of that collection."]
+
+
+def _known_originals(
+    packed: PackedSet, classes: Sequence[str], places: Mapping[str, str] | None
+) -> tuple[list[int], list[str]]:
+    """Rows of the originals whose class can be judged, and a line each on the others and on classes without any."""
+    known = set(classes) if places is None else set(places)
+    originals = [row for row, record in enumerate(packed.records) if record.role == "original"]
+    rows = [row for row in originals if packed.records[row].label in known]
+    notes = []
+    if len(rows) < len(originals):
+        unknown = sorted({packed.records[row].label for row in originals} - known)
+        notes.append(
+            f"{len(originals) - len(rows)} images of {', '.join(unknown)} left out: the model has no such class."
+        )
+    absent = [code for code in classes if code not in {packed.records[row].label for row in rows}]
+    if absent and places is None:
+        notes.append(f"The set has no image of {', '.join(absent)}, which the model knows: nothing is said of them.")
+    return rows, notes
+
+
 def already_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoint: Checkpoint) -> np.ndarray:
     """Whether the weights have seen each photograph, by the record that travels with them; bool, (rows,).
 
     All False where the checkpoint has no such record or the set no checksums.
     """
     record = checkpoint.trained_on
-    if record is None:
-        return np.zeros(len(rows), bool)
+    return np.zeros(len(rows), bool) if record is None else _are_seen(packed, rows, record)
+
+
+def _are_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, record: TrainedOn) -> np.ndarray:
     photographs = [packed.records[int(row)] for row in rows]
     return are_among(photographs, np.union1d(record.trained, record.chosen))
 
@@ -119,7 +164,11 @@ def _marks_of_training(run: TrainedRun) -> set[tuple[str, ...]] | None:
 
 
 def _marks(record: Record) -> set[tuple[str, ...]]:
-    # HAM10000 is a part of ISIC 2019, under the same lesion ids.
-    source = "isic" if record.source in ("isic2019", "ham10000") else record.source
+    source = _family(record.source)
     marks = {("bytes", record.sha256)} if record.sha256 else set()
     return marks | ({("lesion", source, record.lesion)} if record.lesion else set())
+
+
+def _family(source: str) -> str:
+    # HAM10000 is a part of ISIC 2019, under the same lesion ids.
+    return "isic" if source in ("isic2019", "ham10000") else source

@@ -165,7 +165,7 @@ def test_a_set_that_cannot_be_written_leaves_the_look_to_the_run(tmp_path):
     assert len(chain_of(own)) == 2
     assert (first.times, second.times) == (1, 2)
     (line,) = second.warnings()
-    assert line.startswith("The log of looks in prepared cannot be written (Is a directory): this look is in the run's")
+    assert line.startswith("The log of looks in prepared cannot be written (Is a directory): this look is in looks-ab")
     shutil.rmtree(prepared)
     prepared.mkdir()
     third = record_look(prepared, SET, LOOK, instead=own, known=second.entry)

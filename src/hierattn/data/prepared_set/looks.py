@@ -399,7 +399,8 @@ def record_look(folder: Path, manifest_sha256: str, look: Look, *, instead: Path
     look
         What was looked at.
     instead
-        A log of the run's own, for a set that cannot be written; what it holds of this set is counted, too.
+        A log beside the run or the evaluation, for a set that cannot be written; what it holds of this set is counted,
+        too.
     known
         The entry of the run's former report, which must be in one of the two; empty without one.
 
@@ -434,10 +435,13 @@ def record_look(folder: Path, manifest_sha256: str, look: Look, *, instead: Path
         elsewhere = f"The log of looks in {folder.resolve().name} cannot be written ({reason}): "
         try:
             log = add(instead, own_set)
-            elsewhere += f"this look is in the run's {instead.name}, and evaluations of other runs do not know of it."
+            place = instead.parent.resolve().name
+            elsewhere += (
+                f"this look is in {instead.name} in {place}, and evaluations of other models do not know of it."
+            )
         except (OSError, UsageError, DataError):
             log = extended(own, own_set)
-            elsewhere += f"nor can {instead.name} in the run's folder, so this look is recorded nowhere."
+            elsewhere += f"nor can {instead.name}, so this look is recorded nowhere."
         entries, own = (*own_set.entries, *log.entries), own_set
     joined = LookLog(log.path, manifest_sha256, entries, log.problem or own.problem)
     return joined.looked(log.entries[-1], elsewhere)

@@ -15,10 +15,14 @@ from hierattn.evaluation.measures.calibration import Calibration, read_calibrati
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import Report
 from hierattn.models.weights.checkpoint import Checkpoint
+from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.taxonomy.records import Taxonomy
 
 FIGURES = ("images", "top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity")
 """What is copied from the report."""
+
+MOST_SEEN = 100_000
+"""Digests of photographs that a bundle carries, about 1 MB: of more it carries none."""
 
 HEATMAPS = {
     "branch": "exact parts of the logits by place, from branch attention's pixels on a grid of 15 x 15; docs/bundle.md",
@@ -54,7 +58,14 @@ def describe(
         heatmap=HEATMAPS.get(evidence_from, ""),
         novelty=dict(novelty or {}),
         prediction_sets=_set_rules(report),
+        trained_on=_seen(checkpoint.trained_on),
     )
+
+
+def _seen(record: TrainedOn | None) -> str:
+    if record is None or len(record.trained) + len(record.chosen) > MOST_SEEN:
+        return ""
+    return record.to_text()
 
 
 def _set_rules(report: Report | None) -> tuple[SetRule, ...]:

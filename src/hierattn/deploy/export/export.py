@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hierattn.bundle.bundle import Bundle, is_bundle
+from hierattn.deploy.export.description import MOST_SEEN
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
@@ -102,10 +103,16 @@ def export(
         looked = trained.record_look(trained.open_own_set(data), len(own.test), {}, **trained.judged)
         looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
-    if for_phone:
-        written = export_executorch(wrapped, out)
+    if for_phone:  # an evaluation reads .onnx alone, and a phone has no use for a list of photographs
+        written = export_executorch(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
+    record = wrapped.checkpoint.trained_on
+    if not for_phone and record is not None and not wrapped.bundle.trained_on:
+        looks.append(
+            f"The file does not list the photographs that its weights have seen (more than "
+            f"{MOST_SEEN:,} marks): 'hierattn evaluate' of the file cannot leave them out of a set."
+        )
     return Exported(written, (*_notes(wrapped.bundle, missing), *looks))
 
 

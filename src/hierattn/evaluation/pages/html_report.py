@@ -191,17 +191,19 @@ def _crowd(share: float, interval: Interval | None, failed: int, images: int) ->
 def calibration_sentence(report: Report) -> str:
     """What the calibration does to these probabilities; empty without one.
 
-    In another taxonomy they were calibrated before they were added up, so that there is nothing before to compare with.
+    In another taxonomy they were calibrated before they were added up, and a bundle's answers are calibrated, so that
+    there is nothing before to compare with.
     """
     gain = report.calibration
     if gain is None:
         return ""
     error, brier = gain.expected_calibration_error, gain.brier
-    if report.judged_in:
-        return (
-            "Calibrated as in the model's own evaluation, before classes were added up: calibration error "
-            f"{percent(error.after)}, Brier score {area(brier.after)}."
-        )
+    if report.judged_in or report.bundle:
+        how = "Calibrated by the bundle itself" if report.bundle else "Calibrated as in the model's own evaluation"
+        if report.bundle and report.triage is not None and not report.triage.fitted_on:
+            how = "Never calibrated"
+        added = ", before classes were added up" if report.judged_in else ""
+        return f"{how}{added}: calibration error {percent(error.after)}, Brier score {area(brier.after)}."
     return (
         f"Temperature {gain.temperature:.3f}: calibration error {percent(error.before)} before, {percent(error.after)} "
         f"after; Brier score {area(brier.before)} and {area(brier.after)}."
@@ -326,6 +328,7 @@ def shown_provenance(report: Report) -> list[tuple[str, str]]:
         ("Evaluated with", made.evaluated_by),
         ("Commit", made.commit),
         ("Manifest", made.manifest_sha256),
+        ("Bundle", report.bundle),
         ("Data", made.evaluated_on.source),
         ("Licence", made.evaluated_on.licence),
         ("Cite", made.evaluated_on.citation),

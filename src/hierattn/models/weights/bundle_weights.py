@@ -26,6 +26,7 @@ from hierattn.models.registry import create_model
 from hierattn.models.transformer import TransformerLayer
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.models.weights.folded_norms import follow_inputs, set_folded
+from hierattn.models.weights.trained_on import TrainedOn, from_text
 from hierattn.run_folder import current_keys
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         options=options,
         recipe=recipe,
         provenance=provenance,
+        trained_on=seen_by_bundle(path, bundle),
     )
 
 
@@ -95,6 +97,20 @@ def bundle_provenance(path: Path) -> dict[str, Any]:
         Where the file is missing, too large, damaged, of a newer format, or not such a bundle.
     """
     return _provenance(path, _read(path)[1])
+
+
+def seen_by_bundle(path: Path, bundle: Bundle) -> TrainedOn | None:
+    """The photographs that a bundle's weights have seen; None where the file, which errors call ``path``, is silent.
+
+    Raises
+    ------
+    CheckpointError
+        Where the record is damaged.
+    """
+    try:
+        return from_text(bundle.trained_on) if bundle.trained_on else None
+    except ValueError as error:
+        raise _senseless(path, error) from None
 
 
 def _read(path: Path) -> tuple[bytes, Bundle]:
