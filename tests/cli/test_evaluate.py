@@ -7,14 +7,20 @@ from dataclasses import replace
 from noise_runs import make_run, make_set
 from prediction_tables import table
 from reports import made
+from small_bundles import BUNDLE, write_small_bundle
 from typer.testing import CliRunner
 
+from hierattn.bundle.thresholds import TriageSettings
 from hierattn.cli.evaluate import _sentences
+from hierattn.cli.main import app as whole
+from hierattn.errors import BundleError, UsageError
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.subgroups import by_subgroups
 from hierattn.evaluation.measures.thresholds import NO_THRESHOLD
+from hierattn.image_spec import ImageSpec
 from hierattn.shares import setting
-from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.built_in import EIGHT, ISIC2018
 from hierattn.taxonomy.from_labels import own_classes
 from hierattn.taxonomy.records import NO_REFERRAL
 
@@ -87,3 +93,40 @@ def test_a_gap_is_told_only_between_subgroups_that_can_be_compared():
         if told:
             assert subgroups.largest_gap.worst in lines[0]
             assert subgroups.largest_gap.best in lines[0]
+
+
+def test_a_bundle_is_judged_by_one_command_and_its_card_lies_beside(tmp_path, monkeypatch):
+    bare = replace(BUNDLE, image_spec=ImageSpec(size=32), triage=TriageSettings(group=BUNDLE.triage.group))
+    bundle = write_small_bundle(tmp_path / "mine.onnx", bare)
+    data = make_set(tmp_path / "prepared")
+    monkeypatch.chdir(tmp_path)
+    ask = ["evaluate", str(bundle), "--data", str(data), "--bootstrap", "0"]
+    shown = CliRunner().invoke(whole, [*ask, "--taxonomy", "isic2018"], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0, shown.output
+    assert "Next: hierattn card evaluation-mine-on-prepared-in-isic2018" in shown.output.replace("\n", "")
+    assert "Triage: no threshold, because" not in shown.output  # it was never calibrated, which is said instead
+    assert "The bundle was never calibrated" in shown.output
+    plain = CliRunner().invoke(whole, [*ask, "--json", "--out", "here"])
+    assert json.loads(plain.stdout) == json.loads(EvaluationFolder(tmp_path / "here").report.read_text())
+    assert json.loads((data / "looks.json").read_text())["entries"][0]["command"] == "evaluate"
+    made_card = CliRunner().invoke(whole, ["card", "here"])
+    assert made_card.exit_code == 0, made_card.output
+    assert "# Model card: mine" in (tmp_path / "here-MODEL_CARD.md").read_text()
+    again = CliRunner().invoke(whole, [*ask, "--out", "here"])  # the card does not keep it from being replaced
+    assert again.exit_code == 0, again.output
+    assert ISIC2018.name in shown.output
+
+
+def test_a_bundle_without_a_set_and_a_run_with_out_get_one_line_each(tmp_path):
+    bundle = write_small_bundle(tmp_path / "mine.onnx", BUNDLE)
+    (tmp_path / "run").mkdir()
+    for words, kind, said in (
+        ([str(bundle)], UsageError, "is a bundle: wanted the prepared set"),
+        (["released:dermatoscopy", "--data", "x"], UsageError, "no released model is called 'dermatoscopy'"),
+        ([str(tmp_path / "gone.onnx"), "--data", "x"], BundleError, "no bundle at"),
+        ([str(tmp_path / "run"), "--out", "x"], UsageError, "--out with a run folder"),
+        ([str(tmp_path / "gone")], UsageError, "no run folder at"),
+    ):
+        refused = CliRunner().invoke(whole, ["evaluate", *words])
+        assert isinstance(refused.exception, kind), refused.output
+        assert said in str(refused.exception)

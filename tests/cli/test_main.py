@@ -187,6 +187,7 @@ COMPLETED = {
     "balance --variant": set(VARIANTS),
     "fetch": {*PUBLIC_SETS, "imagenet"},
     "export --precision": set(PRECISIONS),
+    "evaluate": {f"released:{domain}" for domain in DOMAINS},
     "benchmark inference": set(list_models()),
     "benchmark inference --runtimes": set(RUNTIMES),
     "benchmark models": set(list_models()),

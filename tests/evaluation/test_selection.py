@@ -9,9 +9,10 @@ from noise_runs import make_run, make_set
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import split
 from hierattn.errors import LeakError
-from hierattn.evaluation.selection import already_seen, outer_fold, select_external
+from hierattn.evaluation.selection import already_seen, outer_fold, select_by_record, select_external, shared_sources
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.weights.trained_on import TrainedOn, digests_of
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture
@@ -40,3 +41,18 @@ def test_of_an_external_set_the_same_lesions_are_left_out_though_their_bytes_dif
     strangers = PackedSet.open(make_set(tmp_path / "strangers", seed=4, lesion="X"))
     assert len(select_external(strangers, run).rows) == 72
     assert not already_seen(strangers, range(5), run.checkpoint).any()
+
+
+def test_by_the_record_alone_what_it_lists_is_left_out_and_without_one_that_is_said(tmp_path):
+    packed = PackedSet.open(make_set(tmp_path / "set", source="ham10000"))
+    record = TrainedOn(digests_of(each.sha256 for each in packed.records[:5]))
+    selection = select_by_record(packed, EIGHT.codes, record)
+    assert selection.rows.tolist() == list(range(5, 72))
+    (note,) = selection.notes
+    assert note.startswith("5 images left out")
+    bare = select_by_record(packed, EIGHT.codes[1:], None)
+    assert {packed.records[row].label for row in bare.rows} == set(EIGHT.codes[1:])
+    assert [note.split()[0] for note in bare.notes] == ["10", "The"]
+    assert shared_sources(packed, bare.rows, ["pad-ufes-20"]) == []
+    (shared,) = shared_sources(packed, bare.rows, ["isic2019"])  # HAM10000 is a part of it
+    assert shared.startswith("62 images are of ham10000")
