@@ -92,6 +92,18 @@ def test_of_several_sources_the_worst_sets_the_threshold_and_one_of_too_few_lesi
     assert np.isnan(known[2].threshold)
 
 
+def test_no_sources_threshold_is_the_risk_of_a_single_lesion():
+    # 36 cancers elsewhere, one of them labelled wrongly at a risk of 0.003: with confidence it would decide alone.
+    scores = np.concatenate([np.linspace(0.5, 1, 300), [0.003], np.linspace(0.2, 0.7, 35)])
+    sources, positive = ["home"] * 300 + ["other"] * 36, np.ones(336, bool)
+    threshold, (home, other) = choose_by_source(positive, scores, np.arange(336), sources, 0.95, 0.8)
+    assert choose_safe_threshold(positive[300:], scores[300:], np.arange(36), 0.95, 0.8) == 0.003
+    assert threshold == other.threshold == pytest.approx(0.2)
+    assert (home.confidence, other.confidence) == (0.8, 0.0)
+    *_, few = choose_by_source(positive[:319], scores[:319], np.arange(319), sources[:319], 0.95, 0.8)[1]
+    assert (few.lesions, np.isnan(few.threshold)) == (19, True)
+
+
 def test_one_source_or_none_with_enough_lesions_has_the_threshold_of_all():
     scores, positive, groups = np.linspace(0, 1, 20), np.arange(20) >= 10, np.arange(20)
     pooled = choose_safe_threshold(positive, scores, groups, 0.95)

@@ -274,7 +274,11 @@ def _said_of(sources: Sequence[SourceThreshold]) -> str:
     if not sources:
         return ""
     known = [source for source in sources if not math.isnan(source.threshold)]
-    each = ", ".join(f"{source.source} {source.threshold:.3f}" for source in known)
+    each = ", ".join(
+        f"{source.source} {source.threshold:.3f}"
+        + ("" if source.confidence else f" from {source.lesions} lesions, too few for the confidence")
+        for source in known
+    )
     few = ", ".join(f"{source.source} ({source.lesions})" for source in sources if math.isnan(source.threshold))
     said = "; each source weighs the same in the temperature"
     said += f"; the threshold is the lowest that a source needs ({each})" if known else ""

@@ -94,12 +94,16 @@ class SourceThreshold:
     lesions
         Lesions or patients of its inner fold that should be seen in a clinic.
     threshold
-        The one that it needs by itself; nan where its lesions are too few for the confidence.
+        The one that it needs by itself; nan where its lesions are too few for any.
+    confidence
+        With which new lesions of it reach the target sensitivity; 0: only half the time, for its lesions are too few
+        for the confidence.
     """
 
     source: str
     lesions: int
     threshold: float
+    confidence: float = 0.0
 
 
 def choose_by_source(
@@ -113,7 +117,10 @@ def choose_by_source(
     """The threshold that the worst source needs, and what each needs.
 
     A pooled threshold holds for the largest source and may miss the others' cancers: cameras and clinics differ. So it
-    is chosen for each source alone, and the lowest is taken. A source of too few positives to be sure has no say.
+    is chosen for each source alone, and the lowest is taken. No threshold rests on one lesion, which may be labelled
+    wrongly: where the confidence would ask for the lowest risk of all (below 59 lesions, by default), a source's
+    threshold is the plain one of :func:`choose_threshold`; where that is the lowest risk, too (below 20), it has no
+    say.
 
     Parameters
     ----------
@@ -135,9 +142,10 @@ def choose_by_source(
     for name in names:
         own = np.array([source == name for source in sources])
         lesions = len(np.unique(groups[own & positive]))
-        enough = lesions > 0 and attained(lesions, sensitivity, confidence) >= confidence
-        chosen = choose_safe_threshold(positive[own], scores[own], groups[own], sensitivity, confidence)
-        of_each.append(SourceThreshold(name, lesions, chosen if enough else math.nan))
+        sure = confidence if safe_share(lesions, 1 - sensitivity, confidence) > 0 else 0.0
+        chosen = choose_safe_threshold(positive[own], scores[own], groups[own], sensitivity, sure)
+        enough = lesions * (1 - sensitivity) >= 1 - 1e-9
+        of_each.append(SourceThreshold(name, lesions, chosen if enough else math.nan, sure))
     known = [source.threshold for source in of_each if not math.isnan(source.threshold)]
     pooled = choose_safe_threshold(positive, scores, groups, sensitivity, confidence)
     return min(known, default=pooled), tuple(of_each)
