@@ -121,6 +121,7 @@ SOURCE = Path(doctor.__file__).resolve().parents[2]
 # Reached through code that is shared, by an option that this command does not offer.
 SHARED = {
     "ablate": {"cluster", "heic", "mobile", "hdf5", "tables"},
+    "audit": {"heic", "tables"},
     "balance": {"heic", "hdf5", "tables"},
     "benchmark": {"cluster", "heic", "hdf5", "tables"},
     "card": {"heic"},

@@ -26,6 +26,7 @@ BASE = "base"
 EXTRA_OF_COMMAND: Mapping[str, str] = {
     "doctor": BASE,
     "fetch": BASE,
+    "freeze": BASE,
     "predict": BASE,
     "prepare": BASE,
     "render": BASE,
@@ -33,7 +34,7 @@ EXTRA_OF_COMMAND: Mapping[str, str] = {
 }
 # What a command does only with one more extra: (what needs it, the extra).
 OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "audit": (("--run", "audit"),),
+    "audit": (("--run", "audit"), ("photographs in HDF5", "hdf5")),
     "balance": (("--engine ray", "cluster"),),
     "benchmark": (("inference with ExecuTorch", "mobile"),),
     "crossval": (("--engine ray", "cluster"),),
