@@ -18,7 +18,7 @@ from hierattn.bundle import bundle as bundle_module
 from hierattn.bundle.bundle import Bundle, read_bundle
 from hierattn.bundle.onnx_file import summarise
 from hierattn.bundle.prediction_set import SetRule
-from hierattn.deploy.predict.released import DOMAINS, released_folder
+from hierattn.deploy.predict.released import released_folder
 from hierattn.errors import BundleError
 
 
@@ -203,8 +203,8 @@ def test_a_bundle_of_version_1_reads_as_the_same_bundle():
     assert Bundle.from_metadata(metadata, "old") == bundle
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_the_released_bundles_of_version_1_are_read_under_the_new_keys(domain):
+def test_the_released_bundle_of_version_1_is_read_under_the_new_keys():
+    domain = "phone"
     path = released_folder() / f"{domain}.onnx"
     if not path.is_file():
         pytest.skip(f"no released bundle for {domain} in this tree")

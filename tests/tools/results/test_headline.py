@@ -64,5 +64,5 @@ def test_the_headline_goes_between_its_marks_and_nothing_else_changes(tmp_path):
 
 
 def test_the_photographs_above_a_table_are_those_of_its_first_row():
-    ours = [run for run in published_runs() if run.path.name == "hierattn_xs_taught_longer_160px"]
+    ours = [run for run in published_runs() if run.path.name == "hierattn_xs_two_sources_192px"]
     assert f"{ours[0].report.images:,} photographs of {ours[0].report.groups:,} lesions" in headline(RESULTS)
