@@ -188,4 +188,8 @@ def _pool(question: ArchiveQuestion, jobs: int) -> Iterator[ProcessPoolExecutor]
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        try:
+            pool.shutdown(wait=True, cancel_futures=True)
+        except RuntimeError:  # stopped while the pool's own thread began: nobody else would end its processes
+            for process in multiprocessing.active_children():
+                process.terminate()

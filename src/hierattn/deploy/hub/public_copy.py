@@ -94,11 +94,11 @@ def _kept(reference: str) -> str:
 
 
 def _describe_again(path: Path, recipe: Mapping[str, Any]) -> None:
-    """Put another recipe into a bundle's description; its graph stays as it is."""
+    """Put another recipe, and no list of photographs, into a bundle's description; its graph stays as it is."""
     import onnx
 
     content, bundle = read_bundle(path)
-    described: Bundle = replace(bundle, recipe=recipe)
+    described: Bundle = replace(bundle, recipe=recipe, trained_on="")
     model = onnx.load_from_string(content)
     onnx.helper.set_model_props(model, described.to_metadata())
     write_bytes(path, model.SerializeToString())
