@@ -136,10 +136,8 @@ def choose_by_source(
         enough positives, the threshold of all images together.
     """
     names = sorted(set(sources))
-    if len(names) < 2:
-        return choose_safe_threshold(positive, scores, groups, sensitivity, confidence), ()
     of_each = []
-    for name in names:
+    for name in names if len(names) > 1 else ():
         own = np.array([source == name for source in sources])
         lesions = len(np.unique(groups[own & positive]))
         sure = confidence if safe_share(lesions, 1 - sensitivity, confidence) > 0 else 0.0
@@ -147,8 +145,9 @@ def choose_by_source(
         enough = lesions * (1 - sensitivity) >= 1 - 1e-9
         of_each.append(SourceThreshold(name, lesions, chosen if enough else math.nan, sure))
     known = [source.threshold for source in of_each if not math.isnan(source.threshold)]
-    pooled = choose_safe_threshold(positive, scores, groups, sensitivity, confidence)
-    return min(known, default=pooled), tuple(of_each)
+    if known:
+        return min(known), tuple(of_each)
+    return choose_safe_threshold(positive, scores, groups, sensitivity, confidence), tuple(of_each)
 
 
 def attained(groups: int, sensitivity: float, confidence: float = CONFIDENCE) -> float:
