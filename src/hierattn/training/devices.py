@@ -8,17 +8,20 @@ process's, but for rounding and for dropout and stochastic depth, whose draws di
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.nn import functional as collective
 
 from hierattn.errors import UsageError
 from hierattn.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 AGREE_EVERY = 20
 """Steps between two checks, over all processes, of whether one was asked to stop."""
@@ -36,6 +39,11 @@ def create_fabric(device: str, recipe: Recipe) -> Fabric:
         raise UsageError(f"device {device!r}: wanted auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device 'cuda': torch finds no such device here; use --device cpu")
+    with _without_torchmetrics():
+        from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+        from lightning_fabric.strategies.ddp import DDPStrategy
     precision = recipe.precision
     if not TorchElasticEnvironment.detect():
         plugins = [LightningEnvironment()]
@@ -56,6 +64,24 @@ def create_fabric(device: str, recipe: Recipe) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def _without_torchmetrics() -> Iterator[None]:
+    """Hide torchmetrics while Fabric is imported.
+
+    Fabric asks for its version by importing it where it is installed, and with it torchvision, SciPy and Matplotlib:
+    half of the time before the first step. Only Fabric's detector of loss spikes, which is not used here, needs it.
+    """
+    name = "torchmetrics"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # the documented way to say that a module cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def my_share(fabric: Fabric, batch_size: int) -> slice:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import HierAttnError, TrainingError, UsageError
@@ -26,6 +26,9 @@ from hierattn.training.run import Run
 from hierattn.training.run_state import check_same_run, create_run, environment, load_state
 from hierattn.training.stop_signal import stop_requested
 from hierattn.training.validation import figure_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 import hierattn
@@ -40,6 +39,9 @@ from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.starting_weights import transfer_into
 from hierattn.training.teaching.teachers import Teachers
 from hierattn.training.validation import standing, validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _UNSAVED = ("interrupted", "waited")
 STANDARDISED_OVER = 256
