@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from hierattn.errors import TaxonomyError
 from hierattn.taxonomy.colours import COLOUR, colours_for
+from hierattn.taxonomy.questions import Question
 from hierattn.taxonomy.spelling import readings, spelled
 
 Malignancy = Literal["malignant", "pre-malignant", "benign", "unknown"]
@@ -31,6 +32,7 @@ CODE_RULE = f"1 to {LONGEST_CODE} letters or digits of any script, and _ or - af
 _COLUMNS = (
     *("image", "label", "lesion", "patient", "group", "fold", "role", "parent", "source", "domain", "licence"),
     *("age", "sex", "site", "skin_type", "width", "height", "sha256"),
+    *("itch", "grew", "hurt", "changed", "bleed", "elevation", "diameter_mm", "biopsied"),
 )
 _DEVICES = ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)))
 RESERVED_CODES = frozenset((*_COLUMNS, *_DEVICES))
@@ -163,16 +165,20 @@ class Taxonomy:
         E.g. ``"ham10000"`` or a clinic's; shown to people.
     classes
         2 to 1000, each with a colour: one that gives none is given one.
+    questions
+        What is asked beside the photograph: of a prepared set, what its columns can answer; of a network, what it
+        reads. Two taxonomies of the same classes are equal, whatever they ask.
 
     Raises
     ------
     TaxonomyError
         For too few or too many classes, two with one code (whatever the letter case) or one name, or where some say
-        ``refer`` and others do not.
+        ``refer`` and others do not; for a question that comes twice.
     """
 
     name: str
     classes: tuple[LesionClass, ...]
+    questions: tuple[Question, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Check the classes against one another, and give colours."""
@@ -191,6 +197,8 @@ class Taxonomy:
                 )
             seen[each.code.casefold()] = each.code
         _ = self._code_of_name
+        if len({question.name for question in self.questions}) < len(self.questions):
+            raise TaxonomyError("a question comes twice: wanted each once")
         silent = [each.code for each in self.classes if each.refer is None]
         if silent and len(silent) < len(self.classes):
             raise TaxonomyError(
@@ -292,11 +300,18 @@ class Taxonomy:
             raise TaxonomyError(
                 f"no class {_few(unknown)} in the taxonomy {self.name}: wanted some of {_few(self.codes)}"
             )
-        return self if wanted == self.codes else Taxonomy(self.name, tuple(self.by_code[code] for code in wanted))
+        if wanted == self.codes:
+            return self
+        return replace(self, classes=tuple(self.by_code[code] for code in wanted))
+
+    def asking(self, questions: Iterable[Question]) -> Taxonomy:
+        """The same classes with these questions."""
+        return replace(self, questions=tuple(questions))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for TOML and JSON."""
-        return {"name": self.name, "classes": [each.to_dict() for each in self.classes]}
+        """Plain values, for TOML and JSON; ``questions`` only where there are some."""
+        asked = {"questions": [question.to_dict() for question in self.questions]} if self.questions else {}
+        return {"name": self.name, "classes": [each.to_dict() for each in self.classes], **asked}
 
     @classmethod
     def from_dict(cls, values: Any) -> Taxonomy:
@@ -307,14 +322,19 @@ class Taxonomy:
         TaxonomyError
             For a missing or unknown key, or a value that is not allowed.
         """
-        if not isinstance(values, Mapping) or set(values) != {"name", "classes"}:
+        if not isinstance(values, Mapping) or set(values) - {"questions"} != {"name", "classes"}:
             keys = ", ".join(map(str, values)) if isinstance(values, Mapping) else _short(values)
             raise TaxonomyError(
-                f"a taxonomy has {keys[:120] or 'nothing'}: wanted a name and [[classes]], nothing else"
+                f"a taxonomy has {keys[:120] or 'nothing'}: wanted a name and [[classes]], perhaps [[questions]], "
+                "nothing else"
             )
         if not isinstance(values["classes"], list | tuple):
             raise TaxonomyError(f"classes is {_short(values['classes'])}: wanted one [[classes]] table a class")
-        return cls(values["name"], tuple(LesionClass.from_dict(each) for each in values["classes"]))
+        asked = values.get("questions", ())
+        if not isinstance(asked, list | tuple):
+            raise TaxonomyError(f"questions is {_short(asked)}: wanted one [[questions]] table a question")
+        classes = tuple(LesionClass.from_dict(each) for each in values["classes"])
+        return cls(values["name"], classes, tuple(Question.from_dict(each) for each in asked))
 
 
 def code_objection(code: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hierattn.errors import TaxonomyError, UsageError
 from hierattn.files import write_text
 from hierattn.taxonomy.built_in import BUILT_IN, EIGHT
 from hierattn.taxonomy.from_labels import OWN, Own
+from hierattn.taxonomy.questions import UNKNOWN
 from hierattn.taxonomy.records import CODE_RULE, FEWEST, MALIGNANCIES, MOST, LesionClass, Taxonomy
 
 LARGEST_FILE = 16 * 1024**2
@@ -28,6 +29,12 @@ _HEAD = f"""\
 #   plain.en    a few words for a patient, also plain.pt, plain.zh ...
 #   colour, colour_dark   in figures, on a light and on a dark page
 """
+_ASKED = f"""
+# What may be asked beside the photograph, in the columns of the manifest. An empty cell is {UNKNOWN}.
+#   name          of the column
+#   values        allowed answers of a choice; words.en what a patient reads, in the same order
+#   least, most   of a number, in unit; step: the network interpolates between points so far apart
+#   ask.en        the question, in a patient's words"""
 
 
 def read_taxonomy(path: Path) -> Taxonomy:
@@ -91,13 +98,16 @@ def taxonomy_text(taxonomy: Taxonomy, *, template: bool = False) -> str:
     """The content of :func:`write_taxonomy`'s file; :func:`read_taxonomy` gives back the same taxonomy."""
     lines = [_HEAD, f"name = {_value(taxonomy.name)}"]
     for each in taxonomy.classes:
-        lines += ["", "[[classes]]", *_lines(each)]
+        lines += ["", "[[classes]]", *_key_values(each.to_dict())]
         lines += _suggestions(each) if template else []
+    lines += [_ASKED] if taxonomy.questions else []
+    for question in taxonomy.questions:
+        lines += ["", "[[questions]]", *_key_values(question.to_dict())]
     return "\n".join(lines) + "\n"
 
 
-def _lines(each: LesionClass) -> Iterator[str]:
-    for key, value in each.to_dict().items():
+def _key_values(values: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
         if isinstance(value, dict):
             yield from (f"{key}.{language} = {_value(words)}" for language, words in value.items())
         else:

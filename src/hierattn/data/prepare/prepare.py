@@ -44,6 +44,7 @@ from hierattn.data.prepare.report import (
 )
 from hierattn.data.prepare.sources import Source, count_sources, read_sources, uses_of
 from hierattn.data.prepare.unchanged import what_changed
+from hierattn.data.prepared_set.asked import answerable
 from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds, refuse_small_classes
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.prepared_set.packed import (
@@ -288,7 +289,7 @@ def _make(job: Job, layouts: Sequence[str], listing: Listing) -> PreparationRepo
             image_spec=options.image_spec,
             images=len(records),
             cropped=sum(box is not None for box in packed.boxes),
-            taxonomy=listing.taxonomy,
+            taxonomy=listing.taxonomy.asking(answerable(records)),
             classes=count_classes(records, job.folds),
             imbalance=imbalance(records),
             folds=job.folds,

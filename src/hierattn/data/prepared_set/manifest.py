@@ -1,7 +1,7 @@
 r"""The manifest: one row an image, the table that every later stage reads.
 
 ``manifest.csv`` has the columns of :class:`Record`, in its order, UTF-8, ``\\n`` line ends, empty where unknown.
-Those of :data:`LATER` are there only where a set was made of several sources.
+Those of :data:`LATER` are there only where a row has a value: a set of several sources, or answers to questions.
 Row ``i`` belongs to image ``i`` of the packed set beside it.
 """
 
@@ -62,6 +62,15 @@ class Record:
         Of :data:`Domain`; empty in a set of one source and one domain.
     use
         ``train``: never in a test or an inner fold. ``test``: never in training or an inner fold, and in every test.
+    itch, grew, hurt, changed, bleed, elevation
+        What the patient said, ``yes`` or ``no``; empty if unknown. The words are in
+        :mod:`hierattn.taxonomy.questions`, which reads :attr:`age`, :attr:`sex`, :attr:`site` and :attr:`skin_type`
+        as answers, too.
+    diameter_mm
+        The largest, in millimetres.
+    biopsied
+        Whether tissue was taken, ``yes`` or ``no``: never asked, for it follows the suspicion, but figures are split
+        by it.
     """
 
     image: str
@@ -85,12 +94,22 @@ class Record:
     collection: str = ""
     domain: str = ""
     use: Use = ""
+    itch: str = ""
+    grew: str = ""
+    hurt: str = ""
+    changed: str = ""
+    bleed: str = ""
+    elevation: str = ""
+    diameter_mm: str = ""
+    biopsied: str = ""
 
 
 SHARED_IDS = "shared"
 """The collection of several sources of one's own: they share lesions and patients, but files may be called anything."""
-LATER = ("own_label", "collection", "domain", "use")
-"""Columns that only a set of several sources has."""
+CLINICAL = ("itch", "grew", "hurt", "changed", "bleed", "elevation", "diameter_mm", "biopsied")
+"""Columns that only a set has whose source asked patients."""
+LATER = ("own_label", "collection", "domain", "use", *CLINICAL)
+"""Columns that are there only where a row has a value."""
 COLUMNS: tuple[str, ...] = tuple(name for name in columns_of(Record) if name not in LATER)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.catalog import PublicSet
@@ -43,6 +43,8 @@ class Photo:
         As ``Record`` has them.
     source, licence
         Its own, where the set gathers several.
+    clinical
+        What the patient was asked, by the names of ``manifest.CLINICAL``.
     """
 
     names: tuple[str, ...]
@@ -58,6 +60,7 @@ class Photo:
     domain: str = ""
     source: str = ""
     licence: str = ""
+    clinical: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PhotoFiles(Protocol):
@@ -136,6 +139,7 @@ def list_photos(
                 source=photo.source or listing.source,
                 licence=photo.licence or listing.licence,
                 domain=photo.domain or listing.domain,
+                **photo.clinical,
             )
         )
     files.finish(listing)
@@ -230,6 +234,11 @@ def malignancy_of(value: str, where: str) -> Malignancy:
 def age_of(value: str) -> str:
     """``60`` for ``60.0``; ``85`` for ``85+``, which ISIC writes for the oldest."""
     return number_of(value.removesuffix("+"))
+
+
+def yes_no_of(value: str) -> str:
+    """``yes`` for ``True``, ``no`` for ``False``, in any letter case; empty where it is not known."""
+    return {"true": "yes", "yes": "yes", "false": "no", "no": "no"}.get(text_of(value).lower(), "")
 
 
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
