@@ -40,6 +40,15 @@ def run(
         Path | None,
         typer.Option("--out", "-o", help="Of a bundle: the folder of the results. [default: evaluation-BUNDLE-on-SET]"),
     ] = None,
+    calibrate_with: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--calibrate-with",
+            metavar="RUN",
+            help="A run of the same recipe with another data.inner_fold; once for each. Temperature and threshold are "
+            "fitted on the inner folds of all.",
+        ),
+    ] = None,
     device: Device = "auto",
     batch_size: Annotated[int, typer.Option(help="Images in one forward pass.")] = 64,
     bootstrap: Bootstrap = 1000,
@@ -103,6 +112,11 @@ def run(
     and with --isic-form 2019 the challenge's own form of answers, isic_2019.csv.
     Rendered lesions are shown in the report; photographs of people only with --gallery.
 
+    Where one inner fold is too small to calibrate on, train the recipe again with other ones (data.inner_fold=2, ...)
+    and name those runs by --calibrate-with: each then answers for the fold that it has not seen.
+
+        hierattn evaluate runs/inner-1 --calibrate-with runs/inner-2 --calibrate-with runs/inner-3
+
     With --data OTHER, the run is evaluated on all images of an external set, with the calibration of its own
     evaluation; the results lie in RUN/evaluation-OTHER. Images that the run was trained on are left out.
 
@@ -143,6 +157,8 @@ def run(
     bundle = _find_bundle(model)
     if bundle is None and out is not None:
         raise UsageError(f"--out with a run folder: the results lie in {model}; leave it out")
+    if bundle is not None and calibrate_with:
+        raise UsageError(f"--calibrate-with: {model} is a bundle, whose calibration stays; leave it out")
     if bundle is not None and data is None:
         raise UsageError(f"{model} is a bundle: wanted the prepared set to judge it on; add --data FOLDER")
     console = terminal(stderr=as_json)
@@ -152,7 +168,9 @@ def run(
 
             result = evaluate_bundle(bundle, data, options, out=out, progress=progress)
         else:
-            result = evaluate(Path(model), options, prepared=data, progress=progress)
+            result = evaluate(
+                Path(model), options, prepared=data, calibrate_with=calibrate_with or (), progress=progress
+            )
     files = EvaluationFolder(result.folder)
     if as_json:
         print_json_file(files.report)

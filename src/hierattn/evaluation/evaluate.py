@@ -21,6 +21,7 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
 from hierattn.evaluation.coarser import Coarser
+from hierattn.evaluation.crossed import crossed_runs
 from hierattn.evaluation.folder import KIND, EvaluationFolder
 from hierattn.evaluation.isic_form import check_isic_form, write_isic_form
 from hierattn.evaluation.measures.calibration import (
@@ -37,7 +38,7 @@ from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
 from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
 from hierattn.evaluation.pages.html_report import write_html_report
-from hierattn.evaluation.predict import Answering, Network, choose_device, predict_rows
+from hierattn.evaluation.predict import Answering, Network, choose_device, predict_rows, predictions_of
 from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
 from hierattn.evaluation.records import from_plain
 from hierattn.evaluation.report import (
@@ -138,6 +139,7 @@ def evaluate(
     options: EvaluateOptions | None = None,
     *,
     prepared: Path | None = None,
+    calibrate_with: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a trained run on images that it never saw.
@@ -152,6 +154,9 @@ def evaluate(
         A prepared set to use in place of the recipe's. Where it is the one that the run was trained on, moved, nothing
         else changes. Where it is another, ALL its original images are evaluated, with the calibration of the run's own
         evaluation, which must have been made before.
+    calibrate_with
+        Run folders of the same recipe and outer fold with other inner folds (:mod:`hierattn.evaluation.crossed`):
+        temperature and threshold are fitted on the inner folds of all of them.
     progress
         Told of images done.
 
@@ -176,13 +181,11 @@ def evaluate(
     check_replaceable(folder, KIND)
     if options.isic_form:
         _check_isic_form(options.isic_form, trained, packed, own)
-    device = choose_device(options.device)
-    checkpoint = trained.checkpoint
-    network = Network(
-        checkpoint.build().to(device), checkpoint.taxonomy, checkpoint.image_spec, device, options.batch_size
-    )
+    if calibrate_with and not (own and coarser is None):
+        raise UsageError("--calibrate-with on another set or in a --taxonomy: wanted the run's own set and classes")
+    crossed = crossed_runs(trained, calibrate_with, packed)
     subject = RunSubject(trained, trained.judged if own else {})
-    work = _Work(subject, packed, network, options, progress, coarser)
+    work = _Work(subject, packed, _network(trained, options), options, progress, coarser, tuple(crossed))
     measured = work.own_fold(trained) if own else work.external_set()
     return work.finish(folder, measured)
 
@@ -244,13 +247,14 @@ class _Work:
     options: EvaluateOptions
     progress: Progress | None
     coarser: Coarser | None = None
+    crossed: tuple[TrainedRun, ...] = ()
 
     def own_fold(self, trained: TrainedRun) -> _Predicted:
         """Calibrate on the inner fold, then predict the outer one."""
         options = self.options
         if self.coarser is not None:
             return self._own_fold_coarser(trained, self.coarser)
-        validation = self._predict(inner_fold(self.packed, trained), "inner fold")
+        validation = self._inner_folds(trained)
         fitted = fit_calibration(
             validation,
             target_sensitivity=options.target_sensitivity,
@@ -276,6 +280,16 @@ class _Work:
         tested = None if source else trained.fold
         notes = selection.notes + notes_on_test_labels(self.packed.info, tested)
         return _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
+
+    def _inner_folds(self, trained: TrainedRun) -> Predictions:
+        """Of the run's inner fold, and of each crossed run's by its own network."""
+        rows, answers = [], []
+        for run in (trained, *self.crossed):
+            network = self.network if run is trained else _network(run, self.options)
+            rows.append(inner_fold(self.packed, run))
+            answers.append(network.probabilities(self.packed.images, rows[-1], self.progress, "inner fold"))
+        records = [self.packed.records[int(row)] for row in np.concatenate(rows)]
+        return predictions_of(records, self.network.taxonomy, np.concatenate(answers))
 
     def _own_fold_coarser(self, trained: TrainedRun, coarser: Coarser) -> _Predicted:
         """The outer fold in another taxonomy, with what the run's own evaluation fitted."""
@@ -394,6 +408,12 @@ class _Work:
             return from_plain(Provenance, plain)
         except ValueError as error:
             raise CheckpointError(f"what {self.subject.name} says of its provenance is damaged ({error})") from None
+
+
+def _network(trained: TrainedRun, options: EvaluateOptions) -> Network:
+    checkpoint, device = trained.checkpoint, choose_device(options.device)
+    model = checkpoint.build().to(device)
+    return Network(model, checkpoint.taxonomy, checkpoint.image_spec, device, options.batch_size)
 
 
 def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bool]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hierattn.data.prepared_set.looks import FIGURES, Look, Looked, record_look
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.data.prepared_set.parts import Split, split
+from hierattn.data.prepared_set.parts import NEXT_FOLD, Split, split
 from hierattn.errors import CheckpointError, DataError, UsageError
 from hierattn.files import file_sha256
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
@@ -64,9 +64,14 @@ class TrainedRun:
         """The source that training did not use; empty where it was a fold alone."""
         return str(self.checkpoint.recipe.get("data", {}).get("left_out_source", ""))
 
+    @property
+    def inner_fold(self) -> int:
+        """The fold that chose the epoch; ``NEXT_FOLD`` where it was the one after the outer fold."""
+        return int(self.checkpoint.recipe.get("data", {}).get("inner_fold", NEXT_FOLD))
+
     def parts(self, packed: PackedSet) -> Split:
         """What of ``packed``, the set that the run was trained on, trained, validated and tests."""
-        return split(packed.records, self.fold, self.left_out_source)
+        return split(packed.records, self.fold, self.left_out_source, self.inner_fold)
 
     def record_look(
         self,

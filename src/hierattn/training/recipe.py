@@ -35,7 +35,10 @@ class DataRecipe:
         The folder that ``hierattn prepare`` or ``hierattn balance`` made. ``{fold}`` in it is replaced by the number of
         the fold: a set balanced for each.
     fold
-        The outer fold that training never sees. The next fold, cyclically, is the inner split that chooses the epoch.
+        The outer fold that training never sees.
+    inner_fold
+        The fold that chooses the epoch and calibrates; -1: the next after the outer fold, cyclically. Runs that differ
+        in it alone calibrate together on all of their inner folds: ``hierattn evaluate --calibrate-with``.
     sampling
         ``natural``: every training image once an epoch. ``balanced``: as many draws as images, every class equally
         often, so that rare classes are over-sampled and common ones under-sampled on the fly (§3.2.2).
@@ -50,6 +53,7 @@ class DataRecipe:
 
     prepared: str = ""
     fold: Count = 0
+    inner_fold: Annotated[int, Limits("-1 (the next) or the number of a fold", least=-1)] = -1
     sampling: Sampling = "balanced"
     epoch_images: Annotated[int, Limits("0 (all) or more", least=0)] = 0
     left_out_source: str = ""

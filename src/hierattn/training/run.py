@@ -61,7 +61,7 @@ class Run:
         self.recipe, self.folder, self.packed, self.fabric, self.listener = recipe, folder, data, fabric, listener
         check_leaks(data.records)
         check_fold_of_balanced_set(data.info, recipe.data.fold, recipe.data.left_out_source)
-        parts = split(data.records, recipe.data.fold, recipe.data.left_out_source)
+        parts = split(data.records, recipe.data.fold, recipe.data.left_out_source, recipe.data.inner_fold)
         present = trained_classes(data.records, parts, recipe.data.left_out_source)
         if recipe.data.left_out_source:
             self._check_left_out(parts, present)

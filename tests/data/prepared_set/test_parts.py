@@ -246,3 +246,20 @@ def test_no_path_of_shared_ids_leads_from_training_to_a_test(
         if left_out:
             assert {one.source for one in test} <= {left_out}
             assert left_out not in {one.source for one in [*train, *inner]}
+
+
+def test_another_inner_fold_validates_and_the_next_one_then_trains():
+    records = [
+        Record(image=f"{fold}{k}", label="NV", lesion=f"{fold}{k}", group=f"{fold}{k}", fold=fold)
+        for fold in range(4)
+        for k in range(2)
+    ]
+    parts = split(records, 1, inner_fold=3)
+    assert [sorted({records[row].fold for row in rows}) for rows in (parts.train, parts.validation, parts.test)] == [
+        [0, 2], [3], [1],
+    ]  # fmt: skip
+    for wrong in (1, 4, -2):
+        with pytest.raises(
+            UsageError, match=f"inner fold {wrong}: wanted another of the folds 0 to 3 than the outer one, 1"
+        ):
+            split(records, 1, inner_fold=wrong)

@@ -35,13 +35,17 @@ class Split:
     test: np.ndarray
 
 
-def split(records: Sequence[Record], fold: int, left_out_source: str = "") -> Split:
+NEXT_FOLD = -1
+"""In place of a number: the inner fold is the one after the outer fold."""
+
+
+def split(records: Sequence[Record], fold: int, left_out_source: str = "", inner_fold: int = NEXT_FOLD) -> Split:
     """Train, validation and test rows where ``fold`` is the one that tests, or ``left_out_source``.
 
-    Test is fold ``fold``, validation the next fold (modulo the number of folds), train the rest. Augmented copies
-    are only ever in train: those of validation and test images are in none of the three. Nor are photographs for
-    training only that belong to those images. Photographs for testing only are all in test, whatever their fold; what
-    belongs to them is in no training part.
+    Test is fold ``fold``, validation ``inner_fold``, or the next fold (modulo the number of folds), train the rest.
+    Augmented copies are only ever in train: those of validation and test images are in none of the three. Nor are
+    photographs for training only that belong to those images. Photographs for testing only are all in test, whatever
+    their fold; what belongs to them is in no training part.
 
     With ``left_out_source``, train and validation hold nothing of that source, and test is that source alone: all of
     its photographs whose group holds nothing that the run has seen. Fold ``fold`` of the other sources stays unseen:
@@ -50,7 +54,8 @@ def split(records: Sequence[Record], fold: int, left_out_source: str = "") -> Sp
     Raises
     ------
     UsageError
-        For a fold or a source that the manifest does not have, or a source that is for training only.
+        For a fold or a source that the manifest does not have, a source that is for training only, or an inner fold
+        that is the outer one.
     DataError, LeakError
         From :func:`check_leaks` and :func:`check_parts`, or for fewer than 3 folds.
     """
@@ -60,6 +65,9 @@ def split(records: Sequence[Record], fold: int, left_out_source: str = "") -> Sp
         raise DataError(f"the manifest has {count} folds: wanted {MIN_FOLDS} or more; prepare the set again")
     if not 0 <= fold < count:
         raise UsageError(f"fold {fold}: the manifest has folds 0 to {count - 1}; choose one of them")
+    inner = (fold + 1) % count if inner_fold == NEXT_FOLD else inner_fold
+    if not 0 <= inner < count or inner == fold:
+        raise UsageError(f"inner fold {inner}: wanted another of the folds 0 to {count - 1} than the outer one, {fold}")
     place = np.array([record.fold for record in records])
     original = np.array([record.role == "original" for record in records])
     use = np.array([record.use for record in records])
@@ -74,7 +82,6 @@ def split(records: Sequence[Record], fold: int, left_out_source: str = "") -> Sp
     alone = (use == "train") & ~_among(groups, use != "train")
     makes_way = (use == "train") & _among(groups, test)
     usable = ~left & ~_among(groups, use == "test")
-    inner = (fold + 1) % count
     train = usable & (alone | ((place != fold) & (place != inner))) & ~makes_way
     validation = usable & judging & (place == inner)
     if left_out_source:

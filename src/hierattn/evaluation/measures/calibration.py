@@ -246,7 +246,13 @@ def fit_calibration(
     positive, scores = risk(validation, temperature, bias)
     groups = validation.group_numbers
     threshold, of_each = choose_by_source(positive, scores, groups, sources, target_sensitivity, confidence)
-    folds = ", ".join(str(fold) for fold in np.unique(validation.folds))
+    folds = [str(fold) for fold in np.unique(validation.folds)]
+    inner = (
+        f"inner validation fold ({folds[0]}), which also chose the epoch"
+        if len(folds) == 1
+        else f"inner validation folds ({', '.join(folds)}), each answered by the run of this recipe that was not "
+        "trained on it"
+    )
     return Calibration(
         temperature=temperature,
         risk_threshold=threshold,
@@ -254,8 +260,7 @@ def fit_calibration(
         validation=measure_threshold(validation, temperature, threshold, resamples, seed, bias),
         test=None,
         fitted_on=(
-            f"the {len(validation)} original images of the inner validation fold ({folds}), which also chose the "
-            f"epoch; the test fold took no part{_said_of(of_each)}"
+            f"the {len(validation)} original images of the {inner}; the test fold took no part{_said_of(of_each)}"
         ),
         class_bias=bias,
         confidence=attained(len(np.unique(groups[positive])), target_sensitivity, confidence),

@@ -236,7 +236,9 @@ def check_folds(recipe: Recipe, out: Path, options: CrossValidationOptions) -> i
         if prepared not in sets:
             sets[prepared] = PackedSet.open(Path(prepared))
         packed = sets[prepared]
-        split(packed.records, task.fold, task.source)  # raises for what is not there, and for leaks
+        split(
+            packed.records, task.fold, task.source, task.recipe.data.inner_fold
+        )  # raises for what is not there, and for leaks
         check_fold_of_balanced_set(packed.info, task.fold, task.source)
         if run.recipe.exists():
             check_same_run(run, task.recipe, packed.digests)

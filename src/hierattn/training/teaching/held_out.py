@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.data.prepared_set.parts import Split, split
+from hierattn.data.prepared_set.parts import NEXT_FOLD, Split, split
 from hierattn.errors import HierAttnError, LeakError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -150,7 +150,7 @@ def _from_its_set(checkpoint: Checkpoint) -> TrainedOn | None:
         packed = PackedSet.open(Path(prepared))
         if packed.manifest_sha256 != checkpoint.provenance.get("manifest_sha256"):
             return None
-        seen = seen_in(packed, split(packed.records, fold, str(source)))
+        seen = seen_in(packed, split(packed.records, fold, str(source), int(data.get("inner_fold", NEXT_FOLD))))
     except (HierAttnError, OSError):
         return None
     before = [path for paths in weights_named(checkpoint.recipe) for path in paths]
