@@ -46,6 +46,12 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("HEIC photographs", "heic"),
     ),
     "push": (("the Hugging Face Hub", "hub"),),
+    "recalibrate": (
+        ("models on the Hugging Face Hub", "hub"),
+        ("DICOM files", "dicom"),
+        ("HEIC photographs", "heic"),
+        ("tables of Excel and Parquet", "tables"),
+    ),
     "serve": (("models on the Hugging Face Hub", "hub"),),
     "prepare": (
         ("--embedding", "train"),

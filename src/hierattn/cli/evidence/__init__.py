@@ -1,0 +1,1 @@
+"""Commands for what a reviewer and a clinic ask of a model."""

@@ -1,0 +1,226 @@
+"""A bundle with a new calibration and threshold, from a clinic's own cases (``clinical_use/recalibration.py``).
+
+The graph stays as it is; what follows its answers is new: ``softmax(log(answers) / temperature + bias)``. So bundles of
+every precision can be recalibrated, and once more. The new file names its parent and the cases by digest and count, and
+keeps no figure that was measured with the old threshold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import hierattn
+from hierattn.bundle.bundle import PROBABILITIES, Bundle, read_bundle
+from hierattn.bundle.prediction_set import SetRule
+from hierattn.deploy.evaluate_bundle import BundleSubject
+from hierattn.deploy.home_cases import HomeTable, read_cases
+from hierattn.deploy.predict.predictor import Predictor
+from hierattn.deploy.predict.session import open_session
+from hierattn.errors import UsageError, require
+from hierattn.evaluation.clinical_use.recalibration import HomeCases, Recalibration, examine_cases, recalibrate
+from hierattn.evaluation.measures.calibration import Calibration
+from hierattn.evaluation.measures.thresholds import CONFIDENCE
+from hierattn.evaluation.records import to_plain
+from hierattn.files import atomic_file
+from hierattn.progress import Progress
+
+if TYPE_CHECKING:
+    import onnx
+
+RECALIBRATED = "recalibrated"
+"""Under ``provenance``: the parent and the cases."""
+_SMALLEST = np.float32(1e-37)
+
+
+@dataclass(frozen=True)
+class AtHome:
+    """A bundle and a clinic's cases, before anything is fitted.
+
+    Attributes
+    ----------
+    path, content, bundle
+        The file, its bytes, and what it says of itself.
+    parent
+        Its calibration, for answers that are calibrated already.
+    table
+        The cases.
+    known
+        What they can show, and how certain a new threshold can be.
+    confidence
+        That was asked for.
+    """
+
+    path: Path
+    content: bytes
+    bundle: Bundle
+    parent: Calibration
+    table: HomeTable
+    known: HomeCases
+    confidence: float
+
+
+def at_home(
+    path: Path,
+    cases: Path,
+    *,
+    images: Path | None = None,
+    truth: str = "",
+    confidence: float = CONFIDENCE,
+    progress: Progress | None = None,
+) -> AtHome:
+    """Read a bundle and cases.
+
+    Parameters
+    ----------
+    path
+        The ``.onnx`` file.
+    cases, images, truth, progress
+        As of :func:`~hierattn.deploy.home_cases.read_cases`.
+    confidence
+        That new lesions reach the target sensitivity, 0 to below 1.
+
+    Raises
+    ------
+    BundleError, TableError, DataError, UsageError
+        Where one cannot be read, or the cases are too few.
+    """
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence {confidence}: wanted above 0, below 1")
+    content, bundle = read_bundle(path)
+    sha256 = hashlib.sha256(content).hexdigest()
+    subject = BundleSubject(path, bundle, sha256, path.stem, Path())
+    parent, seen = subject.calibration(), subject.trained_on
+    predictor = Predictor(bundle, open_session(content, path))
+    table = read_cases(cases, bundle, sha256, predictor, seen, images=images, truth=truth, progress=progress)
+    known = examine_cases(table.answers, parent, confidence=confidence)
+    return AtHome(path, content, bundle, parent, table, known, confidence)
+
+
+def check_new(out: Path) -> None:
+    """Refuse to write over anything.
+
+    Raises
+    ------
+    UsageError
+        Where something has the name, or it does not end in ``.onnx``.
+    """
+    if out.suffix != ".onnx":
+        raise UsageError(f"{out}: wanted a name that ends in .onnx")
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{out} exists: a recalibrated bundle replaces nothing; choose another name")
+
+
+def write_recalibrated(home: AtHome, out: Path) -> tuple[Recalibration, Bundle]:
+    """Fit, and write the new bundle: (what was fitted, what it says of itself).
+
+    Raises
+    ------
+    UsageError
+        Where ``out`` exists.
+    DataError
+        Where the cases are too few.
+    """
+    require("onnx", "train")
+    import onnx
+
+    check_new(out)
+    fitted = recalibrate(home.table.answers, home.parent, confidence=home.confidence)
+    described = _described(home, fitted)
+    model = onnx.load_from_string(home.content)
+    if fitted.changed:
+        _append(model, fitted)
+    onnx.helper.set_model_props(model, described.to_metadata())
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_file(out) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+        read_bundle(temporary)
+        check_new(out)
+    return fitted, described
+
+
+def _append(model: onnx.ModelProto, fitted: Recalibration) -> None:
+    """Put the new calibration behind the old answers; whatever read these reads the new ones."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
+    prefix = next(
+        name for count in range(len(taken) + 1) if not any(t.startswith(name := f"home{count}_") for t in taken)
+    )
+    place, last = next((i, node) for i, node in enumerate(graph.node) if PROBABILITIES in node.output)
+    last.output[list(last.output).index(PROBABILITIES)] = f"{prefix}before"
+    constants = {
+        "least": _SMALLEST,
+        "temperature": np.float32(fitted.temperature),
+        "bias": np.array(fitted.class_bias, np.float32),
+    }
+    graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(value), prefix + name) for name, value in constants.items()
+    )
+    steps = (
+        ("Max", ("before", "least"), "above"),
+        ("Log", ("above",), "log"),
+        ("Div", ("log", "temperature"), "divided"),
+        ("Add", ("divided", "bias"), "shifted"),
+    )
+    nodes = [helper.make_node(kind, [prefix + name for name in read], [prefix + made]) for kind, read, made in steps]
+    nodes.append(helper.make_node("Softmax", [f"{prefix}shifted"], [PROBABILITIES], axis=1))
+    for step, node in enumerate(nodes, start=1):
+        graph.node.insert(place + step, node)
+
+
+def _described(home: AtHome, fitted: Recalibration) -> Bundle:
+    """What the new file says of itself: no figure of the old threshold is left."""
+    old, table = home.bundle, home.table
+    temperature = old.temperature * fitted.temperature
+    bias = np.array(old.calibration.get("class_bias") or [0.0] * len(old.classes)) / fitted.temperature
+    bias = bias + np.array(fitted.class_bias or [0.0] * len(old.classes))
+    known = home.known
+    cases = {
+        "sha256": table.sha256,
+        "photographs": known.images,
+        "lesions": known.lesions,
+        "positives": known.positives,
+    }
+    parent = hashlib.sha256(home.content).hexdigest()
+    calibration = replace(
+        home.parent,
+        temperature=temperature,
+        risk_threshold=fitted.threshold,
+        validation=fitted.advice,
+        test=None,
+        fitted_on=f"{known.images} own cases of {known.lesions} lesions or patients, {known.positives} of which should "
+        f"be seen in a clinic; the parent is {parent[:12]}",
+        class_bias=tuple(bias.tolist()) if bias.any() else (),
+        confidence=fitted.confidence,
+        sources=(),
+    )
+    provenance: Mapping[str, Any] = {
+        **old.provenance,
+        RECALIBRATED: {
+            "parent_sha256": parent,
+            "cases": cases,
+            "temperature": fitted.temperature,
+            "class_bias": list(fitted.class_bias),
+            "threshold_rule": fitted.rule,
+            "by": hierattn.__version__,
+            **({"before": old.provenance[RECALIBRATED]} if RECALIBRATED in old.provenance else {}),
+        },
+    }
+    triage = replace(old.triage, threshold=fitted.threshold, sensitivity=None, interval=None, images=0)
+    sets = tuple(SetRule(target, threshold) for target, threshold in fitted.prediction_sets.items())
+    return replace(
+        old,
+        temperature=temperature,
+        triage=triage,
+        calibration=to_plain(calibration),
+        metrics={},
+        provenance=provenance,
+        prediction_sets=sets,
+    )

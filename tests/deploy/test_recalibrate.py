@@ -1,0 +1,105 @@
+"""A recalibrated bundle: its graph computes what was fitted, its words are the new ones, and nothing is overwritten."""
+
+import csv
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_bundles import BUNDLE, expected_probabilities, write_small_bundle
+from tests.evaluation.clinical_use.test_recalibration import NOWHERE
+
+from hierattn import Predictor
+from hierattn.bundle.bundle import read_bundle
+from hierattn.deploy.recalibrate import at_home, check_new, write_recalibrated
+from hierattn.errors import DataError, UsageError
+from hierattn.evaluation.measures.calibration import Calibration, calibrate
+from hierattn.evaluation.records import to_plain
+from hierattn.image_spec import ImageSpec
+
+FITTED = Calibration(BUNDLE.temperature, 0.3, 0.95, NOWHERE, NOWHERE, "the inner fold", confidence=0.8)
+MINE = replace(BUNDLE, image_spec=ImageSpec(size=32), calibration=to_plain(FITTED))
+CODES = BUNDLE.classes
+
+
+def a_clinic(folder, photographs=160, seed=0):
+    """A bundle, photographs of one colour each, and a table of its answers: half of them named wrongly as a rule."""
+    bundle = write_small_bundle(folder / "parent.onnx", MINE)
+    rng = np.random.default_rng(seed)
+    photos = rng.integers(20, 250, (photographs, 1, 1, 3), np.uint8) * np.ones((1, 32, 32, 1), np.uint8)
+    shares = np.array([expected_probabilities(photo) for photo in photos])
+    twisted = calibrate(shares, 4.0, rng.normal(0, 1, len(CODES)))
+    truth = [CODES[rng.choice(len(CODES), p=row)] for row in twisted]
+    with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = ([number, *map(repr, map(float, row)), truth[number]] for number, row in enumerate(shares))
+        csv.writer(file).writerows([["image", *CODES, "truth"], *rows])
+    return bundle, photos
+
+
+def test_the_new_graph_gives_what_was_fitted_and_its_risk_follows(tmp_path):
+    parent, photos = a_clinic(tmp_path)
+    before = parent.read_bytes()
+    fitted, _ = write_recalibrated(at_home(parent, tmp_path / "cases.csv"), tmp_path / "ours.onnx")
+    assert fitted.changed
+    assert parent.read_bytes() == before
+    predictor = Predictor.load(tmp_path / "ours.onnx", threads=1)
+    for photo in photos[:20]:
+        answer = predictor(np.kron(photo, np.ones((5, 5, 1), np.uint8)))
+        wanted = fitted.apply(expected_probabilities(photo)[None])[0]
+        np.testing.assert_allclose(list(answer.probabilities.values()), wanted, atol=2e-5)
+        assert answer.risk == pytest.approx(sum(answer.probabilities[code] for code in BUNDLE.triage.group), abs=1e-5)
+
+
+def test_it_names_its_parent_and_the_cases_and_keeps_no_figure_of_the_old_threshold(tmp_path):
+    parent, _ = a_clinic(tmp_path)
+    home = at_home(parent, tmp_path / "cases.csv")
+    fitted, described = write_recalibrated(home, tmp_path / "ours.onnx")
+    _, bundle = read_bundle(tmp_path / "ours.onnx")
+    assert bundle == described
+    told = bundle.provenance["recalibrated"]
+    assert told["parent_sha256"] == hashlib.sha256(parent.read_bytes()).hexdigest()
+    assert told["cases"]["sha256"] == hashlib.sha256((tmp_path / "cases.csv").read_bytes()).hexdigest()
+    assert told["cases"]["photographs"] == 160
+    assert bundle.temperature == pytest.approx(BUNDLE.temperature * fitted.temperature)
+    assert bundle.triage == replace(
+        BUNDLE.triage, threshold=fitted.threshold, sensitivity=None, interval=None, images=0
+    )
+    assert not bundle.metrics
+    assert bundle.calibration["test"] is None
+    assert {rule.coverage for rule in bundle.prediction_sets} == {None}
+
+
+def test_a_bundle_can_be_recalibrated_again_and_its_description_says_what_its_graph_does(tmp_path):
+    parent, photos = a_clinic(tmp_path)
+    first, _ = write_recalibrated(at_home(parent, tmp_path / "cases.csv"), tmp_path / "ours.onnx")
+    later = tmp_path / "later"
+    later.mkdir()
+    _, others = a_clinic(later, seed=1)
+    second_path = tmp_path / "again.onnx"
+    predictor = Predictor.load(tmp_path / "ours.onnx", threads=1)
+    with (later / "cases.csv").open(newline="", encoding="utf-8") as file:
+        truth = [row["truth"] for row in csv.DictReader(file)]
+    with (later / "cases.csv").open("w", newline="", encoding="utf-8") as file:
+        answers = [predictor(np.kron(photo, np.ones((5, 5, 1), np.uint8))).probabilities.values() for photo in others]
+        rows = ([number, *row, truth[number]] for number, row in enumerate(answers))
+        csv.writer(file).writerows([["image", *CODES, "truth"], *rows])
+    second, bundle = write_recalibrated(at_home(tmp_path / "ours.onnx", later / "cases.csv"), second_path)
+    assert (
+        bundle.provenance["recalibrated"]["before"]["parent_sha256"] == hashlib.sha256(parent.read_bytes()).hexdigest()
+    )
+    described = bundle.calibration["class_bias"]
+    whole = calibrate(expected_probabilities(photos[0], 1.0)[None], bundle.temperature, described)[0]
+    stepwise = second.apply(first.apply(expected_probabilities(photos[0])[None]))[0]
+    np.testing.assert_allclose(whole, stepwise, atol=1e-9)
+    answer = Predictor.load(second_path, threads=1)(np.kron(photos[0], np.ones((5, 5, 1), np.uint8)))
+    np.testing.assert_allclose(list(answer.probabilities.values()), whole, atol=2e-5)
+
+
+def test_nothing_is_overwritten_and_too_few_cases_write_nothing(tmp_path):
+    parent, _ = a_clinic(tmp_path, photographs=29)
+    with pytest.raises(UsageError, match="replaces nothing"):
+        check_new(parent)
+    with pytest.raises(DataError, match="wanted 30"):
+        at_home(parent, tmp_path / "cases.csv")
+    with pytest.raises(UsageError, match=r"ends in \.onnx"):
+        check_new(tmp_path / "ours.bin")
