@@ -2,7 +2,7 @@
 # Each first sets up .venv (once, and again when pyproject.toml or constraints.txt change).
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 # Python keeps compiled modules, but compiles only what is imported: compiling all of torch at installation takes longer.
@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread per process: on two cores, threads that wait for one another cost more than they gain.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types pyright imports unit lowest web wheels docs figures clean lock
+.PHONY: help setup demo test check format lint types pyright imports unit lowest web wheels bom docs figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -18,7 +18,7 @@ help: ## Show this list.
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python {v.major}.{v.minor} came, 3.11 or newer is wanted: run make PYTHON=python3.12 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || test -x $(BIN)/python.exe || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); the first time takes some minutes (torch is large) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -67,6 +67,12 @@ wheels: web ## Build sdist and wheel, and a wheel of the code alone, without the
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python -m tools.release.code_wheel dist/*.whl
+
+bom: $(STAMP) ## Write dist/bom.json, a CycloneDX list of all that 'pip install WHEEL[serve]' brings; after make wheels.
+	rm -rf build/bom build/bom-tool
+	$(PYTHON) -m venv build/bom && build/bom/bin/python -m pip install --quiet -c constraints.txt "$$(ls dist/hierattn-*.whl | grep -v +code)[serve]"
+	$(PYTHON) -m venv build/bom-tool && build/bom-tool/bin/python -m pip install --quiet 'cyclonedx-bom>=7.5,<8'
+	build/bom-tool/bin/cyclonedx-py environment build/bom/bin/python --output-reproducible --output-file dist/bom.json
 
 docs: $(STAMP) ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
