@@ -46,6 +46,9 @@ def test_every_set_gets_a_row_and_its_predictions(judged):
     for row in found["sets"]:
         assert len(read_predictions(base / "out" / "predictions" / f"{row['name']}.csv", EIGHT)) == row["images"]
     assert "Not a medical device" in done.stdout
+    assert found["artefacts"]["images"] == 24
+    assert {"ink", "ruler", "sticker", "hair", "bubbles", "vignette", "frame"} == set(found["artefacts"]["kinds"])
+    assert "| Gel bubbles |" in (base / "out" / "shift.md").read_text()
 
 
 def test_the_outer_fold_and_each_external_set_are_looks_and_the_changes_are_none_more(judged):

@@ -16,6 +16,7 @@ from hierattn.audit.page import render_audit
 from hierattn.data.prepare.decisions import Finding
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.clinical_use.artefacts import ArtefactFlips, Artefacts
 from hierattn.evaluation.comparison.comparison import compare
 from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
 from hierattn.evaluation.comparison.page import write_comparison
@@ -33,6 +34,11 @@ from hierattn.evaluation.pages.html_report import write_html_report
 from hierattn.evaluation.pages.shift_page import write_shift
 
 GREY = "data:image/gif;base64,R0lGODlhAQABAIAAAMLCwgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
+
+
+SHARE = Estimate(0.123, (0.1, 0.2))
+THING = ArtefactFlips("Ink marks", SHARE, SHARE, Estimate(-0.02, (-0.05, 0.01)), SHARE, Estimate(None, None), 12.9)
+ARTEFACTS = Artefacts(60, 40, 9, ("BCC", "MEL", "SCC"), 0, {"ink": THING, "ruler": THING})
 
 
 def write_report(folder):
@@ -57,6 +63,7 @@ def write_report(folder):
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
         subgroups=by_subgroups(predictions, cases, report.triage, resamples=100, seed=0),
         robustness=robustness,
+        artefacts=ARTEFACTS,
         saliency=Saliency(9, share, share, 0.7, (5, 5)),
         conformal=measure_sets(table(seed=1), predictions, report.triage, resamples=100, seed=0),
     )
@@ -88,7 +95,7 @@ def write_shift_page(folder):
         for seed, kind in enumerate(kinds, 2)
     ]
     rows = measure_all(sets, fit_calibration(table(seed=1), resamples=100), resamples=100)
-    write_shift(folder / "shift", "A run under a change of source", sets, rows, {"severity": 5})
+    write_shift(folder / "shift", "A run under a change of source", sets, rows, {"severity": 5}, ARTEFACTS)
 
 
 def write_audit_page(folder):

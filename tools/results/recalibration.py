@@ -166,7 +166,7 @@ def main(arguments: list[str]) -> None:
         table, calibration = read_answers(place)
         lesions = int(table.group_numbers.max()) + 1
         answers[name] = [simulate(table, calibration, size) for size in SIZES if lesions - size >= FEWEST_LEFT]
-    shown = " ".join(f"{text.partition('=')[0]}=EVALUATION" for text in places)
+    shown = " ".join(f"'{text.partition('=')[0]}=EVALUATION'" for text in places)
     told = {"answers": answers, "bound": bound()}
     write_json(Path(out) / "recalibration.json", told)
     write_text(Path(out) / "recalibration.md", page(told, f"python -m tools.results.recalibration {out} {shown}"))

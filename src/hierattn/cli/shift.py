@@ -15,6 +15,7 @@ from hierattn.cli.run_options import Bootstrap
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hierattn.evaluation.clinical_use.artefacts import Artefacts
     from hierattn.evaluation.measures.calibration import Calibration
     from hierattn.evaluation.measures.shift import EvaluatedSet
     from hierattn.evaluation.trained_run import TrainedRun
@@ -45,6 +46,10 @@ def run(
     (against everything, and against nevi), cancer AUC, balanced accuracy and calibration error with intervals over
     lesions or patients, the share of photographs that the software would reject, and melanoma AUC among the rest.
 
+    What flips the advice: ink, rulers, stickers, hairs, bubbles, dark corners and frames are drawn on the outer fold,
+    each beside a control of the same size without a shape; the share of lesions whose advice changes, and of cancers
+    that are lost.
+
     RUN/shift then holds shift.html (open it), shift.md, shift.csv, shift.json, figures/ and the predictions.
 
         hierattn shift runs/isic --data out/pad --table HAM10000_metadata.csv --by dx_type,localization
@@ -65,12 +70,12 @@ def run(
     with step_bars(console, quiet=as_json) as progress:
         columns = [name.strip() for name in by.split(",") if name.strip()] if table is not None else []
         settings = _Settings(own, tuple(data or ()), table, tuple(columns), severity - 1, seed)
-        sets = _predict(trained, settings, progress)
+        sets, artefacts = _predict(trained, settings, calibration, bootstrap, progress)
     with waiting(console, "measuring"):
         rows = measure_all(sets, calibration, resamples=bootstrap, seed=seed)
         looks = _record(trained, settings, rows)
         title = f"{run_folder.resolve().name} under a change of source"
-        write_shift(folder, title, sets, rows, _facts(trained, calibration, severity, bootstrap, seed))
+        write_shift(folder, title, sets, rows, _facts(trained, calibration, severity, bootstrap, seed), artefacts)
     if as_json:
         print_json_file(folder / JSON)
         return
@@ -92,12 +97,16 @@ class _Settings:
     seed: int
 
 
-def _predict(trained: TrainedRun, settings: _Settings, progress: Progress | None) -> list[EvaluatedSet]:
-    """Every set: the outer fold, its parts, the changes, the external sets."""
+def _predict(
+    trained: TrainedRun, settings: _Settings, calibration: Calibration, bootstrap: int, progress: Progress | None
+) -> tuple[list[EvaluatedSet], Artefacts | None]:
+    """Every set: the outer fold, its parts, the changes, the external sets; and what flips the advice on the fold."""
     from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.deploy.export.own_images import open_own_images
     from hierattn.deploy.export.screening import make_screening
+    from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
     from hierattn.evaluation.measures.shift import changed_folds, external_set, own_fold, parts_by_table
+    from hierattn.evaluation.selection import outer_fold
 
     packed = trained.open_own_set(settings.own)
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
@@ -106,7 +115,18 @@ def _predict(trained: TrainedRun, settings: _Settings, progress: Progress | None
     if settings.table is not None:
         sets += parts_by_table(sets[0], settings.table, settings.columns)
     sets += changed_folds(trained, packed, answer, severity=settings.severity, seed=settings.seed, progress=progress)
-    return sets + [external_set(trained, PackedSet.open(folder), answer, progress) for folder in settings.external]
+    artefacts = measure_artefacts(
+        lambda images: answer(images).probabilities,
+        packed.images[outer_fold(packed, trained).rows],
+        sets[0].predictions,
+        calibration,
+        resamples=bootstrap,
+        seed=settings.seed,
+        progress=progress,
+    )
+    return sets + [
+        external_set(trained, PackedSet.open(folder), answer, progress) for folder in settings.external
+    ], artefacts
 
 
 def _record(trained: TrainedRun, settings: _Settings, rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from hierattn.data.prepared_set.looks import FIGURES
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.cases import Case, case_of, write_cases
+from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
 from hierattn.evaluation.coarser import Coarser
 from hierattn.evaluation.crossed import crossed_runs
 from hierattn.evaluation.folder import KIND, EvaluationFolder
@@ -31,7 +33,7 @@ from hierattn.evaluation.measures.calibration import (
     fit_calibration,
     write_calibration,
 )
-from hierattn.evaluation.measures.robustness import Robustness, choose_rows, measure_robustness
+from hierattn.evaluation.measures.robustness import choose_rows, measure_robustness
 from hierattn.evaluation.measures.saliency import measure_saliency
 from hierattn.evaluation.measures.thresholds import CONFIDENCE
 from hierattn.evaluation.pages.clinical_use import net_benefit_figures
@@ -374,24 +376,27 @@ class _Work:
             saliency=measure_saliency(self.network, self.packed, predicted.rows, predicted.predictions, **how)
             if self.coarser is None and isinstance(self.network, Network)
             else None,
-            robustness=self._robustness(predicted) if self.options.robustness else None,
+            **(self._changed(predicted) if self.options.robustness else {}),
             judged_in="" if self.coarser is None else self.coarser.taxonomy.name,
             bundle=self.subject.bundle,
             provenance=self._provenance(),
             learning_curve=self.subject.learning_curve(),
         )
 
-    def _robustness(self, predicted: _Predicted) -> Robustness:
+    def _changed(self, predicted: _Predicted) -> dict[str, Any]:
+        """What is said of photographs that were changed: ``robustness`` and ``artefacts`` of the report."""
         rows = choose_rows(predicted.predictions, seed=self.options.seed)
-        return measure_robustness(
+        of_all = (
             lambda images: self.network.probabilities(images, np.arange(len(images))),
             self.packed.images[predicted.rows[rows]],
             rows_of(predicted.predictions, rows),
             predicted.calibration,
-            resamples=self.options.bootstrap,
-            seed=self.options.seed,
-            progress=self.progress,
         )
+        resamples, seed, progress = self.options.bootstrap, self.options.seed, self.progress
+        return {
+            "robustness": measure_robustness(*of_all, resamples=resamples, seed=seed, progress=progress),
+            "artefacts": measure_artefacts(*of_all, resamples=resamples, seed=seed, progress=progress),
+        }
 
     def _provenance(self) -> Provenance:
         info = self.packed.info

@@ -20,6 +20,7 @@ from hierattn import metrics
 from hierattn.data.prepared_set.looks import Looked
 from hierattn.errors import TableError, TaxonomyError
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
 from hierattn.evaluation.clinical_use.prevalence import AdviceByPrevalence, measure_by_prevalence
 from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
@@ -257,8 +258,8 @@ class Report(Measurements):
         How often these photographs have been looked at; None in reports of older versions.
     saliency
         None where the set has no masks.
-    robustness
-        None where it was not asked for.
+    robustness, artefacts
+        None where they were not asked for; the second without a threshold, too.
     judged_in
         Name of the taxonomy in which the model's calibrated probabilities were added up; empty: its own.
     bundle
@@ -275,6 +276,7 @@ class Report(Measurements):
     looks: Looked | None = None
     saliency: Saliency | None = None
     robustness: Robustness | None = None
+    artefacts: Artefacts | None = None
     judged_in: str = ""
     bundle: str = ""
     provenance: Provenance

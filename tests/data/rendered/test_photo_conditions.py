@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hierattn.data.rendered.lesion_appearance import draw_appearance
-from hierattn.data.rendered.photo_conditions import Surround, draw_photo
+from hierattn.data.rendered.photo_conditions import Surround, draw_photo, lay_object
 from hierattn.data.rendered.rendered_set import render
 
 
@@ -37,3 +37,13 @@ def test_surround_is_drawn_for_about_eight_in_a_hundred() -> None:
     generator = np.random.default_rng(0)
     share = np.mean([draw_photo(generator).surround is not None for _ in range(1500)])
     assert 0.055 < share < 0.105
+
+
+def test_a_ruler_and_bubbles_are_laid_on_any_photograph_and_change_little_of_it():
+    picture = np.random.default_rng(0).integers(90, 200, (96, 96, 3), np.uint8)
+    for kind in ("ruler", "bubbles"):
+        laid = lay_object(picture, kind, np.random.default_rng(1))
+        assert laid.dtype == np.uint8
+        changed = (laid != picture).any(axis=2).mean()
+        assert 0 < changed < 0.2, kind
+        np.testing.assert_array_equal(laid, lay_object(picture, kind, np.random.default_rng(1)))

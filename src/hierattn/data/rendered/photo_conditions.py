@@ -6,7 +6,8 @@ appearance under two draws.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +158,17 @@ def _draw_bubbles(generator: np.random.Generator) -> Dots:
     x, y = generator.uniform(-1, 1, (2, count)).astype(np.float32)
     radius = generator.uniform(0.012, 0.06, count).astype(np.float32)
     return Dots(x, y, radius, generator.uniform(0.3, 0.8, count).astype(np.float32))
+
+
+def lay_object(
+    picture: NDArray[np.uint8], kind: Literal["ruler", "bubbles"], generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Lay a ruler or bubbles on a photograph of whatever origin, (size, size, 3) uint8 -> the same shape."""
+    drawn = {kind: {"ruler": _draw_ruler, "bubbles": _draw_bubbles}[kind](generator)}
+    photo = replace(draw_photo(generator), **{"hairs": None, "ruler": None, "bubbles": None, **drawn})  # type: ignore[arg-type]
+    light = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / 255
+    _lay_objects(light, Plane.of_pose(len(picture)), photo)
+    return np.ascontiguousarray((np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))
 
 
 def photograph(tissue: Tissue, photo: PhotoConditions, factor: int) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hierattn import shares
+from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import CANCER, CLINIC, DecisionCurve
 from hierattn.evaluation.clinical_use.prevalence import PEOPLE, SETTINGS, AdviceByPrevalence
 from hierattn.evaluation.measures.intervals import Estimate, Interval
@@ -189,3 +190,29 @@ def _case(advice: AdviceByPrevalence) -> str:
 
 def _cases(advice: AdviceByPrevalence) -> str:
     return "cancers" if advice.cancer else "cases"
+
+
+def artefact_lines(artefacts: Artefacts | None) -> list[str]:
+    """What flips the advice, as lines of Markdown, each with its end; none where it was not measured."""
+    if artefacts is None:
+        return []
+
+    def shown(estimate: Estimate) -> str:
+        if estimate.value is None:
+            return DASH
+        ends = "" if estimate.interval is None else f" ({' to '.join(map(shares.fraction, estimate.interval))})"
+        return f"{shares.fraction(estimate.value)}{ends}"
+
+    lines = [
+        "",
+        f"Drawn on {artefacts.images} photographs of {artefacts.lesions} lesions, {artefacts.cancers} of which have a "
+        "cancer that is referred. The control is as large at every spatial frequency, without a shape. Shares of "
+        "lesions, 95 % intervals.",
+        "",
+        "| thing on the photograph | pixels, RMS | advice changes | control | difference | cancers lost | control |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for kind in artefacts.kinds.values():
+        figures = (kind.flips, kind.control_flips, kind.more_flips, kind.cancers_lost, kind.control_lost)
+        lines.append(f"| {kind.title} | {kind.size:.0f} | {' | '.join(map(shown, figures))} |")
+    return [f"{line}\n" for line in lines]

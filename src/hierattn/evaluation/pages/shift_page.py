@@ -12,12 +12,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import hierattn
+from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.measures.shift import KINDS, EvaluatedSet
 from hierattn.evaluation.measures.shift_measures import MEASURES
+from hierattn.evaluation.pages.clinical_use import artefact_lines
 from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figures import ACCENT, INK, LINE, SECOND, legend, plain_axes, save_figures, svg
 from hierattn.evaluation.pages.html_report import area, decimal, fill_page, percent
 from hierattn.evaluation.predictions import write_predictions
+from hierattn.evaluation.records import to_plain
 from hierattn.files import FolderKind, whole_folder, write_json, write_table, write_text
 from hierattn.shares import fraction
 
@@ -145,8 +148,10 @@ PARTS: Mapping[str, str] = {
 """Kind of row -> its heading on the page."""
 
 
-def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
-    """The page as text; ``rows`` and ``facts`` as :func:`write_shift` takes them."""
+def render_shift(
+    title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], artefacts: Artefacts | None = None
+) -> str:
+    """The page as text; the arguments are those of :func:`write_shift`."""
     told = (
         ("Run", facts.get("run")),
         ("Model", facts.get("model")),
@@ -163,6 +168,7 @@ def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[s
         "shift.html.jinja",
         title=title,
         sentences=sentences(rows),
+        artefacts=artefacts,
         # Our own drawing, with its label escaped: the only markup that is trusted.
         figure=Markup(svg(shift_figure(rows), "Melanoma AUC of every set, and the share rejected")),
         parts=[(said, found) for said, found in parts if found],
@@ -173,7 +179,12 @@ def render_shift(title: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[s
 
 
 def write_shift(
-    folder: Path, title: str, sets: Sequence[EvaluatedSet], rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+    folder: Path,
+    title: str,
+    sets: Sequence[EvaluatedSet],
+    rows: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    artefacts: Artefacts | None = None,
 ) -> None:
     """Write everything, whole or not at all: ``shift.html``, ``.md``, ``.csv``, ``.json``, figures and predictions.
 
@@ -187,6 +198,8 @@ def write_shift(
         The sets, and what was measured of each.
     facts
         What it was measured with: seed, severity, what was tried.
+    artefacts
+        What flips the advice on the outer fold; None without a threshold.
     """
     with whole_folder(folder, KIND) as workspace:
         parts = workspace.folder
@@ -194,11 +207,12 @@ def write_shift(
             if each.kind != "part":
                 write_predictions(parts / "predictions" / f"{each.name}.csv", each.predictions)
                 _write_rejected(parts / "predictions" / f"{each.name}-rejected.csv", each)
-        write_text(parts / "shift.md", markdown_table(title, rows))
-        write_text(parts / "shift.html", render_shift(title, rows, facts))
+        write_text(parts / "shift.md", markdown_table(title, rows) + "".join(artefact_lines(artefacts)))
+        write_text(parts / "shift.html", render_shift(title, rows, facts, artefacts))
         write_text(parts / "shift.csv", csv_table(rows))
         save_figures(parts / "figures", {"shift": shift_figure(rows)})
-        write_json(parts / JSON, {**facts, "made_by": f"hierattn {hierattn.__version__}", "sets": list(rows)})
+        drawn = {} if artefacts is None else {"artefacts": to_plain(artefacts)}
+        write_json(parts / JSON, {**facts, "made_by": f"hierattn {hierattn.__version__}", "sets": list(rows), **drawn})
 
 
 def _write_rejected(path: Path, evaluated: EvaluatedSet) -> None:
