@@ -164,8 +164,11 @@ def lay_object(
     picture: NDArray[np.uint8], kind: Literal["ruler", "bubbles"], generator: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Lay a ruler or bubbles on a photograph of whatever origin, (size, size, 3) uint8 -> the same shape."""
-    drawn = {kind: {"ruler": _draw_ruler, "bubbles": _draw_bubbles}[kind](generator)}
-    photo = replace(draw_photo(generator), **{"hairs": None, "ruler": None, "bubbles": None, **drawn})  # type: ignore[arg-type]
+    photo = replace(draw_photo(generator), hairs=None, ruler=None, bubbles=None)
+    if kind == "ruler":
+        photo = replace(photo, ruler=_draw_ruler(generator))
+    else:
+        photo = replace(photo, bubbles=_draw_bubbles(generator))
     light = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / 255
     _lay_objects(light, Plane.of_pose(len(picture)), photo)
     return np.ascontiguousarray((np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0))

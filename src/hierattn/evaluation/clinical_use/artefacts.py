@@ -95,7 +95,7 @@ def draw_sticker(picture: np.ndarray, generator: np.random.Generator) -> np.ndar
     angle, far = generator.uniform(0, 2 * np.pi), generator.uniform(0.48, 0.62) * side
     place = (side / 2 + far * np.array([np.cos(angle), np.sin(angle)])).round().astype(int)
     axes = tuple(int(value) for value in (generator.uniform(0.1, 0.22, 2) * side).round())
-    hue = np.uint8([[[generator.integers(0, 180), generator.integers(140, 256), generator.integers(150, 256)]]])
+    hue = generator.integers((0, 140, 150), (180, 256, 256)).astype(np.uint8)[None, None]
     colour = tuple(float(value) for value in cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0])
     turned = float(np.degrees(angle))
     cv2.ellipse(drawn, (int(place[0]), int(place[1])), (axes[0], axes[1]), turned, 0, 360, colour, -1, cv2.LINE_AA)
@@ -220,11 +220,13 @@ def measure_artefacts(
         flips = [_any(before != now, groups) for now in (sent, control)]
         lost = [_any(before & cancer & ~now, groups)[due] for now in (sent, control)]
         kinds[name] = ArtefactFlips(
-            ARTEFACTS[name][0],
-            *(_share(each, resamples, seed) for each in flips),
-            _difference(*flips, resamples, seed),
-            *(_share(each, resamples, seed) for each in lost),
-            (squares / images.size) ** 0.5,
+            title=ARTEFACTS[name][0],
+            flips=_share(flips[0], resamples, seed),
+            control_flips=_share(flips[1], resamples, seed),
+            more_flips=_difference(flips[0], flips[1], resamples, seed),
+            cancers_lost=_share(lost[0], resamples, seed),
+            control_lost=_share(lost[1], resamples, seed),
+            size=(squares / images.size) ** 0.5,
         )
         tell("things on photographs", done, len(ARTEFACTS))
     return Artefacts(len(images), int(groups.max()) + 1, int(due.sum()), tuple(sorted(counts)), seed, kinds)
