@@ -19,6 +19,8 @@ from typing import Any
 
 from hierattn.bundle.onnx_file import OnnxSummary, summarise
 from hierattn.bundle.prediction_set import SetRule
+from hierattn.bundle.reference import CLASSES, RISK_EDGES, Counts
+from hierattn.bundle.reference import RISK as RISK_COUNTS
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.errors import BundleError, HierAttnError
 from hierattn.image_spec import ImageSpec
@@ -102,6 +104,9 @@ class Bundle:
     trained_on
         The photographs that the weights have seen, as the checkpoint's record writes them
         (:mod:`hierattn.models.weights.trained_on`); empty where the file does not say.
+    reference
+        Counts of its answers on the inner fold (:mod:`hierattn.bundle.reference`), against which a service compares;
+        empty where the file does not say.
     """
 
     model: str
@@ -121,6 +126,7 @@ class Bundle:
     precision: Mapping[str, Any] = field(default_factory=dict)
     prediction_sets: tuple[SetRule, ...] = ()
     trained_on: str = ""
+    reference: Mapping[str, Counts] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -165,6 +171,7 @@ class Bundle:
     def to_metadata(self) -> dict[str, str]:
         """Key -> JSON, for the ``metadata_props`` of an ONNX file. The same bundle gives the same bytes."""
         values = self.to_values() | ({"trained_on": self.trained_on} if self.trained_on else {})
+        values |= {"reference": self.reference} if self.reference else {}
         return {
             PREFIX + key: json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
             for key, value in values.items()
@@ -291,7 +298,18 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         "novelty": _novelty(values.get("novelty") or {}),
         "prediction_sets": tuple(_set_rule(rule) for rule in values.get("prediction_sets") or ()),
         "trained_on": str(values.get("trained_on", "")),
+        "reference": _reference(values.get("reference") or {}, classes),
     }
+
+
+def _reference(values: Mapping[str, Any], classes: tuple[str, ...]) -> dict[str, Counts]:
+    """Refuse counts that are none, or of other bins: a service divides by them."""
+    counts = {str(name): {str(key): int(count) for key, count in bins.items()} for name, bins in values.items()}
+    wanted = {RISK_COUNTS: set(map(str, range(len(RISK_EDGES) + 1))), CLASSES: set(classes)}
+    for name, bins in counts.items():
+        if set(bins) != wanted.get(name) or any(count < 0 for count in bins.values()):
+            raise ValueError(f"reference counts of {name}: wanted one of each of {', '.join(sorted(wanted))}")
+    return dict(counts)
 
 
 def _novelty(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 import hierattn
 from hierattn.bundle.bundle import PROBABILITIES, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule
+from hierattn.bundle.reference import count_answers
 from hierattn.deploy.evaluate_bundle import BundleSubject
 from hierattn.deploy.home_cases import HomeTable, read_cases
 from hierattn.deploy.predict.predictor import Predictor
@@ -175,6 +176,14 @@ def _append(model: onnx.ModelProto, fitted: Recalibration) -> None:
         graph.node.insert(place + step, node)
 
 
+def _reference(home: AtHome, fitted: Recalibration) -> dict[str, dict[str, int]]:
+    """What is usual at home: counts of the new answers to the cases."""
+    table = home.table.answers
+    after = fitted.apply(table.probabilities)
+    risks = after[:, np.isin(table.classes, home.bundle.triage.group)].sum(axis=1)
+    return count_answers(table.classes, risks.tolist(), (table.classes[place] for place in after.argmax(axis=1)))
+
+
 def _described(home: AtHome, fitted: Recalibration) -> Bundle:
     """What the new file says of itself: no figure of the old threshold is left."""
     old, table = home.bundle, home.table
@@ -223,4 +232,5 @@ def _described(home: AtHome, fitted: Recalibration) -> Bundle:
         metrics={},
         provenance=provenance,
         prediction_sets=sets,
+        reference=_reference(home, fitted),
     )

@@ -15,6 +15,7 @@ from hierattn.bundle.bundle import Bundle
 from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 from hierattn.errors import ImageError, UsageError
 from hierattn.serve.admission import ApiKeys, Places, RateLimit, client_of
+from hierattn.serve.drift import DriftWatch
 from hierattn.serve.metrics import ServiceMetrics
 from hierattn.serve.problems import MEDIA_TYPE, Refusal
 from hierattn.serve.schemas import Model, Models, Predictions, Problem
@@ -87,6 +88,7 @@ class Service:
     keys: ApiKeys
     rate: RateLimit
     places: Places
+    drift: Mapping[str, DriftWatch]
 
     @property
     def predictor(self) -> Predictor:
@@ -196,6 +198,7 @@ async def _answer(service: Service, contents: list[bytes], question: Question) -
         raise Refusal(422, "image", str(error), image=int(number) if number.isdecimal() else None) from None
     for diagnosis in diagnoses:
         service.metrics.predictions.labels(diagnosis.advice.level if diagnosis.advice else "no_advice").inc()
+        service.drift[question.model].note(diagnosis)
     return diagnoses
 
 

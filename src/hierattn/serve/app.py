@@ -21,9 +21,10 @@ import hierattn
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.serve.admission import ApiKeys, Places, RateLimit
 from hierattn.serve.api import ServedModel, Service, api_router, problem_schema, problems
+from hierattn.serve.drift import DriftWatch
 from hierattn.serve.metrics import ServiceMetrics
 from hierattn.serve.observation import Observation
-from hierattn.serve.pages import STYLE, api_page, hint_page
+from hierattn.serve.pages import STYLE, api_page, drift_page, hint_page
 from hierattn.serve.problems import Refusal
 from hierattn.serve.schemas import State
 from hierattn.serve.settings import API_KEYS, ENVIRONMENT, ServiceSettings, read_api_keys
@@ -101,6 +102,7 @@ def _build(settings: ServiceSettings, keys: Sequence[str]) -> Service:
         keys=ApiKeys(keys),
         rate=RateLimit(settings.rate),
         places=Places(settings.queue),
+        drift={name: DriftWatch(served.predictor.bundle) for name, served in models.items()},
     )
 
 
@@ -158,7 +160,14 @@ def _add_operations(app: FastAPI, service: Service) -> None:
     )
     async def metrics(request: Request) -> PlainTextResponse:
         service.keys.check(request)
+        for name, watch in service.drift.items():
+            service.metrics.set_drift(name, watch.state())
         return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/drift", include_in_schema=False)
+    async def drift(request: Request) -> HTMLResponse:
+        service.keys.check(request)
+        return HTMLResponse(drift_page({name: watch.state() for name, watch in service.drift.items()}))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

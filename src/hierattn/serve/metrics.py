@@ -7,6 +7,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from hierattn.serve.drift import DriftState
 from hierattn.serve.run import SHARED_METRICS
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0)
@@ -39,6 +40,21 @@ class ServiceMetrics:
             "hierattn_requests_inside", "Prediction requests being received, waiting or computed.",
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
+
+        self.drift_index = Gauge(
+            "hierattn_drift_index", "Population stability index of the last comparison.", ["model", "measure"],
+            registry=registry, multiprocess_mode="max",
+        )  # fmt: skip
+        self.drifted = Gauge(
+            "hierattn_drifted", "1: what arrives differs from what is usual, and not by chance.", ["model", "measure"],
+            registry=registry, multiprocess_mode="max",
+        )  # fmt: skip
+
+    def set_drift(self, model: str, state: DriftState) -> None:
+        """Note what a bundle's comparisons say."""
+        for measure, shift in state.shifts.items():
+            self.drift_index.labels(model, measure).set(shift.index)
+            self.drifted.labels(model, measure).set(shift.flagged)
 
     def observe_batch(self, images: int, seconds: float) -> None:
         """Note a batch; called from worker threads."""

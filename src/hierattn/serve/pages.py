@@ -6,8 +6,11 @@ FastAPI's own page loads its scripts from a content delivery network; this one n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Any
+
+from hierattn.serve.drift import LARGE, MEASURES, WINDOW, DriftState
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -39,6 +42,36 @@ def hint_page() -> str:
         "hierattn",
         "<p>The service is running. This installation has no web app: in a clone, <code>make web</code> builds it."
         "</p><p><a href='docs'>API documentation</a></p>",
+    )
+
+
+def drift_page(states: Mapping[str, DriftState]) -> str:
+    """What arrives, compared with what is usual, a table a bundle."""
+    return _page(
+        "Do photographs still look as usual?",
+        f"<p>Counts alone, of this process since it began; no photograph is kept. A shift counts from an index of "
+        f"{LARGE} on, where chance does not explain it. It is a reason to look at cameras, patients and photographs, "
+        f"and says nothing of whether answers are right.</p>{''.join(_drift_of(*each) for each in states.items())}",
+    )
+
+
+def _drift_of(model: str, state: DriftState) -> str:
+    found = ", ".join(state.flagged)
+    said = f"<strong>Shifted: {escape(found)}.</strong>" if found else "No shift found."
+    if not state.comparisons:
+        said = f"Not yet compared: a comparison needs {WINDOW} photographs, and a day that has ended."
+    rows = []
+    for name in MEASURES:
+        shift, usual = state.shifts.get(name), state.usual_of[name]
+        index = "–" if shift is None else f"{shift.index:.2f}"
+        rows.append(
+            (name, index, "shifted" if shift and shift.flagged else f"compared with: {usual or 'not yet known'}")
+        )
+    days = [(day.isoformat(), str(count), "photographs") for day, count in list(state.days.items())[-14:]]
+    until = f", the last until {state.last_day}" if state.last_day else ""
+    return (
+        f"<h2>{escape(model)}</h2><p>{said} {state.comparisons} comparisons{until}.</p>"
+        f"{_table('Measure', rows)}{_table('Day', days)}"
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import hierattn
 from hierattn.bundle.bundle import Bundle
 from hierattn.bundle.prediction_set import SetRule
+from hierattn.bundle.reference import CLASSES, Counts, count_answers
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.evaluation.folder import EvaluationFolder
-from hierattn.evaluation.measures.calibration import Calibration, read_calibration
+from hierattn.evaluation.measures.calibration import Calibration, read_calibration, risk
+from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import Report
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -38,6 +40,7 @@ def describe(
     report: Report | None,
     evidence_from: str = "",
     novelty: Mapping[str, Any] | None = None,
+    reference: Mapping[str, Counts] | None = None,
 ) -> Bundle:
     """What the bundle says of itself, gathered from the checkpoint and what lies beside it."""
     provenance = to_plain(dict(checkpoint.provenance))
@@ -59,6 +62,7 @@ def describe(
         novelty=dict(novelty or {}),
         prediction_sets=_set_rules(report),
         trained_on=_seen(checkpoint.trained_on),
+        reference=dict(reference or {}),
     )
 
 
@@ -108,6 +112,26 @@ def find_calibration(evaluation: Path | None) -> Calibration | None:
     """
     path = None if evaluation is None else EvaluationFolder(evaluation).calibration
     return None if path is None or not path.is_file() else read_calibration(path)
+
+
+def find_reference(
+    evaluation: Path | None, taxonomy: Taxonomy, calibration: Calibration | None
+) -> dict[str, dict[str, int]]:
+    """Counts of the calibrated answers on the inner fold; none where there is no such table, or no calibration.
+
+    Raises
+    ------
+    TableError
+        Where the table is damaged.
+    """
+    path = None if evaluation is None else EvaluationFolder(evaluation).validation
+    if path is None or not path.is_file() or calibration is None:
+        return {}
+    table = read_predictions(path, taxonomy)
+    _, risks = risk(table, calibration.temperature, calibration.class_bias)
+    named = calibration.apply(table.probabilities).argmax(axis=1)
+    counts = count_answers(taxonomy.codes, risks, (table.classes[place] for place in named))
+    return counts if taxonomy.triage_group else {CLASSES: counts[CLASSES]}
 
 
 def find_report(evaluation: Path | None) -> Report | None:

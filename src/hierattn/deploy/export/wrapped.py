@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hierattn.bundle.bundle import Bundle
-from hierattn.deploy.export.description import describe, find_calibration, find_report
+from hierattn.deploy.export.description import describe, find_calibration, find_reference, find_report
 from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
 from hierattn.deploy.export.novelty import MIN_IMAGES, FittedNovelty, fit_novelty
 from hierattn.deploy.export.own_images import OwnImages
@@ -88,6 +88,7 @@ def wrap(
         find_report(evaluation),
         network.evidence_from,
         None if fitted is None else fitted.description,
+        find_reference(evaluation, checkpoint.taxonomy, calibration),
     )
     return Wrapped(checkpoint, network, described)
 
