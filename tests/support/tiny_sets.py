@@ -14,6 +14,7 @@ from PIL import Image
 
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, read_manifest, write_manifest
 from hierattn.data.prepared_set.packed import INFO, MANIFEST
+from hierattn.taxonomy.built_in import EIGHT
 
 ISIC_COLUMNS = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
@@ -113,6 +114,30 @@ def of_several(
         )
 
     write_manifest(out / MANIFEST, [changed(record) for record in records])
+    info = json.loads((out / INFO).read_text())
+    (out / INFO).write_text(json.dumps({**info, "manifest_sha256": manifest_sha256(out / MANIFEST)}))
+    return out
+
+
+def with_answers(prepared: Path, out: Path, *, unknown_of: str = "") -> Path:
+    """A copy of ``prepared`` whose answers tell the class: it grew, and is old, where the class is referred.
+
+    ``grew`` is unknown for half of the photographs of class ``unknown_of``; every second lesion was biopsied.
+    """
+    shutil.copytree(prepared, out)
+    records = []
+    for number, record in enumerate(read_manifest(out / MANIFEST)):
+        dangerous = record.label in EIGHT.triage_group
+        hidden = record.label == unknown_of and number % 2
+        records.append(
+            replace(
+                record,
+                age=str(70 + number % 7 if dangerous else 30 + number % 7),
+                grew="" if hidden else "yes" if dangerous else "no",
+                biopsied="yes" if number % 2 else "no",
+            )
+        )
+    write_manifest(out / MANIFEST, records)
     info = json.loads((out / INFO).read_text())
     (out / INFO).write_text(json.dumps({**info, "manifest_sha256": manifest_sha256(out / MANIFEST)}))
     return out

@@ -13,16 +13,21 @@ ORDER = np.array([5, 0, 3, 3, 1, 2])
 
 
 def collect(batches):
-    return [(images.clone(), labels.clone()) for images, labels in batches]
+    return [tuple(part.clone() for part in batch) for batch in batches]
 
 
 @pytest.mark.parametrize("images", [IMAGES, torch.from_numpy(IMAGES)], ids=["memory", "device"])
 def test_batches_are_the_training_parts_images_in_order_with_their_labels(images):
-    data = TrainingImages(images, ROWS, LABELS)
-    batches = collect(data.batches(ORDER, 2, torch.device("cpu")))
-    assert len(batches) == 3
-    torch.testing.assert_close(torch.cat([part for part, _ in batches]).numpy(), IMAGES[ROWS[ORDER]])
-    assert torch.cat([part for _, part in batches]).tolist() == LABELS[ORDER].tolist()
+    answers = np.arange(24, dtype=np.float32).reshape(12, 2)
+    for asked in (None, answers):
+        data = TrainingImages(images, ROWS, LABELS, answers=asked)
+        batches = collect(data.batches(ORDER, 2, torch.device("cpu")))
+        assert len(batches) == 3
+        pixels, labels, told = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        torch.testing.assert_close(pixels.numpy(), IMAGES[ROWS[ORDER]])
+        assert labels.tolist() == LABELS[ORDER].tolist()
+        wanted = np.zeros((6, 0), np.float32) if asked is None else answers[ROWS[ORDER]]
+        np.testing.assert_array_equal(told.numpy(), wanted)
 
 
 def test_reading_ahead_gives_the_same_batches_and_stays_so_far_ahead():

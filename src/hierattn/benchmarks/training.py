@@ -190,7 +190,8 @@ class _Ways:
         images = torch.rand(self.size, 3, self.learner.spec.size, self.learner.spec.size, device=self.device)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(self.size, dtype=torch.int64, device=self.device)
-        endless = iter(lambda: (images, labels), None)
+        answers = torch.zeros(self.size, 0)
+        endless = iter(lambda: (images, labels, answers), None)
         return self._turn(endless, lambda pixels, _: pixels)
 
     def packed(self, number: int) -> _Turn:
@@ -208,7 +209,7 @@ class _Ways:
     def _turn(self, batches: Iterator[Batch], prepare: Callable[[Tensor, int], Tensor]) -> _Turn:
         watch = Stopwatch(batches)
         began = 0.0
-        for step, (pixels, labels) in enumerate(watch):
+        for step, (pixels, labels, _) in enumerate(watch):
             take_step(self.learner, prepare(pixels, step), labels, None)
             if step == 0:
                 self._synchronise()
@@ -227,7 +228,7 @@ class _Ways:
 def _endless(loader: DataLoader[tuple[Tensor, int]], device: torch.device) -> Iterator[Batch]:
     while True:
         for images, labels in loader:
-            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True), labels.new_zeros(0)
 
 
 def _source_files(packed: PackedSet, rows: np.ndarray) -> tuple[list[Path], float]:

@@ -3,8 +3,8 @@
 The one owner of the format: its names, versions, reading and checks. docs/bundle.md describes it for those who read it
 without this code. Every value under ``hierattn.`` is JSON.
 
-Older versions are still read. Version 2 had no ``taxonomy``: its classes are some of the paper's eight. Version 1 also
-had other keys for the same values (:data:`RENAMED_KEYS`).
+Older versions are still read. Version 3 had no questions, and no second input; version 2 had no ``taxonomy``: its
+classes are some of the paper's eight. Version 1 also had other keys for the same values (:data:`RENAMED_KEYS`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from hierattn.bundle.thresholds import TriageSettings
 from hierattn.errors import BundleError, HierAttnError
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.questions import Question
 from hierattn.taxonomy.records import Taxonomy
 
-FORMAT_VERSION = 3
-"""What is written. Readers must reject higher versions."""
+FORMAT_VERSION = 4
+"""What is read; what asks nothing is written as version 3. Readers must reject higher versions."""
+_WITHOUT_QUESTIONS = 3
 
 RENAMED_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -51,8 +53,11 @@ MAX_BYTES = 64 * 1024 * 1024
 PREFIX = "hierattn."
 """Before every key of ours among the file's metadata."""
 
-INPUT = "image"
+INPUT, ANSWERS = "image", "answers"
+"""The second input is there only where the taxonomy has questions, and has a default: nothing is answered."""
 PROBABILITIES, RISK, HEATMAP, NOVELTY = "probabilities", "risk", "heatmap", "novelty"
+PHOTO_PROBABILITIES, PHOTO_RISK = "photo_probabilities", "photo_risk"
+"""From the photograph alone, beside those with the answers; only where the taxonomy has questions."""
 FEWEST_CELLS = 4
 """Cells of a heat map, a side. With fewer, none or one of them lies off the border: too small to tell where on the
 photograph the evidence is. A sequence of the last block then has one token, whose attention is the same everywhere."""
@@ -134,6 +139,11 @@ class Bundle:
         return self.taxonomy.codes
 
     @property
+    def questions(self) -> tuple[Question, ...]:
+        """What may be asked, in the order of the input ``answers``; empty: the photograph alone is read."""
+        return self.taxonomy.questions
+
+    @property
     def has_referral(self) -> bool:
         """Whether it says which classes a doctor must see; else there is no risk, threshold or advice."""
         return bool(self.triage.group)
@@ -149,7 +159,7 @@ class Bundle:
         All but the list of photographs, :attr:`trained_on`, which is long and for comparing with alone.
         """
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if self.questions else _WITHOUT_QUESTIONS,
             "model": {"name": self.model, "parameters": self.parameters},
             "classes": [{"code": each.code, "name": each.name} for each in self.taxonomy.classes],
             "taxonomy": self.taxonomy.to_dict(),
@@ -207,7 +217,7 @@ def read_bundle(path: Path) -> tuple[bytes, Bundle]:
     model = _read_limited(path)
     summary = summarise(model, str(path))
     bundle = Bundle.from_metadata(summary.metadata, str(path))
-    _check_graph(summary, str(path))
+    _check_graph(summary, bundle, str(path))
     return model, bundle
 
 
@@ -234,17 +244,22 @@ def _read_limited(path: Path) -> bytes:
         raise BundleError(f"{path} cannot be read ({reason}): wanted a .onnx file; check the path") from None
 
 
-def _check_graph(summary: OnnxSummary, name: str) -> None:
+def _check_graph(summary: OnnxSummary, bundle: Bundle, name: str) -> None:
     if summary.objections:
         raise BundleError(
             f"{name} contains {', '.join(sorted(summary.objections))}: refused, a bundle is one file of plain ONNX; "
             "export it with 'hierattn export'"
         )
-    if summary.inputs != [INPUT] or not {PROBABILITIES, RISK} <= set(summary.outputs):
+    inputs, outputs = [INPUT], [PROBABILITIES, RISK]
+    if bundle.questions:
+        inputs, outputs = [*inputs, ANSWERS], [*outputs, PHOTO_PROBABILITIES, PHOTO_RISK]
+    if summary.inputs != inputs or not set(outputs) <= set(summary.outputs):
         raise BundleError(
-            f"{name} has inputs {summary.inputs} and outputs {summary.outputs}: wanted [{INPUT!r}] and "
-            f"[{PROBABILITIES!r}, {RISK!r}]; export it with 'hierattn export'"
+            f"{name} has inputs {summary.inputs} and outputs {summary.outputs}: wanted {inputs} and {outputs}; export "
+            "it with 'hierattn export'"
         )
+    if bundle.questions and ANSWERS not in summary.defaults:
+        raise BundleError(f"{name} has no default for its input {ANSWERS!r}: export it with 'hierattn export'")
 
 
 def _parse(metadata: Mapping[str, str], name: str) -> dict[str, Any]:

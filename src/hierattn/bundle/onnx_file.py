@@ -24,7 +24,7 @@ _NODE, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 5, 11, 12, 15
 _OP_TYPE, _ATTRIBUTE, _DOMAIN = 4, 5, 7
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 # TensorProto
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 Value = int | memoryview
@@ -45,6 +45,8 @@ class OnnxSummary:
         Domain -> version; ONNX's own domain is ``""``.
     inputs, outputs
         Names.
+    defaults
+        Names of inputs that have a value where none is given.
     operators
         How often each operator occurs in the graph.
     objections
@@ -55,6 +57,7 @@ class OnnxSummary:
     opsets: dict[str, int] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    defaults: set[str] = field(default_factory=set)
     operators: Counter[str] = field(default_factory=Counter)
     objections: set[str] = field(default_factory=set)
 
@@ -102,17 +105,20 @@ def summarise(model: bytes, name: str) -> OnnxSummary:
 
 
 def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
+    weights: set[str] = set()
     for number, value in _fields(graph):
         if number == _NODE:
             _read_node(_message(value), summary)
         elif number == _INITIALIZER:
             _read_tensor(_message(value), summary)
+            weights.add(_text_of(_message(value), _TENSOR_NAME))
         elif number == _INPUT:
             summary.inputs.append(_text_of(_message(value), 1))
         elif number == _OUTPUT:
             summary.outputs.append(_text_of(_message(value), 1))
         elif number == _SPARSE_INITIALIZER:
             summary.objections.add("sparse weights")
+    summary.defaults = weights.intersection(summary.inputs)
 
 
 def _read_node(node: memoryview, summary: OnnxSummary) -> None:

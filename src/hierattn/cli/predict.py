@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +54,13 @@ def run(
     heatmap: Annotated[
         Path | None, typer.Option(metavar="OUT.png", help="Save a heat map for the top class; one image only.")
     ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An answer to a question of the model's, e.g. grew=yes; repeatable."),
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Answers as a JSON object, for every image.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: one per core, up to 4.")] = 0,
     batch: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Predict for a whole archive: every file in and under it.")
@@ -80,6 +87,11 @@ def run(
 
         hierattn predict --batch archive/ --out answers.csv
 
+        hierattn predict photo.jpg --model asking.onnx --answer grew=yes --answer age=54
+
+    A model that asks takes answers beside the photograph; 'unknown' is one of them, and what stands where nothing is
+    said. Both results are shown. Answers never lower the advice that the photograph alone gives.
+
     A batch writes a row for every file, with the reason where it has no answer. The same command resumes a stopped one.
 
     Exit code: 0 where every file has its answer, 1 where one has none, with a batch and without; 2 where there is no
@@ -92,6 +104,7 @@ def run(
     from hierattn.deploy.predict.predictor import Predictor, find_bundle
     from hierattn.errors import UsageError, require
     from hierattn.files import check_file_replaceable, cores
+    from hierattn.taxonomy.questions import read_answers
 
     language_texts(language)  # an unknown language is refused before anything is loaded
     if dicom_sr is not None:
@@ -102,8 +115,8 @@ def run(
     if batch is not None or out is not None:
         from hierattn.deploy.archive.archive import ArchiveOptions
 
-        if batch is None or out is None or images or heatmap is not None:
-            raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE or --heatmap")
+        if batch is None or out is None or images or heatmap is not None or answer or answers is not None:
+            raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE, --heatmap or answers")
         say_which(name)
         options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr)
         _predict_archive(batch, out, name, options, as_json)
@@ -117,13 +130,39 @@ def run(
         if len(paths) != 1:
             raise UsageError(f"--heatmap with {len(paths)} images: wanted one; call it once for each")
         check_file_replaceable(heatmap, KIND, is_overlay, inputs=[*paths, find_bundle(name)])
+    told = _given_answers(answer or [], answers)
     predictor = Predictor.load(name, threads=threads)
+    told = read_answers(predictor.bundle.questions, told)
     say_which(name)
     report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)
-    answers = _answer(predictor, paths, name, heatmap, rule, language, report)
-    failed = _print_json(answers) if as_json else _print_tables(answers, len(paths))
+    diagnoses = _answer(predictor, paths, name, heatmap, rule, language, report, told)
+    failed = _print_json(diagnoses) if as_json else _print_tables(diagnoses, len(paths))
     if failed:
         raise typer.Exit(1)
+
+
+def _given_answers(words: Sequence[str], file: Path | None) -> dict[str, Any]:
+    """The answers of ``--answers`` and ``--answer``, as they were given; the second goes before the first."""
+    import json
+
+    from hierattn.errors import UsageError
+
+    given: dict[str, Any] = {}
+    if file is not None:
+        try:
+            read = json.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            reason = getattr(error, "strerror", None) or "it is no JSON"
+            raise UsageError(f"--answers {file}: {reason}; wanted an object such as {{'grew': 'yes'}}") from None
+        if not isinstance(read, dict):
+            raise UsageError(f"--answers {file}: wanted one JSON object such as {{'grew': 'yes', 'age': 54}}")
+        given = read
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"--answer {word}: wanted NAME=VALUE, such as grew=yes")
+        given[name.strip()] = value.strip()
+    return given
 
 
 def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOptions, as_json: bool) -> None:
@@ -192,6 +231,7 @@ def _answer(
     rule: str,
     language: str,
     report: WriteReport | None,
+    told: Mapping[str, str],
 ) -> Iterator[tuple[Path, Diagnosis | str]]:
     """Each path with its diagnosis, or with the one line that says why there is none."""
     from hierattn.cli.which_model import other_domain_hint
@@ -201,7 +241,8 @@ def _answer(
     for path in paths:
         try:
             photo = read_photo_file(path)
-            diagnosis = predictor(photo.pixels, heatmap=heatmap is not None, rule=rule, language=language)
+            drawn = heatmap is not None
+            diagnosis = predictor(photo.pixels, heatmap=drawn, rule=rule, language=language, answers=told)
             if report is not None:
                 report(path, photo, diagnosis)
         except ImageError as error:
@@ -291,10 +332,25 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
         console.print(answer.advice.why)
         for step in answer.advice.next_steps:
             console.print(Padding(f"• {step}", (0, 0, 0, 1)))
+    if answer.photo_alone is not None and not answer.unfit:
+        _print_both(console, answer, texts)
     if answer.quality.values.get("cropped"):
         console.print(texts["note.cropped"], style="dim")
     console.print()
     _print_limits(console, answer)
+
+
+def _print_both(console: Console, answer: Diagnosis, texts: Mapping[str, str]) -> None:
+    """What the photograph alone says, and what it says with the answers: a line each."""
+    from hierattn.shares import percent
+
+    assert answer.photo_alone is not None
+    console.print()
+    for heading, numbers in (("photo_alone", answer.photo_alone), ("with_answers", answer)):
+        code = max(numbers.probabilities, key=numbers.probabilities.__getitem__)
+        said = f"{code} {percent(numbers.probabilities[code])}"
+        said += "" if numbers.risk is None else f"; {texts['heading.risk']}: {percent(numbers.risk)}"
+        console.print(texts[f"heading.{heading}"].format(answer=said))
 
 
 def _percentages(answer: Diagnosis, texts: Mapping[str, str], width: int) -> Table:

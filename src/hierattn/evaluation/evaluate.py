@@ -17,9 +17,17 @@ import numpy as np
 import hierattn
 from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
 from hierattn.data.prepare.decisions import notes_on_test_labels
+from hierattn.data.prepared_set.asked import codes_of
 from hierattn.data.prepared_set.looks import FIGURES
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
+from hierattn.evaluation.asking.answered import Answered
+from hierattn.evaluation.asking.figures import (
+    AnswersAlone,
+    AnswersFigures,
+    fit_answers_temperature,
+    measure_answers,
+)
 from hierattn.evaluation.cases import Case, case_of, write_cases
 from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
 from hierattn.evaluation.coarser import Coarser
@@ -237,6 +245,7 @@ class _Predicted:
     calibration: Calibration
     protocol: Protocol
     notes: tuple[str, ...]
+    answers: AnswersFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -265,6 +274,7 @@ class _Work:
             resamples=options.bootstrap,
             seed=options.seed,
         )
+        fitted = self._with_answers(fitted, trained)
         paper = is_paper_protocol(self.packed.info)
         source = trained.left_out_source
         whole = self._whole_fold(trained.fold)
@@ -281,7 +291,34 @@ class _Work:
         )
         tested = None if source else trained.fold
         notes = selection.notes + notes_on_test_labels(self.packed.info, tested)
-        return _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
+        measured = _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
+        return replace(measured, answers=self._answers(measured, trained))
+
+    def _with_answers(self, fitted: Calibration, trained: TrainedRun) -> Calibration:
+        """The same with the temperature for photographs of which something is answered, where anything is asked."""
+        network = self.network
+        if not (isinstance(network, Network) and network.asks):
+            return fitted
+        inner = Answered.of(network, self.packed, inner_fold(self.packed, trained))
+        return replace(fitted, answers_temperature=fit_answers_temperature(inner, self.options.seed))
+
+    def _answers(self, predicted: _Predicted, trained: TrainedRun) -> AnswersFigures | None:
+        """What answers are worth on the outer fold; None where nothing is asked."""
+        network, temperature = self.network, predicted.calibration.answers_temperature
+        if temperature is None or not isinstance(network, Network):
+            return None
+        questions, place = network.taxonomy.questions, {code: k for k, code in enumerate(network.classes)}
+        training = [self.packed.records[int(row)] for row in trained.parts(self.packed).train]
+        training = [record for record in training if record.label in place]
+        alone = AnswersAlone(
+            questions,
+            codes_of(training, questions),
+            np.array([place[record.label] for record in training]),
+            len(network.classes),
+        )
+        test = Answered.of(network, self.packed, predicted.rows)
+        how = {"resamples": self.options.bootstrap, "seed": self.options.seed}
+        return measure_answers(test, alone, questions, predicted.calibration, temperature, **how)
 
     def _inner_folds(self, trained: TrainedRun) -> Predictions:
         """Of the run's inner fold, and of each crossed run's by its own network."""
@@ -377,6 +414,7 @@ class _Work:
             if self.coarser is None and isinstance(self.network, Network)
             else None,
             **(self._changed(predicted) if self.options.robustness else {}),
+            answers=predicted.answers,
             judged_in="" if self.coarser is None else self.coarser.taxonomy.name,
             bundle=self.subject.bundle,
             provenance=self._provenance(),

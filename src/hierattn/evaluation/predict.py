@@ -16,6 +16,7 @@ from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.measures.class_bias import softmax
 from hierattn.evaluation.predictions import Predictions
 from hierattn.image_spec import ImageSpec
+from hierattn.models.asking import AskingNetwork
 from hierattn.models.inference import predict_logits
 from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.progress import Progress, silent
@@ -67,6 +68,11 @@ class Network:
     def classes(self) -> tuple[str, ...]:
         """The codes of the classes in the order of its outputs."""
         return self.taxonomy.codes
+
+    @property
+    def asks(self) -> bool:
+        """Whether it reads answers beside the photograph; without any it answers from the photograph alone."""
+        return isinstance(self.model, AskingNetwork)
 
     @property
     def parameters(self) -> int:

@@ -19,6 +19,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.data.prepared_set.looks import Looked
 from hierattn.errors import TableError, TaxonomyError
+from hierattn.evaluation.asking.figures import AnswersFigures
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
@@ -260,6 +261,8 @@ class Report(Measurements):
         None where the set has no masks.
     robustness, artefacts
         None where they were not asked for; the second without a threshold, too.
+    answers
+        What answers are worth beside the photograph, of which alone all other figures are; None where nothing is asked.
     judged_in
         Name of the taxonomy in which the model's calibrated probabilities were added up; empty: its own.
     bundle
@@ -277,6 +280,7 @@ class Report(Measurements):
     saliency: Saliency | None = None
     robustness: Robustness | None = None
     artefacts: Artefacts | None = None
+    answers: AnswersFigures | None = None
     judged_in: str = ""
     bundle: str = ""
     provenance: Provenance

@@ -43,6 +43,7 @@ def predict_logits(
     batch_size: int = 64,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
+    answers: np.ndarray | None = None,
 ) -> np.ndarray:
     """Logits of ``model`` for the images at ``indices``.
 
@@ -58,6 +59,9 @@ def predict_logits(
         What the model expects.
     progress
         Called after each batch, with the images done and their number.
+    answers
+        Codes of all images' answers, float32 (images, questions), for a model that reads them; None: from the
+        photographs alone.
 
     Returns
     -------
@@ -72,7 +76,8 @@ def predict_logits(
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             batch = torch.from_numpy(np.ascontiguousarray(images[chosen])).to(device)
-            parts.append(model(normalise(to_unit(batch, spec.size), spec)).float().cpu().numpy())
+            told = [] if answers is None else [torch.from_numpy(answers[chosen]).to(device)]
+            parts.append(model(normalise(to_unit(batch, spec.size), spec), *told).float().cpu().numpy())
             if progress is not None:
                 progress("predicting", min(start + batch_size, len(order)), len(order))
     finally:

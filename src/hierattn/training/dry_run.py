@@ -135,9 +135,9 @@ def dry_run(recipe: Recipe, out: Path, *, device: str = "auto") -> DryRun:
         with explained(recipe, folder, packed, fabric):
             run = Run(two_batches, folder, packed, fabric, Silent())
             if recipe.transfer.frozen_epochs:
-                set_frozen(run.plain_model, run.transferred, True)
+                set_frozen(run.network, run.transferred, True)
                 run.train(lambda: False)
-                set_frozen(run.plain_model, run.transferred, False)
+                set_frozen(run.network, run.transferred, False)
             training, waiting = _time_training(run)
             validating = _time_validation(run)
             saving, state_bytes = _time_saving(run)
@@ -180,7 +180,8 @@ def _time_validation(run: Run) -> float:
     rows = run.inner[: 2 * BATCH]
     for part in (rows[:BATCH], rows):
         began = time.perf_counter()
-        validate(run.fabric, run.plain_model, run.images, part, run.inner_labels[: len(part)], run.spec)
+        labels, answers = run.inner_labels[: len(part)], run.training.answers
+        validate(run.fabric, run.plain_model, run.images, part, labels, run.spec, answers)
     return (time.perf_counter() - began) / len(rows)
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from hierattn.training.epoch_order import Cells
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Images, labels and codes of answers; these have no column where nothing is asked."""
 AHEAD = 3
 """Batches that a stream reads ahead of the device."""
 
@@ -38,15 +39,20 @@ class TrainingImages:
         Their class numbers, int64, (training images,).
     cells
         Of source and class, where they are drawn by these.
+    answers
+        Codes of all images' answers, float32, (all images, questions); None where nothing is asked.
     """
 
     images: np.ndarray | Tensor
     indices: np.ndarray
     labels: np.ndarray
     cells: Cells | None = None
+    answers: np.ndarray | None = None
 
     def batches(self, positions: np.ndarray, size: int, device: torch.device) -> Iterator[Batch]:
-        """Images (size, side, side, 3) uint8 and labels (size,) int64 for ``positions``, ``size`` at a time.
+        """Images (size, side, side, 3) uint8, labels (size,) int64 and codes of answers (size, questions) float32.
+
+        For ``positions``, ``size`` at a time.
 
         On the device, the whole order goes over once and nothing is waited for. A set that the device cannot hold is
         read by a thread, ``AHEAD`` batches early.
@@ -59,14 +65,22 @@ class TrainingImages:
     def _resident(self, images: Tensor, positions: np.ndarray, size: int, device: torch.device) -> Iterator[Batch]:
         rows = send(torch.from_numpy(self.indices[positions]), device)
         labels = send(torch.from_numpy(self.labels[positions]), device)
+        answers = send(self._answers(positions), device)
         for start in range(0, len(positions), size):
-            yield images[rows[start : start + size]], labels[start : start + size]
+            part = slice(start, start + size)
+            yield images[rows[part]], labels[part], answers[part]
+
+    def _answers(self, positions: np.ndarray) -> Tensor:
+        if self.answers is None:
+            return torch.zeros(len(positions), 0)
+        return torch.from_numpy(self.answers[self.indices[positions]])
 
     def _read(self, images: np.ndarray, positions: np.ndarray, size: int, device: torch.device) -> Iterator[Batch]:
         for start in range(0, len(positions), size):
             chosen = positions[start : start + size]
             pixels = torch.from_numpy(np.ascontiguousarray(images[self.indices[chosen]]))
-            yield send(pixels, device), send(torch.from_numpy(self.labels[chosen]), device)
+            labels = torch.from_numpy(self.labels[chosen])
+            yield send(pixels, device), send(labels, device), send(self._answers(chosen), device)
 
 
 def read_ahead(batches: Iterator[Batch], ahead: int) -> Iterator[Batch]:

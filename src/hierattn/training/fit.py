@@ -182,9 +182,9 @@ def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
     smaller = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch))
     learner = Run(smaller, folder, packed, fabric, Silent()).learner
     positions = torch.arange(batch).numpy() % len(learner.data.labels)
-    for pixels, labels in learner.data.batches(positions, batch, fabric.device):
+    for pixels, labels, answers in learner.data.batches(positions, batch, fabric.device):
         images, mix = prepare_images(learner, pixels, 0, 0)
-        take_step(learner, images, labels, mix)
+        take_step(learner, images, labels, mix, answers)
 
 
 def _run_epochs(run: Run, save_every: int, stop: threading.Event) -> FitResult:
@@ -199,7 +199,7 @@ def _run_epochs(run: Run, save_every: int, stop: threading.Event) -> FitResult:
     events = SummaryWriter(str(folder.events), purge_step=run.position.epoch) if first else None
     try:
         while run.position.epoch < recipe.optimiser.epochs and not run.exhausted:
-            set_frozen(run.plain_model, run.transferred, run.position.epoch < recipe.transfer.frozen_epochs)
+            set_frozen(run.network, run.transferred, run.position.epoch < recipe.transfer.frozen_epochs)
             _train_epoch_saving(run, steps, save_every, stop)
             if run.position.interrupted:
                 run.save()

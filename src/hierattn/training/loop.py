@@ -19,6 +19,8 @@ from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
 from hierattn.training import seed as seeds
 from hierattn.training.augmentation import augmentation
+from hierattn.training.augmentation.hidden_answers import HiddenAnswers
+from hierattn.training.augmentation.logit_views import pick_view
 from hierattn.training.augmentation.mixing import Mix, apply_mix, draw_mix
 from hierattn.training.devices import my_share
 from hierattn.training.epoch_order import epoch_order
@@ -50,6 +52,9 @@ class Learner:
     recipe: Recipe
     objective: Objective
     teachers: Teachers | None = None
+    hidden: HiddenAnswers | None = None
+    on_logits: bool = False
+    """Whether the images are logits of a fixed network (``logit_views``), and the model is the head on them."""
 
 
 @dataclass
@@ -90,11 +95,12 @@ def train_epoch(learner: Learner, position: Position, listener: Listener, stop: 
     batches = Stopwatch(learner.data.batches(order.ravel(), size // fabric.world_size, fabric.device))
     learner.model.train()
     started, before = time.perf_counter(), position.seconds
-    for step, (pixels, labels) in enumerate(batches, start=first):
+    for step, (pixels, labels, answers) in enumerate(batches, start=first):
         images, mix = prepare_images(learner, pixels, epoch, step)
+        told = hide_answers(learner, answers, labels, epoch, step)
         set_learning_rate(learner.optimiser, rate_at(recipe, epoch + step / steps))
         seeds.seed_layers(recipe.seed, epoch, step, fabric.global_rank)
-        loss, logits = take_step(learner, images, labels, mix)
+        loss, logits = take_step(learner, images, labels, mix, told)
         sums.add(loss, logits, labels)
 
         position.step = step + 1
@@ -116,6 +122,8 @@ def prepare_images(learner: Learner, pixels: Tensor, epoch: int, step: int) -> t
     """
     recipe, fabric = learner.recipe, learner.fabric
     generator = seeds.torch_generator(recipe.seed, "augmentation", epoch, step)
+    if learner.on_logits:
+        return pick_view(pixels, generator), None
     changes = augmentation.draw(recipe.optimiser.batch_size, recipe.augmentation, generator)
     if fabric.world_size > 1:
         changes = changes.part(my_share(fabric, recipe.optimiser.batch_size))
@@ -128,7 +136,19 @@ def prepare_images(learner: Learner, pixels: Tensor, epoch: int, step: int) -> t
     return apply_mix(images, mix), mix
 
 
-def take_step(learner: Learner, images: Tensor, labels: Tensor, mix: Mix | None) -> tuple[Tensor, Tensor]:
+def hide_answers(learner: Learner, answers: Tensor, labels: Tensor, epoch: int, step: int) -> Tensor:
+    """The answers of this process, (share, questions), some hidden; drawn by the process's own generator."""
+    if learner.hidden is None:
+        return answers
+    generator = seeds.torch_generator(learner.recipe.seed, "answers", epoch, step)
+    if rank := learner.fabric.global_rank:
+        generator.manual_seed(generator.initial_seed() + rank)
+    return learner.hidden.hide(answers, labels, generator)
+
+
+def take_step(
+    learner: Learner, images: Tensor, labels: Tensor, mix: Mix | None, answers: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """One optimiser step; the mean loss, and the logits (share, classes)."""
     lesson = Lesson(None, None)
     if learner.teachers is not None:
@@ -136,7 +156,8 @@ def take_step(learner: Learner, images: Tensor, labels: Tensor, mix: Mix | None)
             lesson = learner.teachers.answer(images)
     if learner.recipe.compile == "cuda-graphs":
         torch.compiler.cudagraph_mark_step_begin()
-    answer = learner.model(normalise(images, learner.spec))
+    values = images if learner.on_logits else normalise(images, learner.spec)
+    answer = learner.model(values) if learner.hidden is None else learner.model(values, answers)
     logits = answer if lesson.features is None else answer[0]
     loss = learner.objective(logits, labels, mix, lesson.logits)
     if lesson.features is not None:

@@ -13,13 +13,14 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from hierattn.errors import RecipeError
+from hierattn.errors import RecipeError, UsageError
 from hierattn.files import write_text
 from hierattn.run_folder import current_keys
+from hierattn.taxonomy.questions import choose_questions
 from hierattn.training.augmentation.ranges import AugmentationRanges, MixingRanges
 from hierattn.training.epoch_order import By, Sampling
 from hierattn.training.optimisation.transfer_warmup import scaled_frozen_epochs
-from hierattn.training.recipe_file import Limits, build_record, check_limits, read_recipe_values
+from hierattn.training.recipe_file import Limits, Probability, build_record, check_limits, read_recipe_values
 
 Count = Annotated[int, Limits("0 or more", least=0)]
 LearningRate = Annotated[float, Limits("above 0, at most 1", above=0, most=1)]
@@ -161,6 +162,41 @@ class DistillationRecipe:
 
 
 @dataclass(frozen=True)
+class QuestionsRecipe:
+    """What is asked beside the photograph (:mod:`hierattn.taxonomy.questions`). Off without ``ask``.
+
+    Attributes
+    ----------
+    ask
+        Questions by the names of the set's columns, for instance ``["age", "site", "grew"]``. Leave out those whose
+        being known tells the diagnosis in the set.
+    head
+        ``concatenation``: the network's answer and the answers side by side before a hidden layer. ``gate``: answers
+        that weigh what is read of the photograph.
+    width
+        Of the hidden layer.
+    dropout
+        Before the head's last layer.
+    network
+        ``fixed``: the network keeps the weights of ``transfer.checkpoint``, its classifier too, and the head alone is
+        trained, so that the answer from the photograph alone stays that of the former run, bit for bit. ``trained``:
+        both are.
+    hide_all
+        Share of the training photographs of which all answers are hidden.
+    hide
+        Largest share of answers that is hidden at random of the others; for each a share up to it is drawn.
+    """
+
+    ask: tuple[str, ...] = ()
+    head: Literal["concatenation", "gate"] = "concatenation"
+    width: Annotated[int, Limits("1 or more", least=1)] = 32
+    dropout: Annotated[float, Limits("0 to below 1", least=0, below=1)] = 0.2
+    network: Literal["trained", "fixed"] = "trained"
+    hide_all: Probability = 0.1
+    hide: Probability = 0.75
+
+
+@dataclass(frozen=True)
 class OptimiserRecipe:
     """AdamW and its schedule (§4.1.1; the paper's sentence contradicts itself, see docs/paper-questions.md).
 
@@ -245,6 +281,7 @@ class Recipe:
     augmentation: AugmentationRanges = field(default_factory=AugmentationRanges)
     mixing: MixingRanges = field(default_factory=MixingRanges)
     distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
+    questions: QuestionsRecipe = field(default_factory=QuestionsRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
 
     def __post_init__(self) -> None:
@@ -266,10 +303,29 @@ class Recipe:
                 f"recipe key distillation.features is set with compile {self.compile!r}: set compile='no'; the "
                 "input of a compiled network's last layer cannot be read"
             )
+        self._check_questions()
         if self.optimiser.logit_adjustment and self.data.sampling != "natural":
             raise RecipeError(
                 f"recipe key optimiser.logit_adjustment is set with data.sampling {self.data.sampling!r}, which has "
                 "changed how frequent the classes are: set data.sampling='natural' or optimiser.logit_adjustment=0"
+            )
+
+    def _check_questions(self) -> None:
+        if not self.questions.ask:
+            if self.questions != QuestionsRecipe():
+                raise RecipeError("[questions] is set, and recipe key questions.ask is empty: name some questions")
+            return
+        try:
+            choose_questions(self.questions.ask)
+        except UsageError as error:
+            raise RecipeError(f"recipe key questions.ask: {error}") from None
+        if self.mixing.mixup or self.mixing.cutmix or self.distillation.features:
+            key = "distillation.features" if self.distillation.features else "[mixing]"
+            raise RecipeError(f"{key} is set with questions.ask: leave one out; answers of two people cannot be mixed")
+        if self.questions.network == "fixed" and not (self.transfer.checkpoint and self.transfer.classifier):
+            raise RecipeError(
+                "recipe key questions.network is 'fixed': set transfer.checkpoint, whose answers are kept, and "
+                "transfer.classifier=true"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -278,6 +334,7 @@ class Recipe:
         values["optimiser"]["betas"] = list(self.optimiser.betas)
         values["sampling"]["by"] = list(self.sampling.by)
         values["sampling"]["source_weights"] = dict(self.sampling.source_weights)
+        values["questions"]["ask"] = list(self.questions.ask)
         values["model"]["options"] = dict(self.model.options)
         values["distillation"]["teacher"] = list(self.distillation.teacher)
         return values

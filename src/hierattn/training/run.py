@@ -14,15 +14,20 @@ from torch import nn
 
 import hierattn
 from hierattn.data.balance.protocol import check_fold_of_balanced_set
+from hierattn.data.prepared_set.asked import answerable, codes_of
 from hierattn.data.prepared_set.folds import check_leaks
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import Split, known_rows, split, trained_classes
 from hierattn.errors import DataError, UsageError
+from hierattn.models.asking import AskingNetwork, OnLogits, asking
 from hierattn.models.inference import to_unit
 from hierattn.models.registry import check_size, create_model, expected_pixels
 from hierattn.models.weights.checkpoint import Checkpoint, count_parameters, load_weights, save_checkpoint
 from hierattn.run_folder import RunFolder
+from hierattn.taxonomy.questions import Question, choose_questions
 from hierattn.training import seed as seeds
+from hierattn.training.augmentation.hidden_answers import HiddenAnswers
+from hierattn.training.augmentation.logit_views import logit_views
 from hierattn.training.devices import synchronise_batch_norm
 from hierattn.training.epoch_order import Cells
 from hierattn.training.feed import TrainingImages
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _UNSAVED = ("interrupted", "waited")
+FEWEST_ANSWERS = 5
+"""Training images that must have an answer, or a value, before it can be asked for."""
 STANDARDISED_OVER = 256
 """Training images over which the teachers' features are standardised."""
 
@@ -76,8 +83,13 @@ class Run:
         check_size(recipe.model.name, recipe.model.options, self.spec.size)
         self.admission = Admission(self.classes, self.spec, held_out, listener.note)
         self.trained_on = seen_in(data, parts)
+        self.taxonomy = self.taxonomy.asking(self._questions(parts.train))
         self.training = TrainingImages(
-            self.images, parts.train, labels[parts.train], self._cells(parts.train, labels[parts.train])
+            self.images,
+            parts.train,
+            labels[parts.train],
+            self._cells(parts.train, labels[parts.train]),
+            codes_of(data.records, self.taxonomy.questions) if self.taxonomy.questions else None,
         )
         self.inner, self.inner_labels = parts.validation, labels[parts.validation]
         self._check_sizes()
@@ -109,6 +121,18 @@ class Run:
             raise DataError("no photograph in the inner fold: wanted some to choose the epoch by; prepare other folds")
         return replace(parts, validation=known)
 
+    def _questions(self, rows: np.ndarray) -> tuple[Question, ...]:
+        """What the recipe asks, each with the values that the training part has often enough to learn them."""
+        ask = self.recipe.questions.ask
+        answered = answerable([self.packed.records[row] for row in rows], FEWEST_ANSWERS)
+        if missing := [name for name in ask if name not in {question.name for question in answered}]:
+            wanted = ", ".join(question.name for question in answered) or "none: the set has no answers"
+            raise DataError(
+                f"recipe key questions.ask names {', '.join(missing)}, which the training part of {self.packed.folder} "
+                f"does not answer: wanted some of {wanted}"
+            )
+        return choose_questions(ask, answered)
+
     def _cells(self, rows: np.ndarray, labels: np.ndarray) -> Cells | None:
         if self.recipe.data.sampling != "cells":
             return None
@@ -138,16 +162,24 @@ class Run:
         torch.manual_seed(seeds.derive(recipe.seed, "weights"))
         model = create_model(recipe.model.name, num_classes=len(self.classes), **recipe.model.options)
         self.transferred = self._transfer(model)
+        self.network = model
+        hidden = None
+        if self.taxonomy.questions:
+            model, hidden = self._asking(model)
         model = synchronise_batch_norm(model.to(memory_format=torch.channels_last), fabric)
         self.plain_model = model
         teachers = self._teachers()
-        trained = model
+        trained: nn.Module = model
+        fixed = isinstance(model, AskingNetwork) and model.fixed
+        if isinstance(model, AskingNetwork) and model.fixed:
+            trained = OnLogits(model.head)
         self.projection: nn.Module | None = None
         if teachers is not None and recipe.distillation.features:
             trained = FeatureMatching(model, teachers.width)
             self.projection = trained.projection
         optimiser = create_optimiser(trained, rules, fused=fabric.device.type == "cuda")
         stepped, self.optimiser = fabric.setup(_compiled(trained, recipe.compile), optimiser)
+        data = replace(self.training, images=self._logit_views(model)) if fixed else self.training
         self.average = WeightAverage(model, rules.averaging) if rules.averaging else None
         self.post_hoc = self._log_prior(rules.post_hoc_logit_adjustment)
         self.learner = Learner(
@@ -155,7 +187,7 @@ class Run:
             model=stepped,
             optimiser=self.optimiser,
             average=self.average,
-            data=self.training,
+            data=data,
             spec=self.spec,
             recipe=recipe,
             objective=Objective(
@@ -165,8 +197,37 @@ class Run:
                 recipe.distillation.temperature,
             ),
             teachers=teachers,
+            hidden=hidden,
+            on_logits=fixed,
         )
         self.position = Position()
+
+    def _asking(self, network: nn.Module) -> tuple[AskingNetwork, HiddenAnswers]:
+        """The network with a fresh head beside it, and which answers its training hides."""
+        rules, questions, training = self.recipe.questions, self.taxonomy.questions, self.training
+        assert training.answers is not None
+        codes, count = training.answers[training.indices], len(self.classes)
+        hidden = HiddenAnswers.of(codes, training.labels, count, all_of=rules.hide_all, most=rules.hide)
+        fixed = rules.network == "fixed"
+        return asking(network, questions, count, fixed=fixed, **self._head_options), hidden
+
+    def _logit_views(self, model: nn.Module) -> np.ndarray:
+        """What the fixed network says of the training images, for which it needs to be where they are."""
+        device = self.fabric.device
+        return logit_views(
+            model.to(device).eval().get_submodule("network"),
+            self.images,
+            self.training.indices,
+            self.spec,
+            self.recipe.augmentation,
+            seed=self.recipe.seed,
+            device=device,
+        )
+
+    @property
+    def _head_options(self) -> dict[str, Any]:
+        rules = self.recipe.questions
+        return {"kind": rules.head, "width": rules.width, "dropout": rules.dropout} if rules.ask else {}
 
     def _log_prior(self, strength: float) -> torch.Tensor | None:
         return class_log_prior(self.training.labels, len(self.classes), strength, self.fabric.device)
@@ -246,7 +307,9 @@ class Run:
     def finish_epoch(self) -> None:
         """Validate, log, save the weights if they are the best so far, and step to the next epoch."""
         with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
-            scores = validate(self.fabric, model, self.images, self.inner, self.inner_labels, self.spec)
+            scores = validate(
+                self.fabric, model, self.images, self.inner, self.inner_labels, self.spec, self.training.answers
+            )
             row = epoch_row(self.position, self.recipe, scores)
             score = standing(scores, self.recipe.choose_by)
             better = score > self.position.best
@@ -297,6 +360,7 @@ class Run:
                 "validation": {key: value for key, value in row.items() if key.startswith("validation_")},
             },
             trained_on=self.trained_on,
+            answers=self._head_options,
         )
 
 

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Purpose = Literal["weights", "order", "augmentation", "layers", "mixing"]
-_PURPOSES: dict[Purpose, int] = {"weights": 0, "order": 1, "augmentation": 2, "layers": 3, "mixing": 4}
+Purpose = Literal["weights", "order", "augmentation", "layers", "mixing", "answers"]
+_PURPOSES: dict[Purpose, int] = {"weights": 0, "order": 1, "augmentation": 2, "layers": 3, "mixing": 4, "answers": 5}
 
 
 def derive(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0) -> int:

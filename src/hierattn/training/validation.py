@@ -29,13 +29,14 @@ def validate(
     indices: np.ndarray,
     labels: np.ndarray,
     spec: ImageSpec,
+    answers: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Score ``images`` at ``indices``, without augmentation: cross-entropy, over images and over classes, and the rest.
 
-    ``labels``, (len(indices),), belong to them. With many processes each predicts its share, and all get the same
-    figures, over all images.
+    ``labels``, (len(indices),), belong to them; ``answers``, (images, questions), to all images. With many processes
+    each predicts its share, and all get the same figures, over all images.
     """
-    logits = torch.from_numpy(_logits_of_all(fabric, model, images, indices, spec))
+    logits = torch.from_numpy(_logits_of_all(fabric, model, images, indices, spec, answers))
     loss = functional.cross_entropy(logits, torch.from_numpy(labels))
     probabilities = logits.double().softmax(dim=1).numpy()
     return {
@@ -58,35 +59,51 @@ def figure_of(value: float, choose_by: str) -> float:
 
 
 def _logits_of_all(
-    fabric: Fabric, model: nn.Module, images: np.ndarray | Tensor, indices: np.ndarray, spec: ImageSpec
+    fabric: Fabric,
+    model: nn.Module,
+    images: np.ndarray | Tensor,
+    indices: np.ndarray,
+    spec: ImageSpec,
+    answers: np.ndarray | None,
 ) -> np.ndarray:
     if fabric.world_size == 1:
-        return _logits(fabric, model, images, indices, spec)
+        return _logits(fabric, model, images, indices, spec, answers)
     share = -(-len(indices) // fabric.world_size)
     padded = np.resize(indices, share * fabric.world_size)  # repeats from the start; cut off again below
     mine = padded[fabric.global_rank * share : (fabric.global_rank + 1) * share]
-    logits = torch.from_numpy(_logits(fabric, model, images, mine, spec)).to(fabric.device)
+    logits = torch.from_numpy(_logits(fabric, model, images, mine, spec, answers)).to(fabric.device)
     gathered = fabric.all_gather(logits)
     assert isinstance(gathered, Tensor)
     return gathered.flatten(0, 1)[: len(indices)].cpu().numpy()
 
 
 def _logits(
-    fabric: Fabric, model: nn.Module, images: np.ndarray | Tensor, indices: np.ndarray, spec: ImageSpec
+    fabric: Fabric,
+    model: nn.Module,
+    images: np.ndarray | Tensor,
+    indices: np.ndarray,
+    spec: ImageSpec,
+    answers: np.ndarray | None,
 ) -> np.ndarray:
     if isinstance(images, np.ndarray):
-        return predict_logits(model, images, indices, spec, batch_size=BATCH, device=fabric.device)
-    return _resident_logits(model, images, indices, spec)
+        return predict_logits(model, images, indices, spec, batch_size=BATCH, device=fabric.device, answers=answers)
+    return _resident_logits(model, images, indices, spec, answers)
 
 
 @torch.inference_mode()
-def _resident_logits(model: nn.Module, images: Tensor, indices: np.ndarray, spec: ImageSpec) -> np.ndarray:
+def _resident_logits(
+    model: nn.Module, images: Tensor, indices: np.ndarray, spec: ImageSpec, answers: np.ndarray | None
+) -> np.ndarray:
     """As ``predict_logits``, for images on the device: nothing is copied there, and the answers come back once."""
     was_training = model.training
     model.eval()
     rows = send(torch.from_numpy(np.asarray(indices, np.int64)), images.device)
     try:
-        parts = [model(normalise(to_unit(images[some], spec.size), spec)).float() for some in rows.split(BATCH)]
+        told = None if answers is None else send(torch.from_numpy(answers), images.device)
+        parts = [
+            model(normalise(to_unit(images[some], spec.size), spec), *([] if told is None else [told[some]])).float()
+            for some in rows.split(BATCH)
+        ]
     finally:
         model.train(was_training)
     return torch.cat(parts).cpu().numpy()

@@ -15,10 +15,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
+from hierattn.bundle.bundle import HEATMAP, NOVELTY, PHOTO_PROBABILITIES, PHOTO_RISK, PROBABILITIES, RISK
 from hierattn.deploy.export.novelty import Novelty, summary
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
+from hierattn.models.asking import AskingNetwork
 from hierattn.models.branch_attention import BranchAttention, pooling_matrix
 from hierattn.models.hierattn import HierAttn
 from hierattn.models.transformer import SelfAttention, SmallScaleTransformer
@@ -32,6 +33,9 @@ class CalibratedNetwork(nn.Module):
 
     (batch, S, S, 3) uint8 -> ``probabilities`` (batch, C), ``risk`` (batch,), ``heatmap`` (batch, C, h, w),
     ``novelty`` (batch,)
+
+    With a network that asks, also ``answers`` (batch, questions) -> ``photo_probabilities`` and ``photo_risk``, from
+    the photograph alone, while the first two are with the answers. The heat map is the photograph's.
 
     **The heat map** is no gradient and no guess, but the network's own sum, taken apart. HierAttn's head averages |y|
     over the pixels p that branch attention assembled, and applies a linear layer::
@@ -63,6 +67,8 @@ class CalibratedNetwork(nn.Module):
         Added to the divided logits, one a class; empty is none.
     novelty
         How far the photograph is from the training photographs, as one more output; None for no such output.
+    answers_temperature
+        In the place of ``temperature`` where something is answered.
 
     Raises
     ------
@@ -86,8 +92,12 @@ class CalibratedNetwork(nn.Module):
         heatmap: bool = True,
         class_bias: Sequence[float] = (),
         novelty: Novelty | None = None,
+        answers_temperature: float | None = None,
     ) -> None:
         super().__init__()
+        self.head = deepcopy(model.head).eval() if isinstance(model, AskingNetwork) else None
+        self.answers_temperature = answers_temperature or temperature
+        model = model.network if isinstance(model, AskingNetwork) else model
         if not temperature > 0:
             raise UsageError(f"temperature {temperature}: wanted a positive number")
         if len(class_bias) not in (0, len(risk_weights)):
@@ -122,18 +132,28 @@ class CalibratedNetwork(nn.Module):
         """What :meth:`forward` gives, in order."""
         names = [PROBABILITIES, RISK]
         names += [HEATMAP] if self.evidence_from else []
-        return names + ([NOVELTY] if self.novelty is not None else [])
+        names += [NOVELTY] if self.novelty is not None else []
+        return names + ([PHOTO_PROBABILITIES, PHOTO_RISK] if self.head is not None else [])
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, answers: Tensor | None = None) -> tuple[Tensor, ...]:
         """(batch, S, S, 3) uint8 -> what :attr:`output_names` says."""
         values = self.scale(images)
+        more: tuple[Tensor, ...] = ()
         if not self.evidence_from and self.novelty is None:
-            return self._answer(self.model(values))
-        features, classifier, stages = self._features(values)
-        answer = self._answer(classifier(features.mean((2, 3))))
-        if self.evidence_from:
-            answer = (*answer, self._evidence(features, classifier))
-        return answer if self.novelty is None else (*answer, self.novelty(summary(stages)))
+            logits = self.model(values)
+        else:
+            features, classifier, stages = self._features(values)
+            logits = classifier(features.mean((2, 3)))
+            more = (self._evidence(features, classifier),) if self.evidence_from else ()
+            more = more if self.novelty is None else (*more, self.novelty(summary(stages)))
+        own = self._answer(logits / self.temperature)
+        if self.head is None:
+            return (*own, *more)
+        if answers is None:
+            return (*own, *more, *own)
+        added = (logits + self.head(logits, answers)) / self.answers_temperature
+        told = answers.amax(1, keepdim=True) > 0
+        return (*self._answer(torch.where(told, added, logits / self.temperature)), *more, *own)
 
     def _evidence(self, features: Tensor, classifier: nn.Linear) -> Tensor:
         """The heat map, (batch, C, h, w)."""
@@ -154,8 +174,7 @@ class CalibratedNetwork(nn.Module):
         seen = model.branch(stages) if self.source == "branch" else stages[-1]
         return model.head_conv(seen).abs(), model.classifier, stages
 
-    def _answer(self, logits: Tensor) -> tuple[Tensor, ...]:
-        scaled = logits / self.temperature
+    def _answer(self, scaled: Tensor) -> tuple[Tensor, ...]:
         probabilities = torch.softmax(scaled + self.class_bias if self.has_bias else scaled, dim=1)
         return probabilities, probabilities @ self.risk_weights
 

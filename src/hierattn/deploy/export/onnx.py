@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import hierattn
-from hierattn.bundle.bundle import INPUT, Bundle
+from hierattn.bundle.bundle import ANSWERS, INPUT, Bundle
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.fast_transformer import with_fast_transformers
 from hierattn.deploy.export.int8 import PRECISIONS
@@ -138,6 +138,8 @@ def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
     onnx_graph.add_resize(proto, INPUT, network.spec.size)
     onnx_graph.name_outputs(proto, names)
     onnx_graph.strip(proto)
+    if network.head is not None:
+        onnx_graph.add_default(proto, ANSWERS)
     onnx_graph.name_batch(proto, (network.spec.size, network.spec.size, network.spec.channels))
     proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "hierattn", hierattn.__version__
@@ -147,16 +149,18 @@ def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
 def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
     """Export the part after the resize with torch, at two images: a batch of one would be taken for a constant."""
     size = network.spec.size
-    example = torch.zeros(2, size, size, network.spec.channels, dtype=torch.uint8)
+    example: tuple[torch.Tensor, ...] = (torch.zeros(2, size, size, network.spec.channels, dtype=torch.uint8),)
+    if network.head is not None:
+        example = (*example, torch.zeros(2, network.head.codes.questions))
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             network.eval(),
-            (example,),
+            example,
             dynamo=True,
             opset_version=OPSET,
-            input_names=["resized"],
+            input_names=["resized", ANSWERS][: len(example)],
             output_names=names,
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamic_shapes=({0: torch.export.Dim("N")},) * len(example),
             verbose=False,
         )
     if program is None:

@@ -123,7 +123,7 @@ def share_weights(model: ModelProto) -> None:
 
 
 def add_resize(model: ModelProto, image: str, size: int) -> None:
-    """Put the resize before the graph's one input: uint8 (N, H, W, 3) of any H and W -> (N, size, size, 3).
+    """Put the resize before the graph's first input: uint8 (N, H, W, 3) of any H and W -> (N, size, size, 3).
 
     ``Resize(linear, antialias, half_pixel, exclude_outside=1)`` on uint8 is Pillow's BILINEAR to within one grey level:
     ONNX Runtime computes it in the same fixed-point arithmetic. Without ``exclude_outside`` the borders differ by 14
@@ -146,7 +146,19 @@ def add_resize(model: ModelProto, image: str, size: int) -> None:
     )
     nodes = [resize, *graph.node]
     _replace(graph.node, nodes)
-    _replace(graph.input, [helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, ["N", "H", "W", 3])])
+    outer = helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, ["N", "H", "W", 3])
+    _replace(graph.input, [outer, *graph.input[1:]])
+
+
+def add_default(model: ModelProto, name: str) -> None:
+    """Make an input optional: without it, it is a row of zeros, which counts for every image.
+
+    An input that is also a weight has that weight as its default (ONNX since IR version 4). One row, or one an image.
+    """
+    value = next(entry for entry in model.graph.input if entry.name == name)
+    value.type.tensor_type.shape.dim[0].dim_param = "A"
+    width = value.type.tensor_type.shape.dim[1].dim_value
+    _add_weight(model.graph, name, np.zeros((1, width), np.float32))
 
 
 def name_outputs(model: ModelProto, names: Iterable[str]) -> None:
@@ -169,7 +181,11 @@ def name_batch(model: ModelProto, shape: tuple[int, int, int]) -> None:
 
 def fix_batch(model: ModelProto, batch: int) -> None:
     """Let the graph take and give ``batch`` images at a time and no other number; height and width stay free."""
+    optional = {tensor.name for tensor in model.graph.initializer}
     for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        if value.name in optional:  # one row for all images, as its default is
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+            continue
         value.type.tensor_type.shape.dim[0].dim_value = batch
 
 

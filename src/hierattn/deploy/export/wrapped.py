@@ -14,6 +14,7 @@ from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
 from hierattn.deploy.export.novelty import MIN_IMAGES, FittedNovelty, fit_novelty
 from hierattn.deploy.export.own_images import OwnImages
 from hierattn.errors import CheckpointError
+from hierattn.models.asking import AskingNetwork
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
 
@@ -68,10 +69,11 @@ def wrap(
     if not all_finite(checkpoint.state_dict):
         raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
     model = checkpoint.build()
+    network_alone = model.network if isinstance(model, AskingNetwork) else model
     calibration = find_calibration(evaluation)
     fitted: FittedNovelty | None = None
-    if own is not None and evidence_source(model) and _enough(own.training, own.validation):
-        fitted = fit_novelty(model, own, checkpoint.image_spec, checkpoint.classes)
+    if own is not None and evidence_source(network_alone) and _enough(own.training, own.validation):
+        fitted = fit_novelty(network_alone, own, checkpoint.image_spec, checkpoint.classes)
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,
@@ -80,6 +82,7 @@ def wrap(
         heatmap=heatmap,
         class_bias=() if calibration is None else calibration.class_bias,
         novelty=None if fitted is None else fitted.layer,
+        answers_temperature=None if calibration is None else calibration.answers_temperature,
     ).eval()
     described = describe(
         checkpoint,

@@ -82,6 +82,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.probability": "Probability",
         "heading.risk": "Needs a doctor's eye, together",
         "heading.rest": "{count} other types, together",
+        "heading.photo_alone": "From the photo alone: {answer}",
+        "heading.with_answers": "With your answers: {answer}",
+        "note.answers_kept": "Your answers speak for less, but they never lower the advice that the photo alone gives.",
         "note.cropped": "The black surround was cut away.",
         "note.no_referral": (
             "No advice: nothing is said of which of this model's classes need a doctor. If you are worried, see one."
@@ -170,6 +173,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.probability": "Probabilidade",
         "heading.risk": "Um médico precisa ver, somados",
         "heading.rest": "Outros {count} tipos, em conjunto",
+        "heading.photo_alone": "Só pela foto: {answer}",
+        "heading.with_answers": "Com as suas respostas: {answer}",
+        "note.answers_kept": "As suas respostas indicam menos, mas nunca rebaixam a orientação dada só pela foto.",
         "note.cropped": "A borda preta foi cortada.",
         "note.no_referral": (
             "Sem orientação: não foi dito quais classes deste modelo precisam de um médico. Se estiver preocupado, "
@@ -241,6 +247,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "heading.probability": "概率",
         "heading.risk": "需要医生查看的合计",
         "heading.rest": "其他 {count} 种类型合计",
+        "heading.photo_alone": "仅根据照片：{answer}",
+        "heading.with_answers": "结合您的回答：{answer}",
+        "note.answers_kept": "您的回答显示的风险较低，但回答从不会降低仅凭照片得出的建议级别。",
         "note.cropped": "已裁去黑色边框。",
         "note.no_referral": "没有建议：未说明本模型的哪些类别需要医生查看。如有担心，请就医。",
         "class.ACK": "光化性角化病",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle
+from hierattn.bundle.bundle import HEATMAP, NOVELTY, PHOTO_PROBABILITIES, PHOTO_RISK, PROBABILITIES, RISK, Bundle
 from hierattn.errors import BundleError
 
 SLACK = 1e-3
@@ -36,6 +36,7 @@ def check_answer(answer: Mapping[str, np.ndarray], images: int, bundle: Bundle) 
     """
     classes = len(bundle.classes)
     shapes = {PROBABILITIES: (images, classes), RISK: (images,), NOVELTY: (images,)}
+    shapes |= {PHOTO_PROBABILITIES: (images, classes), PHOTO_RISK: (images,)}
     for name, values in answer.items():
         wanted = shapes.get(name, (images, classes, *values.shape[2:4]))
         if values.shape != wanted or values.dtype.kind != "f" or (name == HEATMAP and values.ndim != 4):
@@ -45,9 +46,14 @@ def check_answer(answer: Mapping[str, np.ndarray], images: int, bundle: Bundle) 
             )
         if not np.isfinite(values).all():
             raise BundleError(f"the bundle's graph gave a {name} that is no number; export it again")
-    probabilities = answer[PROBABILITIES]
+    for name, of_risk in ((PROBABILITIES, RISK), (PHOTO_PROBABILITIES, PHOTO_RISK)):
+        if name in answer:
+            _check_probabilities(answer[name], answer[of_risk], bundle)
+
+
+def _check_probabilities(probabilities: np.ndarray, risk: np.ndarray, bundle: Bundle) -> None:
     if probabilities.min() < 0 or np.abs(probabilities.sum(axis=1) - 1).max() > SLACK:
         raise BundleError("the bundle's graph gave values that are no probabilities; export it again")
     group = [code in bundle.triage.group for code in bundle.classes]
-    if np.abs(probabilities[:, group].sum(axis=1) - answer[RISK]).max() > SLACK:
+    if np.abs(probabilities[:, group].sum(axis=1) - risk).max() > SLACK:
         raise BundleError("the bundle's graph gave a risk that is not its probabilities' sum; export it again")

@@ -8,28 +8,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from PIL import Image
 
-from hierattn.bundle.bundle import HEATMAP, MAX_BYTES, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.bundle.bundle import (
+    HEATMAP,
+    MAX_BYTES,
+    NOVELTY,
+    PHOTO_PROBABILITIES,
+    PHOTO_RISK,
+    PROBABILITIES,
+    RISK,
+    Bundle,
+    read_bundle,
+)
 from hierattn.bundle.prediction_set import PredictionSet, prediction_sets
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.deploy.predict.answer_check import check_answer
 from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
 from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
 from hierattn.deploy.predict.session import open_session, run_session
-from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise
+from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise, not_lowered
 from hierattn.errors import UsageError
 from hierattn.hub import BUNDLE, hub_file, is_on_hub
 from hierattn.notebook_html import NOT_A_DEVICE, notebook_table
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
 from hierattn.shares import percent
 from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.questions import answer_codes, read_answers
 from hierattn.taxonomy.records import Taxonomy
 
 if TYPE_CHECKING:
@@ -40,6 +51,26 @@ RELEASED: tuple[str, ...] = DOMAINS
 
 _SHOWN = 5
 """Classes that a notebook shows, the most probable first."""
+
+
+@dataclass(frozen=True)
+class PhotoAlone:
+    """What the photograph alone says, beside an answer with questions answered.
+
+    Attributes
+    ----------
+    probabilities, risk, advice
+        As those of :class:`Diagnosis`.
+    """
+
+    probabilities: dict[str, float]
+    risk: float | None
+    advice: Advice | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        advice = None if self.advice is None else self.advice.to_dict()
+        return {"probabilities": dict(self.probabilities), "risk": self.risk, "advice": advice}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +102,11 @@ class Diagnosis:
         The classes: names, words and colours.
     language
         Of the advice and the note.
+    answers
+        Question -> answer, of those that were answered.
+    photo_alone
+        What the photograph alone says, where something was answered; else None. The advice is never less urgent than
+        its own.
     """
 
     probabilities: dict[str, float]
@@ -83,6 +119,8 @@ class Diagnosis:
     prediction_sets: tuple[PredictionSet, ...] = ()
     taxonomy: Taxonomy = EIGHT
     language: str = "en"
+    answers: Mapping[str, str] = field(default_factory=dict)
+    photo_alone: PhotoAlone | None = None
 
     @property
     def note(self) -> str:
@@ -132,6 +170,8 @@ class Diagnosis:
             "seconds": round(self.seconds, 4),
             "model": self.model,
             "prediction_sets": [classes.to_dict() for classes in self.prediction_sets] if fit else [],
+            **({"answers": dict(self.answers)} if self.answers else {}),
+            **({"photo_alone": self.photo_alone.to_dict()} if fit and self.photo_alone is not None else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -157,11 +197,14 @@ class PreparedPhoto:
         Of the photograph, before the resize.
     start
         When its preparation began, by ``time.perf_counter``.
+    answers
+        Question -> allowed answer, of those that were answered.
     """
 
     pixels: np.ndarray
     quality: PhotoQuality
     start: float
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Predictor:
@@ -247,12 +290,24 @@ class Predictor:
     # A str is a sequence of str too; mypy cannot know that the first overload takes it.
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, image: Photo, *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+        self,
+        image: Photo,
+        *,
+        heatmap: bool = False,
+        rule: str = "risk",
+        language: str = "en",
+        answers: Mapping[str, Any] | None = None,
     ) -> Diagnosis: ...
 
     @overload
     def __call__(
-        self, image: Sequence[Photo], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
+        self,
+        image: Sequence[Photo],
+        *,
+        heatmap: bool = False,
+        rule: str = "risk",
+        language: str = "en",
+        answers: Mapping[str, Any] | None = None,
     ) -> list[Diagnosis]: ...
 
     def __call__(
@@ -262,6 +317,7 @@ class Predictor:
         heatmap: bool = False,
         rule: str = "risk",
         language: str = "en",
+        answers: Mapping[str, Any] | None = None,
     ) -> Diagnosis | list[Diagnosis]:
         """Answer for a photograph, or for each of a list.
 
@@ -274,26 +330,32 @@ class Predictor:
             Whether to draw heat maps as well.
         rule, language
             Of the advice: ``"risk"`` or ``"paper"``; ``"en"``, ``"pt"`` or ``"zh"``.
+        answers
+            Question -> answer, of the bundle's questions, for instance ``{"grew": "yes", "age": 54}``; what is left
+            out is not known. For every photograph of a list.
 
         Raises
         ------
         ImageError
             Where a photograph cannot be used.
         UsageError
-            For an unknown rule or language, or a heat map that the bundle cannot draw.
+            For an unknown rule or language, a heat map that the bundle cannot draw, or an answer that is not allowed.
         BundleError
             Where the graph fails or its answer is no set of probabilities.
         """
         if heatmap and not self.has_heatmap:
             raise UsageError(f"{self.bundle.model} has no heat map in its bundle: ask without heatmap")
+        told = read_answers(self.bundle.questions, answers or {})
+
+        def diagnose(photo: Photo) -> Diagnosis:
+            prepared = self.prepare(to_photograph(photo), told)
+            return self.diagnose([prepared], heatmap=heatmap, rule=rule, language=language)[0]
+
         if isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
-            return self._diagnose(to_photograph(image), heatmap, rule, language)
-        return [self._diagnose(to_photograph(photo), heatmap, rule, language) for photo in image]
+            return diagnose(image)
+        return [diagnose(photo) for photo in image]
 
-    def _diagnose(self, photo: np.ndarray, heatmap: bool, rule: str, language: str) -> Diagnosis:
-        return self.diagnose([self.prepare(photo)], heatmap=heatmap, rule=rule, language=language)[0]
-
-    def prepare(self, photo: np.ndarray) -> PreparedPhoto:
+    def prepare(self, photo: np.ndarray, answers: Mapping[str, Any] | None = None) -> PreparedPhoto:
         """All that comes before the graph: the crop, the check of the quality, the cleaning and the resize.
 
         Parameters
@@ -301,12 +363,20 @@ class Predictor:
         photo
             uint8 RGB, (height, width, 3), upright, as :func:`~hierattn.deploy.predict.photo_input.to_photograph` gives
             it.
+        answers
+            As of a call.
+
+        Raises
+        ------
+        UsageError
+            For an answer that is not allowed.
         """
+        told = read_answers(self.bundle.questions, answers or {})
         start = time.perf_counter()
         spec = self.bundle.image_spec
         part, was_cropped = crop_as_trained(photo, spec.crop)
         quality = judge_photo(part, cropped=was_cropped)
-        return PreparedPhoto(spec.resize(np.ascontiguousarray(clean_as_trained(part, spec))), quality, start)
+        return PreparedPhoto(spec.resize(np.ascontiguousarray(clean_as_trained(part, spec))), quality, start, told)
 
     def diagnose(
         self, prepared: Sequence[PreparedPhoto], *, heatmap: bool = False, rule: str = "risk", language: str = "en"
@@ -315,17 +385,20 @@ class Predictor:
 
         The arguments and errors are those of a call.
         """
-        answer = self._run(np.stack([photo.pixels for photo in prepared]), heatmap)
+        answer = self._run(prepared, heatmap)
         threshold = self.bundle.novelty_threshold
         diagnoses = []
         for number, photo in enumerate(prepared):
-            values = answer[PROBABILITIES][number].tolist()
-            probabilities = dict(zip(self.bundle.classes, values, strict=True))
-            risk = min(1.0, max(0.0, float(answer[RISK][number]))) if self.bundle.has_referral else None
+            probabilities, risk = self._numbers(answer, number, PROBABILITIES, RISK)
             quality = photo.quality
             if NOVELTY in answer and threshold is not None:
                 quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
             advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
+            alone: PhotoAlone | None = None
+            if photo.answers:
+                numbers = self._numbers(answer, number, PHOTO_PROBABILITIES, PHOTO_RISK)
+                own = advise(*numbers, self.bundle.triage, quality, rule=rule, language=language)
+                alone, advice = PhotoAlone(*numbers, own), not_lowered(advice, own)
             diagnoses.append(
                 Diagnosis(
                     probabilities=probabilities,
@@ -338,14 +411,29 @@ class Predictor:
                     prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
                     taxonomy=self.bundle.taxonomy,
                     language=language,
+                    answers=photo.answers,
+                    photo_alone=alone,
                 )
             )
         return diagnoses
 
-    def _run(self, images: np.ndarray, heatmap: bool) -> dict[str, np.ndarray]:
-        """The graph's outputs for uint8 images, (batch, size, size, 3)."""
+    def _numbers(
+        self, answer: Mapping[str, np.ndarray], number: int, of_classes: str, of_risk: str
+    ) -> tuple[dict[str, float], float | None]:
+        """Probabilities and risk of one photograph, by the names of the graph's outputs."""
+        probabilities = dict(zip(self.bundle.classes, answer[of_classes][number].tolist(), strict=True))
+        risk = min(1.0, max(0.0, float(answer[of_risk][number]))) if self.bundle.has_referral else None
+        return probabilities, risk
+
+    def _run(self, prepared: Sequence[PreparedPhoto], heatmap: bool) -> dict[str, np.ndarray]:
+        """The graph's outputs for prepared photographs."""
+        images, codes = np.stack([photo.pixels for photo in prepared]), None
         wanted = [PROBABILITIES, RISK, *([HEATMAP] if heatmap else []), *([NOVELTY] if self.has_novelty else [])]
-        answer = run_session(self._session, wanted, images)
+        if any(photo.answers for photo in prepared):
+            wanted += [PHOTO_PROBABILITIES, PHOTO_RISK]
+            rows = [answer_codes(self.bundle.questions, photo.answers) for photo in prepared]
+            codes = np.array(rows, np.float32)
+        answer = run_session(self._session, wanted, images, codes)
         check_answer(answer, len(images), self.bundle)
         return answer
 

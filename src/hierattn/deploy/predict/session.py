@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierattn.bundle.bundle import INPUT
+from hierattn.bundle.bundle import ANSWERS, INPUT
 from hierattn.errors import BundleError
 from hierattn.files import cores
 
@@ -69,9 +69,15 @@ def open_session(content: bytes, path: Path, threads: int = 0, *, bounded: bool 
 
 
 def run_session(
-    session: onnxruntime.InferenceSession, wanted: Sequence[str], images: np.ndarray
+    session: onnxruntime.InferenceSession,
+    wanted: Sequence[str],
+    images: np.ndarray,
+    answers: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The outputs ``wanted`` for uint8 images, (N, H, W, 3); a graph of a fixed batch is filled up and run in turns.
+
+    ``answers``, codes in float32, are (1, questions) for all images or (N, questions); None: nothing is answered. A
+    graph of a fixed batch takes one row at a time.
 
     Raises
     ------
@@ -80,14 +86,19 @@ def run_session(
     """
     batch = fixed_batch(session)
     if batch is None:
-        return _run(session, wanted, images)
+        return _run(session, wanted, images, answers)
     if batch > MAX_BATCH or batch * images[:1].nbytes > MAX_MEMORY // 4:
         raise BundleError(f"the bundle's graph wants {batch:,} images at a time: wanted fewer; export it again")
+    if answers is not None and len(answers) > 1:
+        each = [
+            run_session(session, wanted, images[row : row + 1], answers[row : row + 1]) for row in range(len(images))
+        ]
+        return {name: np.concatenate([part[name] for part in each]) for name in wanted}
     parts = []
     for start in range(0, len(images), batch):
         some = images[start : start + batch]
         full = np.concatenate([some, np.repeat(some[-1:], batch - len(some), axis=0)])
-        answer = _run(session, wanted, full)
+        answer = _run(session, wanted, full, answers)
         if any(values.shape[:1] != (batch,) for values in answer.values()):
             raise BundleError(f"the bundle's graph gave no answer for each of {batch:,} images; export it again")
         parts.append({name: values[: len(some)] for name, values in answer.items()})
@@ -105,10 +116,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _run(session: onnxruntime.InferenceSession, wanted: Sequence[str], images: np.ndarray) -> dict[str, np.ndarray]:
+def _run(
+    session: onnxruntime.InferenceSession, wanted: Sequence[str], images: np.ndarray, answers: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    feeds = {INPUT: images} if answers is None else {INPUT: images, ANSWERS: answers}
     with _watch(session) as options:
         try:
-            answer = session.run(list(wanted), {INPUT: images}, options)
+            answer = session.run(list(wanted), feeds, options)
         except Exception as error:  # ONNX Runtime's errors have no common family
             raise BundleError(f"the bundle's graph failed ({first_line(error)}); export it again") from None
     _answered.add(session)

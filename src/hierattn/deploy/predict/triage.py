@@ -15,13 +15,14 @@ retake         the photograph is unfit, whatever the numbers say        the same
 ============== ======================================================== =======================================
 
 A model without a calibration has no threshold, and its percentages mean little: it never advises to wait and watch
-under the rule "risk". No level says that nothing is wrong, because no photograph can.
+under the rule "risk". Answers to a bundle's questions may raise the advice, and never lower what the photograph alone
+gives (:func:`not_lowered`). No level says that nothing is wrong, because no photograph can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from hierattn.bundle.thresholds import TriageSettings
@@ -83,6 +84,17 @@ class Advice:
             "next_steps": list(self.next_steps),
             "limits": list(self.limits),
         }
+
+
+def not_lowered(advice: Advice | None, photo_alone: Advice | None) -> Advice | None:
+    """The advice that is given: answers never lower what the photograph alone gives.
+
+    ``advice`` is with the answers. Where it is less urgent, the photograph's stands, and says so.
+    """
+    if advice is None or photo_alone is None or LEVELS.index(advice.level) <= LEVELS.index(photo_alone.level):
+        return advice
+    said = language_texts(advice.language)["note.answers_kept"]
+    return replace(photo_alone, why=f"{photo_alone.why} {said}")
 
 
 @dataclass(frozen=True)

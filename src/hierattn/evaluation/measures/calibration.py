@@ -147,6 +147,8 @@ class Calibration:
         half the time, as in earlier versions.
     sources
         Where the inner fold holds several: what each asks of the threshold, which is the lowest of these.
+    answers_temperature
+        In the place of ``temperature`` where something is answered; None where nothing is asked.
     """
 
     temperature: float
@@ -158,6 +160,7 @@ class Calibration:
     class_bias: tuple[float, ...] = ()
     confidence: float = 0.0
     sources: tuple[SourceThreshold, ...] = ()
+    answers_temperature: float | None = None
 
     @property
     def has_threshold(self) -> bool:

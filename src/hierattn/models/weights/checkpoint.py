@@ -28,9 +28,10 @@ from hierattn.run_folder import current_keys
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import Taxonomy
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+"""What is read; what asks nothing is written as version 3, which older versions read, too."""
 _DESCRIPTION = "hierattn"
-_TRAINED_ON = {1: "hierattn.learnt_from", 2: "hierattn.trained_on", 3: "hierattn.trained_on"}
+_TRAINED_ON = {1: "hierattn.learnt_from", 2: "hierattn.trained_on", 3: "hierattn.trained_on", 4: "hierattn.trained_on"}
 """Format version -> the metadata key of the photographs."""
 
 
@@ -56,6 +57,9 @@ class Checkpoint:
         Version, commit, data set, licence, manifest digest, epoch, validation figures, ...: plain values.
     trained_on
         The photographs that the weights have seen; None where the file does not say.
+    answers
+        The options of the head that reads answers to the taxonomy's questions, as
+        :func:`~hierattn.models.asking.asking` takes them; empty for a network that reads photographs alone.
     """
 
     model: str
@@ -66,6 +70,15 @@ class Checkpoint:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     trained_on: TrainedOn | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def network_weights(self) -> Mapping[str, Tensor]:
+        """The weights of the network that reads the photograph, without the head that reads answers."""
+        if not self.answers:
+            return self.state_dict
+        part = "network."
+        return {name[len(part) :]: value for name, value in self.state_dict.items() if name.startswith(part)}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,9 +93,12 @@ class Checkpoint:
         CheckpointError
             Where the weights do not fit the network that the file names.
         """
+        from hierattn.models.asking import asking
         from hierattn.models.registry import create_model
 
         model = create_model(self.model, num_classes=len(self.classes), **self.options)
+        if self.answers:
+            model = asking(model, self.taxonomy.questions, len(self.classes), **self.answers)
         try:
             load_weights(model, self.state_dict)
         except RuntimeError as error:
@@ -110,12 +126,13 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint`` to ``path`` (``*.safetensors``), whole or not at all."""
     described = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if checkpoint.answers else 3,
         "model": checkpoint.model,
         "options": dict(checkpoint.options),
         "taxonomy": checkpoint.taxonomy.to_dict(),
         "image_spec": checkpoint.image_spec.to_dict(),
         "recipe": checkpoint.recipe,
+        **({"answers": dict(checkpoint.answers)} if checkpoint.answers else {}),
         "provenance": checkpoint.provenance,
     }
     tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in checkpoint.state_dict.items()}
@@ -178,6 +195,7 @@ def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, T
             recipe=current_keys(described["recipe"]),
             provenance=dict(described["provenance"]),
             trained_on=None if trained_on is None else from_text(trained_on),
+            answers=dict(described.get("answers", {})),
         )
     except (KeyError, TypeError, ValueError, RecipeError, TaxonomyError) as error:
         raise CheckpointError(f"{path} has a damaged description ({error}); train or copy it again") from None

@@ -141,7 +141,7 @@ def transfer_weights(
     """
     if channel_order not in ("auto", "RGB", "BGR"):
         raise UsageError(f"channel order {channel_order!r}: wanted auto, RGB or BGR")
-    tensors = source.state_dict if isinstance(source, Checkpoint) else source
+    tensors = source.network_weights if isinstance(source, Checkpoint) else source
     if not all_finite(tensors):
         raise CheckpointError("the source holds values that are not finite: it is damaged, or its training diverged")
     layout = recognise(tensors)

@@ -1,0 +1,1 @@
+"""What answers to questions are worth beside the photograph, and by themselves."""
