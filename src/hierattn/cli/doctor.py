@@ -53,6 +53,11 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("tables of Excel and Parquet", "tables"),
     ),
     "serve": (("models on the Hugging Face Hub", "hub"),),
+    "submit": (
+        ("models on the Hugging Face Hub", "hub"),
+        ("DICOM files", "dicom"),
+        ("HEIC photographs", "heic"),
+    ),
     "prepare": (
         ("--embedding", "train"),
         ("HEIC photographs", "heic"),

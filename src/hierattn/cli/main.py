@@ -39,7 +39,7 @@ from hierattn.cli import (
 )
 from hierattn.cli.benchmark import command as benchmark
 from hierattn.cli.console import use_any_console
-from hierattn.cli.evidence import recalibrate
+from hierattn.cli.evidence import recalibrate, submit
 from hierattn.cli.experiments import ablate, compare, paper
 from hierattn.cli.hub import push
 from hierattn.data.prepared_set.looks import looking_by
@@ -137,6 +137,7 @@ app.command("shift", rich_help_panel=_EVALUATION)(shift.run)
 app.command("compare", rich_help_panel=_EVALUATION)(compare.run)
 app.command("ablate", rich_help_panel=_EVALUATION)(ablate.run)
 app.command("paper", rich_help_panel=_EVALUATION)(paper.run)
+app.command("submit", rich_help_panel=_EVALUATION)(submit.run)
 app.command("card", rich_help_panel=_EVALUATION)(card.run)
 app.command("export", rich_help_panel=_USE)(export.run)
 app.command("recalibrate", rich_help_panel=_USE)(recalibrate.run)
