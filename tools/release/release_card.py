@@ -8,17 +8,23 @@ be used for. Every figure comes from a file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hierattn.evaluation.pages.html_report import percent
 from hierattn.evaluation.pages.model_card import model_card
+from hierattn.evaluation.records import to_plain
+from tools.figure_text import figure, sensitivity
 from tools.release.candidate import Candidate
 from tools.release.lineage import Stage
+from tools.results.published import RESULTS, published_runs
 
 TAKEN = {
     "dermoscopy": "photographs taken through a dermatoscope",
     "phone": "photographs taken with a phone's or a camera's own lens",
 }
+SETS = {"dermoscopy": "two-sources", "phone": "pad-ufes-20"}
+"""Domain -> the folder of results/ that its runs are in."""
 NOT_FOR = (
     "Not for deciding that a lesion needs no doctor, in a clinic or at home: no answer of this model rules cancer out.",
     "Not for commercial use, because of the licences below.",
@@ -63,11 +69,30 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
         f"Trained on photographs under: {candidate.licence}. A model inherits the conditions of all photographs that "
         "its weights have seen, and so of every run above.",
         "## Under a change of source",
+        *never_seen(candidate.domain),
         candidate.shift_text or UNKNOWN_SHIFT,
         f"## The run {model['run']}, on its held-out outer fold",
         body.replace("\n## ", "\n### ").replace("\n### By", "\n#### By"),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
+
+
+def never_seen(domain: str, results: Path = RESULTS) -> list[str]:
+    """What runs of the same set showed on the source that each left out, which stands first; empty where none did."""
+    runs = [run for run in published_runs(results, left_out=True) if run.path.parent.name == SETS[domain]]
+    lines = []
+    for run in runs:
+        report = run.report
+        lines.append(
+            f"- {report.protocol.source}, never seen by {run.path.name} ({report.provenance.model}): {report.images:,} "
+            f"photographs, melanoma AUC {figure(to_plain(report.melanoma_auc))}, referral sensitivity at the threshold "
+            f"{sensitivity(to_plain(report)['triage']['test'])}."
+        )
+    said = (
+        "On a clinic that a network of this data has never seen (leave one source out; another network than this one, "
+        "whose training took all of these sources):"
+    )
+    return [said, "\n".join(lines)] if lines else []
 
 
 def licence_sentence(licence: str) -> str:

@@ -41,20 +41,21 @@ def headline(results: Path, released: Path | None = None) -> str:
         The folder of the released bundles; the package's own where it is None.
     """
     names = _released_runs(released or released_folder())
-    runs = list(published_runs(results))
+    runs, left_out = list(published_runs(results)), list(published_runs(results, left_out=True))
     lines: list[str] = []
     pictured = False  # the first set's picture is enough for a first screen; results/README.md shows all
     of_released = [run.path.parent.name for run in runs if run.report.run in names]
     for name in [name for name in sets_of(results) if name in of_released] or sets_of(results):
-        lines += _table(name, [run for run in runs if run.path.parent.name == name], names)
+        of_set, elsewhere = ([run for run in each if run.path.parent.name == name] for each in (runs, left_out))
+        lines += _table(name, of_set, elsewhere, names)
         picture = f"{FIGURES}/accuracy-size-{name}.svg"
         if not pictured and (results / picture).is_file():
             lines += [f"![{PICTURE}](results/{picture})", "", f"*{PICTURE}.*", ""]
             pictured = True
     lines.append(
         "In brackets: 95 % intervals over lesions or patients, on one fold. The other network is the best run of any "
-        f"other at the same image size. [All {len(runs)} runs](results/README.md), with every class, the comparisons, "
-        "the predictions behind each figure, and the commands."
+        f"other at the same image size. [All {len(runs) + len(left_out)} runs](results/README.md), with every class, "
+        "the comparisons, the predictions behind each figure, and the commands."
     )
     return "\n".join(lines) + "\n"
 
@@ -71,7 +72,7 @@ def shown_runs(runs: Sequence[PublishedRun], released: set[str]) -> list[Publish
     return ours + [run for run in by_accuracy if _model(run) not in models and _size(run) in sizes][:1]
 
 
-def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[str]:
+def _table(name: str, runs: Sequence[PublishedRun], left_out: Sequence[PublishedRun], released: set[str]) -> list[str]:
     shown = shown_runs(runs, released)
     first = shown[0].report
     return [
@@ -81,6 +82,7 @@ def _table(name: str, runs: Sequence[PublishedRun], released: set[str]) -> list[
         f"| model | parameters | {' | '.join(COLUMNS)} | referral sensitivity at the threshold |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
         *(row for run in shown for row in _rows(run, run.report.run in released)),
+        *(row for run in left_out for row in _rows(run, is_released=False)),
         *_paper_row(shown[0], is_phone(name)),
         "",
     ]
@@ -96,6 +98,8 @@ def _rows(run: PublishedRun, is_released: bool) -> list[str]:
     parameters = f"{report.provenance.parameters / 1e6:.2f} M"
     if not report.by_source:
         plain = to_plain(report)
+        if source := report.protocol.source:
+            name += f": {source}, {report.images:,} photographs, **a clinic that it never saw**"
         return [_line(name, parameters, plain, sensitivity(plain["triage"]["test"]))]
     return [
         _line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from hierattn.evaluation.comparison.tables import footnotes, markdown_table
@@ -29,17 +30,34 @@ def write_page(results: Path = RESULTS) -> None:
 
 def tables(results: Path = RESULTS) -> str:
     """The tables of all published results, in Markdown."""
-    runs = list(published_runs(results))
+    pictures = [f"![{PICTURE}: {name}]({FIGURES}/accuracy-size-{name}.svg)\n" for name in sets_of(results)]
+    parts = [_never_seen(results), _table(list(published_runs(results))), *pictures]
+    return "\n".join(parts) + comparison_tables(results)
+
+
+def _never_seen(results: Path) -> str:
+    """The runs that left a source out, which come first: the figures for another clinic; empty without any."""
+    runs = list(published_runs(results, left_out=True))
+    if not runs:
+        return ""
+    judged = ", ".join(f"`{run.path.name}` on {run.report.protocol.source}" for run in runs)
+    return (
+        "**A clinic never seen**: each of these runs left a source out and is judged on all of it but what shares a "
+        f"lesion, a patient or a picture with the others: {judged}. These are the figures to expect elsewhere.\n\n"
+        f"{_table(runs)}\n**On an outer fold**, whose sources the training knew:\n"
+    )
+
+
+def _table(runs: Sequence[PublishedRun]) -> str:
+    """A row a run, and the commands."""
     lines = [
         f"| result | images (groups) | {' | '.join(HEADLINE)} | sensitivity at the threshold | commit |",
         "|---|---|" + "---|" * (len(HEADLINE) + 2),
         *(row for run in runs for row in _rows(run)),
     ]
     # The first word of a command names the program's file.
-    commands = ["hierattn " + run.environment["command"].partition(" ")[2] for run in runs]
-    pictures = [f"![{PICTURE}: {name}]({FIGURES}/accuracy-size-{name}.svg)\n" for name in sets_of(results)]
-    parts = ["\n".join(lines) + "\n", "```sh\n" + "\n".join(commands) + "\n```\n", *pictures]
-    return "\n".join(parts) + comparison_tables(results)
+    commands = dict.fromkeys("hierattn " + run.environment["command"].partition(" ")[2] for run in runs)
+    return "\n".join(lines) + "\n\n" + "```sh\n" + "\n".join(commands) + "\n```\n"
 
 
 def _rows(run: PublishedRun) -> list[str]:

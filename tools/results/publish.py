@@ -115,7 +115,8 @@ def draw(folder: Path, out: Path) -> None:
 
 def differences() -> dict[str, list[str]]:
     """Folder -> the published figures that its predictions do not give; empty where all is well."""
-    wrong = {run.name: run.differences() for run in published_runs()}
+    runs = (*published_runs(), *published_runs(left_out=True))
+    wrong = {run.name: run.differences() for run in runs}
     for folder in published_comparisons():
         wrong[f"{folder.parent.name}/{folder.name}"] = comparison_differences(folder)
     return {name: figures for name, figures in wrong.items() if figures}

@@ -105,10 +105,11 @@ class PublishedRun:
         return self.report.bootstrap.seed
 
 
-def published_runs(results: Path = RESULTS) -> Iterator[PublishedRun]:
-    """Every run that is published alone, by path."""
+def published_runs(results: Path = RESULTS, *, left_out: bool = False) -> Iterator[PublishedRun]:
+    """Every run that is published alone, by path: judged on a fold, or, ``left_out``, on a source it never saw."""
     for path in sorted(results.glob(f"*/*/{REPORT}")):
-        yield PublishedRun(path.parent)
+        if bool((run := PublishedRun(path.parent)).report.protocol.source) == left_out:
+            yield run
 
 
 def published_comparisons(results: Path = RESULTS) -> Iterator[Path]:

@@ -66,3 +66,13 @@ def test_the_headline_goes_between_its_marks_and_nothing_else_changes(tmp_path):
 def test_the_photographs_above_a_table_are_those_of_its_first_row():
     ours = [run for run in published_runs() if run.path.name == "hierattn_xs_two_sources_192px"]
     assert f"{ours[0].report.images:,} photographs of {ours[0].report.groups:,} lesions" in headline(RESULTS)
+
+
+def test_a_source_that_was_left_out_is_said_to_be_never_seen_and_stands_in_no_picture():
+    left_out = list(published_runs(left_out=True))
+    assert {run.report.protocol.source for run in left_out} == {"HAM", "OTHER"}
+    assert not set(left_out) & set(published_runs())
+    for run in left_out:
+        row = f"{run.report.protocol.source}, {run.report.images:,} photographs, **a clinic that it never saw**"
+        assert row in headline(RESULTS)
+        assert run.path.name not in (RESULTS / "figures" / "accuracy-size-two-sources.svg").read_text(encoding="utf-8")
