@@ -13,11 +13,13 @@ import pytest
 from noise_runs import make_set
 from small_bundles import BUNDLE, expected_probabilities, write_small_bundle
 from tests.conftest import SHARED
+from tiny_sets import write_image
 
 from hierattn import Predictor
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
+from hierattn.data.prepared_set.folds import JUDGED_ONLY
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.rendered.rendered_set import render_set
 from hierattn.deploy.evaluate_bundle import BundleSubject, evaluate_bundle
@@ -246,3 +248,13 @@ def test_results_replace_an_evaluation_and_nothing_else(noise, tmp_path):
     coarse = evaluate_bundle(path, noise, replace(QUICK, taxonomy=MALIGNANT_OR_BENIGN), out=tmp_path / "out").report
     assert coarse.judged_in == "malignant"
     assert Report.load(tmp_path / "out" / "report.json").judged_in == "malignant"
+
+
+def test_all_of_a_set_that_was_prepared_to_be_judged_counts_though_a_class_has_one_lesion(tmp_path):
+    source = tmp_path / "new"
+    for number, label in enumerate(("MEL", *["NV"] * 4)):
+        write_image(source / label / f"{number}.png", number)
+    options = PrepareOptions(size=32, folds=JUDGED_ONLY, near_duplicates=False, jobs=1)
+    prepare(source, tmp_path / "judged", options)
+    result = evaluate_bundle(bundle_in(tmp_path), tmp_path / "judged", QUICK, out=tmp_path / "out")
+    assert (result.report.images, result.report.classes["MEL"].images) == (5, 1)

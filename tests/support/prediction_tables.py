@@ -14,11 +14,11 @@ CURVE = {
 }
 
 
-def table(images=40, seed=0, classes=EIGHT.codes):
+def table(images=40, seed=0, classes=EIGHT.codes, taxonomy=EIGHT):
     rng = np.random.default_rng(seed)
     return Predictions(
         images=tuple(f"images/{index:04d}, a.jpg" for index in range(images)),
-        taxonomy=EIGHT.subset(classes),
+        taxonomy=taxonomy.subset(classes),
         probabilities=rng.dirichlet(np.full(len(classes), 0.2), images),
         labels=rng.integers(0, len(classes), images),
         folds=np.full(images, 3),

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hierattn.errors import TableError
@@ -102,3 +104,8 @@ def test_the_other_built_in_ones_have_their_sets_codes_and_say_referral(name, co
     assert taxonomy.codes == tuple(codes.split())
     assert taxonomy.triage_group == set(referral.split())
     assert taxonomy.has_referral
+
+
+def test_no_word_for_a_patient_reassures() -> None:
+    words = [each.plain["en"] for taxonomy in BUILT_IN.values() for each in taxonomy.classes]
+    assert not [text for text in words if re.search("harmless|healthy|benign|not cancer|safe", text)]

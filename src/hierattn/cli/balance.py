@@ -188,9 +188,10 @@ def _given_features(
 def _show(console: Console, report: BalanceReport) -> None:
     from rich.table import Table
 
+    from hierattn.cli.recipes import next_training
     from hierattn.data.prepared_set.packed import PackedSet
 
-    taxonomy = PackedSet.open(report.out).taxonomy
+    packed = PackedSet.open(report.out)
     part = "whole set" if report.fold is None else f"training part of fold {report.fold}"
     table = Table(title=f"{part}, {report.target} a class, {report.under_sampling}", title_justify="left")
     table.add_column("class")
@@ -200,7 +201,7 @@ def _show(console: Console, report: BalanceReport) -> None:
     for code, count in report.classes.items():
         table.add_row(
             code,
-            taxonomy.by_code[code].name,
+            packed.taxonomy.by_code[code].name,
             *map(str, (count.before, count.dropped, count.copies, count.after, count.untouched)),
         )
     print_table(console, table)
@@ -210,8 +211,5 @@ def _show(console: Console, report: BalanceReport) -> None:
     console.print(
         f"Imbalance {report.imbalance_before:.1f} → {report.imbalance_after:.1f} · leaks 0 · {steps}", soft_wrap=True
     )
-    chosen = "" if report.fold is None else f" data.fold={report.fold}"
-    console.print(
-        f"Ready: {report.out}  Next: hierattn train RECIPE{chosen} --data {report.out}",
-        soft_wrap=True,
-    )
+    chosen = f"data.fold={report.fold}" if report.fold else ""  # fold 0 is the recipes' own
+    console.print(next_training(report.out, len(packed), packed.image_spec.size, chosen), soft_wrap=True)

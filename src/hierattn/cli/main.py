@@ -60,6 +60,8 @@ KEPT = {
 }
 """What is said of a command that was stopped; of any other, that nothing was written."""
 
+_WRITES_NOTHING = "hierattn.cli.writes_nothing"
+
 
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -75,6 +77,7 @@ class _Commands(typer.core.TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Of each command, whose looks at an outer fold bear its name."""
+        ctx.meta[_WRITES_NOTHING] = "--dry-run" in args
         found = super().resolve_command(ctx, args)
         ctx.with_resource(looking_by(found[0] or ""))
         return found
@@ -83,8 +86,8 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            kept = KEPT.get(ctx.invoked_subcommand or "", "nothing of it was written; run the same command again")
-            raise StoppedError(kept) from None
+            command = "" if ctx.meta.get(_WRITES_NOTHING) else ctx.invoked_subcommand or ""
+            raise StoppedError(KEPT.get(command, "nothing of it was written; run the same command again")) from None
 
 
 app = typer.Typer(

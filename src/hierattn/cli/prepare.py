@@ -165,6 +165,14 @@ def run(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(help="Grouped, stratified folds; 3 or more. The paper: 10.")] = 10,
+    judge_only: Annotated[
+        bool,
+        typer.Option(
+            "--judge-only",
+            help="A set that nothing is trained on: no folds, and one lesion of a class is enough. All of it is judged "
+            "by 'hierattn evaluate BUNDLE --data OUT'.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     splits: Annotated[
         Path | None,
@@ -240,6 +248,8 @@ def run(
 
         hierattn prepare my_photos out/decided --splits out/mine/splits.csv --decisions decisions.csv --outer-fold 0
 
+        hierattn prepare new_clinic out/new --judge-only
+
         hierattn prepare ISIC_2019 clinic=my_photos phone=PAD-UFES-20 out/all --test-only phone --domain clinic=clinical
     """
     from typing import cast
@@ -252,9 +262,13 @@ def run(
     from hierattn.data.prepare.options import PrepareOptions
     from hierattn.data.prepare.prepare import prepare
     from hierattn.data.prepare.sources import parse_sources
+    from hierattn.data.prepared_set.folds import JUDGED_ONLY
+    from hierattn.errors import UsageError
     from hierattn.image_spec import ColourConstancy, CropRule
     from hierattn.taxonomy.toml_file import classes_asked
 
+    if judge_only and splits is not None:
+        raise UsageError("--judge-only and --splits: a set that is only judged has no folds; leave out one of them")
     roles = {"image": image_column, "label": label_column, "lesion": lesion_column, "patient": patient_column}
     console = terminal()
     told: list[str] = []
@@ -279,7 +293,7 @@ def run(
             hair_removal=hair_removal,
             near_duplicates=near_duplicates,
             embedding=None if embedding is None else _embedding(embedding, progress),
-            folds=folds,
+            folds=JUDGED_ONLY if judge_only else folds,
             seed=seed,
             splits=splits,
             extend=extend,
@@ -334,6 +348,7 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
     """The summary: classes, what was left out, and what the folds promise."""
     from hierattn.cli.recipes import next_training
     from hierattn.cli.set_account import show_classes, show_left_out, show_sources
+    from hierattn.data.prepared_set.folds import JUDGED_ONLY
     from hierattn.data.prepared_set.packed import AUDIT
 
     title = f"{report.source}, {report.images} images" + (f", {report.licence}" if report.licence else "")
@@ -345,7 +360,11 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
         if note not in told:
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
-    console.print(next_training(report.out, report.images, report.image_spec.size), soft_wrap=True)
+    if report.folds == JUDGED_ONLY:
+        going_on = f"Ready: {report.out}  Next: hierattn evaluate BUNDLE --data {report.out}"
+    else:
+        going_on = next_training(report.out, report.images, report.image_spec.size)
+    console.print(going_on, soft_wrap=True)
 
 
 def _cleaning(report: PreparationReport) -> str:
@@ -359,5 +378,9 @@ def _cleaning(report: PreparationReport) -> str:
 
 
 def _folds(report: PreparationReport) -> str:
+    from hierattn.data.prepared_set.folds import JUDGED_ONLY
+
+    if report.folds == JUDGED_ONLY:
+        return f"no folds, all of it is judged · {report.seconds:.1f} s"
     made = "from the split file" if report.splits_sha256 else f"seed {report.seed}"
     return f"{report.folds} folds, {made} · leaks 0 · {report.seconds:.1f} s"

@@ -51,8 +51,9 @@ SMALL_SET = 2400
 _QUICK_SIZE = 64
 
 
-def next_training(prepared: Path, images: int, size: int) -> str:
-    """How to go on after ``prepare``, with a recipe that suits a set of so many ``images`` of ``size`` pixels a side.
+def next_training(prepared: Path, images: int, size: int, settings: str = "") -> str:
+    """How to go on with a prepared set of so many ``images`` of ``size`` pixels a side: a recipe that suits it, with
+    ``settings`` after its name.
 
     The last line alone is enough: it says what is ready and what to type.
 
@@ -67,7 +68,7 @@ def next_training(prepared: Path, images: int, size: int) -> str:
         if size > _QUICK_SIZE:
             hint += f" On CPUs, prepared with --size {_QUICK_SIZE} a first look takes a fraction of the time."
     recipe = FIRST_LOOK if small else USUAL
-    return f"{hint}\nReady: {prepared}  Next: hierattn train {recipe} --data {prepared}"
+    return f"{hint}\nReady: {prepared}  Next: hierattn train {recipe}{settings and ' '}{settings} --data {prepared}"
 
 
 def run(

@@ -44,7 +44,8 @@ def run(
     changed, one way at a time and several at once; its parts by a column of the source's table; and every --data,
     without images that the run was trained on and without classes that only one side knows. Each row has melanoma AUC
     (against everything, and against nevi), cancer AUC, balanced accuracy and calibration error with intervals over
-    lesions or patients, the share of photographs that the software would reject, and melanoma AUC among the rest.
+    lesions or patients, the share of photographs that the software would reject, and melanoma AUC among the rest; what
+    the classes do not define is left out.
 
     What flips the advice: ink, rulers, stickers, hairs, bubbles, dark corners and frames are drawn on the outer fold,
     each beside a control of the same size without a shape; the share of lesions whose advice changes, and of cancers
@@ -161,33 +162,44 @@ def _facts(trained: TrainedRun, calibration: Calibration, severity: int, bootstr
 
 
 def _table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """A row a set, without intervals, which the files have: a terminal has 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+
+    from hierattn.evaluation.pages.shift_page import count, counted, lead, measured
 
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
-    aucs = ("AUC\nmel.", "v\nnevi", "\ncancer")
-    headings = ("photographs", "images", "mel.", *aucs, "bal.\nacc.", "ECE", "reject", "AUC\naccept")
-    for heading in headings:
+    what, best = counted(rows), lead(rows)
+    shown = [name for name in measured(rows) if name in _SHORT]
+    headings = ["photographs", "images", *([_SHORT[what]] if what else []), *(_SHORT[name] for name in shown)]
+    for heading in (*headings, "reject", f"{_SHORT[best].splitlines()[0]}\naccept"):
         table.add_column(heading, justify="left" if heading == "photographs" else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*_short(row))
+        table.add_row(
+            row["name"].replace("_", " "),
+            str(row["images"]),
+            *([str(count(row, what))] if what else []),
+            *(_short(name, row[name]["value"]) for name in shown),
+            _short("rejected", row["rejected"]["value"]) if "rejected" in row else "–",
+            _short(best, row["accepted"][best]["value"]) if "accepted" in row else "–",
+        )
     return table
 
 
-def _short(row: dict[str, Any]) -> list[str]:
-    """A row without intervals, which the files have: a terminal has 80 columns."""
+_SHORT = {
+    "melanomas": "mel.",
+    "cancers": "cancer",
+    "melanoma_auc": "AUC\nmel.",
+    "melanoma_nevus_auc": "v\nnevi",
+    "malignant_auc": "AUC\ncancer",
+    "balanced_accuracy": "bal.\nacc.",
+    "calibration_error": "ECE",
+}
+
+
+def _short(name: str, value: float | None) -> str:
     from hierattn.evaluation.pages.html_report import area, percent
 
-    names = ("melanoma_auc", "melanoma_nevus_auc", "malignant_auc")
-    return [
-        row["name"].replace("_", " "),
-        str(row["images"]),
-        str(row["classes"].get("MEL", 0)),
-        *(area(row[name]["value"], 2) for name in names),
-        percent(row["balanced_accuracy"]["value"], 0),
-        area(row["calibration_error"]["value"], 2),
-        percent(row["rejected"]["value"], 0) if "rejected" in row else "–",
-        area(row["accepted"]["melanoma_auc"]["value"], 2) if "accepted" in row else "–",
-    ]
+    return percent(value, 0) if name in ("balanced_accuracy", "rejected") else area(value, 2)

@@ -196,6 +196,20 @@ def sex_of(value: str) -> str:
     return value if value in {"male", "female"} else ""
 
 
+_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
+_SKIN_TYPE = re.compile(r"(?:(?:fst|fitzpatrick|skin|photo)[\s_-]*)?(?:type[\s_-]*)?([1-6]|i{1,3}|iv|vi?)")
+
+
+def skin_type_of(value: str) -> str:
+    """Fitzpatrick's type, ``1`` to ``6``; empty for anything else.
+
+    >>> [skin_type_of(value) for value in ("III", "FST4", "Type 2", "5.0", "-1", "dark")]
+    ['3', '4', '2', '5', '', '']
+    """
+    match = _SKIN_TYPE.fullmatch(number_of(value).casefold())
+    return _ROMAN.get(match[1], match[1]) if match else ""
+
+
 def first_few(names: Sequence[str], shown: int = 3) -> str:
     """The first few names, and how many more."""
     more = len(names) - shown

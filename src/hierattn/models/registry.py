@@ -122,7 +122,7 @@ def model_options(name: str) -> tuple[str, ...]:
     """The options that :func:`create_model` takes for a model beyond the number of classes; none for the peers."""
     model_spec(name)
     if is_timm(name):
-        return OPTIONS
+        return tuple(option for option in OPTIONS if option != "img_size" or not reads_any_size(name))
     return tuple(field.name for field in fields(HierAttnConfig)) if name in VARIANTS else ()
 
 

@@ -46,10 +46,10 @@ EIGHT = Taxonomy(
             ("SEK", "benign keratosis like lesion", "seborrheic keratosis", "pigmented benign keratosis",
              "solar lentigo", "senile lentigo", "actinic lentigo", "lichenoid keratosis",
              "lichen planus like keratosis", "benign lichenoid keratosis", "seborrheic wart", "sk", "pbk", "lplk"),
-            "benign", False, {"en": "harmless warty growth or age spot"}, "#56b4e9", "#8fd0f5",
+            "benign", False, {"en": "warty growth or age spot"}, "#56b4e9", "#8fd0f5",
         ),
         LesionClass(
-            "DF", "dermatofibroma", (), "benign", False, {"en": "harmless firm bump"}, "#8f8f1d", "#c9c552",
+            "DF", "dermatofibroma", (), "benign", False, {"en": "firm bump in the skin"}, "#8f8f1d", "#c9c552",
         ),
         LesionClass(
             "MEL", "melanoma", ("malignant melanoma", "cutaneous melanoma", "melanoma nos"),
@@ -145,7 +145,7 @@ MALIGNANT_OR_BENIGN = Taxonomy(
     (
         LesionClass(
             "benign", "benign", ("non malignant", "nonmalignant", "not malignant", "0", *_names(_BENIGN)),
-            "benign", False, {"en": "not cancer"}, "#6e7378", "#a7adb4", ("benign", "pre-malignant"),
+            "benign", False, {"en": "any spot but skin cancer"}, "#6e7378", "#a7adb4", ("benign", "pre-malignant"),
         ),
         LesionClass(
             "malignant", "malignant", ("cancer", "cancerous", "skin cancer", "1", *_names(_CANCER)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tiny_sets import folder_set, isic_set, pad_set, write_image, write_table
 from hierattn.data.prepare.options import PrepareOptions
 from hierattn.data.prepare.prepare import prepare
 from hierattn.data.prepare.sources import Source, parse_sources
+from hierattn.data.prepared_set.folds import JUDGED_ONLY
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import sources_of, split
 from hierattn.errors import DataError, HierAttnError, UsageError
@@ -220,3 +222,28 @@ def test_a_label_that_no_class_covers_is_one_line_that_names_it(tmp_path: Path) 
     a, b = folder_set(tmp_path / "a", {"MEL": 6, "NV": 6}), folder_set(tmp_path / "b", {"MEL": 3, "wart": 3})
     with pytest.raises(DataError, match="wart"):
         prepare([Source(a, "a"), Source(b, "b", layout="folder")], tmp_path / "out", OPTIONS)
+
+
+# --- a set that is only judged --------------------------------------------------------------------------------------
+
+
+def test_a_set_to_be_judged_alone_needs_one_lesion_of_a_class_and_trains_nothing(tmp_path: Path) -> None:
+    for place, name in enumerate(("MEL/1.png", "NV/1.png", "NV/2.png")):
+        write_image(tmp_path / "new" / name, place)
+    judged = replace(OPTIONS, folds=JUDGED_ONLY)
+    with pytest.raises(DataError, match=r"class MEL has 1 separate lesion .* or say --judge-only"):
+        prepare(tmp_path / "new", tmp_path / "out", OPTIONS)
+    report = prepare(tmp_path / "new", tmp_path / "out", judged)
+    assert (report.images, report.folds) == (3, 1)
+    assert "nothing was done" in prepare(tmp_path / "new", tmp_path / "out", judged).notes[-1]
+    with pytest.raises(DataError, match="prepare it without --judge-only, or judge a bundle on it"):
+        split(PackedSet.open(tmp_path / "out").records, 0)
+
+
+def test_every_source_of_a_set_to_be_judged_alone_is_for_testing(tmp_path: Path) -> None:
+    sources = [Source(clinic(tmp_path / name, place), name) for place, name in enumerate(("one", "two"))]
+    report = prepare(sources, tmp_path / "out", replace(OPTIONS, folds=JUDGED_ONLY))
+    assert {record.use for record in PackedSet.open(tmp_path / "out").records} == {"test"}
+    assert [source.used for source in report.sources] == ["testing only"] * 2
+    with pytest.raises(UsageError, match="--judge-only and --train-only two"):
+        prepare([sources[0], replace(sources[1], use="train")], tmp_path / "no", replace(OPTIONS, folds=JUDGED_ONLY))

@@ -15,7 +15,6 @@ from hierattn.data.sets.table_rows import (
     list_photos,
     malignancy_of,
     one_hot,
-    skin_type_of,
     spellings,
     taken_for_one,
 )
@@ -87,10 +86,8 @@ def test_anything_else_is_no_malignancy(value: str) -> None:
         malignancy_of(value, "row 3: target")
 
 
-def test_ages_skin_types_and_domains_in_every_spelling() -> None:
+def test_ages_and_domains_in_every_spelling() -> None:
     assert [age_of(value) for value in ("60.0", "85+", "", "nan", "0")] == ["60", "85", "", "", "0"]
-    types = ("3.0", "FST4", "III", "vi", "Type II", "-1", "7", "12", "NONE", "")
-    assert [skin_type_of(value) for value in types] == ["3", "4", "3", "6", "2", "", "", "", "", ""]
     kinds = ("dermoscopic", "clinical: close-up", "clinical: overview", "TBP tile: close-up", "RCM: mosaic", "")
     assert [domain_of(kind) for kind in kinds] == ["dermoscopic", *["clinical"] * 3, "unknown", "unknown"]
 

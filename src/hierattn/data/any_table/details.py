@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from hierattn.data.source_table import number_of, text_of
+from hierattn.data.source_table import number_of, skin_type_of, text_of
 
 _MALE = frozenset(
     ("male", "m", "man", "männlich", "mann", "masculino", "masculin", "homme", "hombre", "homem", "maschio")
@@ -27,7 +27,6 @@ _FEMALE = frozenset(
         "femmina",
     )
 )
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
 
 
 def sexes(values: Sequence[str]) -> list[str]:
@@ -67,14 +66,7 @@ def skin_types(values: Sequence[str]) -> list[str]:
     >>> skin_types(["III", "FST4", "Type 2", "5.0", "-1", "dark"])
     ['3', '4', '2', '5', '', '']
     """
-    result = []
-    for value in values:
-        text = number_of(value).casefold()
-        match = re.fullmatch(
-            r"(?:(?:(?:fst|fitzpatrick|skin|photo)[\s_-]*)?(?:type[\s_-]*)?)?([1-6]|i{1,3}|iv|vi?)", text
-        )
-        result.append(_ROMAN.get(match[1], match[1]) if match else "")
-    return result
+    return [skin_type_of(value) for value in values]
 
 
 def domains(values: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from hierattn.data.prepare.report import (
 from hierattn.data.prepare.sources import (
     Source,
     SourceCount,
+    as_used,
     check_folders,
     count_sources,
     join_sources,
@@ -115,6 +116,7 @@ def dry_run(sources: Sequence[Source], out: Path, options: PrepareOptions) -> Dr
         For a folder that is not there, or options that cannot be.
     """
     check_folders(sources)
+    sources = as_used(sources, options.folds)
     seen = DryRun(several=len(sources) > 1)
     splits = None if options.splits is None else read_splits(options.splits)
     layouts, listings = [], []

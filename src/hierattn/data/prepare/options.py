@@ -55,7 +55,7 @@ class PrepareOptions:
         A network whose embedding of the photographs gives more candidates; the same in every preparation that is to
         have the same folds.
     folds, seed
-        Of the grouped, stratified folds.
+        Of the grouped, stratified folds; ``folds.JUDGED_ONLY`` for a set that nothing is trained on.
     splits
         A split file (splits.py) that gives the folds instead; images that it does not name are left out.
     extend

@@ -42,10 +42,10 @@ from hierattn.data.prepare.report import (
     write_near_duplicates,
     write_report,
 )
-from hierattn.data.prepare.sources import Source, count_sources, read_sources, uses_of
+from hierattn.data.prepare.sources import Source, as_used, count_sources, read_sources, uses_of
 from hierattn.data.prepare.unchanged import what_changed
 from hierattn.data.prepared_set.asked import answerable
-from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds, refuse_small_classes
+from hierattn.data.prepared_set.folds import JUDGED_ONLY, check_leaks, join_groups, make_folds, refuse_small_classes
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
 from hierattn.data.prepared_set.packed import (
     AUDIT,
@@ -134,6 +134,7 @@ def prepare(
     began = time.perf_counter()
     options = options or PrepareOptions()
     sources = [Source(Path(source), "", options.layout, options.images)] if isinstance(source, Path) else source
+    sources = as_used(sources, options.folds)
     out = Path(out)
     recover(out, PREPARED_SET)
     made_before = is_prepared(out) and not options.overwrite
@@ -290,7 +291,7 @@ def _make(job: Job, layouts: Sequence[str], listing: Listing) -> PreparationRepo
             images=len(records),
             cropped=sum(box is not None for box in packed.boxes),
             taxonomy=listing.taxonomy.asking(answerable(records)),
-            classes=count_classes(records, job.folds),
+            classes=count_classes(records, 0 if job.folds == JUDGED_ONLY else job.folds),
             imbalance=imbalance(records),
             folds=job.folds,
             seed=options.seed,

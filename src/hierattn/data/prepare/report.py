@@ -221,6 +221,8 @@ def notes_on_sources(records: Sequence[Record]) -> list[str]:
     if barred := sum(record.use != "test" and record.group in tested for record in records):
         notes.append(f"{barred} photographs belong to those of a source for testing only: they are never trained on")
     judged = {record.label for record in records if not record.use}
+    if not judged:  # all of it is for judging
+        return notes
     for use, what in (
         ("train", "trained on and never judged"),
         ("test", "never trained on: no figure has them"),

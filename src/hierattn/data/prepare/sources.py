@@ -16,6 +16,7 @@ from hierattn.data.any_table.columns import TableOptions
 from hierattn.data.any_table.read_table import LAYOUT as TABLE
 from hierattn.data.any_table.read_table import read_any_table
 from hierattn.data.any_table.understanding import Understanding
+from hierattn.data.prepared_set.folds import JUDGED_ONLY
 from hierattn.data.prepared_set.manifest import SHARED_IDS, Domain, Record, Use
 from hierattn.data.prepared_set.packed import is_prepared
 from hierattn.data.sets.catalog import PUBLIC_SETS
@@ -431,6 +432,21 @@ def _notes_on_ids(records: Sequence[Record]) -> list[str]:
                 f"{kind}s: where they are the same ones, say --shared-ids, or folds leak"
             )
     return notes
+
+
+def as_used(sources: Sequence[Source], folds: int) -> Sequence[Source]:
+    """The sources, all of them for testing only where ``folds`` say that the set is only judged.
+
+    Raises
+    ------
+    UsageError
+        Where one is for training only, and the set is only judged.
+    """
+    if folds != JUDGED_ONLY:
+        return sources
+    if training := [_called(source) for source in sources if source.use == "train"]:
+        raise UsageError(f"--judge-only and --train-only {training[0]}: nothing is trained on the set; leave out one")
+    return [replace(source, use="test") for source in sources]
 
 
 def uses_of(sources: Iterable[Source | SourceCount]) -> str:

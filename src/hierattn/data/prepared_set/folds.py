@@ -21,6 +21,9 @@ from hierattn.errors import DataError, LeakError, UsageError
 MIN_FOLDS = 3
 """One fold tests, one chooses the epoch and calibrates, and at least one trains."""
 
+JUDGED_ONLY = 1
+"""So many folds has a set that nothing is trained on: all of it is judged."""
+
 
 def join_groups(records: Sequence[Record], pairs: Iterable[tuple[int, int]] = ()) -> list[Record]:
     """Name in ``group`` whatever must stay together, by union-find.
@@ -131,7 +134,7 @@ def make_folds(
     records
         Rows with ``group`` filled (:func:`join_groups`); an empty group counts as the image alone.
     folds
-        At least 3.
+        At least 3; or :data:`JUDGED_ONLY`, where nothing is trained on the set and a class may have one lesion.
     seed
         Of the ties.
     kept
@@ -145,6 +148,8 @@ def make_folds(
         Where a class has fewer groups than folds: some fold could not test it. Names the class and what to do.
     """
     refuse_small_classes(records, folds)
+    if folds == JUDGED_ONLY:
+        return [replace(record, fold=0) for record in records]
     kept = kept or {}
     judged = [record for record in records if record.use != "train"]
     fold_of = _assign(_strata_of_groups(judged), folds, seed, kept)
@@ -170,10 +175,15 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
         Where there are no records, or a class has fewer groups than folds; names the class and what to do. Classes of
         sources that only train, or only test, need not stand in every fold.
     """
-    if folds < MIN_FOLDS:
-        raise UsageError(f"{folds} folds: wanted {MIN_FOLDS} or more (one tests, one validates, the rest trains)")
+    if folds < MIN_FOLDS and folds != JUDGED_ONLY:
+        raise UsageError(
+            f"{folds} folds: wanted {MIN_FOLDS} or more (one tests, one validates, the rest trains), or --judge-only "
+            "for a set that nothing is trained on"
+        )
     if not records:
         raise DataError("no images to make folds of: wanted some in every class; check the source")
+    if folds == JUDGED_ONLY:
+        return
     groups: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if record.role == "original" and not record.use:
@@ -181,7 +191,8 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
     if not groups:
         raise DataError(
             "every source is for training only, or for testing only: wanted one at least that both trains and is "
-            "judged, by folds; leave out --train-only or --test-only for it"
+            "judged, by folds; leave out --train-only or --test-only for it, or say --judge-only where nothing is to "
+            "be trained on the set"
         )
     count = {label: len(own) for label, own in groups.items()}
     label, fewest = min(count.items(), key=lambda item: (item[1], item[0]))
@@ -189,7 +200,8 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
         advice = f"use --folds {fewest}" if fewest >= MIN_FOLDS else "add images of it or leave the class out"
         raise DataError(
             f"class {label} has {fewest} separate {'lesion' if fewest == 1 else 'lesions'} (or patients) and {folds} "
-            f"folds were asked for: wanted at least one in every fold; {advice}"
+            f"folds were asked for: wanted at least one in every fold; {advice}, or say --judge-only where nothing is "
+            "to be trained on the set"
         )
 
 

@@ -62,7 +62,10 @@ def split(records: Sequence[Record], fold: int, left_out_source: str = "", inner
     check_leaks(records)
     count = 1 + max((record.fold for record in records), default=-1)
     if count < MIN_FOLDS:
-        raise DataError(f"the manifest has {count} folds: wanted {MIN_FOLDS} or more; prepare the set again")
+        raise DataError(
+            f"the set has {count} {'fold' if count == 1 else 'folds'}: wanted {MIN_FOLDS} or more to train and test "
+            "on; prepare it without --judge-only, or judge a bundle on it: hierattn evaluate BUNDLE --data SET"
+        )
     if not 0 <= fold < count:
         raise UsageError(f"fold {fold}: the manifest has folds 0 to {count - 1}; choose one of them")
     inner = (fold + 1) % count if inner_fold == NEXT_FOLD else inner_fold

@@ -241,16 +241,6 @@ def yes_no_of(value: str) -> str:
     return {"true": "yes", "yes": "yes", "false": "no", "no": "no"}.get(text_of(value).lower(), "")
 
 
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
-
-
-def skin_type_of(value: str) -> str:
-    """Fitzpatrick's type as ``1`` ... ``6``: of ``3.0``, ``FST3``, ``III`` or ``iii``; empty for anything else."""
-    plain = number_of(value).lower().removeprefix("fst").removeprefix("type").strip()
-    plain = _ROMAN.get(plain, plain)
-    return plain if re.fullmatch("[1-6]", plain) else ""
-
-
 def spellings(image: str) -> tuple[str, str, str]:
     """An ISIC image's id in the ways that files and tables write it.
 

@@ -32,6 +32,8 @@ MEASURES: dict[str, str] = {
 the run's own threshold. Balanced accuracy counts the classes that are there."""
 BINS = 15
 SHARES = ("sensitivity", "specificity")
+COUNTS = ("melanomas", "cancers")
+"""Images of the class that is melanoma, and of those that are cancer."""
 
 
 def measure_set(
@@ -58,8 +60,9 @@ def measure_set(
     Returns
     -------
     dict
-        ``images, groups, classes`` (code -> images), each of :data:`MEASURES` as ``{"value", "interval"}``, and with
-        ``rejected`` its share as ``rejected`` and the same of the others as ``accepted``. Undefined is None.
+        ``images, groups, classes`` (code -> images), :data:`COUNTS` (images; None where no class is one), each of
+        :data:`MEASURES` as ``{"value", "interval"}``, and with ``rejected`` its share as ``rejected`` and the same of
+        the others as ``accepted``. Undefined is None.
     """
     row = _figures(predictions, calibration, resamples, seed)
     if rejected is not None:
@@ -83,6 +86,9 @@ def _figures(predictions: Predictions, calibration: Calibration, resamples: int,
         "groups": len(np.unique(groups)),
         "classes": {code: int((predictions.labels == index).sum()) for index, code in enumerate(predictions.classes)},
     }
+    melanoma, cancers = class_like(predictions.taxonomy, "MEL"), predictions.taxonomy.malignant
+    row["melanomas"] = row["classes"][melanoma] if melanoma else None
+    row["cancers"] = sum(row["classes"][code] for code in cancers) if cancers else None
     for place, name in enumerate(MEASURES):
         mine = draws[:, place] if draws.size else np.zeros(0)
         value = float(values[place])

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from hierattn.data.sets.catalog import FITZPATRICK17K
 from hierattn.data.sets.listing import ImageFolder, Listing
-from hierattn.data.sets.table_rows import Photo, choose_label, empty_listing, list_photos, skin_type_of
-from hierattn.data.source_table import Row, read_rows, refuse_rounded, table_path, text_of
+from hierattn.data.sets.table_rows import Photo, choose_label, empty_listing, list_photos
+from hierattn.data.source_table import Row, read_rows, refuse_rounded, skin_type_of, table_path, text_of
 from hierattn.taxonomy.records import Malignancy
 
 TABLE = "fitzpatrick17k.csv"

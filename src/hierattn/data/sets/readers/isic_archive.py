@@ -39,10 +39,9 @@ from hierattn.data.sets.table_rows import (
     domain_of,
     empty_listing,
     list_photos,
-    skin_type_of,
     spellings,
 )
-from hierattn.data.source_table import Row, columns_in, first_few, once, sex_of, stream_rows, text_of
+from hierattn.data.source_table import Row, columns_in, first_few, once, sex_of, skin_type_of, stream_rows, text_of
 from hierattn.errors import TableError
 from hierattn.taxonomy.built_in import MALIGNANT_OR_BENIGN
 from hierattn.taxonomy.records import Malignancy

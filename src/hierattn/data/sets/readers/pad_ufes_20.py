@@ -20,8 +20,8 @@ from pathlib import Path
 
 from hierattn.data.sets.catalog import PAD_UFES_20
 from hierattn.data.sets.listing import ImageFolder, Listing
-from hierattn.data.sets.table_rows import Photo, age_of, empty_listing, list_photos, skin_type_of, yes_no_of
-from hierattn.data.source_table import Row, by_id, number_of, read_rows, sex_of, table_path, text_of
+from hierattn.data.sets.table_rows import Photo, age_of, empty_listing, list_photos, yes_no_of
+from hierattn.data.source_table import Row, by_id, number_of, read_rows, sex_of, skin_type_of, table_path, text_of
 from hierattn.taxonomy.built_in import EIGHT, codes_of
 
 TABLE = "metadata.csv"

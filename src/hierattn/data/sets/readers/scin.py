@@ -30,8 +30,8 @@ from pathlib import Path
 
 from hierattn.data.sets.catalog import SCIN
 from hierattn.data.sets.listing import ImageFolder, Listing
-from hierattn.data.sets.table_rows import Photo, empty_listing, list_photos, skin_type_of, taken_for_one
-from hierattn.data.source_table import Row, by_id, read_rows, refuse_rounded, sex_of, table_path, text_of
+from hierattn.data.sets.table_rows import Photo, empty_listing, list_photos, taken_for_one
+from hierattn.data.source_table import Row, by_id, read_rows, refuse_rounded, sex_of, skin_type_of, table_path, text_of
 from hierattn.errors import TableError
 
 CASES = ("scin_cases.csv", "dataset/scin_cases.csv", "dataset_scin_cases.csv")
