@@ -15,10 +15,12 @@ from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.lesion_masks import Saliency
 from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFlips, Robustness
 from hierattn.evaluation.measures.subgroups import by_subgroups
+from hierattn.evaluation.measures.thresholds import SourceThreshold
 from hierattn.evaluation.pages.drawn_names import drawable
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
+    confidence_of,
     gap_sentence,
     limits,
     percent,
@@ -293,3 +295,14 @@ def test_classes_that_figures_number_are_named_beside_them():
     code = "\u76ae\u708e"
     page = render(of_many(3, code)[0], {}, {})
     assert (f"class 2: {code}_1" in page) != drawable(code)
+
+
+def test_a_source_with_too_few_lesions_is_promised_no_confidence_of_all_together():
+    of = [SourceThreshold("big", 200, 0.2, 0.8), SourceThreshold("few", 30, 0.1), SourceThreshold("rare", 3, math.nan)]
+    fitted = replace(fit_calibration(table(seed=1), resamples=0), confidence=0.8, sources=tuple(of))
+    assert confidence_of(replace(fitted, sources=())) == f"new lesions reach it with {setting(0.8)} confidence"
+    assert confidence_of(fitted) == (
+        f"new lesions of big reach it with {setting(0.8)} confidence; "
+        "new lesions of few reach it at least half the time (30 lesions are too few for more); "
+        "of those of rare nothing is known"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES
-from hierattn.evaluation.pages.html_report import cropping, gap_sentence, inside, percent, span
+from hierattn.evaluation.pages.html_report import confidence_of, cropping, gap_sentence, inside, percent, span
 from hierattn.evaluation.report import EXTERNAL, Report
 from hierattn.shares import setting
 
@@ -177,7 +177,8 @@ def threshold(report: Report) -> str | None:
     if triage is None or not triage.has_threshold:
         return None
     target = setting(triage.target_sensitivity)
-    confidence = f" with {setting(triage.confidence)} confidence" if triage.confidence else ""
+    said = confidence_of(triage)
+    confidence = f", low enough that {said}," if said else ""
     limit = setting(triage.risk_threshold)
     return f"risk of {limit} or more, set beforehand for {target} sensitivity{confidence} on {triage.fitted_on}"
 

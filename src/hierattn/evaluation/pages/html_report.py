@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -151,7 +152,7 @@ def triage_reading(triage: Calibration, taxonomy: Taxonomy) -> dict[str, Any] | 
     return {
         "threshold": shares.setting(triage.risk_threshold),
         "target": shares.setting(triage.target_sensitivity),
-        "confidence": shares.setting(triage.confidence) if triage.confidence else "",
+        "confidence": confidence_of(triage),
         "found": _crowd(tested.sensitivity, tested.interval, tested.missed, tested.positives),
         "spared": _crowd(
             tested.specificity,
@@ -164,6 +165,27 @@ def triage_reading(triage: Calibration, taxonomy: Taxonomy) -> dict[str, Any] | 
         "reached": sensitivity is not None and sensitivity >= triage.target_sensitivity,
         "fitted_on": triage.fitted_on,
     }
+
+
+def confidence_of(triage: Calibration) -> str:
+    """With which confidence new lesions reach the target sensitivity, of each source by itself; "" where unknown.
+
+    A source with too few lesions for the confidence is named: the figure of all lesions together would promise it more.
+    """
+    known = [source for source in triage.sources if not math.isnan(source.threshold)]
+    if not known:
+        return f"new lesions reach it with {shares.setting(triage.confidence)} confidence" if triage.confidence else ""
+    said = [
+        f"new lesions of {source.source} reach it "
+        + (
+            f"with {shares.setting(source.confidence)} confidence"
+            if source.confidence
+            else f"at least half the time ({source.lesions} lesions are too few for more)"
+        )
+        for source in sorted(known, key=lambda source: -source.confidence)
+    ]
+    few = [source.source for source in triage.sources if math.isnan(source.threshold)]
+    return "; ".join(said) + (f"; of those of {_listed(few)} nothing is known" if few else "")
 
 
 @dataclass(frozen=True)
