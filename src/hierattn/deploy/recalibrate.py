@@ -94,6 +94,11 @@ def at_home(
     if not 0 < confidence < 1:
         raise UsageError(f"confidence {confidence}: wanted above 0, below 1")
     content, bundle = read_bundle(path)
+    if bundle.questions:
+        raise UsageError(
+            f"{path} reads answers beside the photograph, and has two calibrations: wanted a bundle that reads "
+            "photographs alone; recalibrate the one of the run that it began with"
+        )
     sha256 = hashlib.sha256(content).hexdigest()
     subject = BundleSubject(path, bundle, sha256, path.stem, Path())
     parent, seen = subject.calibration(), subject.trained_on

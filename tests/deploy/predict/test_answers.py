@@ -17,6 +17,7 @@ from hierattn.deploy.export.wrapped import wrap
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import open_session
 from hierattn.deploy.predict.triage import LEVELS, advise, not_lowered
+from hierattn.deploy.recalibrate import at_home
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.asking import asking
@@ -112,3 +113,9 @@ def test_json_of_a_diagnosis_has_both_results(exported, photo) -> None:
     if values["probabilities"] is not None:
         assert set(values["photo_alone"]) == {"probabilities", "risk", "advice"}
     json.dumps(values)
+
+
+def test_a_bundle_that_asks_is_not_recalibrated_by_halves(exported, tmp_path) -> None:
+    (tmp_path / "cases.csv").write_text("image,truth\n")
+    with pytest.raises(UsageError, match="reads answers beside the photograph, and has two calibrations"):
+        at_home(exported[0], tmp_path / "cases.csv")
