@@ -17,14 +17,14 @@ import numpy as np
 import hierattn
 from hierattn.data.balance.protocol import PAPER_WARNING, is_paper_protocol
 from hierattn.data.prepare.decisions import notes_on_test_labels
-from hierattn.data.prepared_set.asked import codes_of
 from hierattn.data.prepared_set.looks import FIGURES
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.asking.answered import Answered
 from hierattn.evaluation.asking.figures import (
-    AnswersAlone,
     AnswersFigures,
+    Part,
+    answers_alone,
     fit_answers_temperature,
     measure_answers,
 )
@@ -307,18 +307,11 @@ class _Work:
         network, temperature = self.network, predicted.calibration.answers_temperature
         if temperature is None or not isinstance(network, Network):
             return None
-        questions, place = network.taxonomy.questions, {code: k for k, code in enumerate(network.classes)}
-        training = [self.packed.records[int(row)] for row in trained.parts(self.packed).train]
-        training = [record for record in training if record.label in place]
-        alone = AnswersAlone(
-            questions,
-            codes_of(training, questions),
-            np.array([place[record.label] for record in training]),
-            len(network.classes),
-        )
         test = Answered.of(network, self.packed, predicted.rows)
+        alone = answers_alone(network, self.packed, trained)
         how = {"resamples": self.options.bootstrap, "seed": self.options.seed}
-        return measure_answers(test, alone, questions, predicted.calibration, temperature, **how)
+        part = Part(test, alone, predicted.calibration, temperature)
+        return measure_answers([part], network.taxonomy.questions, **how)
 
     def _inner_folds(self, trained: TrainedRun) -> Predictions:
         """Of the run's inner fold, and of each crossed run's by its own network."""

@@ -10,20 +10,24 @@ the threshold is the larger of both. What the answers would do without the rule 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from hierattn import metrics
+from hierattn.data.prepared_set.asked import codes_of
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation.asking.answered import Answered
 from hierattn.evaluation.measures.calibration import Calibration, advice_shares, calibrate, fit_temperature
 from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
 from hierattn.evaluation.measures.paired_tests import PairedDifference, compare_balanced_accuracy
+from hierattn.evaluation.predict import Network
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.records import defined
+from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.asking import AnswerCodes
 from hierattn.taxonomy.questions import Question
 
@@ -163,125 +167,150 @@ class AnswersAlone:
         return result
 
 
-def measure_answers(
-    test: Answered,
-    alone: AnswersAlone,
-    questions: Sequence[Question],
-    calibration: Calibration,
-    temperature: float,
-    *,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> AnswersFigures:
-    """All figures of one part of a set.
+def answers_alone(network: Network, packed: PackedSet, trained: TrainedRun) -> AnswersAlone:
+    """Fitted on the training part of a run that asks, which saw no photograph of its outer fold."""
+    questions, place = network.taxonomy.questions, {code: number for number, code in enumerate(network.classes)}
+    records = [packed.records[int(row)] for row in trained.parts(packed).train]
+    records = [record for record in records if record.label in place]
+    labels = np.array([place[record.label] for record in records])
+    return AnswersAlone(questions, codes_of(records, questions), labels, len(network.classes))
 
-    Parameters
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a set that a run is judged on, with what that run fitted elsewhere.
+
+    Attributes
     ----------
     test
         The part.
     alone
-        Fitted on the training part.
-    questions
-        In the order of the codes.
+        Fitted on the run's training part.
     calibration
         Of the photograph alone.
     temperature
         Of :func:`fit_answers_temperature`.
+    """
+
+    test: Answered
+    alone: AnswersAlone
+    calibration: Calibration
+    temperature: float
+
+
+def measure_answers(
+    parts: Sequence[Part], questions: Sequence[Question], *, resamples: int = 1000, seed: int = 0
+) -> AnswersFigures:
+    """All figures of one part of a set, or of several together: the outer folds of a cross-validation.
+
+    Parameters
+    ----------
+    parts
+        One or more.
+    questions
+        In the order of the codes.
     resamples, seed
         Of the bootstrap over groups.
     """
-    work = _Measuring(test, alone, calibration, temperature, resamples, seed)
+    work = _Measuring(tuple(parts), resamples, seed)
+    biopsied = {said for part in parts for said in part.test.biopsied}
     return AnswersFigures(
         questions=tuple(question.name for question in questions),
-        temperature=temperature,
+        temperature=float(np.exp(np.mean([np.log(part.temperature) for part in parts]))),
         missing=tuple(work.three(share) for share in MISSING),
-        by_biopsy=tuple(work.of_biopsy(said) for said in _SAID if said in test.biopsied),
+        by_biopsy=tuple(work.of_biopsy(said) for said in _SAID if said in biopsied),
         asked=tuple(work.of_question(number, question) for number, question in enumerate(questions)),
         advice=work.advice(),
     )
 
 
 @dataclass(frozen=True)
+class _Tables:
+    """The photograph alone, the answers alone and both, calibrated as they are shown; and which are referred."""
+
+    photograph: Predictions
+    answers: Predictions
+    both: Predictions
+    referred: np.ndarray
+    referred_both: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Measuring:
-    test: Answered
-    alone: AnswersAlone
-    calibration: Calibration
-    temperature: float
+    parts: tuple[Part, ...]
     resamples: int
     seed: int
 
-    def tables(self, rows: np.ndarray, codes: np.ndarray) -> tuple[Predictions, Predictions, Predictions]:
-        """The photograph alone, the answers alone and both, calibrated as they are shown."""
-        photograph = rows_of(self.test.photograph, rows)
-        photograph = replace(photograph, probabilities=self.calibration.apply(photograph.probabilities))
-        both = self.test.told(codes, rows)
-        calibrated = calibrate(both.probabilities, self.temperature, self.calibration.class_bias)
-        told = (codes > 0).any(axis=1, keepdims=True)
-        both = replace(both, probabilities=np.where(told, calibrated, photograph.probabilities))
-        return photograph, replace(photograph, probabilities=self.alone.probabilities(codes)), both
+    def tables(self, choose: Callable[[Answered], tuple[np.ndarray, np.ndarray]]) -> _Tables:
+        """Of all parts, with the rows and codes that ``choose`` gives for each."""
+        of_parts = [_tables(part, *choose(part.test)) for part in self.parts]
+        return _Tables(
+            _joined([tables.photograph for tables in of_parts]),
+            _joined([tables.answers for tables in of_parts]),
+            _joined([tables.both for tables in of_parts]),
+            np.concatenate([tables.referred for tables in of_parts]),
+            np.concatenate([tables.referred_both for tables in of_parts]),
+        )
 
     def three(self, share: float) -> Three:
-        photograph, answers, both = self.tables(*self.test.hidden(share, self.seed))
-        own, joint = self._figures(photograph), self._figures(both)
+        tables = self.tables(lambda test: test.hidden(share, self.seed))
+        own, joint = self._figures(tables.photograph), self._figures(tables.both)
         return Three(
             missing=share,
             photograph=own.balanced_accuracy(),
-            answers=self._figures(answers).balanced_accuracy(),
+            answers=self._figures(tables.answers).balanced_accuracy(),
             both=joint.balanced_accuracy(),
-            gain=self._gain(both, photograph),
+            gain=self._gain(tables.both, tables.photograph),
             macro_auc_photograph=own.area("macro_auc"),
             macro_auc_both=joint.area("macro_auc"),
-            ece_photograph=_ece(photograph),
-            ece_both=_ece(both),
+            ece_photograph=_ece(tables.photograph),
+            ece_both=_ece(tables.both),
         )
 
     def of_biopsy(self, said: str) -> OfBiopsy:
-        rows = np.flatnonzero(np.array(self.test.biopsied) == said)
-        photograph, answers, both = self.tables(rows, self.test.codes[rows])
-        return OfBiopsy(
-            said,
-            len(rows),
-            len(np.unique(photograph.labels)),
-            *(self._figures(table).balanced_accuracy() for table in (photograph, answers, both)),
-        )
+        def choose(test: Answered) -> tuple[np.ndarray, np.ndarray]:
+            rows = np.flatnonzero(np.array(test.biopsied) == said)
+            return rows, test.codes[rows]
+
+        tables = self.tables(choose)
+        three = (tables.photograph, tables.answers, tables.both)
+        labels = tables.photograph.labels
+        estimates = [self._figures(table).balanced_accuracy() for table in three]
+        return OfBiopsy(said, len(labels), len(np.unique(labels)), *estimates)
 
     def of_question(self, number: int, question: Question) -> OfQuestion:
-        rows, codes = np.arange(len(self.test)), self.test.codes
-        without = codes.copy()
-        without[:, number] = 0
-        _, _, told = self.tables(rows, codes)
-        _, _, untold = self.tables(rows, without)
-        known, biopsied = codes[:, number] > 0, np.array(self.test.biopsied)
+        def without(test: Answered) -> tuple[np.ndarray, np.ndarray]:
+            codes = test.codes.copy()
+            codes[:, number] = 0
+            return np.arange(len(test)), codes
+
+        told, untold = self.tables(_all_of), self.tables(without)
+        known = np.concatenate([part.test.codes[:, number] > 0 for part in self.parts])
+        biopsied = np.array([said for part in self.parts for said in part.test.biopsied])
         raised = lowered = None
-        if self.calibration.has_threshold:
-            after, before = self._referred(told), self._referred(untold)
+        if self._has_threshold:
+            after, before = told.referred_both, untold.referred_both
             raised, lowered = float((after & ~before).mean()), float((before & ~after).mean())
         shares = [float(known[biopsied == said].mean()) if (biopsied == said).any() else None for said in _SAID]
-        return OfQuestion(
-            question.name, float(known.mean()), shares[0], shares[1], self._gain(told, untold), raised, lowered
-        )
+        gain = self._gain(told.both, untold.both)
+        return OfQuestion(question.name, float(known.mean()), shares[0], shares[1], gain, raised, lowered)
+
+    @property
+    def _has_threshold(self) -> bool:
+        return all(part.calibration.has_threshold for part in self.parts)
 
     def advice(self) -> tuple[Advice, ...]:
-        if not self.calibration.has_threshold:
+        if not self._has_threshold:
             return ()
-        photograph, _, both = self.tables(np.arange(len(self.test)), self.test.codes)
-        own, joint = self._referred(photograph), self._referred(both)
-        return (
-            self._advice("photograph", photograph, own),
-            self._advice("both", photograph, joint),
-            self._advice("rule", photograph, own | joint),
+        tables = self.tables(_all_of)
+        own, joint = tables.referred, tables.referred_both
+        return tuple(
+            self._advice(by, tables.photograph, referred)
+            for by, referred in (("photograph", own), ("both", joint), ("rule", own | joint))
         )
 
-    def _risk(self, table: Predictions) -> tuple[np.ndarray, np.ndarray]:
-        group = table.taxonomy.triage_group
-        return metrics.group_scores(table.labels, table.probabilities, table.classes, group)
-
-    def _referred(self, table: Predictions) -> np.ndarray:
-        referred: np.ndarray = self._risk(table)[1] >= self.calibration.risk_threshold
-        return referred
-
     def _advice(self, by: str, table: Predictions, referred: np.ndarray) -> Advice:
-        positive = self._risk(table)[0].astype(bool)
+        positive = _risk(table)[0].astype(bool)
         shares, groups = advice_shares(positive, referred), table.group_numbers
         values = shares(np.ones((1, len(table))))[0]
         draws = bootstrap(shares, groups, self.resamples, self.seed)
@@ -304,3 +333,38 @@ class _Measuring:
 
 def _ece(table: Predictions) -> float | None:
     return defined(float(metrics.expected_calibration_error(table.labels, table.probabilities)))
+
+
+def _all_of(test: Answered) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(test)), test.codes
+
+
+def _tables(part: Part, rows: np.ndarray, codes: np.ndarray) -> _Tables:
+    photograph = rows_of(part.test.photograph, rows)
+    photograph = replace(photograph, probabilities=part.calibration.apply(photograph.probabilities))
+    both = part.test.told(codes, rows)
+    calibrated = calibrate(both.probabilities, part.temperature, part.calibration.class_bias)
+    told = (codes > 0).any(axis=1, keepdims=True)
+    both = replace(both, probabilities=np.where(told, calibrated, photograph.probabilities))
+    answers = replace(photograph, probabilities=part.alone.probabilities(codes))
+    limit = part.calibration.risk_threshold  # nan, where there is none, refers nothing
+    return _Tables(photograph, answers, both, _risk(photograph)[1] >= limit, _risk(both)[1] >= limit)
+
+
+def _joined(tables: Sequence[Predictions]) -> Predictions:
+    """Tables of the same classes one after the other."""
+    first = tables[0]
+    return Predictions(
+        tuple(image for table in tables for image in table.images),
+        first.taxonomy,
+        np.concatenate([table.probabilities for table in tables]),
+        np.concatenate([table.labels for table in tables]),
+        np.concatenate([table.folds for table in tables]),
+        tuple(group for table in tables for group in table.groups),
+        tuple(source for table in tables for source in table.sources) if first.sources else (),
+    )
+
+
+def _risk(table: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    group = table.taxonomy.triage_group
+    return metrics.group_scores(table.labels, table.probabilities, table.classes, group)

@@ -1,0 +1,169 @@
+"""What answers are worth beside the photograph, over the outer folds of several runs together.
+
+``python -m tools.results.questions RUN... --out results/pad-ufes-20/questions --command COMMAND`` reads evaluated runs
+of one recipe that ask, one a fold, and writes ``questions.json`` and ``questions.md``: every photograph judged once, by
+the run that has not seen it, with that run's own calibration and threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.errors import UsageError
+from hierattn.evaluation.asking.answered import Answered
+from hierattn.evaluation.asking.figures import AnswersFigures, Part, answers_alone, measure_answers
+from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.measures.calibration import read_calibration
+from hierattn.evaluation.measures.intervals import Estimate
+from hierattn.evaluation.predict import Network
+from hierattn.evaluation.records import to_plain
+from hierattn.evaluation.selection import outer_fold
+from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.files import write_json, write_text
+
+BY = {
+    "photograph": "the photograph alone",
+    "both": "photograph and answers, without the rule",
+    "rule": "photograph and answers, never below the photograph alone",
+}
+
+
+def measure_runs(runs: Sequence[Path]) -> AnswersFigures:
+    """The figures of the runs' outer folds together.
+
+    Raises
+    ------
+    UsageError
+        For a run that asks nothing, was not evaluated, or judges a fold that another judges.
+    """
+    parts: list[Part] = []
+    questions, packed, folds = None, None, set()
+    for folder in runs:
+        trained = TrainedRun.open(folder)
+        checkpoint = trained.checkpoint
+        network = Network(checkpoint.build(), checkpoint.taxonomy, checkpoint.image_spec)
+        calibration = read_calibration(EvaluationFolder(trained.run.evaluation).calibration)
+        if calibration.answers_temperature is None or not network.asks:
+            raise UsageError(f"{folder} asks nothing, or was evaluated before it could: evaluate it again")
+        if trained.fold in folds:
+            raise UsageError(f"{folder} judges fold {trained.fold}, as another does: wanted one run a fold")
+        folds.add(trained.fold)
+        packed = packed or trained.open_own_set()
+        part = Part(
+            Answered.of(network, packed, outer_fold(packed, trained).rows),
+            answers_alone(network, packed, trained),
+            calibration,
+            calibration.answers_temperature,
+        )
+        parts.append(part)
+        questions = questions or network.taxonomy.questions
+    assert questions is not None
+    return measure_answers(parts, questions)
+
+
+def page(figures: AnswersFigures, images: int, patients: int, command: str) -> str:
+    """``questions.md``."""
+    lines = [
+        "# What answers are worth beside the photograph",
+        "",
+        f"{images} photographs of {patients} lesions or patients, each judged by a run that has not seen it. Balanced "
+        "accuracy and the expected calibration error (15 bins) after each run's own calibration; 95 % intervals over "
+        "lesions and patients. *Answers alone* is a logistic regression. Gain: both less the photograph alone, paired.",
+        "",
+        f"Asked: {', '.join(figures.questions)}.",
+        "",
+        *_table(
+            ("answers hidden", "photograph alone", "answers alone", "both", "gain", "ECE, photograph", "ECE, both"),
+            (
+                (
+                    f"{row.missing:.0%}".replace("%", " %"), _share(row.photograph), _share(row.answers),
+                    _share(row.both),
+                    f"{row.gain.value:+.3f}" + _between(row.gain.interval), _number(row.ece_photograph),
+                    _number(row.ece_both),
+                )
+                for row in figures.missing
+            ),
+        ),
+        "",
+        "Split by whether tissue was taken, which follows the doctor's suspicion (answers as they are):",
+        "",
+        *_table(
+            ("biopsied", "photographs", "classes", "photograph alone", "answers alone", "both"),
+            (
+                (row.biopsied, row.images, row.classes, *map(_share, (row.photograph, row.answers, row.both)))
+                for row in figures.by_biopsy
+            ),
+        ),
+        "",
+        "Each question: of how many it is answered, what balanced accuracy loses without it, and how often it turns "
+        "the advice, without the rule:",
+        "",
+        *_table(
+            ("question", "known, biopsied", "known, not", "gain", "raises the advice", "lowers it"),
+            (
+                (
+                    row.name, _percent(row.known_biopsied), _percent(row.known_not_biopsied),
+                    f"{row.gain.value:+.3f}" + _between(row.gain.interval), _percent(row.raised), _percent(row.lowered),
+                )
+                for row in figures.asked
+            ),
+        ),
+        "",
+        "The advice at each run's own threshold:",
+        "",
+        *_table(
+            ("by", "dangerous ones sent to a doctor", "others not sent"),
+            ((BY[row.by], _share(row.sensitivity), _share(row.specificity)) for row in figures.advice),
+        ),
+        "",
+        "Made by:",
+        "",
+        *(f"    {line}" for line in command.splitlines()),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return lines + [f"| {' | '.join(map(str, row))} |" for row in rows]
+
+
+def _share(estimate: Estimate) -> str:
+    return _number(estimate.value) + _between(estimate.interval)
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--command", default="", help="how the runs were made, for the page")
+    asked = parser.parse_args()
+    figures = measure_runs(asked.runs)
+    trained = TrainedRun.open(asked.runs[0])
+    records = PackedSet.open(trained.prepared).records
+    folds = {TrainedRun.open(run).fold for run in asked.runs}
+    judged = [record for record in records if record.fold in folds and record.use != "train"]
+    asked.out.mkdir(parents=True, exist_ok=True)
+    write_json(asked.out / "questions.json", {"images": len(judged), **to_plain(figures)})
+    text = page(figures, len(judged), len({record.group for record in judged}), asked.command)
+    write_text(asked.out / "questions.md", text)
+
+
+if __name__ == "__main__":
+    main()
