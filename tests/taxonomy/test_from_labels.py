@@ -84,7 +84,7 @@ def test_a_slip_of_the_pen_does_not_cost_the_referral(labels, odd, nearest):
     said = str(error.value)
     assert repr(odd) in said
     assert "--taxonomy own" in said
-    assert (f"is it {nearest} (" in said) == bool(nearest)
+    assert (f"is it {nearest} (" in said or f"is {odd!r} {nearest} (" in said) == bool(nearest)
     assert "\n" not in said
     own = own_classes(labels, "mine")
     assert len(own.codes) == len(labels)

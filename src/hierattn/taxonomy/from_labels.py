@@ -93,12 +93,15 @@ def _almost(taxonomy: Taxonomy, labels: dict[str, str]) -> str:
     if not slips and (taxonomy is not EIGHT or len(known) <= len(unknown)):
         return ""
     likely = taxonomy.nearest(unknown[0])
-    asked = f"; is it {likely} ({taxonomy.by_code[likely].name})?" if likely else f": {', '.join(taxonomy.codes)};"
-    others = f" (nor {'is' if len(unknown) == 2 else 'are'} {', '.join(map(repr, unknown[1:4]))})" * (len(unknown) > 1)
+    several = len(unknown) > 1
+    it = repr(unknown[0]) if several else "it"
+    asked = f"; is {it} {likely} ({taxonomy.by_code[likely].name})?" if likely else f": {', '.join(taxonomy.codes)};"
+    more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
+    named = f"label{'s' * several} {', '.join(map(repr, unknown[:4]))}{more}"
     return (
-        f"label {unknown[0]!r}{others} is no class of the taxonomy {taxonomy.name}, and {len(known)} other"
-        f"{'s are' if len(known) > 1 else ' is'}{asked} rename it, or, where these are classes of your own, say "
-        f"--taxonomy {OWN} (a class a label) or --taxonomy FILE.toml"
+        f"{named} {'are no classes' if several else 'is no class'} of the taxonomy {taxonomy.name}, and {len(known)} "
+        f"other{'s are' if len(known) > 1 else ' is'}{asked} rename {'them' if several else 'it'}, or, where these are "
+        f"classes of your own, say --taxonomy {OWN} (a class a label) or --taxonomy FILE.toml"
     )
 
 
