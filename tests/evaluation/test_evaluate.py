@@ -301,3 +301,14 @@ def test_an_external_set_gets_the_look_in_its_own_log(tmp_path):
     report = evaluate(run, options, prepared=other).report
     assert report.looks.sentences() == ["All folds have been looked at once, by one model, this look included."]
     assert len(json.loads((prepared / "looks.json").read_text())["entries"]) == 1
+
+
+def test_changed_photographs_and_things_on_them_are_in_the_report_where_they_are_asked_for(tmp_path, judged):
+    assert judged[2].report.robustness is judged[2].report.artefacts is None
+    run = make_run(tmp_path / "run", make_set(tmp_path / "prepared"))
+    result = evaluate(run, EvaluateOptions(device="cpu", bootstrap=0, robustness=True))
+    report = Report.load(run / "evaluation" / "report.json")
+    assert report.artefacts == result.report.artefacts
+    assert report.artefacts.images == report.robustness.images == len(result.predictions)
+    page = (run / "evaluation" / "report.html").read_text(encoding="utf-8")
+    assert all(kind.title in page for kind in report.artefacts.kinds.values())
