@@ -22,7 +22,6 @@ from hierattn.evaluation.pages.html_report import area, area_span, decimal, fill
 from hierattn.evaluation.predictions import write_predictions
 from hierattn.evaluation.records import to_plain
 from hierattn.files import FolderKind, whole_folder, write_json, write_table, write_text
-from hierattn.shares import fraction
 
 JSON = "shift.json"
 KIND = FolderKind(
@@ -112,14 +111,16 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     worst = min(fallen, key=lambda row: row[name]["value"])
     change = "drops to" if worst[name]["value"] < own else "does not drop: its lowest elsewhere is"
     said = (
-        f"{said[0].upper()}{said[1:]} is {fraction(own)} on {rows[0]['title']} and {change} "
-        f"{fraction(worst[name]['value'])} on {worst['title']} ({KINDS[worst['kind']]})"
+        f"{said[0].upper()}{said[1:]} is {words(name, rows[0][name])[0]} on {rows[0]['title']} and {change} "
+        f"{words(name, worst[name])[0]} on {worst['title']} ({KINDS[worst['kind']]})"
     )
     if "rejected" not in worst:
         return [f"{said}; whether a photograph is unlike the training photographs cannot be told here."]
     said = f"{said}, where {percent(worst['rejected']['value'], 0)} of the photographs are rejected"
-    accepted = worst["accepted"][name]["value"]
-    return [f"{said}." if accepted is None else f"{said}; among the accepted it is {fraction(accepted)}."]
+    accepted = worst["accepted"][name]
+    if accepted["value"] is None:
+        return [f"{said}."]
+    return [f"{said}; among the accepted it is {words(name, accepted)[0]}."]
 
 
 def markdown_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
