@@ -271,3 +271,14 @@ def test_a_stopped_command_says_what_is_kept(command, number, tmp_path):
     assert last.startswith("hierattn: stopped; ")
     assert said in last
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_that_is_stopped_promises_nothing_that_it_kept(refused, monkeypatch, tmp_path):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hierattn.data.prepare.dry_run.dry_run", stop)
+    monkeypatch.setattr("hierattn.data.prepare.prepare.prepare", stop)
+    words = ("prepare", str(tmp_path), str(tmp_path / "out"))
+    assert "the same command resumes" in refused(1, *words)
+    assert "nothing of it was written" in refused(1, *words, "--dry-run")
