@@ -323,3 +323,48 @@ def test_lengths_that_contradict_the_body_are_refused(address, photos, said):
 
 def test_headers_without_bound_are_refused(address):
     assert status_and_body(talk(address, head("X-More: " + "y" * 200_000)))[0] in (400, 431)
+
+
+@pytest.fixture(scope="module")
+def asking_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from asking_bundles import write_asking_bundle
+
+    path = tmp_path_factory.mktemp("asking") / "asking.onnx"
+    write_asking_bundle(path)
+    return path
+
+
+def post_answers(app: Any, answers: str, *photographs: bytes) -> httpx.Response:
+    files: list[Any] = [("answers", (None, answers))]
+    files += [("images", ("photo", content)) for content in photographs]
+    return send(app, "POST", "/v1/predictions", files=files)
+
+
+def test_answers_of_the_form_count_for_every_photograph(asking_bundle, photos):
+    with service(asking_bundle, max_images=2) as app:
+        plain = post(app, *photos[:2]).json()["predictions"]
+        told = post_answers(app, '{"grew": "yes", "age": 54, "site": null}', *photos[:2]).json()["predictions"]
+    for without, with_answers in zip(plain, told, strict=True):
+        assert "answers" not in without
+        assert with_answers["answers"] == {"grew": "yes", "age": "54"}
+        if without["probabilities"] is None:  # unfit: no numbers are shown
+            continue
+        assert with_answers["photo_alone"]["probabilities"] == without["probabilities"]
+        assert with_answers["probabilities"] != without["probabilities"]
+
+
+@pytest.mark.parametrize("answers", ['{"grew": "perhaps"}', '{"water": "yes"}', "grew=yes", "[]", '{"grew": '])
+def test_wrong_answers_are_refused_in_one_line(asking_bundle, photos, answers):
+    with service(asking_bundle) as app:
+        assert_problem(post_answers(app, answers, photos[0]), 422, "answers")
+
+
+def test_answers_to_a_bundle_that_asks_nothing_are_refused(bundle, photos):
+    with service(bundle) as app:
+        problem = assert_problem(post_answers(app, '{"grew": "yes"}', photos[0]), 422, "answers")
+    assert "asks none" in problem["detail"]
+
+
+def test_answers_without_a_photograph_are_refused(asking_bundle):
+    with service(asking_bundle) as app:
+        assert_problem(post_answers(app, '{"grew": "yes"}'), 422, "form")

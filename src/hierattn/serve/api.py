@@ -20,8 +20,9 @@ from hierattn.serve.metrics import ServiceMetrics
 from hierattn.serve.problems import MEDIA_TYPE, Refusal
 from hierattn.serve.schemas import Model, Models, Predictions, Problem
 from hierattn.serve.settings import ServiceSettings
-from hierattn.serve.uploads import FIELD, read_photographs
+from hierattn.serve.uploads import ANSWERS, FIELD, read_form
 from hierattn.serve.work import Question, WorkerPool
+from hierattn.taxonomy.questions import read_answers
 
 _FORM: dict[str, Any] = {
     "required": True,
@@ -37,7 +38,14 @@ _FORM: dict[str, Any] = {
                         "minItems": 1,
                         "items": {"type": "string", "format": "binary"},
                         "description": "Photographs: JPEG, PNG, WebP, BMP, TIFF or GIF.",
-                    }
+                    },
+                    ANSWERS: {
+                        "type": "object",
+                        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+                        "description": "Answers to the bundle's questions, for every photograph of the request: "
+                        "question -> answer, as JSON. The questions are in the taxonomy that /v1/model gives. Answers "
+                        "never lower the advice.",
+                    },
                 },
             }
         }
@@ -149,14 +157,14 @@ def api_router(service: Service) -> APIRouter:
         if heatmap and not served.predictor.has_heatmap:
             raise Refusal(422, "heatmap", "the bundle draws no heat map: ask without heatmap")
         with service.places.take(), service.metrics.inside.track_inprogress():
-            contents = await read_photographs(request, service.settings)
+            contents, given = await read_form(request, service.settings)
+            try:
+                answers = read_answers(served.predictor.bundle.questions, given)
+            except UsageError as error:
+                raise Refusal(422, "answers", str(error)) from None
             request.state.noted = {"images": len(contents), "bytes": sum(map(len, contents))}
-            return {
-                "predictions": [
-                    diagnosis.to_dict()
-                    for diagnosis in await _answer(service, contents, Question(name, heatmap, rule, language))
-                ]
-            }
+            question = Question(name, heatmap, rule, language, tuple(answers.items()))
+            return {"predictions": [one.to_dict() for one in await _answer(service, contents, question)]}
 
     descriptions = {
         name: {"name": name, **describe_model(served.predictor.bundle, served.path)}

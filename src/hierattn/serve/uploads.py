@@ -8,9 +8,11 @@ are more forgiving than that: they drop a last part that never ended.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from email.message import Message
 from email.parser import HeaderParser
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +22,11 @@ from hierattn.serve.settings import ServiceSettings
 
 FIELD = "images"
 """The form's field with the photographs; it may be repeated."""
+
+ANSWERS = "answers"
+"""The form's field with answers to the bundle's questions: a JSON object, for every photograph of the request."""
+_MOST_ANSWERS = 4096
+"""Bytes of that field."""
 
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 32 * 1024 * 1024
 """How long and how much of a refused body is read and thrown away, so that the client comes to read the refusal."""
@@ -34,8 +41,8 @@ _OTHER_PART = re.compile(rb"content-disposition:\s*form-data")
 """What no photograph holds: a part's headers, in lower case."""
 
 
-async def read_photographs(request: Request, settings: ServiceSettings) -> list[bytes]:
-    """The files of the form's field ``images``, in their order.
+async def read_form(request: Request, settings: ServiceSettings) -> tuple[list[bytes], dict[str, Any]]:
+    """The files of the form's field ``images``, in their order, and the answers of its field ``answers``.
 
     Raises
     ------
@@ -52,8 +59,37 @@ async def read_photographs(request: Request, settings: ServiceSettings) -> list[
         ) from None
     except ClientDisconnect:
         raise Refusal(400, "disconnected", "the client left before the whole body had arrived") from None
-    parts = _split(body, boundary, settings.max_images)
-    return [_recognised(_content(part, number), number) for number, part in enumerate(parts)]
+    answers: dict[str, Any] | None = None
+    photographs: list[bytes] = []
+    for part in _split(body, boundary, settings.max_images):
+        said = _answers_of(part)
+        if said is None:
+            number = len(photographs)
+            photographs.append(_recognised(_content(part, number), number))
+        elif answers is not None:
+            raise _broken(f"the field '{ANSWERS}' comes twice")
+        else:
+            answers = said
+    if len(photographs) > settings.max_images:
+        raise _too_many(settings.max_images)
+    if not photographs:
+        raise _broken(f"no photograph came: wanted files in the field '{FIELD}'")
+    return photographs, answers or {}
+
+
+def _answers_of(part: bytes) -> dict[str, Any] | None:
+    """The answers in a part; None for a part of another field."""
+    head, _, content = part[: _MOST_HEADERS + _MOST_ANSWERS].lstrip(b" \t\r\n").partition(b"\r\n\r\n")
+    headers, disposition = HeaderParser().parsestr(head.decode("latin-1")), "content-disposition"
+    if headers.get_param("name", header=disposition) != ANSWERS or headers.get_param("filename", header=disposition):
+        return None
+    try:
+        said = json.loads(content) if len(part) < _MOST_HEADERS + _MOST_ANSWERS else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise Refusal(422, "answers", f"the field '{ANSWERS}' is no JSON object: wanted one, question -> answer")
+    return said
 
 
 def _check_headers(headers: Headers, settings: ServiceSettings) -> bytes:
@@ -89,12 +125,12 @@ def _split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
     """The parts of a whole form, each with its headers."""
     if not boundary:
         raise _broken("the content type names no boundary")
-    before, *parts = body.split(b"\r\n--" + boundary, most + 2)
+    before, *parts = body.split(b"\r\n--" + boundary, most + 3)  # the answers are one part more
     if before.strip() or not parts:
         raise _broken("the form does not begin with the boundary that the content type names")
     after = parts.pop()
-    if len(parts) > most:
-        raise Refusal(413, "too_many", f"over {most} photographs in one request: send them in several")
+    if len(parts) > most + 1:
+        raise _too_many(most)
     if any(part[:2] == b"--" for part in parts) or (after[:2] == b"--" and after[2:].strip()):
         raise _broken("more follows the closing boundary")
     if after[:2] != b"--":
@@ -120,6 +156,10 @@ def _content(part: bytes, number: int) -> bytes:
     if _OTHER_PART.search(content.lower()):
         raise _broken(f"part {number} runs on into another: the boundary between them is missing", number)
     return content
+
+
+def _too_many(most: int) -> Refusal:
+    return Refusal(413, "too_many", f"over {most} photographs in one request: send them in several")
 
 
 def _broken(why: str, number: int | None = None) -> Refusal:

@@ -27,6 +27,7 @@ class Question:
     heatmap: bool = False
     rule: str = "risk"
     language: str = "en"
+    answers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(eq=False)
@@ -167,7 +168,7 @@ class WorkerPool:
         for job in jobs:
             try:
                 photo = read_photograph(job.content, max_pixels=self._max_pixels, name=job.name)
-                prepared.append((job, predictor.prepare(photo)))
+                prepared.append((job, predictor.prepare(photo, dict(question.answers))))
             except HierAttnError as error:
                 results.append((job, error))
         if prepared:

@@ -9,43 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asking_bundles import ASKED, write_asking_bundle
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.bundle.thresholds import TriageSettings
-from hierattn.deploy.export.onnx import export_onnx
-from hierattn.deploy.export.wrapped import wrap
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import open_session
 from hierattn.deploy.predict.triage import LEVELS, advise, not_lowered
 from hierattn.deploy.recalibrate import at_home
 from hierattn.errors import UsageError
-from hierattn.image_spec import ImageSpec
-from hierattn.models.asking import asking
-from hierattn.models.registry import create_model
-from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.preprocessing.photo_quality import judge_photo
-from hierattn.taxonomy.built_in import PAD
-from hierattn.taxonomy.questions import AGE, GREW, SITE
-
-ASKED = (AGE, SITE, GREW)
-TINY = {
-    "early_channels": [4, 4, 8], "stage_channels": [8, 8, 8], "transformer_dims": [8, 8, 8],
-    "transformer_layers": [1, 1, 1], "heads": 2,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
-    torch.manual_seed(0)
-    model = asking(create_model("hierattn_xs", num_classes=6, **TINY), ASKED, 6).eval()
-    torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
-    options = {"kind": "concatenation", "width": 32, "dropout": 0.2}
-    checkpoint = Checkpoint(
-        "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=TINY, answers=options
-    )
     path = tmp_path_factory.mktemp("asking") / "asking.onnx"
-    export_onnx(wrap(checkpoint), path)
-    return path, model
+    return path, write_asking_bundle(path)
 
 
 @pytest.fixture
