@@ -327,7 +327,7 @@ def test_headers_without_bound_are_refused(address):
 
 @pytest.fixture(scope="module")
 def asking_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from asking_bundles import write_asking_bundle
+    from small_checkpoints import write_asking_bundle
 
     path = tmp_path_factory.mktemp("asking") / "asking.onnx"
     write_asking_bundle(path)

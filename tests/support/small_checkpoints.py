@@ -1,17 +1,28 @@
-"""A small HierAttn's checkpoint, as if it had been trained on rendered lesions."""
+"""A small HierAttn's checkpoint, as if it had been trained on rendered lesions, and a bundle of one that asks."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 
 from hierattn import create_model
+from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.wrapped import wrap
 from hierattn.image_spec import ImageSpec
+from hierattn.models.asking import AskingNetwork, asking
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.built_in import EIGHT, PAD
+from hierattn.taxonomy.questions import AGE, GREW, SITE
 from hierattn.taxonomy.records import Taxonomy
 
 SIZE = 64
 OPTIONS = {"transformer_layers": [1, 1, 1]}
+ASKED = (AGE, SITE, GREW)
+_TINY = {
+    "early_channels": [4, 4, 8], "stage_channels": [8, 8, 8], "transformer_dims": [8, 8, 8],
+    "transformer_layers": [1, 1, 1], "heads": 2,
+}  # fmt: skip
 
 
 def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
@@ -39,3 +50,16 @@ def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
             "validation": {"validation_top1": float("nan")},
         },
     )
+
+
+def write_asking_bundle(path: Path) -> AskingNetwork:
+    """Export a bundle that asks, of a tiny network that was never trained, but whose answers count; the network."""
+    torch.manual_seed(0)
+    model = asking(create_model("hierattn_xs", num_classes=6, **_TINY), ASKED, 6).eval()
+    torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
+    options = {"kind": "concatenation", "width": 32, "dropout": 0.2}
+    checkpoint = Checkpoint(
+        "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
+    )
+    export_onnx(wrap(checkpoint), path)
+    return model

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asking_bundles import ASKED, write_asking_bundle
+from small_checkpoints import ASKED, write_asking_bundle
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.bundle.thresholds import TriageSettings
