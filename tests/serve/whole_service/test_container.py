@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hierattn.deploy.predict.released import is_released
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STEPS = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SCRAPE = yaml.safe_load((ROOT / "apps" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
