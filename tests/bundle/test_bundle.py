@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from small_bundles import BUNDLE, UNCALIBRATED, small_graph, write_model, write_small_bundle
 
 from hierattn.bundle import bundle as bundle_module
-from hierattn.bundle.bundle import Bundle, read_bundle
+from hierattn.bundle.bundle import FORMAT_VERSION, Bundle, read_bundle
 from hierattn.bundle.onnx_file import summarise
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.deploy.predict.released import released_folder
@@ -94,7 +94,7 @@ def test_foreign_model_is_told_apart_from_a_damaged_one(tmp_path):
 
 
 def test_newer_format_asks_for_an_update(tmp_path):
-    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": "4"}
+    metadata = {**BUNDLE.to_metadata(), "hierattn.format_version": str(FORMAT_VERSION + 1)}
     assert "update hierattn" in refuse(write_model(tmp_path / "n.onnx", small_graph(), metadata))
 
 

@@ -23,6 +23,7 @@ from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.selection import outer_fold
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import write_json, write_text
+from hierattn.shares import percent
 
 BY = {
     "photograph": "the photograph alone",
@@ -79,7 +80,7 @@ def page(figures: AnswersFigures, images: int, patients: int, command: str) -> s
             ("answers hidden", "photograph alone", "answers alone", "both", "gain", "ECE, photograph", "ECE, both"),
             (
                 (
-                    f"{row.missing:.0%}".replace("%", " %"), _share(row.photograph), _share(row.answers),
+                    percent(row.missing), _share(row.photograph), _share(row.answers),
                     _share(row.both),
                     f"{row.gain.value:+.3f}" + _between(row.gain.interval), _number(row.ece_photograph),
                     _number(row.ece_both),
@@ -144,7 +145,7 @@ def _number(value: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
+    return "" if value is None else percent(value, 1)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from hierattn.evaluation.measures.calibration import Calibration, read_calibrati
 from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of
 from hierattn.evaluation.report import Report
 from hierattn.files import write_json, write_text
+from hierattn.shares import percent
 from hierattn.taxonomy.built_in import EIGHT
 
 SIZES, DRAWS, CLINICS = (50, 100, 200), 200, 2000
@@ -140,19 +141,19 @@ def page(told: Mapping[str, Any], command: str) -> str:
             worse, shown = row["worse"], ("log_loss", "balanced_accuracy", "sensitivity", "specificity")
             pairs = (f"{row[key]['before']:.3f} → {row[key]['after']:.3f}" for key in shown)
             cells = (
-                *(name, f"{row['lesions']} ({row['positives']:.0f})", f"{row['answers_changed']:.0%}", *pairs),
-                f"{worse['log_loss']:.0%}",
-                f"{worse['below_target_before']:.0%} → {worse['below_target']:.0%}",
-                f"{worse['both']:.0%}",
-                ", ".join(f"{rule} {share:.0%}" for rule, share in row["rules"].items()),
+                *(name, f"{row['lesions']} ({row['positives']:.0f})", percent(row["answers_changed"]), *pairs),
+                percent(worse["log_loss"]),
+                f"{percent(worse['below_target_before'])} → {percent(worse['below_target'])}",
+                percent(worse["both"]),
+                ", ".join(f"{rule} {percent(share)}" for rule, share in row["rules"].items()),
             )
             lines.append(f"| {' | '.join(cells)} |")
     known = told["bound"]
     lines += [
         "",
         f"The bound: of {known['clinics']:,} drawn clinics with {known['lesions']} cases each, {known['proven']:,} had "
-        f"a proven threshold; new lesions reached the target in {known['held']:.1%} of these (promised: "
-        f"{known['promised']:.0%}).",
+        f"a proven threshold; new lesions reached the target in {percent(known['held'], 1)} of these (promised: "
+        f"{percent(known['promised'])}).",
         "",
     ]
     return "\n".join(lines)
