@@ -32,7 +32,7 @@ from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.report import Report
 from hierattn.files import file_sha256
-from hierattn.models.weights.trained_on import TrainedOn, are_among
+from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.progress import Progress, silent
 
 TRUTH = "truth"
@@ -245,7 +245,7 @@ def _known(records: Sequence[Record], seen: TrainedOn | None) -> np.ndarray:
     """Whether the weights have seen each photograph, as far as the bundle says, bool (N,)."""
     if seen is None:
         return np.zeros(len(records), bool)
-    return are_among(records, np.union1d(seen.trained, seen.chosen))
+    return seen.saw(records)
 
 
 def _table(

@@ -31,6 +31,7 @@ from types import MappingProxyType
 import numpy as np
 
 from hierattn import metrics
+from hierattn.data.prepared_set.record_table import opened_csv
 from hierattn.data.sets.readers.milk10k import CLASSES as MILK10K
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.isic_form import FORMS, UNKNOWN
@@ -271,23 +272,18 @@ def _lines(
         raise TableError(f"no table at {path}: check the path")
     if path.stat().st_size > MAX_BYTES:
         raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row a photograph")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            first = next(reader, [])
-            if (first if exact else first[: len(columns)]) != list(columns):
-                raise TableError(
-                    f"{path} has the columns {','.join(first)[:200] or '(none)'}: wanted {','.join(columns)}"
-                )
-            if header is not None:
-                header.extend(first)
-            for line in reader:
-                where = f"{path}:{reader.line_num}"
-                if len(line) != len(first):
-                    raise TableError(f"{where}: {len(line)} values, wanted {len(first)}; the row is cut or joined")
-                yield where, line
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV table in UTF-8 ({error})") from None
+    with opened_csv(path) as file:
+        reader = csv.reader(file)
+        first = next(reader, [])
+        if (first if exact else first[: len(columns)]) != list(columns):
+            raise TableError(f"{path} has the columns {','.join(first)[:200] or '(none)'}: wanted {','.join(columns)}")
+        if header is not None:
+            header.extend(first)
+        for line in reader:
+            where = f"{path}:{reader.line_num}"
+            if len(line) != len(first):
+                raise TableError(f"{where}: {len(line)} values, wanted {len(first)}; the row is cut or joined")
+            yield where, line
 
 
 def _numbers(texts: Sequence[str], where: str) -> np.ndarray:

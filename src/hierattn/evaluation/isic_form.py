@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from hierattn.data.prepared_set.record_table import opened_csv
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.predictions import MAX_BYTES, Predictions
 from hierattn.files import write_table
@@ -137,20 +138,17 @@ def read_isic_form(path: Path) -> IsicAnswers:
         raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image")
     images: dict[str, int] = {}
     confidences = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            year = _year(next(reader, []), path)
-            for line in reader:
-                where = f"{path}:{reader.line_num}"
-                confidences.append(_confidences(line, len(FORMS[year]), where))
-                if not line[0] or "/" in line[0] or "\\" in line[0] or line[0].lower().endswith(_ENDINGS):
-                    raise TableError(f"{where}: image {line[0]!r} is no id: wanted the file's name without ending")
-                if line[0] in images:
-                    raise TableError(f"{where}: image {line[0]!r} stands in line {images[line[0]]} too; wanted it once")
-                images[line[0]] = reader.line_num
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV table in UTF-8 ({error})") from None
+    with opened_csv(path) as file:
+        reader = csv.reader(file)
+        year = _year(next(reader, []), path)
+        for line in reader:
+            where = f"{path}:{reader.line_num}"
+            confidences.append(_confidences(line, len(FORMS[year]), where))
+            if not line[0] or "/" in line[0] or "\\" in line[0] or line[0].lower().endswith(_ENDINGS):
+                raise TableError(f"{where}: image {line[0]!r} is no id: wanted the file's name without ending")
+            if line[0] in images:
+                raise TableError(f"{where}: image {line[0]!r} stands in line {images[line[0]]} too; wanted it once")
+            images[line[0]] = reader.line_num
     return IsicAnswers(year, tuple(images), np.array(confidences, np.float64).reshape(len(images), len(FORMS[year])))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hierattn.data.prepared_set.record_table import opened_csv
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.measures.intervals import group_numbers
 from hierattn.files import write_table
@@ -149,14 +150,11 @@ def read_predictions(path: Path, taxonomy: Taxonomy) -> Predictions:
         raise TableError(f"no predictions at {path}: wanted a table from 'hierattn evaluate'; run that first")
     if path.stat().st_size > MAX_BYTES:
         raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image; evaluate again")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            classes = _classes(header, path, taxonomy)
-            rows = [_row(line, classes, len(header), f"{path}:{reader.line_num}") for line in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); evaluate again") from None
+    with opened_csv(path, "evaluate again") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        classes = _classes(header, path, taxonomy)
+        rows = [_row(line, classes, len(header), f"{path}:{reader.line_num}") for line in reader]
     return _assembled(rows, taxonomy.subset(classes), path)
 
 

@@ -13,7 +13,7 @@ from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.weights.checkpoint import Checkpoint
-from hierattn.models.weights.trained_on import TrainedOn, are_among
+from hierattn.models.weights.trained_on import TrainedOn
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def already_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, checkpoint
 
 
 def _are_seen(packed: PackedSet, rows: Sequence[int] | np.ndarray, record: TrainedOn) -> np.ndarray:
-    photographs = [packed.records[int(row)] for row in rows]
-    return are_among(photographs, np.union1d(record.trained, record.chosen))
+    return record.saw([packed.records[int(row)] for row in rows])
 
 
 def _marks_of_training(run: TrainedRun) -> set[tuple[str, ...]] | None:

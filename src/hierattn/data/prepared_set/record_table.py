@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hierattn.errors import TableError
 from hierattn.files import write_table
@@ -64,19 +65,32 @@ def read_records(
     whole = {field.name for field in fields(kind) if field.type in (int, "int")}
     if path.stat().st_size > MAX_BYTES:
         raise TableError(f"{path} is larger than {MAX_BYTES >> 30} GiB: wanted a row an image; {again}")
+    with opened_csv(path, again) as file:
+        reader = csv.DictReader(file)
+        header = tuple(reader.fieldnames or ())
+        columns = tuple(name for name in fields_of if name in header or name not in later)
+        _check_columns(path, header, columns, again, exact)
+        for row in reader:
+            where = f"{path}:{reader.line_num}"
+            if None in row or None in row.values():
+                raise TableError(f"{where}: wanted {len(header)} values; {again}")
+            yield where, kind(**{name: _value(row[name], name, name in whole, where) for name in columns})
+
+
+@contextmanager
+def opened_csv(path: Path, again: str = "") -> Iterator[TextIO]:
+    """A table's file, open for a reader of :mod:`csv`, with or without a byte order mark.
+
+    Raises
+    ------
+    TableError
+        Where what is read in the block is no CSV in UTF-8; it ends with ``again``, what to do about it.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = tuple(reader.fieldnames or ())
-            columns = tuple(name for name in fields_of if name in header or name not in later)
-            _check_columns(path, header, columns, again, exact)
-            for row in reader:
-                where = f"{path}:{reader.line_num}"
-                if None in row or None in row.values():
-                    raise TableError(f"{where}: wanted {len(header)} values; {again}")
-                yield where, kind(**{name: _value(row[name], name, name in whole, where) for name in columns})
+            yield file
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV table in UTF-8 ({error}); {again}") from None
+        raise TableError(f"{path} is not a CSV table in UTF-8 ({error}){again and '; ' + again}") from None
 
 
 def _check_columns(path: Path, found: tuple[str, ...], wanted: tuple[str, ...], again: str, exact: bool) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hierattn.data.rendered.photo_conditions import lay_object
 from hierattn.evaluation.measures.calibration import Calibration
-from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, any_of_group, bootstrap, interval, share_of
 from hierattn.evaluation.measures.photo_changes import MIDDLE, change
 from hierattn.evaluation.measures.robustness import Answers
 from hierattn.evaluation.predictions import Predictions
@@ -206,7 +206,7 @@ def measure_artefacts(
         return calibration.apply(probabilities)[:, inside].sum(axis=1) >= calibration.risk_threshold
 
     before = referred(predictions.probabilities)
-    due = _any(before & cancer, groups)
+    due = any_of_group(before & cancer, groups)
     for done, name in enumerate(ARTEFACTS, start=1):
         after: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
         squares = 0.0
@@ -217,15 +217,15 @@ def measure_artefacts(
             with_it = np.stack([pair[0] for pair in pairs]).astype(np.float64)
             squares += float(((with_it - images[start : start + len(pairs)]) ** 2).sum())
         sent, control = (referred(np.concatenate(answers)) for answers in after)
-        flips = [_any(before != now, groups) for now in (sent, control)]
-        lost = [_any(before & cancer & ~now, groups)[due] for now in (sent, control)]
+        flips = [any_of_group(before != now, groups) for now in (sent, control)]
+        lost = [any_of_group(before & cancer & ~now, groups)[due] for now in (sent, control)]
         kinds[name] = ArtefactFlips(
             title=ARTEFACTS[name][0],
-            flips=_share(flips[0], resamples, seed),
-            control_flips=_share(flips[1], resamples, seed),
+            flips=share_of(flips[0], np.arange(len(flips[0])), resamples, seed),
+            control_flips=share_of(flips[1], np.arange(len(flips[1])), resamples, seed),
             more_flips=_difference(flips[0], flips[1], resamples, seed),
-            cancers_lost=_share(lost[0], resamples, seed),
-            control_lost=_share(lost[1], resamples, seed),
+            cancers_lost=share_of(lost[0], np.arange(len(lost[0])), resamples, seed),
+            control_lost=share_of(lost[1], np.arange(len(lost[1])), resamples, seed),
             size=(squares / images.size) ** 0.5,
         )
         tell("things on photographs", done, len(ARTEFACTS))
@@ -238,25 +238,9 @@ def _pairs(name: str, images: np.ndarray, seed: int) -> Iterator[Sequence[tuple[
         yield [draw_pair(name, np.asarray(picture), seed, start + place) for place, picture in enumerate(some)]
 
 
-def _any(flags: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Whether any photograph of each lesion has the flag, (N,), (N,) -> bool (G,)."""
-    return np.bincount(groups, weights=flags) > 0
-
-
-def _draws(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    draws = bootstrap(
-        lambda weights: (weights @ values / weights.sum(axis=1))[:, None], np.arange(len(values)), resamples, seed
-    )
-    return draws[:, 0] if draws.size else np.zeros(0)
-
-
-def _share(flags: np.ndarray, resamples: int, seed: int) -> Estimate:
-    if not len(flags):
-        return Estimate(None, None)
-    value = float(flags.mean())
-    return Estimate.of(value, share_interval(value, _draws(flags, resamples, seed), len(flags)))
-
-
 def _difference(flags: np.ndarray, others: np.ndarray, resamples: int, seed: int) -> Estimate:
     apart = flags.astype(np.float64) - others
-    return Estimate.of(float(apart.mean()), interval(_draws(apart, resamples, seed)))
+    draws = bootstrap(
+        lambda weights: (weights @ apart / weights.sum(axis=1))[:, None], np.arange(len(apart)), resamples, seed
+    )
+    return Estimate.of(float(apart.mean()), interval(draws.reshape(-1)))

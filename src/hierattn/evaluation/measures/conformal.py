@@ -22,7 +22,7 @@ import numpy as np
 
 from hierattn.errors import UsageError
 from hierattn.evaluation.measures.calibration import Calibration
-from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, share_of
 from hierattn.evaluation.predictions import Predictions
 
 TARGET_COVERAGES = (0.9, 0.95)
@@ -117,7 +117,7 @@ def measure_sets(
             SetFigures(
                 target=target,
                 threshold=threshold,
-                coverage=_coverage(held, test.group_numbers, resamples, seed),
+                coverage=share_of(held, test.group_numbers, resamples, seed),
                 mean_size=float(sizes.mean()) if len(sizes) else None,
                 sizes=tuple((np.bincount(sizes, minlength=len(test.classes) + 1) / max(len(sizes), 1)).tolist()),
                 of_class={
@@ -127,9 +127,3 @@ def measure_sets(
             )
         )
     return tuple(rows)
-
-
-def _coverage(held: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
-    value = float(held.mean()) if len(held) else float("nan")
-    draws = bootstrap(lambda weights: (weights @ held / weights.sum(axis=1))[:, None], groups, resamples, seed)
-    return Estimate.of(value, share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups))))

@@ -121,6 +121,30 @@ def share_interval(value: float, draws: np.ndarray, groups: int, level: float = 
     return interval(draws, level)
 
 
+def share_of(flags: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
+    """The share of images with a flag, and its interval over groups; undefined without images.
+
+    Parameters
+    ----------
+    flags, groups
+        bool and a number for each image's group, from 0, (N,).
+    resamples, seed
+        Of :func:`bootstrap`.
+    """
+    value = float(flags.mean()) if len(flags) else float("nan")
+    draws = bootstrap(lambda weights: (weights @ flags / weights.sum(axis=1))[:, None], groups, resamples, seed)
+    return Estimate.of(value, share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups))))
+
+
+def any_of_group(flags: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Whether any image of each group has the flag, (N,), (N,) -> bool (G,).
+
+    >>> any_of_group(np.array([True, False, False]), np.array([0, 0, 1])).tolist()
+    [True, False]
+    """
+    return np.bincount(groups, weights=flags) > 0
+
+
 def _exact_bound(value: float, groups: int, level: float = LEVEL) -> Interval:
     bound = ((1 - level) / 2) ** (1 / groups)
     return (bound, 1.0) if value == 1 else (0.0, 1 - bound)

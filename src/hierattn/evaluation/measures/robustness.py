@@ -14,7 +14,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.evaluation.measures.calibration import Calibration, risk
-from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
+from hierattn.evaluation.measures.intervals import Estimate, any_of_group, share_of
 from hierattn.evaluation.measures.photo_changes import CHANGES, MIDDLE, change
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined
@@ -181,35 +181,24 @@ class _Advice:
 def _flips(level: float, predictions: Predictions, before: _Advice, after: _Advice, resamples: int, seed: int) -> Flips:
     groups = np.unique(predictions.group_numbers, return_inverse=True)[1]
     answers = before.answer != after.answer
-    of_lesions = _any(answers, groups)
+    of_lesions = any_of_group(answers, groups)
     if before.sent is None or after.sent is None:
         unknown = Estimate(None, None)
         lesions = LesionFlips(float(of_lesions.mean()), unknown, None)
         return Flips(level, float(answers.mean()), after.balanced, unknown, None, None, lesions)
     flips = before.sent != after.sent
     due, spared = before.sent & before.positive, ~before.sent & ~before.positive
-    flipped = _any(flips, groups)
+    flipped = any_of_group(flips, groups)
     return Flips(
         level=level,
         answer_flips=float(answers.mean()),
         balanced_accuracy=after.balanced,
-        advice_flips=_share(flips, groups, resamples, seed),
+        advice_flips=share_of(flips, groups, resamples, seed),
         sent_home=float(flips[due].mean()) if due.any() else None,
         sent_in=float(flips[spared].mean()) if spared.any() else None,
         lesions=LesionFlips(
             answer_flips=float(of_lesions.mean()),
-            advice_flips=_share(flipped, np.arange(len(flipped)), resamples, seed),
-            sent_home=float(_any(flips & due, groups)[_any(due, groups)].mean()) if due.any() else None,
+            advice_flips=share_of(flipped, np.arange(len(flipped)), resamples, seed),
+            sent_home=float(any_of_group(flips & due, groups)[any_of_group(due, groups)].mean()) if due.any() else None,
         ),
     )
-
-
-def _any(flags: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Whether any photograph of each group has the flag, (N,), (N,) -> bool (G,)."""
-    return np.bincount(groups, weights=flags) > 0
-
-
-def _share(flags: np.ndarray, groups: np.ndarray, resamples: int, seed: int) -> Estimate:
-    draws = bootstrap(lambda weights: (weights @ flags / weights.sum(axis=1))[:, None], groups, resamples, seed)
-    value = float(flags.mean())
-    return Estimate.of(value, share_interval(value, draws[:, 0] if draws.size else draws, int(groups.max()) + 1))

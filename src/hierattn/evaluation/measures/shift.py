@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.record_table import opened_csv
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.photo_changes import CHANGES, change, other_camera
@@ -256,20 +257,17 @@ def _read_table(path: Path, columns: Sequence[str]) -> dict[str, dict[str, str]]
         raise TableError(f"no table at {path}: wanted the source's own, as CSV")
     if path.stat().st_size > MOST_TABLE_BYTES:
         raise TableError(f"{path} is larger than {MOST_TABLE_BYTES >> 20} MiB: wanted a row an image")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = tuple(reader.fieldnames or ())
-            ids = [name for name in ("image_id", "image") if name in header]
-            missing = [name for name in columns if name not in header]
-            if not ids or missing:
-                raise TableError(
-                    f"{path} has the columns {', '.join(header) or '(none)'}: wanted image_id or image"
-                    + (f", and {', '.join(missing)}" if missing else "")
-                )
-            return {
-                PurePosixPath(row[ids[0]] or "").stem: {name: (row[name] or "").strip() for name in columns}
-                for row in reader
-            }
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} is not a CSV table in UTF-8 ({error})") from None
+    with opened_csv(path) as file:
+        reader = csv.DictReader(file)
+        header = tuple(reader.fieldnames or ())
+        ids = [name for name in ("image_id", "image") if name in header]
+        missing = [name for name in columns if name not in header]
+        if not ids or missing:
+            raise TableError(
+                f"{path} has the columns {', '.join(header) or '(none)'}: wanted image_id or image"
+                + (f", and {', '.join(missing)}" if missing else "")
+            )
+        return {
+            PurePosixPath(row[ids[0]] or "").stem: {name: (row[name] or "").strip() for name in columns}
+            for row in reader
+        }

@@ -14,7 +14,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.evaluation.measures.calibration import Calibration, risk
-from hierattn.evaluation.measures.intervals import Estimate, bootstrap, interval, share_interval
+from hierattn.evaluation.measures.intervals import bootstrap, interval, share_interval, share_of
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.records import to_plain
 from hierattn.taxonomy.built_in import class_like
@@ -66,11 +66,7 @@ def measure_set(
     """
     row = _figures(predictions, calibration, resamples, seed)
     if rejected is not None:
-        groups = predictions.group_numbers
-        value = float(rejected.mean()) if len(rejected) else math.nan
-        draws = bootstrap(lambda weights: (weights @ rejected / weights.sum(axis=1))[:, None], groups, resamples, seed)
-        known = share_interval(value, draws[:, 0] if draws.size else draws, len(np.unique(groups)))
-        row["rejected"] = Estimate.of(value, known)
+        row["rejected"] = share_of(rejected, predictions.group_numbers, resamples, seed)
         row["accepted"] = _figures(rows_of(predictions, np.flatnonzero(~rejected)), calibration, resamples, seed)
     plain: dict[str, Any] = to_plain(row)
     return plain

@@ -58,6 +58,10 @@ class TrainedOn:
             self.whole and other.whole,
         )
 
+    def saw(self, photographs: Sequence[Photograph]) -> npt.NDArray[np.bool_]:
+        """Whether the weights have seen each photograph, in training or in choosing the epoch; bool, (N,)."""
+        return are_among(photographs, np.union1d(self.trained, self.chosen))
+
     def uses(self) -> Iterator[tuple[int, str]]:
         """Each digest and its use, ``trained`` or ``chosen``: the rows of a run folder's table."""
         for use, digests in (("trained", self.trained), ("chosen", self.chosen)):
