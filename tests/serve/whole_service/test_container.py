@@ -33,11 +33,16 @@ def step(name: str) -> list[str]:
     return json.loads(re.findall(rf"^{name} (\[.*\])$", STEPS, re.MULTILINE)[-1])
 
 
+def scratch() -> str:
+    """The one folder that may be written: /tmp, unless this tree or its interpreter lies there."""
+    return "/var/tmp" if any(Path("/tmp") in Path(path).parents for path in (ROOT, sys.executable)) else "/tmp"
+
+
 def may_remount() -> bool:
     """Whether this process may have a file system of its own."""
     if not (shutil.which("unshare") and shutil.which("setpriv")) or os.geteuid() != 0:
         return False
-    tried = ["unshare", "--mount", "sh", "-c", "mount -o remount,bind,ro / && mount -t tmpfs tmpfs /tmp"]
+    tried = ["unshare", "--mount", "sh", "-c", f"mount -o remount,bind,ro / && mount -t tmpfs tmpfs {scratch()}"]
     return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
@@ -60,10 +65,12 @@ def port() -> Iterator[int]:
     served = shlex.join([sys.executable, "-m", "hierattn", *words, "--port", str(number)])
     reads = "-all,+dac_read_search"  # an interpreter in a home that is closed to others is still found
     inside = (
-        "mount --make-rprivate / && mount -o remount,bind,ro / && mount -t tmpfs tmpfs /tmp && cd / && "
+        "mount --make-rprivate / && mount -o remount,bind,ro / && "
+        f"mount -t tmpfs tmpfs {scratch()} && cd / && "
         "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs "
         f"--inh-caps={reads} --ambient-caps={reads} --bounding-set={reads} "
-        f"env -i PATH=/usr/bin:/bin PYTHONPATH={shlex.quote(str(ROOT / 'src'))} PYTHONDONTWRITEBYTECODE=1 {served}"
+        f"env -i PATH=/usr/bin:/bin TMPDIR={scratch()} PYTHONDONTWRITEBYTECODE=1 "
+        f"PYTHONPATH={shlex.quote(str(ROOT / 'src'))} {served}"
     )
     process = subprocess.Popen(["unshare", "--mount", "sh", "-c", inside], stderr=subprocess.PIPE, text=True)
     try:

@@ -23,6 +23,7 @@ from hierattn.deploy.predict.photo_file import digest_of
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.errors import HierAttnError, UsageError
 from hierattn.files import part_of
+from hierattn.processes import undisturbed
 from hierattn.progress import Progress, silent
 
 AHEAD = 4
@@ -149,7 +150,8 @@ def _until_broken(pool: ProcessPoolExecutor, files: Iterator[str], ahead: int, u
     try:
         for file in files:
             unanswered.append(file)
-            waiting.append(pool.submit(predict_file, file))
+            with undisturbed():  # the pool starts its processes when it is given work
+                waiting.append(pool.submit(predict_file, file))
             if len(waiting) >= ahead:
                 yield _first(waiting, unanswered)
         while waiting:
@@ -168,7 +170,9 @@ def _first(waiting: deque[Future[Row]], unanswered: list[str]) -> Row:
 def _alone(file: str, question: ArchiveQuestion) -> Row:
     with _pool(question, 1) as pool:
         try:
-            pool.submit(get_ready).result()
+            with undisturbed():
+                ready = pool.submit(get_ready)
+            ready.result()
         except BrokenProcessPool:
             raise HierAttnError(
                 "no process can load the bundle: there may be too little memory; try fewer --jobs"
@@ -188,8 +192,4 @@ def _pool(question: ArchiveQuestion, jobs: int) -> Iterator[ProcessPoolExecutor]
     try:
         yield pool
     finally:
-        try:
-            pool.shutdown(wait=True, cancel_futures=True)
-        except RuntimeError:  # stopped while the pool's own thread began: nobody else would end its processes
-            for process in multiprocessing.active_children():
-                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.errors import HierAttnError
+from hierattn.processes import undisturbed
 from hierattn.run_folder import RunFolder
 from hierattn.training.cross_validation.fold_task import MOST_RESTARTS, Ended, EndHeard, FoldTask, train_fold
 
@@ -92,7 +94,8 @@ def _start(task: FoldTask, slot: int) -> _Worker:
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, slot, theirs), name=task.out.name)
-    process.start()
+    with undisturbed():
+        process.start()
     theirs.close()
     return _Worker(task, process, ours, slot)
 
@@ -116,7 +119,9 @@ def _cause(worker: _Worker) -> str:
 
 def _work(task: FoldTask, slot: int, answers: Any) -> None:
     """What a worker does: runs in a process of its own."""
-    os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which asks us to stop, once
+    if sys.platform != "win32":
+        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which asks us to stop, once
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # held back until here
     _stop_with_parent()
     _use_one_gpu(slot)
     task.out.mkdir(parents=True, exist_ok=True)
