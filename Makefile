@@ -81,8 +81,12 @@ docs: $(STAMP) ## Build the documentation into site/; a warning is an error.
 figures: $(STAMP) ## Redraw the figures of the documentation from the output of 'make demo'.
 	$(BIN)/python docs/figures/draw_all.py --demo out/demo
 
-lock: $(STAMP) ## Write constraints.txt from the installed versions.
-	$(BIN)/python -m pip freeze --disable-pip-version-check --exclude-editable --exclude hierattn > constraints.txt
+# No lock of uv's own (uv.lock, pylock.toml): both write the address of an index beside every file.
+lock: ## Bring requirements.lock (versions, hashes) and constraints.txt (versions) in step with pyproject.toml; LOCK_ARGS=--upgrade.
+	test -x build/lock-tool/bin/uv || { $(PYTHON) -m venv build/lock-tool && build/lock-tool/bin/python -m pip install --quiet 'uv>=0.9,<1'; }
+	build/lock-tool/bin/uv pip compile pyproject.toml --quiet --extra dev --universal --python-version 3.11.7 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock $(LOCK_ARGS) > /dev/null
+	{ echo "# The versions of requirements.lock, for 'pip install -c'; made by 'make lock'."; sed -n 's/^\([a-z][^ ;]*\).*/\1/p' requirements.lock; } > constraints.txt
 
 clean: ## Remove everything that the targets created, data and runs under out/ and runs/ included.
 	rm -rf $(VENV) out runs build dist .pytest_cache .mypy_cache .ruff_cache site

@@ -110,6 +110,13 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingPackageError(
-            f"{module} is not installed, and this step needs it: pip install 'hierattn[{extra}]'"
-        ) from error
+        raise missing_package(module, extra) from error
+
+
+def missing_package(module: str, extra: str) -> MissingPackageError:
+    """The error to raise where ``module``, which ``extra`` of hierattn installs, is missing.
+
+    >>> str(missing_package("h5py", "hdf5"))
+    "h5py is not installed, and this step needs it: pip install 'hierattn[hdf5]'"
+    """
+    return MissingPackageError(f"{module} is not installed, and this step needs it: pip install 'hierattn[{extra}]'")

@@ -8,6 +8,8 @@
 ``environment.json``  this folder's format version; versions of packages, machine, commit, command line
 ``log.csv``           one row an epoch, :data:`LOG_COLUMNS`
 ``events/``           TensorBoard's
+``trackers.json``     which runs of MLflow and Weights & Biases are this run
+``mlflow/``           MLflow's, unless a server keeps it; ``wandb/`` is that of Weights & Biases
 ``last.ckpt``         the state to resume from; ``previous.ckpt``, the one before, should the last be damaged
 ``best.safetensors``  the weights of the best epoch: what every later stage reads
 ``starts.jsonl``      when, where and at which step the run was started or resumed
@@ -151,6 +153,16 @@ class RunFolder:
         return self.path / "events"
 
     @property
+    def trackers(self) -> Path:
+        """Tracker -> its name for this run."""
+        return self.path / "trackers.json"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's, where no server keeps the run."""
+        return self.path / "mlflow"
+
+    @property
     def starts(self) -> Path:
         """One line for every start and resumption."""
         return self.path / "starts.jsonl"
@@ -200,7 +212,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with lock(self.path / ".lock", f"{self.path} is being trained"):
-                for once in (self.recipe, self.manifest, self.environment, self.best, self.last):
+                for once in (self.recipe, self.manifest, self.environment, self.trackers, self.best, self.last):
                     tidy(once)
                 yield
         finally:
@@ -322,6 +334,28 @@ class RunFolder:
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}
+
+    def read_trackers(self) -> dict[str, dict[str, Any]]:
+        """Tracker -> how it knows this run; empty where none follows it.
+
+        Raises
+        ------
+        CheckpointError
+            Where ``trackers.json`` is damaged.
+        """
+        if not self.trackers.exists():
+            return {}
+        try:
+            values = json.loads(self.trackers.read_text(encoding="utf-8"))
+            return {name: dict(values[name]) for name in values}
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.trackers} is damaged ({error}): move it away, and the run is tracked as a new one"
+            ) from None
+
+    def record_tracker(self, name: str, values: Mapping[str, Any]) -> None:
+        """Record how a tracker knows this run."""
+        write_json(self.trackers, {**self.read_trackers(), name: dict(values)})
 
     def record_trained_on(self, uses: Iterable[tuple[int, str]]) -> None:
         """Write ``trained_on.csv``: the first eight bytes of each photograph's SHA-256, and what it was used for."""

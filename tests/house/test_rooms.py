@@ -24,6 +24,7 @@ OWNERS = {
     "finished.json": "run_folder.py",
     "trained_on.csv": "run_folder.py",
     "log.csv": "run_folder.py",
+    "trackers.json": "run_folder.py",
     "manifest.csv": "data/prepared_set/packed.py",
     "images.npy": "data/prepared_set/packed.py",
     "prepared.json": "data/prepared_set/packed.py",

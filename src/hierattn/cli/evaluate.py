@@ -181,6 +181,8 @@ def run(
         console.print(line, soft_wrap=True)
     if isic_form:
         console.print(f"ISIC {isic_form}: {files.isic_form(isic_form)}", soft_wrap=True)
+    for line in result.attached:
+        console.print(line, soft_wrap=True)
     console.print(f"Report: {files.page}", soft_wrap=True)
     if bundle is not None:
         console.print(f"Next: hierattn card {result.folder}", soft_wrap=True)

@@ -35,8 +35,9 @@ def run(
 ) -> None:
     """Train a model from a recipe, and write a run folder.
 
-    The run folder holds the resolved recipe, a log with one row an epoch, TensorBoard events, the state to resume from
-    and the weights of the epoch that was best on the inner split. The outer fold is not used.
+    The run folder holds the resolved recipe, a log with one row an epoch, TensorBoard events (or what the recipe key
+    trackers names: MLflow, Weights & Biases), the state to resume from and the weights of the epoch that was best on
+    the inner split. The outer fold is not used.
 
     Ctrl-C saves the state; --resume continues at the same step and ends with the same bits.
 

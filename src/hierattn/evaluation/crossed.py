@@ -16,7 +16,7 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 
-_MAY_DIFFER = ("name", "data.inner_fold", "data.prepared", "transfer.checkpoint", "distillation.teacher")
+_MAY_DIFFER = ("name", "data.inner_fold", "data.prepared", "transfer.checkpoint", "distillation.teacher", "trackers")
 """Of two crossed runs: teachers and starting weights may be of the same inner fold as the run."""
 
 

@@ -69,6 +69,8 @@ from hierattn.files import check_replaceable, whole_folder
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
 from hierattn.taxonomy.records import Taxonomy
+from hierattn.tracking.results import Results
+from hierattn.tracking.trackers import attach_results
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Evaluation:
         Of the inner fold; None for an external set.
     calibration
         Temperature, threshold, and how they did.
+    attached
+        Where the results were attached to a tracked run, or why not, a sentence a tracker.
     """
 
     folder: Path
@@ -142,6 +146,7 @@ class Evaluation:
     predictions: Predictions
     validation: Predictions | None
     calibration: Calibration
+    attached: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -197,7 +202,16 @@ def evaluate(
     subject = RunSubject(trained, trained.judged if own else {})
     work = _Work(subject, packed, _network(trained, options), options, progress, coarser, tuple(crossed))
     measured = work.own_fold(trained) if own else work.external_set()
-    return work.finish(folder, measured)
+    evaluation = work.finish(folder, measured)
+    return replace(evaluation, attached=attach_results(RunFolder(run), _results(evaluation, packed, options)))
+
+
+def _results(evaluation: Evaluation, packed: PackedSet, options: EvaluateOptions) -> Results:
+    """What trackers may have: figures of whole groups, and the page where it shows no photograph of a person."""
+    files = EvaluationFolder(evaluation.folder)
+    pages = () if options.gallery and not may_show(packed) else (files.page,)
+    headline = {name: estimate.value for name, estimate in evaluation.report.headline.items()}
+    return Results.of(files.path.name, headline, (files.report, *pages), files.figures)
 
 
 def evaluate_external(

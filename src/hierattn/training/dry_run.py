@@ -17,6 +17,7 @@ from hierattn.errors import UsageError
 from hierattn.files import free_bytes
 from hierattn.models.weights.checkpoint import count_parameters
 from hierattn.run_folder import RunFolder
+from hierattn.tracking.trackers import check_installed
 from hierattn.training.devices import create_fabric
 from hierattn.training.fit import explained, open_prepared
 from hierattn.training.listener import Silent
@@ -130,6 +131,7 @@ def dry_run(recipe: Recipe, out: Path, *, device: str = "auto") -> DryRun:
         raise UsageError("a dry run takes one process: start it without torchrun")
     if RunFolder(out).exists():
         raise UsageError(f"{out} already holds a run: a dry run asks what a new one would take")
+    check_installed(recipe.trackers)
     with tempfile.TemporaryDirectory(prefix="hierattn-dry-run-") as name:
         folder = RunFolder(Path(name))
         with explained(recipe, folder, packed, fabric):

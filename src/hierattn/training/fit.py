@@ -16,6 +16,7 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import HierAttnError, TrainingError, UsageError
 from hierattn.files import is_no_space
 from hierattn.run_folder import RunFolder
+from hierattn.tracking.trackers import Ending, check_installed, open_trackers
 from hierattn.training.devices import any_process, create_fabric
 from hierattn.training.listener import Listener, Silent
 from hierattn.training.loop import prepare_images, steps_per_epoch, take_step
@@ -77,13 +78,17 @@ def fit(
     Raises
     ------
     UsageError, DataError, CheckpointError, TrainingError
-        Where the recipe, the prepared set, a checkpoint or the optimisation does not allow to go on.
+        Where the recipe, the prepared set, a checkpoint, a tracker or the optimisation does not allow to go on.
+    MissingPackageError
+        Where the library of a tracker is not installed; nothing was made.
     """
     recipe = recipe.with_fold(recipe.data.fold)
     packed = open_prepared(recipe)
     fabric = create_fabric(device, recipe)
     listener = (listener if fabric.is_global_zero else None) or Silent()
     folder = RunFolder(out)
+    if fabric.is_global_zero:
+        check_installed(recipe.trackers)
     with stop_requested(listener.note) as stop, _opened(folder, recipe, packed, resume, fabric):
         with explained(recipe, folder, packed, fabric):
             try:
@@ -188,30 +193,29 @@ def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
 
 
 def _run_epochs(run: Run, save_every: int, stop: threading.Event) -> FitResult:
-    from torch.utils.tensorboard import SummaryWriter
-
     recipe, folder = run.recipe, run.folder
     steps = steps_per_epoch(recipe, len(run.training.labels))
     first = run.fabric.is_global_zero
     if first:
         folder.start_log(run.position.epoch)
     run.listener.start(steps * recipe.optimiser.epochs, steps * run.position.epoch + run.position.step)
-    events = SummaryWriter(str(folder.events), purge_step=run.position.epoch) if first else None
+    names = recipe.trackers if first else ()
+    trackers = open_trackers(names, folder, recipe.to_dict(), run.position.epoch, run.listener.note)
+    ending: Ending = "failed"
     try:
         while run.position.epoch < recipe.optimiser.epochs and not run.exhausted:
             set_frozen(run.network, run.transferred, run.position.epoch < recipe.transfer.frozen_epochs)
             _train_epoch_saving(run, steps, save_every, stop)
             if run.position.interrupted:
                 run.save()
+                ending = "stopped"
                 return _result(run, interrupted=True)
             run.finish_epoch()
-            if events is not None:
-                for name, value in run.row.items():
-                    events.add_scalar(name, value, int(run.row["epoch"]))
+            trackers.log(run.row)
             run.save()
+        ending = "finished"
     finally:
-        if events is not None:
-            events.close()
+        trackers.close(ending)
     result = _result(run, interrupted=False)
     if first:
         folder.record_end(result.epochs, result.best_epoch, result.best)

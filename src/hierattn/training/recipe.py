@@ -17,6 +17,7 @@ from hierattn.errors import RecipeError, UsageError
 from hierattn.files import write_text
 from hierattn.run_folder import current_keys
 from hierattn.taxonomy.questions import choose_questions
+from hierattn.tracking.trackers import TrackerName
 from hierattn.training.augmentation.ranges import AugmentationRanges, MixingRanges
 from hierattn.training.epoch_order import By, Sampling
 from hierattn.training.optimisation.transfer_warmup import scaled_frozen_epochs
@@ -267,6 +268,10 @@ class Recipe:
     choose_by
         The validation figure that selects the epoch to save: the largest, or the smallest ``balanced_loss``
         (cross-entropy averaged over classes), which is less noisy than the others where classes are rare.
+    trackers
+        Where the figures of each epoch go beside ``log.csv``: ``tensorboard``, ``mlflow`` and ``wandb`` (Weights &
+        Biases), none, one or several. All stay in the run folder unless you name a server (docs/training.md). They
+        change nothing in the run, and may be others where it is resumed.
     """
 
     name: str = "run"
@@ -274,6 +279,7 @@ class Recipe:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     compile: Literal["no", "default", "cuda-graphs"] = "no"
     choose_by: Literal["balanced_accuracy", "macro_auc", "top1", "balanced_loss"] = "balanced_accuracy"
+    trackers: tuple[TrackerName, ...] = ("tensorboard",)
     data: DataRecipe = field(default_factory=DataRecipe)
     sampling: SamplingRecipe = field(default_factory=SamplingRecipe)
     model: ModelRecipe = field(default_factory=ModelRecipe)
@@ -286,6 +292,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_limits(self)
+        if len(set(self.trackers)) < len(self.trackers):
+            raise RecipeError(f"recipe key trackers is {list(self.trackers)}: wanted each once")
         if self.transfer.frozen_epochs and not self.transfer.checkpoint:
             raise RecipeError("recipe key transfer.frozen_epochs is set without transfer.checkpoint: set both or none")
         if self.transfer.frozen_epochs >= self.optimiser.epochs and self.transfer.frozen_epochs:
@@ -331,6 +339,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for TOML and JSON."""
         values: dict[str, Any] = asdict(self)
+        values["trackers"] = list(self.trackers)
         values["optimiser"]["betas"] = list(self.optimiser.betas)
         values["sampling"]["by"] = list(self.sampling.by)
         values["sampling"]["source_weights"] = dict(self.sampling.source_weights)

@@ -24,6 +24,8 @@ from hierattn.training.recipe import Recipe
 _WEIGHTS_SHA256 = "weights_sha256"
 WEIGHTS = ("transfer.checkpoint", "distillation.teacher")
 """Recipe keys of files whose bytes take part in a run."""
+IDLE = ("trackers",)
+"""Recipe keys that take no part in a run's result, and may change where it is resumed."""
 
 
 def create_run(folder: RunFolder, recipe: Recipe, digests: Sequence[str]) -> None:
@@ -64,7 +66,7 @@ def check_same_run(folder: RunFolder, recipe: Recipe, digests: Sequence[str]) ->
             raise UsageError(
                 f"cannot resume {folder.path}: other weights than before in {', '.join(changed)}; choose another --out"
             )
-    folder.check_same_run(former.to_dict(), recipe.to_dict(), digests, same)
+    folder.check_same_run(former.to_dict(), recipe.to_dict(), digests, [*same, *IDLE])
 
 
 def _weights_sha256(recipe: Recipe) -> dict[str, list[str]]:
