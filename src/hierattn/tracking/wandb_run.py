@@ -6,6 +6,7 @@ Its logger for Fabric needs all of ``lightning`` and warns of every version sinc
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ def _init(folder: RunFolder, recorded: Mapping[str, Any], **about: Any) -> wandb
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
+    while any((folder.path / "wandb").glob(f"*run-{time.strftime('%Y%m%d_%H%M%S')}-{recorded['id']}")):
+        time.sleep(0.1)  # a start is filed under its second: another of the same second would write over it
     return wandb.init(
         project=recorded["project"],
         id=recorded["id"],
