@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 from tests.tracking.conftest import begin, row
+from tests.tracking.wandb_files import offline_runs
 from tiny_runs import StopAfter, assert_same_bits, tiny_recipe, weights, with_one_thread
-from wandb_files import offline_runs
 
 from hierattn.errors import MissingPackageError, TrainingError
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.tracking.conftest import begin, row
-from wandb_files import offline_runs
+from tests.tracking.wandb_files import offline_runs
 
 from hierattn.tracking.results import Results
 from hierattn.tracking.wandb_run import WandbRun
