@@ -68,6 +68,15 @@ LOG_COLUMNS: tuple[str, ...] = (
 )
 
 
+def epoch_number(epoch: int) -> int:
+    """The number of an epoch as people read it: logs and checkpoints count from 0, pages, figures and terminals from 1.
+
+    >>> epoch_number(0)
+    1
+    """
+    return epoch + 1
+
+
 def current_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe, as nested plain values, with every key under today's name.
 
@@ -395,7 +404,7 @@ class RunFolder:
         """
         rows = [row for row in self.read_log() if int(row["epoch"]) < epoch] if self.log.exists() else []
         if len(rows) < epoch and self.log.exists():
-            raise CheckpointError(f"{self.log} lacks epochs before {epoch + 1}: it was changed; train anew")
+            raise CheckpointError(f"{self.log} lacks epochs before {epoch_number(epoch)}: it was changed; train anew")
         lines = [",".join(LOG_COLUMNS)] + [",".join(row[column] for column in LOG_COLUMNS) for row in rows]
         write_text(self.log, "\n".join(lines) + "\n")
 

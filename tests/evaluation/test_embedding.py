@@ -10,8 +10,9 @@ import torch
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.rendered.prepared import render_prepared
+from hierattn.deploy.predict.released import is_released, released_bundle
 from hierattn.errors import UsageError
-from hierattn.evaluation.embedding import embed
+from hierattn.evaluation.embedding import Embedder, embed, open_weights
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
@@ -45,3 +46,15 @@ def test_the_last_layer_makes_the_logits_of_it(tmp_path: Path) -> None:
     assert seen == [("embedding", done, 24) for done in (10, 20, 24)]
     with pytest.raises(UsageError, match="no checkpoint"):
         embed(tmp_path / "nothing", packed)
+
+
+@pytest.mark.skipif(not is_released("dermoscopy"), reason="no bundle is released")
+def test_a_bundle_is_seen_through_by_the_weights_that_it_holds() -> None:
+    checkpoint = open_weights(released_bundle("dermoscopy"))
+    embedder = Embedder.of(checkpoint)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    seen = embedder(images, [2, 0])
+    classifier = embedder.model.classifier
+    made = seen @ classifier.weight.detach().numpy().T + classifier.bias.detach().numpy()  # type: ignore[union-attr, operator]
+    wanted = predict_logits(checkpoint.build(), images, [2, 0], checkpoint.image_spec)
+    np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-4)

@@ -3,6 +3,7 @@
 The web app's own pages: tests/serve/test_web_app.py.
 """
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,9 @@ from hierattn.audit.findings import COPIES, LABEL, OFF_TOPIC, Found
 from hierattn.audit.page import render_audit
 from hierattn.data.prepare.decisions import Finding
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.evaluation.asking.figures import MISSING, Advice, AnswersFigures, OfBiopsy, OfQuestion, Three
 from hierattn.evaluation.cases import Case
+from hierattn.evaluation.clinical_use.artefacts import ARTEFACTS as KINDS
 from hierattn.evaluation.clinical_use.artefacts import ArtefactFlips, Artefacts
 from hierattn.evaluation.comparison.comparison import compare
 from hierattn.evaluation.comparison.entrant import read_entrant, run_folders
@@ -32,13 +35,24 @@ from hierattn.evaluation.pages.figures import robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import write_html_report
 from hierattn.evaluation.pages.shift_page import write_shift
+from hierattn.evaluation.source_figures import SourceFigures
 
 GREY = "data:image/gif;base64,R0lGODlhAQABAIAAAMLCwgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 
 
 SHARE = Estimate(0.123, (0.1, 0.2))
 THING = ArtefactFlips("Ink marks", SHARE, SHARE, Estimate(-0.02, (-0.05, 0.01)), SHARE, Estimate(None, None), 12.9)
-ARTEFACTS = Artefacts(60, 40, 9, ("BCC", "MEL", "SCC"), 0, {"ink": THING, "ruler": THING})
+ARTEFACTS = Artefacts(60, 40, 9, ("BCC", "MEL", "SCC"), 0, dict.fromkeys(KINDS, THING))
+NAMES = ("age", "sex", "site", "skin_type", "itch", "grew", "hurt", "changed", "bleed", "elevation")
+ANSWERS = AnswersFigures(
+    NAMES,
+    1.2,
+    tuple(Three(share, *[SHARE] * 6, 0.03, 0.04) for share in MISSING),
+    tuple(OfBiopsy(biopsied, 100, 6, SHARE, SHARE, SHARE) for biopsied in ("yes", "no")),
+    tuple(OfQuestion(name, 0.5, 0.5, 0.4, SHARE, 0.1, 0.02) for name in NAMES),
+    tuple(Advice(by, SHARE, SHARE) for by in ("photograph", "both", "rule")),
+)
+SITES = ("face", "scalp", "neck", "chest", "back", "arm", "leg", "foot")
 
 
 def write_report(folder):
@@ -46,7 +60,12 @@ def write_report(folder):
     report, figures = made(images=400)
     predictions, rng = table(images=400, seed=2), np.random.default_rng(0)
     cases = [
-        Case(name, sex=str(rng.choice(["female", "male"])), site=str(rng.choice(["face", "leg"], p=[0.95, 0.05])))
+        Case(
+            name,
+            age=str(rng.integers(1, 99)),
+            sex=str(rng.choice(["female", "male"])),
+            site=str(rng.choice(SITES, p=[0.86, *[0.02] * 7])),
+        )
         for name in predictions.images
     ]
     share = Estimate(0.123, (0.1, 0.2))
@@ -64,14 +83,16 @@ def write_report(folder):
         subgroups=by_subgroups(predictions, cases, report.triage, resamples=100, seed=0),
         robustness=robustness,
         artefacts=ARTEFACTS,
+        answers=ANSWERS,
+        by_source=(SourceFigures("HAM", 300, 200, 8, *[SHARE] * 4, 0.02, SHARE, SHARE),) * 2,
         saliency=Saliency(9, share, share, 0.7, (5, 5)),
         conformal=measure_sets(table(seed=1), predictions, report.triage, resamples=100, seed=0),
     )
     assert any(row.too_few for rows in report.subgroups.attributes.values() for row in rows)
     figures["robustness"] = robustness_figure(robustness)
     gallery = {
-        "Most confident mistakes": [Picture(GREY, GREY, "MEL", "NV", 0.9, 0.05)] * 3,
-        "Least certain answers": [Picture(GREY, "", "MEL", "MEL", 0.3, 0.3)],
+        "Most confident mistakes": [Picture(GREY, GREY, "MEL", "NV", 0.9, 0.05)] * 6,
+        "Least certain answers": [Picture(GREY, "", "MEL", "MEL", 0.3, 0.3)] * 6,
     }
     write_html_report(folder / "report.html", report, figures, gallery)
 
@@ -132,6 +153,20 @@ def test_pages_have_no_accessibility_violations(browser, violations, pages, sche
             page.goto(path.as_uri())
             assert violations(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_report_with_every_part_prints_in_under_ten_pages(browser, pages):
+    page = browser.new_page()
+    page.goto(next(path for path in pages if path.name == "report.html").as_uri())
+    assert len(re.findall(rb"/Type /Page\b", page.pdf(format="A4"))) < 10
+
+
+@pytest.mark.parametrize("width", [1100, 1280])
+def test_no_table_of_a_change_of_source_reaches_its_cards_edge(browser, pages, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(next(path for path in pages if path.name == "shift.html").as_uri())
+    over = "[...document.querySelectorAll('.card.scroll')].map(card => card.scrollWidth - card.clientWidth)"
+    assert set(page.evaluate(over)) == {0}
 
 
 CONTRASTS = """() => [...document.querySelectorAll('.matrix td, .classes .few td, .classes .few small')].map(cell => {

@@ -238,14 +238,14 @@ class FoldBars:
 def _print(console: Console, result: CrossValidation) -> None:
     from rich.table import Table
 
-    from hierattn.run_folder import FoldsFolder
+    from hierattn.run_folder import FoldsFolder, epoch_number
 
     table = Table(header_style="bold", title="Inner split, which selected the epoch: these figures are optimistic")
     for heading in ("held out", "status", "best epoch", "top-1", "balanced accuracy", "macro AUC"):
         table.add_column(heading, justify="left" if heading == "status" else "right")
     for fold in result.folds:
         figures = [fraction(fold.figures[name]) if fold.figures else "" for name in _SHOWN]
-        best = f"{fold.best_epoch + 1}/{fold.epochs}" if fold.figures else ""
+        best = f"{epoch_number(fold.best_epoch)}/{fold.epochs}" if fold.figures else ""
         table.add_row(fold.name, fold.status, best, *figures)
     means = [result.mean(name) for name in _SHOWN]
     table.add_section()

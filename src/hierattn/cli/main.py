@@ -39,7 +39,7 @@ from hierattn.cli import (
 )
 from hierattn.cli.benchmark import command as benchmark
 from hierattn.cli.console import use_any_console
-from hierattn.cli.evidence import recalibrate, submit
+from hierattn.cli.evidence import recalibrate, similar, submit
 from hierattn.cli.experiments import ablate, compare, paper
 from hierattn.cli.hub import push
 from hierattn.data.prepared_set.looks import looking_by
@@ -56,6 +56,7 @@ KEPT = {
     "compare": "finished folds and evaluations are kept; the same command resumes",
     "ablate": "finished folds and evaluations are kept; the same command resumes",
     "fetch": "what was downloaded is kept; the same command resumes",
+    "similar": "the features so far are kept; the same command resumes",
     "demo": "the same command with --overwrite begins again",
 }
 """What is said of a command that was stopped; of any other, that nothing was written."""
@@ -146,6 +147,7 @@ app.command("export", rich_help_panel=_USE)(export.run)
 app.command("recalibrate", rich_help_panel=_USE)(recalibrate.run)
 app.command("push", rich_help_panel=_USE)(push.run)
 app.command("predict", rich_help_panel=_USE)(predict.run)
+app.command("similar", rich_help_panel=_USE)(similar.run)
 app.command("serve", rich_help_panel=_USE)(serve.run)
 app.add_typer(benchmark.app, name="benchmark", rich_help_panel=_USE)
 

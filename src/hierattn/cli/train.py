@@ -65,6 +65,7 @@ def run(
 def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device: str, save_every: int) -> None:
     import os
 
+    from hierattn.run_folder import epoch_number
     from hierattn.training.fit import fit
     from hierattn.training.listener import Bar
 
@@ -73,11 +74,13 @@ def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device:
     if os.environ.get("RANK", "0") != "0":  # one of torchrun's processes; the first speaks for all
         return
     if result.interrupted:
-        console.print(f"Stopped in epoch {result.epochs + 1}. Resume: the same command with --resume", soft_wrap=True)
+        console.print(
+            f"Stopped in epoch {epoch_number(result.epochs)}. Resume: the same command with --resume", soft_wrap=True
+        )
         raise typer.Exit(1)
     console.print(
-        f"Best epoch {result.best_epoch + 1} of {result.epochs}: validation {recipe.choose_by.replace('_', ' ')} "
-        f"{result.best:.3f}\nNext: hierattn evaluate {folder}",
+        f"Best epoch {epoch_number(result.best_epoch)} of {result.epochs}: validation "
+        f"{recipe.choose_by.replace('_', ' ')} {result.best:.3f}\nNext: hierattn evaluate {folder}",
         soft_wrap=True,
     )
 

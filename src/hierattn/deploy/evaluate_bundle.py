@@ -22,7 +22,7 @@ from hierattn.data.prepared_set.looks import FIGURES, Look, Looked, record_look
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.deploy.predict.answer_check import check_answer
 from hierattn.deploy.predict.session import open_session, run_session
-from hierattn.errors import BundleError, DataError, LeakError, UsageError
+from hierattn.errors import BundleError, LeakError, UsageError
 from hierattn.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate_external, plain_name
 from hierattn.evaluation.measures.calibration import (
     FORMAT_VERSION,
@@ -33,9 +33,8 @@ from hierattn.evaluation.measures.calibration import (
 )
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import EXTERNAL_BUNDLE
-from hierattn.evaluation.selection import Selection, select_by_record, shared_sources
+from hierattn.evaluation.selection import Selection, check_pixels, select_by_record, shared_sources
 from hierattn.evaluation.subject import NEVER_CALIBRATED, without_paths
-from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.bundle_weights import bundle_provenance, seen_by_bundle
 from hierattn.models.weights.trained_on import TrainedOn
 from hierattn.progress import Progress, silent
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _NOWHERE = ThresholdFigures(math.nan, None, math.nan, None, 0, 0, 0)
-_OPTIONS = {"crop": "--crop", "colour_constancy": "--colour-constancy"}
-"""Field of the image specification -> the option of ``hierattn prepare`` that sets it."""
 
 
 def evaluate_bundle(
@@ -95,7 +92,7 @@ def evaluate_bundle(
     content, bundle = read_bundle(path)
     subject = BundleSubject(path, bundle, hashlib.sha256(content).hexdigest(), name or path.stem, Path())
     packed = PackedSet.open(prepared)
-    _check_pixels(packed, bundle.image_spec, path)
+    check_pixels(packed, bundle.image_spec, path)
     if out is None:
         judged_in = "" if options.taxonomy is None else f"-in-{plain_name(options.taxonomy.name)}"
         place = plain_name(packed.folder.resolve().name)
@@ -271,24 +268,4 @@ def _check_options(options: EvaluateOptions) -> None:
         raise UsageError(
             f"{', '.join(wrong)} with a bundle, which answers as it is, on the CPU: leave it out, or evaluate the run "
             "folder"
-        )
-
-
-def _check_pixels(packed: PackedSet, wanted: ImageSpec, path: Path) -> None:
-    """Refuse a set whose pixels are not those that the predictor would give to the graph."""
-    came = packed.image_spec
-    options: list[tuple[str, str]] = []
-    if came.size != wanted.size:
-        options.append((f"{came.size} pixels", f"--size {wanted.size}"))
-    for field, option in _OPTIONS.items():
-        had, wants = getattr(came, field), getattr(wanted, field)
-        if had != wants:
-            options.append((f"{field.replace('_', ' ')} {had}", f"{option} {wants}"))
-    if came.hair_removal != wanted.hair_removal:
-        removed = ("no hair removal", "hair removal")[came.hair_removal]
-        options.append((removed, "--hair-removal" if wanted.hair_removal else "no --hair-removal"))
-    if options:
-        raise DataError(
-            f"{packed.folder} was prepared with {', '.join(had for had, _ in options)}, and {path.name} answers "
-            f"otherwise for such images: prepare the photographs again with {', '.join(want for _, want in options)}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,79 @@ from hierattn.errors import CheckpointError, UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.classifier import classifier_of
 from hierattn.models.inference import predict_logits
-from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.models.weights.bundle_weights import load_bundle
+from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
 from hierattn.models.weights.folded_mobilenet import load_folded_mobilenet_v2
 from hierattn.models.weights.transfer import IMAGENET_MEAN, IMAGENET_STD
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
 
 
+@dataclass(frozen=True)
+class Embedder:
+    """A trained network up to its last linear layer.
+
+    Attributes
+    ----------
+    model
+        On ``device``.
+    spec
+        What it expects of an image; images of another size are resized.
+    device
+        Where it runs.
+    """
+
+    model: nn.Module
+    spec: ImageSpec
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, device: str = "cpu") -> Embedder:
+        """That of a checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            Where its network has no linear layer at its end.
+        """
+        model = checkpoint.build()
+        layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+        if not layers or layers[-1].out_features != len(checkpoint.classes):
+            raise CheckpointError(f"{checkpoint.model} does not end in a linear layer: wanted a network that does")
+        return cls(model.to(device), checkpoint.image_spec, device)
+
+    def __call__(
+        self,
+        images: np.ndarray | GreyPictures,
+        rows: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """What the last linear layer reads of some rows of uint8 images, or of all: float32, (rows, channels).
+
+        Only that is kept, batch by batch; ``progress`` is told of images, for the step ``embedding``.
+        """
+        order = np.arange(len(images)) if rows is None else np.asarray(rows, np.int64)
+        seen: list[np.ndarray] = []
+
+        def remember(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            values: Tensor = inputs[0]
+            seen.append(values.detach().float().cpu().numpy())
+            if progress is not None:
+                progress("embedding", min(len(seen) * batch_size, len(order)), len(order))
+
+        hook = classifier_of(self.model).register_forward_pre_hook(remember)
+        how = {"batch_size": batch_size, "device": self.device}
+        try:
+            predict_logits(self.model, images, order, self.spec, **how)  # type: ignore[arg-type]
+        finally:
+            hook.remove()
+        return np.concatenate(seen)
+
+
 def embed(
-    checkpoint: Path,
+    weights: Path,
     packed: PackedSet,
     *,
     device: str = "cpu",
@@ -35,8 +101,8 @@ def embed(
 
     Parameters
     ----------
-    checkpoint
-        A run folder, or a checkpoint file.
+    weights
+        As :func:`open_weights` takes them.
     packed
         The prepared set; images of another size than the network's are resized.
     device
@@ -53,13 +119,10 @@ def embed(
 
     Raises
     ------
-    UsageError
-        Where there is no checkpoint.
-    CheckpointError
-        Where it is damaged, or its network has no linear layer.
+    UsageError, CheckpointError
+        As of :func:`open_weights`; the second, too, where the network has no linear layer at its end.
     """
-    model, spec = _network(checkpoint)
-    return _seen(model.to(device), spec, packed.images, device, batch_size, progress)
+    return Embedder.of(open_weights(weights), device)(packed.images, batch_size=batch_size, progress=progress)
 
 
 def embed_pictures(
@@ -75,7 +138,7 @@ def embed_pictures(
     Parameters
     ----------
     weights
-        A run folder, a checkpoint file, or MobileNetV2's ``.npz`` with folded batch normalisations.
+        As :func:`open_weights` takes them, or MobileNetV2's ``.npz`` with folded batch normalisations.
     pictures
         uint8 grey, (images, side, side), as comparison_picture.py makes them; may be memory-mapped.
     device, batch_size, progress
@@ -92,14 +155,42 @@ def embed_pictures(
         As of :func:`embed`.
     """
     if weights.suffix == ".npz":
-        model = load_folded_mobilenet_v2(weights)
         spec = ImageSpec(size=pictures.shape[1], mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        embedder = Embedder(load_folded_mobilenet_v2(weights).to(device), spec, device)
     else:
-        model, spec = _network(weights)
-    return _seen(model.to(device), spec, _InColour(pictures), device, batch_size, progress)
+        embedder = Embedder.of(open_weights(weights), device)
+    return embedder(GreyPictures(pictures), batch_size=batch_size, progress=progress)
 
 
-class _InColour:
+def weights_file(weights: Path) -> Path:
+    """The file of a run folder's kept weights, or the file that was named.
+
+    Raises
+    ------
+    UsageError
+        Where there is none.
+    """
+    path = RunFolder(weights).best if weights.is_dir() else weights
+    if not path.is_file():
+        raise UsageError(
+            f"no checkpoint at {path}: wanted a run folder of 'hierattn train', its best.safetensors or a bundle"
+        )
+    return path
+
+
+def open_weights(weights: Path) -> Checkpoint:
+    """The checkpoint in a run folder, a checkpoint file, or an exported bundle of a HierAttn (``.onnx``).
+
+    Raises
+    ------
+    UsageError, CheckpointError
+        Where there is none, it is damaged, or a bundle holds weights that cannot be read back.
+    """
+    path = weights_file(weights)
+    return load_bundle(path) if path.suffix == ".onnx" else load_checkpoint(path)
+
+
+class GreyPictures:
     """Grey pictures as a network reads them, (images, side, side, 3), made when asked for."""
 
     def __init__(self, pictures: np.ndarray) -> None:
@@ -110,43 +201,3 @@ class _InColour:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return np.repeat(self._pictures[rows][..., None], 3, axis=-1)
-
-
-def _network(checkpoint: Path) -> tuple[nn.Module, ImageSpec]:
-    path = RunFolder(checkpoint).best if checkpoint.is_dir() else checkpoint
-    if not path.is_file():
-        raise UsageError(f"no checkpoint at {path}: wanted a run folder of 'hierattn train' or its best.safetensors")
-    loaded = load_checkpoint(path)
-    model = loaded.build()
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not layers or layers[-1].out_features != len(loaded.classes):
-        raise CheckpointError(
-            f"{path} is of {loaded.model}, which does not end in a linear layer: wanted one that does"
-        )
-    return model, loaded.image_spec
-
-
-def _seen(
-    model: nn.Module,
-    spec: ImageSpec,
-    images: np.ndarray | _InColour,
-    device: str,
-    batch_size: int,
-    progress: Progress | None,
-) -> np.ndarray:
-    """What the last linear layer reads, batch by batch; only that is kept."""
-    seen: list[np.ndarray] = []
-
-    def remember(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-        values: Tensor = inputs[0]
-        seen.append(values.detach().float().cpu().numpy())
-        if progress is not None:
-            progress("embedding", min(len(seen) * batch_size, len(images)), len(images))
-
-    hook = classifier_of(model).register_forward_pre_hook(remember)
-    try:
-        rows = np.arange(len(images))
-        predict_logits(model, images, rows, spec, batch_size=batch_size, device=device)  # type: ignore[arg-type]
-    finally:
-        hook.remove()
-    return np.concatenate(seen)

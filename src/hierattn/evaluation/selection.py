@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +13,12 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import known_rows
 from hierattn.errors import DataError, LeakError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
 from hierattn.models.weights.trained_on import TrainedOn
+
+_OPTIONS = {"crop": "--crop", "colour_constancy": "--colour-constancy"}
+"""Field of the image specification -> the option of ``hierattn prepare`` that sets it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,41 @@ def select_by_record(
         reason = "the model's record is not whole" if not record.whole else f"{unknown} images have no checksum"
         notes.append(f"Overlap with the photographs of the training was checked in part only: {reason}.")
     return Selection(np.array(new, np.int64), tuple(notes))
+
+
+def check_pixels(packed: PackedSet, wanted: ImageSpec, answers: Path) -> None:
+    """Refuse a set that was not prepared as a network wants it.
+
+    Parameters
+    ----------
+    packed
+        The set.
+    wanted
+        What the network expects of an image.
+    answers
+        The bundle, run folder or checkpoint, for the error.
+
+    Raises
+    ------
+    DataError
+        Where size, crop or cleaning differ.
+    """
+    came = packed.image_spec
+    options: list[tuple[str, str]] = []
+    if came.size != wanted.size:
+        options.append((f"{came.size} pixels", f"--size {wanted.size}"))
+    for field, option in _OPTIONS.items():
+        had, wants = getattr(came, field), getattr(wanted, field)
+        if had != wants:
+            options.append((f"{field.replace('_', ' ')} {had}", f"{option} {wants}"))
+    if came.hair_removal != wanted.hair_removal:
+        removed = ("no hair removal", "hair removal")[came.hair_removal]
+        options.append((removed, "--hair-removal" if wanted.hair_removal else "no --hair-removal"))
+    if options:
+        raise DataError(
+            f"{packed.folder} was prepared with {', '.join(had for had, _ in options)}, and {answers.name} answers "
+            f"otherwise for such images: prepare the photographs again with {', '.join(want for _, want in options)}"
+        )
 
 
 def shared_sources(packed: PackedSet, rows: np.ndarray, trained: Sequence[str]) -> list[str]:

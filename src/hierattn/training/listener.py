@@ -8,6 +8,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hierattn.run_folder import epoch_number
+
 
 class Listener(Protocol):
     """Is told of every step and epoch. Must not change anything."""
@@ -75,7 +77,7 @@ class Bar:
         self.progress.update(
             self.task,
             advance=1,
-            description=f"epoch {epoch + 1}/{self.epochs}",
+            description=f"epoch {epoch_number(epoch)}/{self.epochs}",
             speed=f"{shown}{images_per_second:.0f} images/s",
         )
 

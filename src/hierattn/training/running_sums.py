@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hierattn.errors import TrainingError
+from hierattn.run_folder import epoch_number
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -90,7 +91,7 @@ def refuse_divergence(loss_sum: float, epoch: int, step: int) -> float:
     """
     if not math.isfinite(loss_sum):
         raise TrainingError(
-            f"the loss became {loss_sum} in epoch {epoch + 1}, by step {step}: lower optimiser.learning_rate, set "
-            "optimiser.gradient_clip=1, or use precision='32-true'"
+            f"the loss became {loss_sum} in epoch {epoch_number(epoch)}, by step {step}: lower "
+            "optimiser.learning_rate, set optimiser.gradient_clip=1, or use precision='32-true'"
         )
     return loss_sum

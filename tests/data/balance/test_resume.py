@@ -17,7 +17,7 @@ SETTINGS: dict[str, object] = {"target": 20, "fold": 1, "hardness_folds": 3, "pi
 SETTING = """
 import os
 from pathlib import Path
-import hierattn.data.balance.balance as balance, hierattn.data.balance.array_cache as array_cache
+import hierattn.data.balance.balance as balance, hierattn.data.array_cache as array_cache
 import hierattn.data.prepared_set.packed as packed
 from hierattn.data.balance.options import BalanceOptions
 import sklearn.ensemble

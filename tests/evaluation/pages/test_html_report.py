@@ -17,7 +17,7 @@ from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFl
 from hierattn.evaluation.measures.subgroups import by_subgroups
 from hierattn.evaluation.measures.thresholds import SourceThreshold
 from hierattn.evaluation.pages.drawn_names import drawable
-from hierattn.evaluation.pages.figures import draw_figures, robustness_figure
+from hierattn.evaluation.pages.figures import draw_figures, learning_figure, robustness_figure
 from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.pages.html_report import (
     confidence_of,
@@ -306,3 +306,13 @@ def test_a_source_with_too_few_lesions_is_promised_no_confidence_of_all_together
         "new lesions of few reach it at least half the time (30 lesions are too few for more); "
         "of those of rare nothing is known"
     )
+
+
+def test_the_epoch_that_was_kept_is_counted_from_one_on_page_and_card_as_in_the_figure():
+    report, _ = made(images=40)
+    first = replace(report, provenance=replace(report.provenance, epoch=0))
+    assert ("Epoch kept", "1") in shown_provenance(first)
+    assert "- Epoch kept: 1\n" in model_card(first)
+    figure = learning_figure({"epoch": [0.0, 1.0], "train_loss": [2.0, 1.0]}, best_epoch=0)
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [1, 1]  # the curve's first point, and the mark
+    assert "Epoch kept" not in dict(shown_provenance(report))

@@ -128,3 +128,9 @@ def test_classes_without_melanoma_have_no_column_of_it(taxonomy, speaks_of, lack
     assert said.startswith(speaks_of)
     for text in (said, page, markdown_table("A title", rows)):
         assert lacks not in text
+
+
+def test_the_epoch_is_counted_from_one_and_left_out_where_nobody_knows_it(rows):
+    for epoch, said in ((0, True), (None, False)):
+        page = render_shift("A run", rows, {"epoch": epoch})
+        assert ("<dt>Epoch kept</dt><dd>1</dd>" in page) == said

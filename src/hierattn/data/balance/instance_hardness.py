@@ -31,7 +31,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hierattn.data.balance.array_cache import ArrayCache, digest_of
+from hierattn.data.array_cache import ArrayCache, digest_of
 from hierattn.data.engines import Engine, run_in_waves
 from hierattn.data.prepared_set.folds import MIN_FOLDS, make_folds
 from hierattn.data.prepared_set.manifest import Record

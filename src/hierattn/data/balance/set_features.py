@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 import hierattn
-from hierattn.data.balance.array_cache import ArrayCache, digest_of
+from hierattn.data.array_cache import ArrayCache, digest_of
 from hierattn.data.balance.hardness_features import Features, extract_features, feature_named
 from hierattn.data.engines import Engine, run_in_waves
 from hierattn.data.prepared_set.packed import IMAGES, PackedSet

@@ -28,6 +28,7 @@ from hierattn.evaluation.measures.robustness import Robustness
 from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.predictions import Predictions
 from hierattn.files import atomic_file
+from hierattn.run_folder import epoch_number
 from hierattn.shares import fraction, percent, setting
 from hierattn.taxonomy.built_in import class_like
 from hierattn.taxonomy.colours import PALETTE
@@ -216,7 +217,7 @@ def _rgb(colour: str) -> np.ndarray:
 def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int | None = None) -> Figure:
     """Loss, and the validation figures, over epochs; a line marks the epoch whose weights are kept."""
     figure, (above, below) = plain_axes(4.6, 4.5, rows=2)
-    epochs = [int(epoch or 0) + 1 for epoch in curve["epoch"]]
+    epochs = [epoch_number(int(epoch or 0)) for epoch in curve["epoch"]]
     marker = "o" if len(epochs) == 1 else ""
     lines = (
         (above, "train_loss", "training", LINE_STYLES[0]),
@@ -232,7 +233,7 @@ def learning_figure(curve: Mapping[str, Sequence[float | None]], best_epoch: int
             axis.plot(epochs, values, label=label, marker=marker, linewidth=1.7, **style)
     for axis in (above, below):
         if best_epoch is not None:
-            axis.axvline(best_epoch + 1, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+            axis.axvline(epoch_number(best_epoch), color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(epochs) == 1:
             axis.set(xlim=(epochs[0] - 1, epochs[0] + 1), xticks=epochs, ylim=(0, 1.1 * axis.get_ylim()[1]))

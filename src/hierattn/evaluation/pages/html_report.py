@@ -31,6 +31,7 @@ from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.report import Report
 from hierattn.files import write_text
+from hierattn.run_folder import epoch_number
 from hierattn.taxonomy.built_in import class_like
 from hierattn.taxonomy.colours import PALETTE
 from hierattn.taxonomy.records import NO_REFERRAL, Taxonomy
@@ -345,7 +346,7 @@ def shown_provenance(report: Report) -> list[tuple[str, str]]:
         ("Recipe", recipe.get("name")),
         ("Seed", recipe.get("seed")),
         ("Training images", made.training_images),
-        ("Epoch kept", made.epoch),
+        ("Epoch kept", None if made.epoch is None else epoch_number(made.epoch)),
         ("Trained with", made.hierattn),
         ("Evaluated with", made.evaluated_by),
         ("Commit", made.commit),

@@ -22,6 +22,7 @@ from hierattn.evaluation.pages.html_report import area, area_span, decimal, fill
 from hierattn.evaluation.predictions import write_predictions
 from hierattn.evaluation.records import to_plain
 from hierattn.files import FolderKind, whole_folder, write_json, write_table, write_text
+from hierattn.run_folder import epoch_number
 
 JSON = "shift.json"
 KIND = FolderKind(
@@ -206,7 +207,7 @@ def render_shift(
     told = (
         ("Run", facts.get("run")),
         ("Model", facts.get("model")),
-        ("Epoch kept", facts.get("epoch")),
+        ("Epoch kept", None if facts.get("epoch") is None else epoch_number(facts["epoch"])),
         ("Image", f"{facts['image_size']} × {facts['image_size']} pixels" if "image_size" in facts else None),
         ("Temperature", decimal(facts["temperature"]) if "temperature" in facts else None),
         ("Severity", f"{facts['severity']} of 5" if "severity" in facts else None),

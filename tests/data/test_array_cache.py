@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.balance.array_cache import ArrayCache, digest_of
+from hierattn.data.array_cache import ArrayCache, digest_of
 
 
 def test_an_array_comes_back_and_a_damaged_or_other_one_does_not(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The training photographs that a network sees most alike to a photograph."""
