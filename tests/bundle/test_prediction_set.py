@@ -39,6 +39,15 @@ def test_they_survive_the_file_and_every_answer_has_its_sets(tmp_path):
     assert set(plain[0]["classes"]) <= set(plain[1]["classes"])
 
 
+def test_answers_to_questions_take_no_class_off_a_set():
+    drawn = np.random.default_rng(1).dirichlet(np.full(8, 0.4), (50, 2))
+    for told, alone in (([dict(zip(EIGHT.codes, row, strict=True)) for row in pair]) for pair in drawn):
+        each = [prediction_sets(*given) for given in ((told, RULES, alone), (told, RULES), (alone, RULES))]
+        for both, *single in zip(*each, strict=True):
+            assert set(both.classes) == {code for one in single for code in one.classes}
+            assert list(both.classes) == sorted(both.classes, key=lambda code: -told[code])
+
+
 def test_a_bundle_without_them_gives_none(tmp_path):
     metadata = BUNDLE.to_metadata()
     del metadata["hierattn.prediction_sets"]  # as bundles of before

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,28 +28,6 @@ from hierattn.preprocessing.adaptive_crop import crop, find_crop
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
 from hierattn.shares import fraction, of_hundred, percent, told_apart
 from hierattn.taxonomy.built_in import BUILT_IN, EIGHT
-
-WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
-
-Ask = Callable[[list[dict[str, Any]]], list[Any]]
-
-
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Send questions to the app's modules."""
-    if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
-        pytest.skip("Node or the app's packages are missing: run 'make web' to compare the web app with Python")
-    out = tmp_path_factory.mktemp("agreement")
-    build = ["node", "node_modules/vite/bin/vite.js", "build", "--ssr", "test/agreement.ts", "--outDir", str(out)]
-    subprocess.run([*build, "--config", "test/vite.config.ts"], cwd=WEB, check=True, timeout=120)
-    program = next(out.glob("agreement.*js"))
-
-    def send(questions: list[dict[str, Any]]) -> list[Any]:
-        lines = "".join(json.dumps(question) + "\n" for question in questions)
-        result = subprocess.run(["node", program], input=lines, capture_output=True, text=True, check=True, timeout=120)
-        return [json.loads(line) for line in result.stdout.splitlines()]
-
-    return send
 
 
 def surrounded(image: np.ndarray, radius: float, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
@@ -93,7 +68,7 @@ def pictures() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def agreed(ask: Ask, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[np.ndarray, dict[str, Any], str]]:
+def agreed(ask: Any, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[np.ndarray, dict[str, Any], str]]:
     """Each picture with what TypeScript made of it, under each crop rule."""
     folder = tmp_path_factory.mktemp("raw")
     cases = [(image, rule) for rule in ("surround", "paper", "none") for image in pictures()]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from PIL import Image
 pytest.importorskip("playwright")
 pytest.importorskip("uvicorn")
 
-from services import served
+from services import answer, ready, served, shares, use_bundle
 from small_bundles import BUNDLE, CLINIC, NOVEL, OWN, UNCALIBRATED, write_small_bundle
 
 from hierattn.bundle.prediction_set import SetRule
@@ -80,48 +80,6 @@ def golden(folder: Path) -> list[Path]:
 def url(bundle: Path, folder: Path) -> Iterator[str]:
     with served(bundle, folder / "log") as (_, address):
         yield address
-
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_app(browser: Any, url: str) -> Iterator[Open]:
-    """Open the app in a fresh profile; at the end nothing may have gone wrong, or to another host."""
-    contexts, wrong = [], []
-
-    def go(**options: Any) -> Any:
-        defaults = {"viewport": {"width": 390, "height": 844}, "locale": "en-GB"}
-        context = browser.new_context(**defaults | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: request.url.startswith((url, "blob:", "data:")) or wrong.append(request.url))
-        page.goto(url)
-        ready(page)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def ready(page: Any) -> None:
-    page.locator(".status", has_text=re.compile("Ready|Pronto|就绪")).wait_for(timeout=60_000)
-
-
-def answer(page: Any, *files: Path) -> None:
-    page.set_input_files("#choose", [str(file) for file in files])
-    page.locator("#answer").wait_for(timeout=60_000)
-
-
-def shares(page: Any) -> list[float]:
-    """The widths of the bars, which hold the exact shares."""
-    return [
-        float(style)
-        for style in page.evaluate("[...document.querySelectorAll('.fill')].map(e => parseFloat(e.style.width) / 100)")
-    ]
 
 
 def test_browser_gives_pythons_probabilities_on_golden_images(open_app, bundle, golden):
@@ -278,11 +236,6 @@ ALL_KEPT = """async () => {
   while (await kept() < 3) await new Promise((done) => setTimeout(done, 50));
 }"""
 """The list of models and both of them are in the service worker's store."""
-
-
-def use_bundle(page: Any, path: Path) -> None:
-    page.get_by_role("link", name="About").click()
-    page.set_input_files("#own-model", str(path))
 
 
 def test_bundle_that_wants_cleaned_photos_is_refused_and_the_one_before_stays(open_app, folder, golden):

@@ -25,7 +25,7 @@ COMMON = {0.0, 1.0, 2.0, 3.0, 4.0, 8.0, 0.5, 100.0}
 
 OTHER_MEANINGS: dict[str, set[float]] = {
     "app.ts": {1024.0},  # pixels of a photograph on the page
-    "model/onnx-metadata.ts": {50.0, 128.0},  # bits and bytes of Protocol Buffers
+    "model/onnx-file.ts": {50.0, 128.0},  # bits and bytes of Protocol Buffers
     "photo/adaptive-crop.ts": {256.0},  # grey levels
     "photo/canvas-pixels.ts": {0.9},  # JPEG's quality
     "photo/pixels.ts": {256.0},  # grey levels

@@ -1,10 +1,14 @@
-"""The service: in process, with real requests through the whole application and no port, or as a process of its own."""
+"""The service: in process, with real requests through the whole application and no port, or as a process of its own.
+
+And its web app in a browser: the steps that several tests take there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -116,3 +120,25 @@ def served(bundle: Path, log: Path, *options: str) -> Iterator[tuple[subprocess.
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def ready(page: Any) -> None:
+    page.locator(".status", has_text=re.compile("Ready|Pronto|就绪")).wait_for(timeout=60_000)
+
+
+def answer(page: Any, *files: Path) -> None:
+    page.set_input_files("#choose", [str(file) for file in files])
+    page.locator("#answer").wait_for(timeout=60_000)
+
+
+def shares(page: Any) -> list[float]:
+    """The widths of the bars, which hold the exact shares."""
+    return [
+        float(style)
+        for style in page.evaluate("[...document.querySelectorAll('.fill')].map(e => parseFloat(e.style.width) / 100)")
+    ]
+
+
+def use_bundle(page: Any, path: Path) -> None:
+    page.get_by_role("link", name="About").click()
+    page.set_input_files("#own-model", str(path))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,8 +54,11 @@ def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
     )
 
 
-def write_asking_bundle(path: Path) -> AskingNetwork:
-    """Export a bundle that asks, of a tiny network that was never trained, but whose answers count; the network."""
+def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:
+    """Export a bundle that asks, of a tiny network that was never trained, but whose answers count; the network.
+
+    ``described`` are values that the bundle says of itself in place of its own.
+    """
     torch.manual_seed(0)
     model = asking(create_model("hierattn_xs", num_classes=6, **_TINY), ASKED, 6).eval()
     torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
@@ -61,5 +66,6 @@ def write_asking_bundle(path: Path) -> AskingNetwork:
     checkpoint = Checkpoint(
         "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
     )
-    export_onnx(wrap(checkpoint), path)
+    wrapped = wrap(checkpoint)
+    export_onnx(replace(wrapped, bundle=replace(wrapped.bundle, **described)), path)
     return model

@@ -120,6 +120,13 @@ def test_a_taxonomy_carries_its_questions_through_its_file_and_equals_the_same_c
         {"name": "age", "least": 0, "most": "old", "step": 20},
         {"name": "age", "least": 0, "most": 120, "step": 0},
         {"name": "age", "least": 0, "most": 120, "step": 20, "colour": "red"},
+        {"name": "age", "least": 0, "most": 120, "step": 20, "unit": 7},
+        {"name": "age", "least": 0, "most": 120, "step": 1e-9},
+        {"name": "age", "least": 0, "most": 120, "step": 1e-320},
+        {"name": "grew", "values": [f"value {number}" for number in range(101)]},
+        {"name": "grew", "values": ["yes", "no"], "ask": {"en": "?" * 201}},
+        {"name": "grew", "values": ["yes", "no"], "ask": {"en": 7}, "words": {"en": ["yes", "no"]}},
+        {"name": "grew", "values": ["yes", "no"], "words": {"en": ["yes", "n" * 201]}},
         "grew",
     ],
 )

@@ -3,6 +3,7 @@ import { AppError, codeOf } from "./app-error";
 import type { Bundle } from "./model/bundle";
 import { type Diagnosis, Predictor } from "./model/predictor";
 import { fetchBundle, listBundles, type ServedBundle } from "./model/served-bundles";
+import { allowed, type Answers } from "./model/questions";
 import { type Combined, combine } from "./model/triage";
 import { readPhoto } from "./photo/photo-file";
 import type { Box } from "./photo/pixels";
@@ -34,6 +35,8 @@ export class App {
   served: ServedBundle[] = [];
   current: ServedBundle | null = null;
   shots: Shot[] = [];
+  /** What was answered of the bundle's questions, about the present spot. */
+  answers: Answers = {};
   private readonly predictor = new Predictor();
   private loading: Promise<void> | null = null;
   private count = 0;
@@ -77,6 +80,7 @@ export class App {
   private async load(bundle: ServedBundle): Promise<void> {
     this.bundle = await this.predictor.load(await fetchBundle(bundle.file));
     this.current = bundle;
+    this.answers = allowed(this.bundle.questions, this.answers);
   }
 
   /** Predict further photographs of the same spot. */
@@ -106,10 +110,38 @@ export class App {
   }
 
   private async shoot({ id, width, height }: Pick<Shot, "id" | "width" | "height">, frame: Box | null): Promise<Shot> {
-    const diagnosis = await this.predictor.predict(id, frame);
+    const diagnosis = await this.diagnose(id, frame);
     const picture = this.predictor.picture(id, diagnosis.part, SHOWN).then((jpeg) => URL.createObjectURL(jpeg));
     picture.catch((error) => this.complain(error));
     return { id, width, height, frame, diagnosis, picture };
+  }
+
+  /** The answer to a photograph with the present answers to the questions, also where these change meanwhile. */
+  private async diagnose(photo: number, frame: Box | null): Promise<Diagnosis> {
+    let told: Answers, diagnosis: Diagnosis;
+    do {
+      told = this.answers;
+      diagnosis = await this.predictor.predict(photo, frame, told);
+    } while (told !== this.answers);
+    return diagnosis;
+  }
+
+  /**
+   * Answer a question; empty for "I don't know". The photographs are not decoded anew, only the network runs again.
+   * The page is not drawn again, so that whoever answers keeps their place.
+   */
+  async tell(name: string, value: string): Promise<void> {
+    const told = allowed(this.bundle!.questions, { ...this.answers, [name]: value });
+    this.answers = told;
+    try {
+      const found = await Promise.all(this.shots.map(async ({ id, frame }) =>
+        ({ id, frame, diagnosis: await this.predictor.predict(id, frame, told) })));
+      if (told !== this.answers) return; // a later answer is on its way
+      const of = (shot: Shot) => found.find(({ id, frame }) => id === shot.id && frame === shot.frame);
+      this.shots = this.shots.map((shot) => ({ ...shot, ...of(shot) }));
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   /** A JPEG of a photograph inside its frame, or of all of it. */
@@ -126,6 +158,7 @@ export class App {
   clear(): void {
     this.shots.forEach((shot) => this.forget(shot));
     this.shots = [];
+    this.answers = {};
     this.changed();
   }
 

@@ -1,26 +1,41 @@
 /** The local history: photographs and answers in the browser's own database, on this device and nowhere else. */
 import { AppError } from "./app-error";
+import facts from "./facts.json";
+import { allowed, type Answers, type Question, readQuestions } from "./model/questions";
 import { amongTheEight, type LesionClass, readClass, toValues } from "./model/taxonomy";
 import type { Level } from "./model/triage";
 
-export interface Visit {
+/** What was said of one spot at one visit. */
+interface Said {
+  /** Code -> probability. */
+  probabilities: Record<string, number>;
+  /** Null where nothing was said of which classes need a doctor. */
+  risk: number | null;
+  level: Level | null;
+}
+
+export interface Visit extends Said {
   id: string;
   /** The spot's name, as its owner calls it. */
   spot: string;
   /** ISO 8601. */
   date: string;
   picture: Blob;
-  /** Code -> probability. */
-  probabilities: Record<string, number>;
   /** What its classes are; in entries of before some of the eight, and not said. */
   classes?: LesionClass[];
-  /** Null where nothing was said of which classes need a doctor. */
-  risk: number | null;
-  level: Level | null;
+  /** Only where a question was answered. */
+  asked?: Asked;
   /** The classes that could not be excluded, by each rule of the bundle; not in older entries. */
   sets?: SavedSet[];
   model: string;
   sha256: string;
+}
+
+/** The questions that were answered, the answers, and what the photographs alone said. */
+export interface Asked {
+  questions: Question[];
+  answers: Answers;
+  alone: Said;
 }
 
 /** As in the JSON of `hierattn predict`. */
@@ -95,18 +110,38 @@ export async function importVisits(file: Blob): Promise<number> {
   try {
     const { hierattn_history, visits } = JSON.parse(await file.text());
     if (hierattn_history !== EXPORT_VERSION) throw new Error();
-    for (const visit of visits) {
-      if (typeof visit.id !== "string" || Number.isNaN(Date.parse(visit.date))) throw new Error();
-      const classes = visit.classes?.map(readClass) ?? amongTheEight(Object.keys(visit.probabilities));
-      const codes = new Set<string>(classes.map(({ code }: LesionClass) => code));
-      if (!Object.keys(visit.probabilities).every((code) => codes.has(code))) throw new Error();
-      if (visit.sets !== undefined && !visit.sets.every((set: unknown) => isSavedSet(set, codes))) throw new Error();
-      await saveVisit({ ...visit, classes, picture: fromDataUrl(visit.picture) });
-    }
-    return visits.length;
-  } catch {
-    throw new AppError("import");
+    const read: Visit[] = visits.map(readVisit);
+    for (const visit of read) await saveVisit(visit); // once all are known to be sound
+    return read.length;
+  } catch (error) {
+    throw error instanceof AppError ? error : new AppError("import");
   }
+}
+
+/** @throws Error for what is no visit. */
+function readVisit(visit: any): Visit {
+  if (![visit.id, visit.spot].every((text) => typeof text === "string")) throw new Error("no visit");
+  if (Number.isNaN(Date.parse(visit.date))) throw new Error("no date");
+  const classes: LesionClass[] = visit.classes?.map(readClass) ?? amongTheEight(Object.keys(visit.probabilities));
+  const codes = new Set(classes.map(({ code }) => code));
+  if (!isSaid(visit, codes)) throw new Error("no answer");
+  if (visit.sets !== undefined && !visit.sets.every((set: unknown) => isSavedSet(set, codes))) throw new Error("no set");
+  const asked = visit.asked === undefined ? {} : { asked: readAsked(visit.asked, codes) };
+  return { ...visit, ...asked, classes, picture: fromDataUrl(visit.picture) };
+}
+
+function readAsked({ questions: asked, answers, alone }: any, codes: Set<string>): Asked {
+  const questions = readQuestions(asked);
+  const given = Object.entries(answers), kept = allowed(questions, answers);
+  if (given.length !== questions.length || !given.every(([name, value]) => kept[name] === value)) throw new Error("no answer to a question");
+  if (!isSaid(alone, codes)) throw new Error("no answer");
+  return { questions, answers: kept, alone };
+}
+
+function isSaid({ probabilities, risk, level }: any, codes: Set<string>): boolean {
+  const shares = [...Object.values(probabilities), ...(risk === null ? [] : [risk])];
+  const known = Object.keys(probabilities).every((code) => codes.has(code)) && (level === null || level in facts.triage.URGENCY);
+  return known && shares.every((share) => typeof share === "number" && share >= 0 && share <= 1);
 }
 
 /** The classes of a visit. */

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { codeOf } from "../src/app-error";
 import { describe } from "../src/model/bundle";
-import { readMetadata } from "../src/model/onnx-metadata";
+import { readMetadata, withoutDefault } from "../src/model/onnx-file";
 import { predictionSets } from "../src/model/prediction-set";
+import { allowed, answerCodes } from "../src/model/questions";
 import { classWords } from "../src/model/taxonomy";
 import { combine, decide } from "../src/model/triage";
 import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
@@ -24,8 +25,17 @@ function answer(line: any): unknown {
   if ("answers" in line) return combine(line.answers, line.triage);
   if ("lesions" in line) {
     const { classes, setRules } = bundleOf(line.bundle);
-    return line.lesions.map((photos: number[][]) => predictionSets(classes, photos, setRules).map((set) => set.classes));
+    const sets = (photos: number[][], k: number) => predictionSets(classes, photos, setRules, line.alone?.[k]);
+    return line.lesions.map((photos: number[][], k: number) => sets(photos, k).map((set) => set.classes));
   }
+  if ("told" in line) {
+    const { questions } = bundleOf(line.bundle);
+    return line.told.map((given: Record<string, string>) => {
+      const answers = allowed(questions, given);
+      return { answers, codes: [...answerCodes(questions, answers)] };
+    });
+  }
+  if ("optional" in line) return Buffer.from(withoutDefault(readFileSync(line.optional), line.input)).toString("base64");
   if ("words" in line) return bundleOf(line.words).taxonomy.map((each) => classWords(each, line.language));
   if ("bundle" in line) return described(line.bundle);
   return picture(line);

@@ -57,14 +57,19 @@ class PredictionSet:
         return {"classes": list(self.classes), "wished": self.rule.target, "coverage": self.rule.coverage}
 
 
-def prediction_sets(probabilities: Mapping[str, float], rules: Sequence[SetRule]) -> tuple[PredictionSet, ...]:
+def prediction_sets(
+    probabilities: Mapping[str, float], rules: Sequence[SetRule], photo_alone: Mapping[str, float] | None = None
+) -> tuple[PredictionSet, ...]:
     """The set of each rule for one photograph's calibrated probabilities.
+
+    Thresholds are fitted, and their coverage is measured, without answers to questions. So answers add classes and take
+    none away: with ``photo_alone``, the probabilities from the photograph alone, a set is the union of both. It holds
+    the true class at least as often as the photograph's own. Its order is that of ``probabilities``.
 
     >>> rules = (SetRule(0.9, 0.25), SetRule(0.95, 0.1))
     >>> [chosen.classes for chosen in prediction_sets({"MEL": 0.6, "NV": 0.2, "BKL": 0.2}, rules)]
     [('MEL',), ('MEL', 'NV', 'BKL')]
     """
     ranked = sorted(probabilities, key=lambda code: -probabilities[code])
-    return tuple(
-        PredictionSet(tuple(code for code in ranked if probabilities[code] >= rule.threshold), rule) for rule in rules
-    )
+    most = {code: max(share, (photo_alone or probabilities)[code]) for code, share in probabilities.items()}
+    return tuple(PredictionSet(tuple(code for code in ranked if most[code] >= rule.threshold), rule) for rule in rules)

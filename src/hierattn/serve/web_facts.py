@@ -18,13 +18,17 @@ from hierattn.files import write_json
 from hierattn.image_spec import CropRule
 from hierattn.preprocessing import adaptive_crop, photo_quality, photograph
 from hierattn.serve import settings, web_app
-from hierattn.taxonomy import records
+from hierattn.taxonomy import questions, records
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.colours import COLOUR
 
 LANGUAGES = {"en": ("English", "en"), "pt": ("Português", "pt-BR"), "zh": ("中文", "zh-Hans")}
 """For each language of the advice: its own name, and its tag in HTML."""
 
+_BUNDLE = (
+    "FORMAT_VERSION", "MAX_BYTES", "PREFIX", "INPUT", "ANSWERS", "PROBABILITIES", "RISK", "HEATMAP", "NOVELTY",
+    "PHOTO_PROBABILITIES", "PHOTO_RISK",
+)  # fmt: skip
 _CROP = (
     "WORK_SIDE", "DARKEST_THRESHOLD", "THRESHOLD_RISE", "MIN_AREA", "MAX_AREA", "MAX_BOX_ASPECT", "CORNER",
     "MIN_CORNER", "FIELD_PERCENTILE", "MIN_CONTRAST", "GAP", "MIN_GAP", "MIN_SOLIDITY", "MIN_BOX_FILL",
@@ -39,9 +43,7 @@ def web_facts() -> dict[str, Any]:
     """The JSON's content."""
     return {
         "source": "written by python -m hierattn.serve.web_facts; change the Python, not this file",
-        "bundle": _constants(
-            bundle, "FORMAT_VERSION", "MAX_BYTES", "PREFIX", "INPUT", "PROBABILITIES", "RISK", "HEATMAP", "NOVELTY"
-        ),
+        "bundle": _constants(bundle, *_BUNDLE),
         "image": _constants(image_spec, "MIN_SIZE", "MAX_SIZE") | {"CROP_RULES": get_args(CropRule)},
         "photo": _constants(photograph, "MIN_SIDE", "MAX_ASPECT", "MAX_BYTES") | _constants(photo_input, "MAX_PIXELS"),
         "crop": _constants(adaptive_crop, *_CROP),
@@ -60,6 +62,8 @@ def web_facts() -> dict[str, Any]:
                 {key: getattr(each, key) for key in ("code", "name", "colour", "colour_dark")} for each in EIGHT.classes
             ],
         },
+        "questions": {"NAMES": list(questions.BY_NAME)}
+        | _constants(questions, "UNKNOWN", "MOST_POINTS", "LONGEST_TEXT"),
         "languages": {code: {"name": name, "tag": tag} for code, (name, tag) in LANGUAGES.items()},
         "texts": advice_texts.TEXTS,
     }

@@ -20,6 +20,8 @@ from hierattn.errors import TaxonomyError, UsageError
 UNKNOWN = "unknown"
 """What a person says for "I don't know"; tables leave the cell empty."""
 LANGUAGES = ("en", "pt", "zh")
+MOST_POINTS, LONGEST_TEXT = 100, 200
+"""Known answers of one question, and characters of a text: files from elsewhere are read here, and in the web app."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Question:
         if not self.values and not (ranged and 0 <= self.least < self.most and self.step > 0):
             raise self._error("neither values nor a range (least, most, step)")
         if len(set(self.values)) < len(self.values) or UNKNOWN in self.values or not all(self.values):
-            raise self._error(f"the values {', '.join(map(repr, self.values))}: wanted each once, none {UNKNOWN}")
+            raise self._error(f"the values {', '.join(map(repr, self.values[:20]))}: wanted each once, none {UNKNOWN}")
+        if self.points > MOST_POINTS:
+            raise self._error(f"{self.points:,} answers: wanted at most {MOST_POINTS}")
         if any(len(words) != len(self.values) for words in self.words.values()):
             raise self._error(f"words for other than its {len(self.values)} values")
 
@@ -145,11 +149,12 @@ class Question:
         if unknown := [key for key in values if key not in known]:
             raise TaxonomyError(f"question {values['name']!r}: unknown key {unknown[0]!r}: wanted {', '.join(known)}")
         try:
-            texts = {**values.get("ask", {}), **{str(k): " ".join(v) for k, v in values.get("words", {}).items()}}
-            if not all(isinstance(text, str) for text in (*texts.values(), *values.get("values", ()))):
-                raise TypeError("wanted texts")
+            said = [*values.get("ask", {}).values(), *values.get("values", ()), values.get("unit", "")]
+            said += [word for words in values.get("words", {}).values() for word in words]
+            if not all(isinstance(text, str) and len(text) <= LONGEST_TEXT for text in said):
+                raise TypeError(f"wanted texts of at most {LONGEST_TEXT} characters")
             return cls(**values)
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise TaxonomyError(f"question {values['name']!r} is damaged ({error})") from None
 
 

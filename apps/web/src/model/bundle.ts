@@ -2,8 +2,9 @@
 import { AppError } from "../app-error";
 import facts from "../facts.json";
 import type { CropRule } from "../photo/adaptive-crop";
-import { readMetadata } from "./onnx-metadata";
+import { readMetadata } from "./onnx-file";
 import type { SetRule } from "./prediction-set";
+import { type Question, readQuestions } from "./questions";
 import { amongTheEight, type LesionClass, readTaxonomy, toValues } from "./taxonomy";
 
 export interface Triage {
@@ -21,6 +22,8 @@ export interface Bundle {
   classes: string[];
   /** What they are, in the same order. */
   taxonomy: LesionClass[];
+  /** What may be asked, in the order of the second input; none where the photograph alone is read. */
+  questions: Question[];
   imageSpec: { size: number; crop: CropRule };
   triage: Triage;
   /** Whether its temperature was fitted. */
@@ -91,6 +94,7 @@ function checked(values: Values, digest: string): Bundle {
     model: values["model"],
     classes,
     taxonomy,
+    questions: readQuestions(values["taxonomy"].questions),
     imageSpec: readImageSpec(values["image_spec"]),
     triage: readTriage(values["triage"]),
     calibrated: Object.keys(values["calibration"] ?? {}).length > 0,

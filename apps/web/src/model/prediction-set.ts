@@ -22,15 +22,17 @@ export interface PredictionSet {
 /**
  * The set of each rule. Of several photographs of one lesion it is the union of their sets: what was measured of the set
  * of one photograph holds at least as often of a set that contains it, and no other photograph can take a class away.
- * The mean's own set has neither property, and is part of the union.
+ * The mean's own set has neither property, and is part of the union. Answers to questions
+ * take no class away either: coverage was measured without them.
  *
  * @param codes of the classes, in the bundle's order
  * @param photos the calibrated probabilities of each photograph, at least one
+ * @param alone the same without the answers to questions; none where nothing was answered
  */
-export function predictionSets(codes: string[], photos: number[][], rules: SetRule[]): PredictionSet[] {
+export function predictionSets(codes: string[], photos: number[][], rules: SetRule[], alone: number[][] = []): PredictionSet[] {
+  const of = (k: number, some: number[][]) => some.map((photo) => photo[k]!);
   const ranked = codes
-    .map((code, k) => ({ code, shares: photos.map((photo) => photo[k]!) }))
-    .map(({ code, shares }) => ({ code, mean: sum(shares) / shares.length, most: Math.max(...shares) }))
+    .map((code, k) => ({ code, mean: sum(of(k, photos)) / photos.length, most: Math.max(...of(k, [...photos, ...alone])) }))
     .sort((a, b) => b.mean - a.mean);
   return rules.map((rule) => ({
     classes: ranked.filter(({ most }) => most >= rule.threshold).map(({ code }) => code),

@@ -2,6 +2,7 @@
 import { AppError, type ErrorCode } from "../app-error";
 import type { Box } from "../photo/pixels";
 import type { Bundle } from "./bundle";
+import type { Answers } from "./questions";
 import type { Answer } from "./triage";
 
 /** Evidence for each class by place: `data[(class * rows + row) * columns + column]`. */
@@ -21,7 +22,7 @@ export interface Diagnosis extends Answer {
 export type Question =
   | { ask: "load"; file: Uint8Array<ArrayBuffer> }
   | { ask: "hold"; photo: number; bitmap: ImageBitmap }
-  | { ask: "predict"; photo: number; frame: Box | null }
+  | { ask: "predict"; photo: number; frame: Box | null; answers: Answers }
   | { ask: "picture"; photo: number; part: Box | null; longest: number }
   | { ask: "forget"; photo: number };
 export type Request = Question & { id: number };
@@ -55,9 +56,9 @@ export class Predictor {
     return this.ask({ ask: "hold", photo, bitmap }, [bitmap]);
   }
 
-  /** The answer to what is inside the frame; null for the whole photograph. */
-  predict(photo: number, frame: Box | null): Promise<Diagnosis> {
-    return this.ask({ ask: "predict", photo, frame });
+  /** The answer to what is inside the frame; null for the whole photograph. Other answers alone take the network's time. */
+  predict(photo: number, frame: Box | null, answers: Answers): Promise<Diagnosis> {
+    return this.ask({ ask: "predict", photo, frame, answers });
   }
 
   /** A JPEG of a part, of at most `longest` pixels a side. */

@@ -6,14 +6,17 @@ import { AppError, codeOf } from "../app-error";
 import facts from "../facts.json";
 import { findCrop } from "../photo/adaptive-crop";
 import { toJpeg, toPixels } from "../photo/canvas-pixels";
-import { judgePhoto, withNovelty } from "../photo/photo-quality";
+import { judgePhoto, type Quality, withNovelty } from "../photo/photo-quality";
 import { type Box, cut, type Pixels } from "../photo/pixels";
 import { BILINEAR, resize } from "../photo/resample";
 import { type Bundle, readBundle } from "./bundle";
+import { withoutDefault } from "./onnx-file";
 import type { Diagnosis, Question, Reply, Request } from "./predictor";
+import { type Answers, answerCodes } from "./questions";
+import type { Numbers } from "./triage";
 
 const { MAX_THREADS, SLACK } = facts.prediction;
-const { INPUT, PROBABILITIES, RISK, HEATMAP, NOVELTY } = facts.bundle;
+const { INPUT, ANSWERS, PROBABILITIES, RISK, HEATMAP, NOVELTY, PHOTO_PROBABILITIES, PHOTO_RISK } = facts.bundle;
 const WARM_UP_SIDE = 640; // of the picture that is predicted first, in pixels
 
 const cores = navigator.hardwareConcurrency || 1;
@@ -21,7 +24,18 @@ ort.env.wasm.wasmPaths = { mjs: new URL(wasmModule, self.location.href), wasm: n
 ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MAX_THREADS, cores) : 1;
 ort.env.logLevel = "error";
 
+/** What comes before the network. */
+interface Prepared {
+  frame: Box | null;
+  pixels: Uint8Array;
+  quality: Quality;
+  /** The part of the photograph that the network sees. */
+  part: Box;
+}
+
 const photos = new Map<number, Pixels>();
+/** Of each photograph its last frame: with other answers the network alone runs again. */
+const prepared = new Map<number, Prepared>();
 let session: ort.InferenceSession | null = null;
 let bundle: Bundle | null = null;
 
@@ -29,12 +43,16 @@ async function load(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
   const described = await readBundle(file);
   let opened: ort.InferenceSession;
   try {
-    opened = await ort.InferenceSession.create(file, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+    opened = await ort.InferenceSession.create(withoutDefault(file, ANSWERS), { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
   } catch {
     throw new AppError("bundle");
   }
-  if (!opened.inputNames.includes(INPUT) || !opened.outputNames.includes(PROBABILITIES)) throw new AppError("bundle");
+  const asks = described.questions.length > 0;
+  const outputs = [PROBABILITIES, RISK, ...(asks ? [PHOTO_PROBABILITIES, PHOTO_RISK] : [])];
+  if (opened.inputNames.join() !== [INPUT, ...(asks ? [ANSWERS] : [])].join()) throw new AppError("bundle");
+  if (!outputs.every((name) => opened.outputNames.includes(name))) throw new AppError("bundle");
   [session, bundle] = [opened, described];
+  prepared.clear();
   return described;
 }
 
@@ -42,37 +60,67 @@ async function load(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
 async function warmUp(): Promise<void> {
   const data = new Uint8Array(3 * WARM_UP_SIDE ** 2).map((_, at) => 150 + (at % 61));
   const photo: Pixels = { width: WARM_UP_SIDE, height: WARM_UP_SIDE, data };
-  await predict(photo, null).catch(() => undefined); // a network may have no answer to it
+  await predict(prepare(photo, null), {}).catch(() => undefined); // a network may have no answer to it
 }
 
-async function predict(photo: Pixels, frame: Box | null): Promise<Diagnosis> {
-  if (!session || !bundle) throw new AppError("run");
-  const start = performance.now();
-  const { size, crop } = bundle.imageSpec;
+function prepare(photo: Pixels, frame: Box | null): Prepared {
+  const { size, crop } = loaded().bundle.imageSpec;
   const framed = frame === null ? photo : cut(photo, frame);
   const box = findCrop(framed, crop);
   const part = box === null ? framed : cut(framed, box);
-  let quality = judgePhoto(part, box !== null);
-  const input = new ort.Tensor("uint8", resize(part, size, size, BILINEAR).data, [1, size, size, 3]);
-  const outputs = [PROBABILITIES, RISK, HEATMAP, NOVELTY].filter((name) => session!.outputNames.includes(name));
-  const answer = await session.run({ [INPUT]: input }, outputs);
-  const { probabilities, risk, novelty } = checked(answer, bundle);
-  if (novelty !== null && bundle.noveltyThreshold !== null) {
-    quality = withNovelty(quality, novelty, bundle.noveltyThreshold);
-  }
-  const seconds = (performance.now() - start) / 1000;
-  return { probabilities, risk, quality, seconds, part: partOf(photo, frame, box), heatmap: heatmapOf(answer[HEATMAP]) };
+  const quality = judgePhoto(part, box !== null);
+  return { frame, pixels: resize(part, size, size, BILINEAR).data, quality, part: partOf(photo, frame, box) };
 }
 
-/** @throws AppError where a damaged graph gave what is no probability or no number. */
-function checked(answer: ort.InferenceSession.OnnxValueMapType, { classes, triage }: Bundle) {
-  const probabilities = [...(answer[PROBABILITIES]!.data as Float32Array)];
+/** As {@link prepare}, of a photograph that is held. */
+function preparedOf(photo: number, frame: Box | null): Prepared {
+  const before = prepared.get(photo);
+  if (before && JSON.stringify(before.frame) === JSON.stringify(frame)) return before;
+  const fresh = prepare(pixelsOf(photo), frame);
+  prepared.set(photo, fresh);
+  return fresh;
+}
+
+async function predict({ pixels, quality, part }: Prepared, answers: Answers): Promise<Omit<Diagnosis, "seconds">> {
+  const { session, bundle } = loaded();
+  const { imageSpec: { size }, noveltyThreshold: threshold } = bundle;
+  const codes = answerCodes(bundle.questions, answers);
+  const feeds = {
+    [INPUT]: new ort.Tensor("uint8", pixels, [1, size, size, 3]),
+    ...(codes.length > 0 ? { [ANSWERS]: new ort.Tensor("float32", codes, [1, codes.length]) } : {}),
+  };
+  const wanted = [PROBABILITIES, RISK, HEATMAP, NOVELTY, ...(codes.some(Boolean) ? [PHOTO_PROBABILITIES, PHOTO_RISK] : [])];
+  const answer = await session.run(feeds, wanted.filter((name) => session.outputNames.includes(name)));
+  const novelty = answer[NOVELTY] ? finite(answer[NOVELTY]) : null;
+  return {
+    ...numbers(answer, PROBABILITIES, RISK, bundle),
+    alone: answer[PHOTO_PROBABILITIES] ? numbers(answer, PHOTO_PROBABILITIES, PHOTO_RISK, bundle) : null,
+    quality: novelty === null || threshold === null ? quality : withNovelty(quality, novelty, threshold),
+    part,
+    heatmap: heatmapOf(answer[HEATMAP]),
+  };
+}
+
+/** @throws AppError where there is no bundle. */
+function loaded(): { session: ort.InferenceSession; bundle: Bundle } {
+  if (!session || !bundle) throw new AppError("run");
+  return { session, bundle };
+}
+
+/** Of two outputs. @throws AppError where a damaged graph gave what is no probability or no number. */
+function numbers(answer: ort.InferenceSession.OnnxValueMapType, ofClasses: string, ofRisk: string, { classes, triage }: Bundle): Numbers {
+  const probabilities = [...(answer[ofClasses]!.data as Float32Array)];
   const sum = probabilities.reduce((a, b) => a + b, 0);
-  const risk = (answer[RISK]!.data as Float32Array)[0]!;
-  const novelty = answer[NOVELTY] ? (answer[NOVELTY].data as Float32Array)[0]! : null;
   if (probabilities.length !== classes.length || !(Math.abs(sum - 1) < SLACK)) throw new AppError("run");
-  if (!Number.isFinite(risk) || (novelty !== null && !Number.isFinite(novelty))) throw new AppError("run");
-  return { probabilities, risk: triage.group.length > 0 ? Math.min(1, Math.max(0, risk)) : null, novelty };
+  const risk = finite(answer[ofRisk]!);
+  return { probabilities, risk: triage.group.length > 0 ? Math.min(1, Math.max(0, risk)) : null };
+}
+
+/** The first value. @throws AppError where it is no number. */
+function finite(output: ort.Tensor): number {
+  const value = (output.data as Float32Array)[0]!;
+  if (!Number.isFinite(value)) throw new AppError("run");
+  return value;
 }
 
 /** What the network saw, in the photograph's own pixels. */
@@ -104,12 +152,19 @@ async function answerTo(question: Question): Promise<unknown> {
       question.bitmap.close();
       return void photos.set(question.photo, pixels);
     }
-    case "predict": return predict(pixelsOf(question.photo), question.frame);
+    case "predict": {
+      const start = performance.now();
+      const diagnosis = await predict(preparedOf(question.photo, question.frame), question.answers);
+      return { ...diagnosis, seconds: (performance.now() - start) / 1000 } satisfies Diagnosis;
+    }
     case "picture": {
       const whole = pixelsOf(question.photo);
       return toJpeg(question.part === null ? whole : cut(whole, question.part), question.longest);
     }
-    case "forget": return void photos.delete(question.photo);
+    case "forget": {
+      prepared.delete(question.photo);
+      return void photos.delete(question.photo);
+    }
   }
 }
 

@@ -12,14 +12,21 @@ export interface Verdict {
   /** Key of a text, `why.<reason>`. */
   reason: string;
   numbers: Record<string, number>;
+  /** Whether answers to questions spoke for less: it is the photograph's own, which they never lower. */
+  kept?: true;
 }
 
-/** The answer for one photograph. */
-export interface Answer {
+export interface Numbers {
   /** In the order of the bundle's classes. */
   probabilities: number[];
   /** Null where nothing is said of which classes need a doctor. */
   risk: number | null;
+}
+
+/** The answer for one photograph. */
+export interface Answer extends Numbers {
+  /** What the photograph alone says, where a question was answered. */
+  alone: Numbers | null;
   quality: Quality;
   seconds: number;
 }
@@ -36,7 +43,14 @@ export function decide(risk: number | null, triage: Triage, quality: Pick<Qualit
   return verdict(RULE.RISK_LEVELS[reached + half], reached ? "risk_above" : "risk_below", { risk, threshold });
 }
 
+/** Answers to questions may raise the advice, and never lower what the photograph alone gives. */
+export function notLowered(told: Verdict | null, alone: Verdict | null): Verdict | null {
+  if (!told || !alone || RULE.URGENCY[told.level] >= RULE.URGENCY[alone.level]) return told;
+  return { ...alone, kept: true };
+}
+
 export interface Combined extends Answer {
+  alone: Combined | null;
   /** Null where nothing is said of which classes need a doctor. */
   verdict: Verdict | null;
   /** The probabilities of each photograph that counts. */
@@ -48,9 +62,16 @@ export interface Combined extends Answer {
 
 /**
  * Several photographs of one lesion: the mean of the probabilities of those that are fit, and the most urgent advice
- * that one of them, or the mean, gives. So another photograph can never talk an alarm down.
+ * that one of them, or the mean, gives. So another photograph can never talk an alarm down, nor can an answer.
  */
 export function combine(answers: Answer[], triage: Triage): Combined {
+  const told = together(answers, triage);
+  if (!answers.some((answer) => answer.alone)) return told;
+  const alone = together(answers.map((answer) => ({ ...answer, ...answer.alone })), triage);
+  return { ...told, verdict: notLowered(told.verdict, alone.verdict), alone };
+}
+
+function together(answers: Answer[], triage: Triage): Combined {
   const fit = answers.filter((answer) => answer.quality.ok);
   const counted = fit.length > 0 ? fit : answers;
   const mean = (of: (answer: Answer) => number) =>
@@ -62,6 +83,7 @@ export function combine(answers: Answer[], triage: Triage): Combined {
   return {
     probabilities: counted[0]!.probabilities.map((_, k) => mean((answer) => answer.probabilities[k]!)),
     risk,
+    alone: null,
     quality: fit.length > 0 ? quality : { ...quality, problems },
     seconds: answers.reduce((sum, answer) => sum + answer.seconds, 0),
     verdict: verdicts.reduce<Verdict | null>((a, b) => (a && RULE.URGENCY[a.level] >= RULE.URGENCY[b.level] ? a : b), null),

@@ -10,6 +10,7 @@ import { drawHeatmap } from "./heatmap";
 import { colourOf, folded, otherTypes, topOf, wordsAndName, wordsOf } from "./lesion-class";
 import { nameOf } from "./model-choice";
 import { setsView } from "./prediction-sets";
+import { answersGiven, bothLines, questionsButton } from "./questions";
 import { saveView } from "./save";
 
 export function answerView(app: App, answer: Combined): HTMLElement {
@@ -24,6 +25,9 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     bundle.trainingData.rendered && h("p", { class: "warning" }, t("about.rendered")),
     modelUsed(app),
     h("p", { class: "why" }, verdict ? why(verdict) : advice("note.no_referral")),
+    ...(fit ? bothLines(bundle.taxonomy, answer, answer.alone) : []),
+    fit && questionsButton(app),
+    answersForDoctor(app),
     answer.fit < answer.photos && fit && h("p", {}, t("answer.some", { fit: answer.fit, photos: answer.photos })),
     answer.fit > 1 && h("p", {}, t("answer.combined", { fit: answer.fit }), verdict && ` ${t("answer.urgent")}`),
     ...(verdict ? nextSteps(verdict, answer) : []),
@@ -45,9 +49,15 @@ function modelUsed({ current, served }: App): HTMLElement | null {
   return h("p", { class: "hint model-used" }, `${t("model.legend")} ${nameOf(current)}`);
 }
 
-function why({ reason, numbers }: Verdict): string {
+function why({ reason, numbers, kept }: Verdict): string {
   const said = toldApart(Object.values(numbers), decimal);
-  return advice(`why.${reason}`, Object.fromEntries(Object.keys(numbers).map((name, k) => [name, said[k]!])));
+  const told = advice(`why.${reason}`, Object.fromEntries(Object.keys(numbers).map((name, k) => [name, said[k]!])));
+  return kept ? `${told} ${advice("note.answers_kept")}` : told;
+}
+
+function answersForDoctor({ bundle, answers }: App): HTMLElement | null {
+  const given = answersGiven(bundle!.questions, answers);
+  return given ? h("p", { class: "print-only" }, `${t("questions.given")}: ${given}`) : null;
 }
 
 function nextSteps({ level }: Verdict, { quality }: Combined): HTMLElement[] {

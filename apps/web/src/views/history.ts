@@ -6,6 +6,7 @@ import type { LesionClass } from "../model/taxonomy";
 import { percent } from "../texts/shares";
 import { advice, currentLocale, t, unbroken } from "../texts/texts";
 import { typeList, wordsOf } from "./lesion-class";
+import { aloneLine, answersGiven } from "./questions";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -80,6 +81,7 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
       h("p", {}, h("strong", {}, dateOf(visit))),
       h("p", {}, titleOf(visit)),
       h("p", {}, unbroken(visit.risk === null ? first(visit) : `${advice("heading.risk")}: ${percent(visit.risk)}`)),
+      ...askedOf(visit),
       ...possible(visit)));
   return [
     h("h3", {}, t("history.side")),
@@ -94,6 +96,18 @@ function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[]
 function possible(visit: Visit): HTMLElement[] {
   const widest = [...(visit.sets ?? [])].sort((a, b) => b.wished - a.wished)[0];
   return widest && widest.classes.length > 0 ? [h("p", {}, `${t("sets.heading")}:`), typeList(widest.classes.map((code) => classOf(visit, code)))] : [];
+}
+
+/** What was answered, and what the photographs alone said. */
+function askedOf(visit: Visit): HTMLElement[] {
+  if (!visit.asked) return [];
+  const classes = classesOf(visit);
+  const { questions, answers, alone } = visit.asked;
+  const probabilities = classes.map(({ code }) => alone.probabilities[code] ?? 0);
+  return [
+    h("p", {}, `${t("questions.given")}: ${answersGiven(questions, answers)}`),
+    aloneLine(classes, { probabilities, risk: alone.risk }),
+  ];
 }
 
 function titleOf({ level }: Visit): string {

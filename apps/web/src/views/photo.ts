@@ -7,10 +7,21 @@ import { answerView } from "./answer";
 import { openCamera } from "./camera";
 import { openCrop } from "./crop";
 import { modelChoice } from "./model-choice";
+import { questionsView } from "./questions";
 
 export function photoView(app: App): HTMLElement {
-  if (!app.combined) return h("div", {}, captureArea(app));
-  return h("div", {}, answerView(app, app.combined), shotList(app), captureArea(app));
+  if (!app.combined) return h("div", {}, captureArea(app), questionsView(app, () => undefined));
+  let answer = answerView(app, app.combined);
+  const questions = questionsView(app, () => {
+    if (!app.combined || !answer.isConnected) return;
+    const place = () => questions!.getBoundingClientRect().top;
+    const before = place();
+    const next = answerView(app, app.combined);
+    answer.replaceWith(next);
+    answer = next;
+    scrollBy(0, place() - before); // whoever answers keeps their place
+  });
+  return h("div", {}, answer, questions, shotList(app), captureArea(app));
 }
 
 function captureArea(app: App): HTMLElement {

@@ -9,7 +9,7 @@ import { typeList } from "./lesion-class";
 
 /** The sets of an answer; none where the bundle has no rules. */
 export function setsOf({ classes, setRules }: Bundle, answer: Combined): PredictionSet[] {
-  return predictionSets(classes, answer.each, setRules);
+  return predictionSets(classes, answer.each, setRules, answer.alone?.each);
 }
 
 /** Null where the bundle has no rules. */

@@ -1,7 +1,8 @@
 /** Saving an answer in the local history, under the spot's name. */
 import type { App } from "../app";
 import { h } from "../dom";
-import { allVisits, saveVisit, type Visit } from "../history-store";
+import { allVisits, type Asked, saveVisit, type Visit } from "../history-store";
+import type { Bundle } from "../model/bundle";
 import { t } from "../texts/texts";
 import type { Combined } from "../model/triage";
 import { setsOf } from "./prediction-sets";
@@ -34,6 +35,15 @@ export function saveView(app: App, answer: Combined): HTMLElement {
   );
 }
 
+function askedOf({ bundle, answers }: App, { probabilities, risk, verdict }: Combined): Asked {
+  const alone = { probabilities: byCode(bundle!, probabilities), risk, level: verdict?.level ?? null };
+  return { questions: bundle!.questions.filter(({ name }) => answers[name]), answers, alone };
+}
+
+function byCode({ classes }: Bundle, probabilities: number[]): Record<string, number> {
+  return Object.fromEntries(classes.map((code, k) => [code, probabilities[k]!]));
+}
+
 async function visitOf(app: App, answer: Combined, spot: string): Promise<Visit> {
   const bundle = app.bundle!;
   const shot = app.shots.filter(({ diagnosis }) => diagnosis.quality.ok).at(-1)!;
@@ -42,12 +52,13 @@ async function visitOf(app: App, answer: Combined, spot: string): Promise<Visit>
     spot,
     date: new Date().toISOString(),
     picture: await app.jpegOf(shot, shot.frame, SAVED_SIDE),
-    probabilities: Object.fromEntries(bundle.classes.map((code, k) => [code, answer.probabilities[k]!])),
+    probabilities: byCode(bundle, answer.probabilities),
     classes: bundle.taxonomy,
     risk: answer.risk,
     level: answer.verdict?.level ?? null,
     sets: setsOf(bundle, answer).map(({ classes, rule }) => ({ classes, wished: rule.target, coverage: rule.coverage })),
     model: bundle.model.name,
     sha256: bundle.sha256,
+    ...(answer.alone ? { asked: askedOf(app, answer.alone) } : {}),
   };
 }

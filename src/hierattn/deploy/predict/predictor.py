@@ -90,7 +90,7 @@ class Diagnosis:
         Of the photograph.
     prediction_sets
         The classes that cannot be excluded, at each coverage that the bundle has a threshold for; often (), where the
-        run was not evaluated. They mean nothing where the photograph is unfit.
+        run was not evaluated. Answers take no class off them. They mean nothing where the photograph is unfit.
     heatmap
         Evidence for each class by place, float32 (classes, h, w), in the bundle's order; None unless asked for.
         Positive speaks for the class. See docs/bundle.md for what it means and what not.
@@ -408,7 +408,9 @@ class Predictor:
                     heatmap=answer[HEATMAP][number] if heatmap else None,
                     seconds=time.perf_counter() - photo.start,
                     model=self.description,
-                    prediction_sets=prediction_sets(probabilities, self.bundle.prediction_sets),
+                    prediction_sets=prediction_sets(
+                        probabilities, self.bundle.prediction_sets, alone and alone.probabilities
+                    ),
                     taxonomy=self.bundle.taxonomy,
                     language=language,
                     answers=photo.answers,
