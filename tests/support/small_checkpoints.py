@@ -62,6 +62,8 @@ def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:
     torch.manual_seed(0)
     model = asking(create_model("hierattn_xs", num_classes=6, **_TINY), ASKED, 6).eval()
     torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
+    with torch.no_grad():
+        model.head.answers.weight.mul_(6)  # so that some answers raise the risk and others lower it
     options = {"kind": "concatenation", "width": 32, "dropout": 0.2}
     checkpoint = Checkpoint(
         "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
