@@ -409,7 +409,7 @@ class Predictor:
                     seconds=time.perf_counter() - photo.start,
                     model=self.description,
                     prediction_sets=prediction_sets(
-                        probabilities, self.bundle.prediction_sets, alone and alone.probabilities
+                        probabilities, self.bundle.prediction_sets, None if alone is None else alone.probabilities
                     ),
                     taxonomy=self.bundle.taxonomy,
                     language=language,
