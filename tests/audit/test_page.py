@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from noise_runs import make_set
-from PIL import Image
 
 from hierattn.audit.findings import COPIES, LABEL, OFF_TOPIC, Found
-from hierattn.audit.page import THUMBNAIL, by_class, render_audit, shown, thumbnail
+from hierattn.audit.page import by_class, render_audit, shown
 from hierattn.data.prepare.decisions import Finding
 from hierattn.data.prepared_set.packed import PackedSet
 
@@ -64,16 +60,6 @@ def test_the_page_of_nothing_says_so(packed):
     page = render_audit(packed, [], [], [], {}, 5)
     assert page.count("None found.") == 3
     assert "No label was judged" in page
-
-
-@pytest.mark.parametrize("shape", [(32, 32), (600, 600), (300, 900)])
-def test_a_thumbnail_is_small_and_keeps_its_shape(shape):
-    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    content = base64.b64decode(thumbnail(pixels).partition(",")[2])
-    picture = Image.open(io.BytesIO(content))
-    assert max(picture.size) <= THUMBNAIL
-    assert picture.width / picture.height == pytest.approx(shape[1] / shape[0], rel=0.05)
-    assert len(content) < 30_000
 
 
 def test_the_share_of_each_class_is_of_the_labels_that_were_judged(packed):

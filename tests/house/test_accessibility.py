@@ -32,9 +32,11 @@ from hierattn.evaluation.measures.robustness import ChangeFlips, Flips, LesionFl
 from hierattn.evaluation.measures.shift import EvaluatedSet, measure_all
 from hierattn.evaluation.measures.subgroups import by_subgroups
 from hierattn.evaluation.pages.figures import robustness_figure
-from hierattn.evaluation.pages.gallery import Picture
+from hierattn.evaluation.pages.gallery import Near, Picture
 from hierattn.evaluation.pages.html_report import write_html_report
 from hierattn.evaluation.pages.shift_page import write_shift
+from hierattn.evaluation.similar.page import write_similar
+from hierattn.evaluation.similar.search import SAME_FILE, Neighbour, Similar
 from hierattn.evaluation.source_figures import SourceFigures
 
 GREY = "data:image/gif;base64,R0lGODlhAQABAIAAAMLCwgAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
@@ -91,7 +93,7 @@ def write_report(folder):
     assert any(row.too_few for rows in report.subgroups.attributes.values() for row in rows)
     figures["robustness"] = robustness_figure(robustness)
     gallery = {
-        "Most confident mistakes": [Picture(GREY, GREY, "MEL", "NV", 0.9, 0.05)] * 6,
+        "Most confident mistakes": [Picture(GREY, GREY, "MEL", "NV", 0.9, 0.05, (Near(GREY, "NV", 0.02),) * 4)] * 6,
         "Least certain answers": [Picture(GREY, "", "MEL", "MEL", 0.3, 0.3)] * 6,
     }
     write_html_report(folder / "report.html", report, figures, gallery)
@@ -131,10 +133,17 @@ def write_audit_page(folder):
     (folder / "audit.html").write_text(page, encoding="utf-8")
 
 
+def write_neighbours(folder):
+    packed = PackedSet.open(folder / "audited")
+    similar = Similar(packed.images[0], [Neighbour(row, row / 100) for row in range(3, 9)], {0: SAME_FILE})
+    write_similar(folder / "similar.html", packed, similar, "everything", "run")
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     write_audit_page(folder)
+    write_neighbours(folder)
     write_report(folder)
     write_comparisons(folder)
     write_shift_page(folder)
@@ -145,7 +154,7 @@ def pages(tmp_path_factory):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_have_no_accessibility_violations(browser, violations, pages, scheme, width):
     assert [page.name for page in pages] == [
-        "comparison.html", "audit.html", "comparison.html", "report.html", "shift.html",
+        "comparison.html", "audit.html", "comparison.html", "report.html", "shift.html", "similar.html",
     ]  # fmt: skip
     with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:
         for path in pages:

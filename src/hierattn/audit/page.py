@@ -6,26 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 import hierattn
 from hierattn.audit.findings import COPIES, KINDS, LABEL, Found
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.evaluation.pages.gallery import data_uri, may_show
+from hierattn.evaluation.pages.gallery import may_show, thumbnail
 from hierattn.evaluation.pages.html_report import fill_page
 from hierattn.shares import percent
 
 TEMPLATE = "audit.html.jinja"
-THUMBNAIL = 144
-"""Pixels a side, at most. As JPEG a thumbnail takes about 4 KB."""
-
-
-def thumbnail(pixels: np.ndarray) -> str:
-    """A picture, uint8 (height, width, 3), as a small data URI."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    return data_uri(np.asarray(picture), quality=80)
 
 
 def shown(found: Sequence[Found], most: int) -> dict[str, list[tuple[Found, ...]]]:

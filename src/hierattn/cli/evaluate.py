@@ -83,6 +83,12 @@ def run(
             help="Show real photographs in the report. It then holds pictures of people: do not share it.",
         ),
     ] = False,
+    similar: Annotated[
+        bool,
+        typer.Option(
+            "--similar", help="Also show the nearest training photographs beside each mistake that the report shows."
+        ),
+    ] = False,
     isic_form: Annotated[
         str,
         typer.Option(
@@ -110,7 +116,8 @@ def run(
 
     RUN/evaluation then holds report.html (open it), report.json, predictions.csv, cases.csv, calibration.json, figures,
     and with --isic-form 2019 the challenge's own form of answers, isic_2019.csv.
-    Rendered lesions are shown in the report; photographs of people only with --gallery.
+    Rendered lesions are shown in the report; photographs of people only with --gallery. --similar computes what the
+    network sees of its training photographs once, and keeps it beside the set.
 
     Where one inner fold is too small to calibrate on, train the recipe again with other ones (data.inner_fold=2, ...)
     and name those runs by --calibrate-with: each then answers for the fold that it has not seen.
@@ -151,6 +158,7 @@ def run(
         per_class=class_bias,
         robustness=robustness,
         gallery=gallery,
+        similar=similar,
         isic_form=isic_form,
         taxonomy=find_taxonomy(taxonomy) if taxonomy else None,
     )

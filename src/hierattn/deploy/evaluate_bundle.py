@@ -259,6 +259,7 @@ def _check_options(options: EvaluateOptions) -> None:
     asked = {
         "--robustness": options.robustness,
         "--gallery": options.gallery,
+        "--similar": options.similar,
         "--class-bias": options.per_class,
         "--target-sensitivity": options.target_sensitivity != usual.target_sensitivity,
         "--confidence": options.confidence != usual.confidence,

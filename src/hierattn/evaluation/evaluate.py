@@ -7,7 +7,7 @@ results lie in ``RUN/evaluation`` (:mod:`hierattn.evaluation.folder`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from hierattn.evaluation.measures.saliency import measure_saliency
 from hierattn.evaluation.measures.thresholds import CONFIDENCE
 from hierattn.evaluation.pages.clinical_use import net_benefit_figures
 from hierattn.evaluation.pages.figures import draw_figures, robustness_figure, save_figures
-from hierattn.evaluation.pages.gallery import Picture, draw_gallery, may_show
+from hierattn.evaluation.pages.gallery import Near, Picture, draw_gallery, may_show
 from hierattn.evaluation.pages.html_report import write_html_report
 from hierattn.evaluation.predict import Answering, Network, choose_device, predict_rows, predictions_of
 from hierattn.evaluation.predictions import Predictions, rows_of, write_predictions
@@ -63,6 +63,7 @@ from hierattn.evaluation.report import (
     measure_predictions,
 )
 from hierattn.evaluation.selection import Selection, inner_fold, outer_fold
+from hierattn.evaluation.similar.beside import neighbours_of, training_set
 from hierattn.evaluation.subject import RunSubject, Subject
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import check_replaceable, whole_folder
@@ -95,6 +96,8 @@ class EvaluateOptions:
         Also measure the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
     gallery
         Also show real photographs in the report; rendered ones are always shown.
+    similar
+        Also show the nearest training photographs beside each mistake that is shown.
     isic_form
         Also write the answers in the ISIC challenge's form of that year, a key of ``isic_form.FORMS``; empty: do not.
     taxonomy
@@ -111,12 +114,15 @@ class EvaluateOptions:
     per_class: bool = False
     robustness: bool = False
     gallery: bool = False
+    similar: bool = False
     isic_form: str = ""
     taxonomy: Taxonomy | None = None
 
     def __post_init__(self) -> None:
-        if self.taxonomy is not None and (self.robustness or self.gallery or self.isic_form):
-            raise UsageError("--taxonomy with --robustness, --gallery or --isic-form: wanted those without it")
+        if self.taxonomy is not None and (self.robustness or self.gallery or self.similar or self.isic_form):
+            raise UsageError(
+                "--taxonomy with --robustness, --gallery, --similar or --isic-form: wanted those without it"
+            )
         if self.batch_size < 1:
             raise UsageError(f"batch size {self.batch_size}: wanted 1 or more")
 
@@ -196,11 +202,14 @@ def evaluate(
     check_replaceable(folder, KIND)
     if options.isic_form:
         _check_isic_form(options.isic_form, trained, packed, own)
+    training = training_set(trained, packed, options.gallery) if options.similar else None
     if calibrate_with and not (own and coarser is None):
         raise UsageError("--calibrate-with on another set or in a --taxonomy: wanted the run's own set and classes")
     crossed = crossed_runs(trained, calibrate_with, packed)
     subject = RunSubject(trained, trained.judged if own else {})
-    work = _Work(subject, packed, _network(trained, options), options, progress, coarser, tuple(crossed))
+    network = _network(trained, options)
+    near = None if training is None else neighbours_of(trained, training, network, packed.images, progress)
+    work = _Work(subject, packed, network, options, progress, coarser, tuple(crossed), near)
     measured = work.own_fold(trained) if own else work.external_set()
     evaluation = work.finish(folder, measured)
     return replace(evaluation, attached=attach_results(RunFolder(run), _results(evaluation, packed, options)))
@@ -273,6 +282,7 @@ class _Work:
     progress: Progress | None
     coarser: Coarser | None = None
     crossed: tuple[TrainedRun, ...] = ()
+    near: Callable[[int], tuple[Near, ...]] | None = None
 
     def own_fold(self, trained: TrainedRun) -> _Predicted:
         """Calibrate on the inner fold, then predict the outer one."""
@@ -389,7 +399,7 @@ class _Work:
         pictures: dict[str, list[Picture]] = {}
         shown = self.coarser is None and (self.options.gallery or may_show(self.packed))
         if shown and isinstance(self.network, Network):
-            pictures = draw_gallery(self.network, self.packed, measured.rows, measured.predictions)
+            pictures = draw_gallery(self.network, self.packed, measured.rows, measured.predictions, near=self.near)
         report = self.report(measured)
         figures = {name: getattr(report, name).value for name in FIGURES}
         known = _former_look(EvaluationFolder(folder))

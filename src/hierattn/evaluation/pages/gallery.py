@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,24 @@ from hierattn.evaluation.predictions import Predictions
 from hierattn.models.inference import normalise, to_unit
 
 RENDERED = "synthetic"
+THUMBNAIL = 144
+"""Pixels a side, at most. As JPEG a thumbnail takes about 4 KB."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """A training photograph beside a mistake: a small data URI, its label, and how far it is."""
+
+    image: str
+    label: str
+    distance: float
 
 
 @dataclass(frozen=True)
 class Picture:
     """One entry: the image and its heat map as data URIs, and what was said of it.
 
-    ``heat`` is empty where the heat map is too small to tell.
+    ``heat`` is empty where the heat map is too small to tell, ``near`` where no neighbours were asked for.
     """
 
     image: str
@@ -38,6 +50,7 @@ class Picture:
     answer: str
     confidence: float
     of_truth: float
+    near: tuple[Near, ...] = ()
 
 
 def may_show(packed: PackedSet) -> bool:
@@ -61,7 +74,12 @@ def least_certain(predictions: Predictions, count: int) -> np.ndarray:
 
 
 def draw_gallery(
-    network: Network, packed: PackedSet, rows: np.ndarray, predictions: Predictions, count: int = 6
+    network: Network,
+    packed: PackedSet,
+    rows: np.ndarray,
+    predictions: Predictions,
+    count: int = 6,
+    near: Callable[[int], tuple[Near, ...]] | None = None,
 ) -> dict[str, list[Picture]]:
     """Most confident mistakes and least certain answers, drawn.
 
@@ -71,14 +89,22 @@ def draw_gallery(
         Row ``i`` of ``predictions`` is image ``rows[i]`` of ``packed``.
     count
         Pictures of each kind.
+    near
+        Gives what stands beside a mistake, from its row of ``packed``; None: nothing.
     """
-    cells = map_cells(network.model, network.spec.size)
+    cells, wrong = map_cells(network.model, network.spec.size), predictions.predicted != predictions.labels
     kinds = {
         "Most confident mistakes": confident_mistakes(predictions, count),
         "Least certain answers": least_certain(predictions, count),
     }
     return {
-        kind: [_picture(network, packed.images[rows[place]], predictions, int(place), cells) for place in places]
+        kind: [
+            replace(
+                _picture(network, packed.images[rows[place]], predictions, int(place), cells),
+                near=near(int(rows[place])) if near is not None and wrong[place] else (),
+            )
+            for place in places
+        ]
         for kind, places in kinds.items()
         if len(places)
     }
@@ -103,6 +129,13 @@ def _picture(network: Network, pixels: Any, predictions: Predictions, place: int
         confidence=float(predictions.probabilities[place, answer]),
         of_truth=float(predictions.probabilities[place, predictions.labels[place]]),
     )
+
+
+def thumbnail(pixels: np.ndarray, side: int = THUMBNAIL) -> str:
+    """A picture, uint8 (height, width, 3), as a small data URI, at most ``side`` pixels a side."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return data_uri(np.asarray(picture), quality=80)
 
 
 def data_uri(pixels: np.ndarray, quality: int = 88) -> str:
