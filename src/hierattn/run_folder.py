@@ -449,6 +449,11 @@ class FoldsFolder:
         """The run that leaves ``source`` out."""
         return RunFolder(self.path / f"without-{source}")
 
+    def runs_without(self) -> dict[str, RunFolder]:
+        """Source -> the run that leaves it out, for those that are there, by name."""
+        names = sorted(path.name.removeprefix("without-") for path in self.path.glob("without-*") if path.is_dir())
+        return {source: self.without(source) for source in names}
+
     @property
     def summary_of_sources(self) -> Path:
         """One row a source that was left out: how it stands."""

@@ -2,14 +2,23 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
-from noise_runs import TINY, make_set
+import torch
+from noise_runs import TINY, make_run, make_set
 from reports import evaluated_run
+from sklearn.metrics import balanced_accuracy_score
+from tiny_sets import of_several
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
 from hierattn.errors import HierAttnError, UsageError
+from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.predictions import read_predictions
+from hierattn.models.registry import create_model
+from hierattn.models.weights.checkpoint import load_checkpoint, save_checkpoint
+from hierattn.taxonomy.built_in import EIGHT
 
 
 @pytest.fixture
@@ -40,6 +49,63 @@ def test_a_folder_of_somebody_elses_is_refused_before_any_work(runs, tmp_path, m
 def test_bad_words_are_refused(words, tmp_path):
     done = CliRunner().invoke(app, ["compare", *words, "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, UsageError)
+
+
+@pytest.fixture(scope="module")
+def left_out(tmp_path_factory):
+    """Two folders, each with a run without source a and one without b; the second folder's weights are others."""
+    base = tmp_path_factory.mktemp("left-out")
+    prepared = of_several(make_set(base / "one"), base / "set", ["a", "b"])
+    for seed, name in enumerate(("first", "second")):
+        (base / name).mkdir()
+        for source in "ab":
+            run = make_run(base / name / f"without-{source}", prepared, left_out_source=source)
+            torch.manual_seed(seed)
+            network = create_model("hierattn_xs", num_classes=8, **TINY)
+            best = run / "best.safetensors"
+            save_checkpoint(best, replace(load_checkpoint(best), state_dict=network.state_dict()))
+    return base
+
+
+def test_two_recipes_that_left_sources_out_are_compared_on_each_source_by_itself(left_out, tmp_path):
+    words = [f"{name}={left_out / name}" for name in ("first", "second")]
+    out = tmp_path / "out"
+    command = ["compare", *words, "--leave-one-source-out", "--out", str(out), "--bootstrap", "100", "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, (done.output, done.exception)
+    comparisons = json.loads(done.stdout)["comparisons"]
+    assert [each["left_out_source"] for each in comparisons] == ["a", "b"]
+    for each in comparisons:
+        source = each["left_out_source"]
+        tables = [
+            read_predictions(EvaluationFolder(left_out / name / f"without-{source}" / "evaluation").predictions, EIGHT)
+            for name in ("first", "second")
+        ]
+        own, other = (balanced_accuracy_score(table.labels, table.predicted) for table in tables)
+        (pair,) = each["pairs"]
+        assert pair["balanced_accuracy"]["value"] == pytest.approx(other - own)
+        assert each["images"] == len(tables[0])
+        assert each["rows"][0]["fold_mean"] == pytest.approx(own)  # all of the source, whatever its folds
+        assert (out / f"comparison-{source}.csv").is_file()
+    page = (out / "comparison.html").read_text(encoding="utf-8")
+    assert "<h2>a, never seen</h2>" in page
+    assert "<h2>b, never seen</h2>" in page
+    assert "Honest protocol" not in page
+
+
+def test_sources_that_not_every_model_left_out_are_named(left_out, runs, tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "without-a").symlink_to(left_out / "first" / "without-a")
+    for words, said in (
+        ([f"x={left_out / 'first'}", f"y={tmp_path / 'part'}"], "source b was left out by x alone"),
+        ([runs[0]], "no run without a source in"),
+        ([f"x={left_out / 'first'}", "-r", "y=quicktest"], "wanted NAME=FOLDER alone"),
+        ([f"x={left_out / 'first'}", f"x={left_out / 'second'}"], "each name once"),
+    ):
+        command = ["compare", *words, "--leave-one-source-out", "--out", str(tmp_path / "out"), "--bootstrap", "100"]
+        done = CliRunner().invoke(app, command)
+        assert isinstance(done.exception, UsageError)
+        assert said in str(done.exception)
 
 
 SMALL = [

@@ -74,6 +74,13 @@ def run(
     device: Device = "auto",
     bootstrap: Bootstrap = 1000,
     seed: ResampleSeed = 0,
+    leave_one_source_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-source-out",
+            help="Compare the runs of 'crossval --leave-one-source-out' in each folder, source by source.",
+        ),
+    ] = False,
     as_json: ComparisonJson = False,
 ) -> None:
     """Compare models on the same held-out images: Table 1, Figs. 7 and 8, the paper's column beside ours.
@@ -84,6 +91,9 @@ def run(
     With --recipe, what is missing is trained first, with each fold held out; interrupted training resumes. All that can
     be known of every training is checked before the first.
 
+    With --leave-one-source-out, each name is the folder of a cross-validation that left sources out: the models are
+    compared on each source by itself, on photographs whose clinic neither has seen.
+
     --protocol both compares the paper's protocol with the honest one and says how much it flatters: give each name
     twice, once with a run on the prepared set and once with a run on the set that was balanced before it was folded.
 
@@ -92,6 +102,8 @@ def run(
         hierattn compare -r xs=quicktest -r v2=quicktest --set optimiser.epochs=5 --data out/demo/prepared
 
         hierattn compare xs=runs/xs xs=runs/xs-paper --protocol both
+
+        hierattn compare a=runs/a b=runs/b --leave-one-source-out
     """
     from hierattn.cli.crossval import parse_folds
     from hierattn.cli.experiments.steps import (
@@ -102,6 +114,7 @@ def run(
         named,
         publish,
         read,
+        read_left_out,
         show,
         train,
     )
@@ -116,6 +129,16 @@ def run(
     options = ExperimentOptions(parse_folds(folds), jobs, threads, device, bootstrap, seed)
     if not runs and not recipes:
         raise UsageError("nothing to compare: wanted NAME=RUN, or --recipe NAME=RECIPE, at least once")
+    if leave_one_source_out:
+        if recipes or protocol != "honest" or options.folds is not None:
+            raise UsageError("--leave-one-source-out with --recipe, --protocol or --folds: wanted NAME=FOLDER alone")
+        pairs = list(map(named, runs or ()))
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise UsageError("two entrants have one name: wanted NAME=FOLDER, each name once")
+        left_out = [one for name, path in pairs for one in read_left_out(name, Path(path), options, console, data)]
+        found = publish(out, left_out, options, console, Page(title))
+        print_json_file(out / JSON) if as_json else show(console, found, out)
+        return
     trainings = _trainings(recipes or (), overrides, _sets(protocol, data, paper_data) if recipes else {}, runs_folder)
     check_trainings(trainings, options, console)
     entrants = [read(name, Path(path), options, console, data) for name, path in map(named, runs or ())]

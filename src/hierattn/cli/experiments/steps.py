@@ -242,6 +242,47 @@ def read(name: str, folder: Path, options: ExperimentOptions, console: Console, 
     return read_entrant(name, runs)
 
 
+def read_left_out(
+    name: str, folder: Path, options: ExperimentOptions, console: Console, data: Path | None = None
+) -> list[Entrant]:
+    """The entrants that the runs of 'crossval --leave-one-source-out' are, one a source; evaluated first if need be.
+
+    Raises
+    ------
+    UsageError
+        Where there are none.
+    """
+    from hierattn.errors import UsageError
+    from hierattn.evaluation.comparison.entrant import read_entrant
+    from hierattn.run_folder import FoldsFolder
+
+    runs = [run.path for run in FoldsFolder(folder).runs_without().values()]
+    if not runs:
+        raise UsageError(f"no run without a source in {folder}: wanted one from 'crossval --leave-one-source-out'")
+    evaluate_missing(runs, options, console, data)
+    return [read_entrant(name, [run]) for run in runs]
+
+
+def _by_source(entrants: Sequence[Entrant]) -> list[list[Entrant]]:
+    """The entrants of each source that was left out.
+
+    Raises
+    ------
+    UsageError
+        Where not every model has every source.
+    """
+    from hierattn.errors import UsageError
+
+    names = dict.fromkeys(entrant.name for entrant in entrants)
+    sides = {source: [one for one in entrants if one.left_out == source] for source in
+             dict.fromkeys(entrant.left_out for entrant in entrants)}  # fmt: skip
+    for source, side in sides.items():
+        if [entrant.name for entrant in side] != list(names):
+            have = ", ".join(entrant.name for entrant in side)
+            raise UsageError(f"source {source} was left out by {have} alone: wanted it of each of {', '.join(names)}")
+    return list(sides.values())
+
+
 def publish(
     out: Path, entrants: Sequence[Entrant], options: ExperimentOptions, console: Console, page: Page, protocol: str = ""
 ) -> dict[str, Any]:
@@ -249,10 +290,14 @@ def publish(
     from hierattn.cli.console import step_bars
     from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
     from hierattn.evaluation.comparison.page import write_comparison
+    from hierattn.evaluation.report import LEFT_OUT_SOURCE
 
     protocol = protocol or entrants[0].protocol
     check_protocols([(entrant.name, entrant.protocol) for entrant in entrants], protocol)
-    sides = [[entrant for entrant in entrants if entrant.protocol == kind] for kind in _kinds(protocol)]
+    if protocol == LEFT_OUT_SOURCE:
+        sides = _by_source(entrants)
+    else:
+        sides = [[entrant for entrant in entrants if entrant.protocol == kind] for kind in _kinds(protocol)]
     with step_bars(console, quiet=console.stderr) as progress:
         comparisons = [
             compare(

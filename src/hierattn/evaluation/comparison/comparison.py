@@ -93,7 +93,8 @@ def compare(
         ``title, protocol, source, images, groups, folds, paper_source, rows, pairs``. A row: ``name, title, model,
         options, parameters, multiply_adds, size``, the figures (value and interval), ``fold_mean, fold_deviation`` of
         balanced accuracy, ``difference`` (to the first; None for it), ``paper``. A pair: ``first, second`` and, for
-        ``balanced_accuracy`` and ``malignant_auc``, ``value`` (second less first), ``interval, p, holm_p``.
+        ``balanced_accuracy`` and ``malignant_auc``, ``value`` (second less first), ``interval, p, holm_p``. With
+        ``left_out_source``, where training left one out.
 
     Raises
     ------
@@ -117,6 +118,7 @@ def compare(
     comparison = {
         "title": title,
         "protocol": first.protocol,
+        **({"left_out_source": first.left_out} if first.left_out else {}),
         "source": first.source,
         "licence": first.provenance.evaluated_on.licence,
         "citation": first.provenance.evaluated_on.citation,

@@ -37,12 +37,15 @@ class Entrant:
         photographs, and rows are in the order of these names.
     made
         Fold -> what made the weights that predicted it, and what evaluated them.
+    left_out
+        The source that training left out, and that the predictions are of; empty: they are of folds.
     """
 
     name: str
     protocol: str
     predictions: Predictions
     made: Mapping[int, Provenance]
+    left_out: str = ""
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -105,13 +108,17 @@ def read_entrant(name: str, runs: Sequence[Path]) -> Entrant:
         if fold is None or fold in reports:
             raise UsageError(f"{name}: fold {fold} of {run} stands there twice or is none; wanted each fold once")
         reports[fold] = report
-        tables.append(_named_alike(evaluation, report.taxonomy))
+        table = _named_alike(evaluation, report.taxonomy)
+        if report.protocol.source:  # all of a source, whatever its photographs' folds
+            table = replace(table, folds=np.full(len(table), fold), sources=())
+        tables.append(table)
     _check_alike(name, reports.values())
     return Entrant(
         name=name,
         protocol=next(iter(reports.values())).protocol.name,
         predictions=_joined(_once(tables, tuple(reports))),
         made={fold: report.provenance for fold, report in sorted(reports.items())},
+        left_out=next(iter(reports.values())).protocol.source,
     )
 
 

@@ -71,7 +71,7 @@ def write_comparison(
     folder
         New, empty, or an earlier comparison's, which is replaced.
     comparisons, entrants
-        One of each a protocol, the honest one first.
+        One of each a protocol, the honest one first; or one a source that was left out.
     gaps
         Of :func:`~hierattn.evaluation.comparison.comparison.protocol_gaps`.
     ablation
@@ -84,7 +84,8 @@ def write_comparison(
     with whole_folder(folder, KIND) as workspace:
         parts = workspace.folder
         for number, comparison in enumerate(comparisons):
-            mark = "" if number == 0 else f"-{comparison['protocol']}"
+            source = comparison.get("left_out_source")
+            mark = f"-{source}" if source else "" if number == 0 else f"-{comparison['protocol']}"
             write_text(parts / f"comparison{mark}.csv", csv_table(comparison))
             write_text(parts / f"pairs{mark}.csv", pairs_table(comparison))
             save_figures(parts / "figures", {f"{name}{mark}": figure for name, figure in drawn[number].items()})
@@ -120,6 +121,7 @@ def render_comparison(
     parts = [
         {
             "protocol": comparison["protocol"],
+            "left_out": comparison.get("left_out_source", ""),
             "measured_on": measured_on(comparison),
             "sentences": pair_sentences(comparison),
             "rows": [

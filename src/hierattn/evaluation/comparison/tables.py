@@ -139,6 +139,11 @@ def p_text(value: float | None) -> str:
 def measured_on(comparison: Mapping[str, Any]) -> str:
     """One sentence: on what, and how."""
     folds = comparison["folds"]
+    if source := comparison.get("left_out_source"):
+        return (
+            f"{comparison['images']:,} images of {comparison['groups']:,} lesions or patients of {source}, which the "
+            f"networks never saw: they were trained on the other sources of {comparison['source']}."
+        )
     way = "held out from training" if comparison["protocol"] == "honest" else "selected by the paper's protocol"
     return (
         f"{comparison['images']:,} images of {comparison['groups']:,} lesions or patients of {comparison['source']}, "
@@ -156,7 +161,9 @@ def footnotes(comparison: Mapping[str, Any]) -> list[str]:
         f"The paper's column ({comparison['paper_source']}) is top-1 accuracy on a set that was balanced before it was "
         "folded, at 256 pixels, after 500 epochs: it is not comparable with the honest column beside it.",
     ]
-    if len(comparison["folds"]) == 1:
+    if comparison.get("left_out_source"):
+        notes.append("One source is one clinic, not all clinics; nor do the intervals cover another training run.")
+    elif len(comparison["folds"]) == 1:
         notes.append("One fold only: the intervals do not cover another training run or split.")
     if comparison["source"] == "synthetic":
         notes.append("Rendered lesions: these figures show that the tools work, and nothing about patients.")
