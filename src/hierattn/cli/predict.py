@@ -61,6 +61,9 @@ def run(
     answers: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Answers as a JSON object, for every image.")
     ] = None,
+    answers_from_header: Annotated[
+        bool, typer.Option("--answers-from-header", help="Take age and sex from DICOM headers, where the model asks.")
+    ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: one per core, up to 4.")] = 0,
     batch: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Predict for a whole archive: every file in and under it.")
@@ -90,7 +93,8 @@ def run(
         hierattn predict photo.jpg --model asking.onnx --answer grew=yes --answer age=54
 
     A model that asks takes answers beside the photograph; 'unknown' is one of them, and what stands where nothing is
-    said. Both results are shown. Answers never lower the advice that the photograph alone gives.
+    said. Both results are shown. Answers never lower the advice that the photograph alone gives. Age and sex of a
+    DICOM file are read with --answers-from-header, and never else; --answer goes before the header.
 
     A batch writes a row for every file, with the reason where it has no answer. The same command resumes a stopped one.
 
@@ -115,7 +119,8 @@ def run(
     if batch is not None or out is not None:
         from hierattn.deploy.archive.archive import ArchiveOptions
 
-        if batch is None or out is None or images or heatmap is not None or answer or answers is not None:
+        answered = answer or answers is not None or answers_from_header
+        if batch is None or out is None or images or heatmap is not None or answered:
             raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE, --heatmap or answers")
         say_which(name)
         options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr)
@@ -133,9 +138,11 @@ def run(
     told = _given_answers(answer or [], answers)
     predictor = Predictor.load(name, threads=threads)
     told = read_answers(predictor.bundle.questions, told)
+    if answers_from_header:
+        _check_header_is_asked(predictor)
     say_which(name)
     report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)
-    diagnoses = _answer(predictor, paths, name, heatmap, rule, language, report, told)
+    diagnoses = _answer(predictor, paths, name, heatmap, rule, language, report, told, answers_from_header)
     failed = _print_json(diagnoses) if as_json else _print_tables(diagnoses, len(paths))
     if failed:
         raise typer.Exit(1)
@@ -163,6 +170,15 @@ def _given_answers(words: Sequence[str], file: Path | None) -> dict[str, Any]:
             raise UsageError(f"--answer {word}: wanted NAME=VALUE, such as grew=yes")
         given[name.strip()] = value.strip()
     return given
+
+
+def _check_header_is_asked(predictor: Predictor) -> None:
+    """Refuse to look into headers for a model that asks nothing of what they may say."""
+    from hierattn.deploy.predict.dicom_photo import HEADER_ANSWERS
+    from hierattn.errors import UsageError
+
+    if not any(question.name in HEADER_ANSWERS for question in predictor.bundle.questions):
+        raise UsageError("--answers-from-header: this model asks neither age nor sex; leave it out")
 
 
 def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOptions, as_json: bool) -> None:
@@ -232,9 +248,11 @@ def _answer(
     language: str,
     report: WriteReport | None,
     told: Mapping[str, str],
+    from_header: bool,
 ) -> Iterator[tuple[Path, Diagnosis | str]]:
     """Each path with its diagnosis, or with the one line that says why there is none."""
     from hierattn.cli.which_model import other_domain_hint
+    from hierattn.deploy.predict.dicom_photo import header_answers
     from hierattn.deploy.predict.photo_file import read_photo_file
     from hierattn.errors import ImageError
 
@@ -242,7 +260,10 @@ def _answer(
         try:
             photo = read_photo_file(path)
             drawn = heatmap is not None
-            diagnosis = predictor(photo.pixels, heatmap=drawn, rule=rule, language=language, answers=told)
+            given = told
+            if from_header and photo.header is not None:
+                given = {**header_answers(photo.header, predictor.bundle.questions), **told}
+            diagnosis = predictor(photo.pixels, heatmap=drawn, rule=rule, language=language, answers=given)
             if report is not None:
                 report(path, photo, diagnosis)
         except ImageError as error:

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import typer
+from PIL import Image
+from small_bundles import write_small_bundle
 from small_checkpoints import ASKED, write_asking_bundle
+from typer.testing import CliRunner
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.bundle.thresholds import TriageSettings
@@ -92,6 +96,32 @@ def test_json_of_a_diagnosis_has_both_results(exported, photo) -> None:
     if values["probabilities"] is not None:
         assert set(values["photo_alone"]) == {"probabilities", "risk", "advice"}
     json.dumps(values)
+
+
+def test_age_and_sex_come_from_a_dicom_header_where_the_caller_allows_it(exported, photo, tmp_path) -> None:
+    pytest.importorskip("pydicom")
+    from dicom_files import dicom_bytes
+
+    from hierattn.cli.predict import run
+
+    app = typer.Typer()
+    app.command()(run)
+    path, plain = tmp_path / "a.dcm", tmp_path / "b.png"
+    path.write_bytes(dicom_bytes(photo, PatientAge="054Y"))
+    Image.fromarray(photo).save(plain)
+
+    def answers(*options: str) -> list[dict[str, str]]:
+        words = [str(path), str(plain), "--model", str(exported[0]), "--json", *options]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        return [row.get("answers", {}) for row in json.loads(result.stdout)]
+
+    assert answers() == [{}, {}]
+    assert answers("--answers-from-header") == [{"age": "54"}, {}]
+    assert answers("--answers-from-header", "--answer", "age=30") == [{"age": "30"}, {"age": "30"}]
+    silent = write_small_bundle(tmp_path / "silent.onnx")
+    with pytest.raises(UsageError, match="this model asks neither age nor sex"):
+        CliRunner().invoke(app, [str(path), "--model", str(silent), "--answers-from-header"], catch_exceptions=False)
 
 
 def test_a_bundle_that_asks_is_not_recalibrated_by_halves(exported, tmp_path) -> None:

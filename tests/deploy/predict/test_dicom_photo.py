@@ -17,6 +17,7 @@ pytest.importorskip("highdicom")
 from dicom_files import dicom_bytes, jpeg_bytes, pixel_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -31,9 +32,10 @@ from pydicom.uid import (
 )
 
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.predict.dicom_photo import PHOTOGRAPHIC, is_dicom, read_dicom
+from hierattn.deploy.predict.dicom_photo import PHOTOGRAPHIC, header_answers, is_dicom, quiet_pydicom, read_dicom
 from hierattn.deploy.predict.photo_file import decode_photo_file
 from hierattn.errors import ImageError
+from hierattn.taxonomy.questions import GREW, QUESTIONS
 
 LIMIT = 1_000_000
 SMALL = render_lesion("NV", np.random.default_rng(4), 160).image[:140]
@@ -340,3 +342,28 @@ def test_mutated_files_are_read_or_refused_and_nothing_repeats_the_patient(image
     assert len(refused) > 50
     assert not [line for line in refused if "ecret" in line]
     assert "ecret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("elements", "answers"),
+    [
+        ({"PatientAge": "054Y"}, {"age": "54", "sex": "female"}),
+        ({"PatientAge": "006M", "PatientSex": "M"}, {"age": "0.5", "sex": "male"}),
+        ({"PatientAge": "000Y", "PatientSex": "O"}, {}),
+        ({"PatientAge": "999Y", "PatientSex": ""}, {}),
+        ({"PatientSex": None}, {}),
+    ],
+)
+def test_a_header_answers_age_and_sex_and_no_more_than_it_says(elements, answers):
+    image = np.zeros((64, 64, 3), np.uint8)
+    header = read_dicom(dicom_bytes(image, **elements), max_pixels=10**6).header
+    assert header_answers(header, QUESTIONS) == answers
+    assert header_answers(header, [GREW]) == {}
+
+
+@pytest.mark.parametrize("age", ["54", "old", "-54Y", "054y"])
+def test_what_is_no_age_in_a_header_is_not_known(age):
+    header = Dataset()
+    with quiet_pydicom():
+        header.PatientAge = age
+        assert header_answers(header, QUESTIONS) == {}

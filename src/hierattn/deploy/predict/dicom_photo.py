@@ -11,10 +11,11 @@ import contextlib
 import io
 import itertools
 import logging
+import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ from hierattn.preprocessing.photograph import MAX_ASPECT, MIN_SIDE
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+    from hierattn.taxonomy.questions import Question
 
 PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
 DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
@@ -63,6 +66,10 @@ _PLAIN = {
 MOST_ELEMENTS = 10_000
 """Of a header; photographs have some hundred. A million take seconds to read."""
 
+HEADER_ANSWERS = ("age", "sex")
+"""The questions that a header may answer."""
+_IN_A_YEAR = {"Y": 1, "M": 12, "W": 52.18, "D": 365.25}
+
 _WARNINGS = threading.Lock()
 
 
@@ -80,6 +87,36 @@ class DicomPhoto:
 
     pixels: np.ndarray
     header: Dataset
+
+
+def header_answers(header: Dataset, questions: Sequence[Question]) -> dict[str, str]:
+    """Question -> answer, as far as a header has it and the questions ask it: ``age`` and ``sex``.
+
+    Only for a caller who allows it: a header names the patient. An age of 0, which anonymisers write, another sex than
+    F or M, and what is no age are not known.
+
+    Parameters
+    ----------
+    header
+        Of :func:`read_dicom`.
+    questions
+        The bundle's.
+
+    Examples
+    --------
+    >>> from pydicom import Dataset
+    >>> from hierattn.taxonomy.questions import AGE, GREW, SEX
+    >>> header = Dataset()
+    >>> header.PatientAge, header.PatientSex = "054Y", "F"
+    >>> header_answers(header, [AGE, SEX, GREW])
+    {'age': '54', 'sex': 'female'}
+    """
+    said = {"sex": {"F": "female", "M": "male"}.get(_value(header, "PatientSex"), "")}
+    age = re.fullmatch(r"(\d{3})([YMWD])", _value(header, "PatientAge"))
+    if age and int(age[1]):
+        said["age"] = f"{int(age[1]) / _IN_A_YEAR[age[2]]:g}"
+    found = {question.name: question.value_of(said.get(question.name, "")) for question in questions}
+    return {name: value for name, value in found.items() if value}
 
 
 def is_dicom(content: bytes) -> bool:
