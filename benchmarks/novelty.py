@@ -3,9 +3,11 @@
     python -m benchmarks.novelty runs/quicktest
     python -m benchmarks.novelty runs/isic --data prepared/isic --figure roc.svg --json novelty.json
 
-The novelty is fitted on the run's training images and its threshold set on the inner fold, as ``hierattn export``
-does; the outer fold's lesions are measured. The other pictures (``other_pictures.py``) set nothing. A prepared image
-has the network's size, so that the quality check leaves out its "small" here, for lesions and other pictures alike.
+The rejection is fitted on the run's training images and its threshold set on the inner fold, as ``hierattn export``
+does; the inner fold's lesions are measured, or with ``--outer`` the outer fold's, which is a look at it. The other
+pictures (``other_pictures.py``) set nothing. Pictures of skin without one lesion are made of the inner fold's
+photographs, and each kind is judged by a fit that has not seen this kind. A prepared image has the network's size, so
+that the quality check leaves out its "small" here, for lesions and other pictures alike.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from benchmarks.other_pictures import BARE_SKIN, NOT_SKIN
@@ -21,14 +24,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from hierattn import metrics
-from hierattn.deploy.export.novelty import MOST_IMAGES, Novelty, describe_threshold, fit_layer, measure, read_features
-from hierattn.deploy.export.own_images import OwnImages, open_own_images, spread_rows
+from hierattn.deploy.export.exportable import CalibratedNetwork
+from hierattn.deploy.export.own_images import open_own_images, spread_rows
+from hierattn.deploy.export.rejection.fit import MADE, fit_resemblance, read_features
+from hierattn.deploy.export.rejection.no_lesion import make_pictures
+from hierattn.deploy.export.rejection.novelty import MOST_IMAGES, Rejection, choose_threshold, fit_layer, measure
 from hierattn.files import write_text
-from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
+from hierattn.image_spec import ImageSpec
+from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.preprocessing.photo_quality import judge_photo
 from hierattn.run_folder import RunFolder
 
-PICTURES = 40
+PICTURES = 100
 _SEED = 1
 
 
@@ -37,16 +44,15 @@ def unfit(images: np.ndarray) -> np.ndarray:
     return np.array([bool(set(judge_photo(image).problems) - {"small"}) for image in images])
 
 
-def measure_kinds(checkpoint: Checkpoint, layer: Novelty) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def measure_kinds(
+    network: CalibratedNetwork, layer: Rejection, spec: ImageSpec
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Each kind of other picture: its novelties, and which the quality check rejects."""
-    model, spec, kinds = checkpoint.build(), checkpoint.image_spec, {}
-    nothing = np.zeros(0, np.int64)
+    kinds = {}
     for number, (name, draw) in enumerate({**NOT_SKIN, **BARE_SKIN}.items()):
         pictures = draw(np.random.default_rng([_SEED, number]), PICTURES)
         images = np.stack([spec.resize(picture) for picture in pictures])
-        shown = OwnImages(images, *[np.zeros(len(images), np.int64)] * 2, nothing, nothing, nothing)
-        values = measure(layer, read_features(model, shown, np.arange(len(images)), spec))
-        kinds[name] = (values, unfit(images))
+        kinds[name] = (measure(layer, *read_features(network, images)), unfit(images))
     return kinds
 
 
@@ -62,9 +68,7 @@ def draw_roc(lesions: np.ndarray, others: np.ndarray, unfit_lesions: np.ndarray,
         axes.plot([np.mean(less >= at) for at in levels], [np.mean(more >= at) for at in levels], label=label)
     axes.axvline(0.05, color="grey", linewidth=0.8)
     axes.axhline(0.95, color="grey", linewidth=0.8)
-    axes.set(
-        xlim=(0, 0.2), ylim=(0.6, 1.005), xlabel="lesions of the outer fold rejected", ylabel="other pictures rejected"
-    )
+    axes.set(xlim=(0, 0.2), ylim=(0.6, 1.005), xlabel="lesions rejected", ylabel="other pictures rejected")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.set_major_locator(MultipleLocator(0.05))
@@ -77,31 +81,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--outer", action="store_true", help="measure lesions of the outer fold: a look at it")
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     own, checkpoint = open_own_images(options.run, options.data), load_checkpoint(RunFolder(options.run).best)
-    model, spec = checkpoint.build(), checkpoint.image_spec
-    rows = spread_rows(own.training, MOST_IMAGES)
-    layer = fit_layer(read_features(model, own, rows, spec), own.labels[rows])
-    inner, lesions = (measure(layer, read_features(model, own, part, spec)) for part in (own.validation, own.test))
-    described = describe_threshold(inner, lesions, own, checkpoint.classes)
-    threshold, poor = described["threshold"], unfit(own.take(own.test))
+    spec, codes = checkpoint.image_spec, checkpoint.classes
+    network = CalibratedNetwork(checkpoint.build(), spec, [0.0] * len(codes), heatmap=False).eval()
+    rows, groups = spread_rows(own.training, MOST_IMAGES), own.groups[own.validation]
+    training, inner = read_features(network, own.images, rows), read_features(network, own.images, own.validation)
+    made = make_pictures(own.take(rows), min(MADE, len(rows) // 8), np.random.default_rng(0))
+    features = {kind: read_features(network, pictures)[1] for kind, pictures in made.items()}
+    distance = fit_layer(training[0], own.labels[rows])
+
+    def fit(without: str = "") -> tuple[Rejection, float]:
+        known = [values for kind, values in features.items() if kind != without]
+        layer = fit_resemblance(distance, training[1], own.labels[rows], known, inner, groups)
+        return layer, choose_threshold(measure(layer, *inner), groups)
+
+    part = own.test if options.outer else own.validation
+    (layer, threshold), poor = fit(), unfit(own.take(part))
+    lesions = measure(layer, *read_features(network, own.images, part))
     rejected = (lesions >= threshold) | poor
-    of_class = {
-        code: round(float(rejected[own.labels[own.test] == place].mean()), 4)
-        for place, code in enumerate(checkpoint.classes)
-        if (own.labels[own.test] == place).any()
-    }
-    report = {
+    report: dict[str, Any] = {
         "threshold": threshold,
-        "inner_fold": {"images": len(inner), "novelty": float(np.mean(inner >= threshold))},
-        "outer_fold": {
-            "images": len(lesions), "novelty": float(np.mean(lesions >= threshold)), "quality": float(poor.mean()),
-            "together": float(rejected.mean()), "of_class": of_class,
+        "lesions": {
+            "part": "outer fold" if options.outer else "inner fold", "images": len(part),
+            "novelty": float(np.mean(lesions >= threshold)), "quality": float(poor.mean()),
+            "together": float(rejected.mean()),
+            "of_class": {
+                code: round(float(rejected[own.labels[part] == place].mean()), 4)
+                for place, code in enumerate(codes)
+                if (own.labels[part] == place).any()
+            },
         },
+        "no_lesion": {},
     }  # fmt: skip
-    kinds = measure_kinds(checkpoint, layer)
+    by_distance = choose_threshold(measure(distance, inner[0]), groups)
+    for kind, pictures in make_pictures(own.take(own.validation), PICTURES, np.random.default_rng(_SEED)).items():
+        (layer_without, at), values, bad = fit(kind), read_features(network, pictures), unfit(pictures)
+        strange = measure(layer_without, *values) >= at
+        report["no_lesion"][kind] = {
+            "pictures": len(pictures), "by_distance_alone": float(np.mean(measure(distance, values[0]) >= by_distance)),
+            "novelty": float(strange.mean()), "quality": float(bad.mean()), "together": float((strange | bad).mean()),
+        }  # fmt: skip
+    kinds = measure_kinds(network, layer, spec)
     report["kinds"] = {
         name: {
             "pictures": len(values), "novelty": float(np.mean(values >= threshold)), "quality": float(bad.mean()),

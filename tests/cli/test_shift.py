@@ -10,7 +10,7 @@ from noise_runs import make_run, make_set
 from typer.testing import CliRunner
 
 from hierattn.cli import shift as command
-from hierattn.deploy.export.screening import UNFIT
+from hierattn.deploy.export.rejection.screening import UNFIT
 from hierattn.errors import UsageError
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.shift import RENDERED

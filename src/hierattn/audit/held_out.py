@@ -17,8 +17,8 @@ import numpy as np
 from torch import Tensor
 
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.deploy.export.novelty import MIN_IMAGES, MOST_IMAGES, fit_layer, measure
 from hierattn.deploy.export.own_images import spread_rows
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES, MOST_IMAGES, fit_layer, measure
 from hierattn.errors import CheckpointError, UsageError
 from hierattn.evaluation.measures.intervals import group_numbers
 from hierattn.evaluation.predict import probabilities_of

@@ -104,7 +104,7 @@ def _predict(
     """Every set: the outer fold, its parts, the changes, the external sets; and what flips the advice on the fold."""
     from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.deploy.export.own_images import open_own_images
-    from hierattn.deploy.export.screening import make_screening
+    from hierattn.deploy.export.rejection.screening import make_screening
     from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
     from hierattn.evaluation.measures.shift import changed_folds, external_set, own_fold, parts_by_table
     from hierattn.evaluation.selection import outer_fold

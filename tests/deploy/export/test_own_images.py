@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from noise_runs import make_run, make_set
+from tiny_sets import of_several
 
+from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.deploy.export.own_images import OwnImages, find_own_images, open_own_images, spread_rows
 from hierattn.errors import UsageError
 
@@ -33,3 +36,13 @@ def test_a_single_checkpoint_does_not_name_its_images(tmp_path):
     own, reason = find_own_images(path)
     assert own is None
     assert "no run folder" in reason
+
+
+def test_a_source_that_only_trains_does_not_say_what_is_usual(tmp_path):
+    """Cut-out lesions may train; were they usual, a black surround would be, too."""
+    whole = make_set(tmp_path / "whole")
+    several = of_several(whole, tmp_path / "set", ("CLINIC", "CUT"), uses={"CUT": "train"})
+    own = open_own_images(make_run(tmp_path / "run", several))
+    sources = np.array([record.source for record in PackedSet.open(several).records])
+    assert len(own.training) > 10
+    assert set(sources[own.training]) == {"CLINIC"}

@@ -8,8 +8,8 @@ import torch
 from noise_runs import TINY
 from small_checkpoints import SIZE, make_checkpoint
 
-from hierattn.deploy.export.novelty import MIN_IMAGES
 from hierattn.deploy.export.own_images import OwnImages
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.deploy.export.wrapped import wrap, wrap_run
 from hierattn.errors import CheckpointError
 from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigures, write_calibration

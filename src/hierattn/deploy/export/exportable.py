@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hierattn.bundle.bundle import HEATMAP, NOVELTY, PHOTO_PROBABILITIES, PHOTO_RISK, PROBABILITIES, RISK
-from hierattn.deploy.export.novelty import Novelty, summary
+from hierattn.deploy.export.rejection.novelty import Rejection, summary
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.asking import AskingNetwork
@@ -66,7 +66,7 @@ class CalibratedNetwork(nn.Module):
     class_bias
         Added to the divided logits, one a class; empty is none.
     novelty
-        How far the photograph is from the training photographs, as one more output; None for no such output.
+        How unlike the training photographs this one is, as one more output; None for no such output.
     answers_temperature
         In the place of ``temperature`` where something is answered.
 
@@ -91,7 +91,7 @@ class CalibratedNetwork(nn.Module):
         *,
         heatmap: bool = True,
         class_bias: Sequence[float] = (),
-        novelty: Novelty | None = None,
+        novelty: Rejection | None = None,
         answers_temperature: float | None = None,
     ) -> None:
         super().__init__()
@@ -142,10 +142,11 @@ class CalibratedNetwork(nn.Module):
         if not self.evidence_from and self.novelty is None:
             logits = self.model(values)
         else:
-            features, classifier, stages = self._features(values)
-            logits = classifier(features.mean((2, 3)))
+            features, classifier, stages = self.read(values)
+            pooled = features.mean((2, 3))
+            logits = classifier(pooled)
             more = (self._evidence(features, classifier),) if self.evidence_from else ()
-            more = more if self.novelty is None else (*more, self.novelty(summary(stages)))
+            more = more if self.novelty is None else (*more, self.novelty(summary(stages), pooled))
         own = self._answer(logits / self.temperature)
         if self.head is None:
             return (*own, *more)
@@ -164,8 +165,11 @@ class CalibratedNetwork(nn.Module):
         evidence = (evidence - evidence.mean(1, keepdim=True)) / (features.shape[2] * features.shape[3])
         return (evidence / self.temperature).reshape(batch, -1, *grid)
 
-    def _features(self, values: Tensor) -> tuple[Tensor, nn.Linear, list[Tensor]]:
-        """What the head averages, (batch, width, h, w), the linear layer after it, and the maps before."""
+    def read(self, values: Tensor) -> tuple[Tensor, nn.Linear, list[Tensor]]:
+        """Of scaled images: what the head averages, (batch, width, h, w), the linear layer after it, the maps before.
+
+        Only where :attr:`source` names a head that averages maps.
+        """
         model = self.model
         if self.source == "features":
             last = model.features(values)

@@ -26,7 +26,8 @@ class OwnImages:
     groups
         A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
     training, validation, test
-        Row numbers; ``test`` is the outer fold, on which nothing was trained or chosen.
+        Row numbers. ``training`` leaves out sources that only train, unless there are no others; ``test`` is the outer
+        fold, on which nothing was trained or chosen.
     """
 
     images: np.ndarray
@@ -90,7 +91,8 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
     labels = np.array([classes.index(record.label) if record.label in classes else -1 for record in packed.records])
     groups = np.unique([record.group for record in packed.records], return_inverse=True)[1]
     inner, test = (known_rows(packed.records, rows, classes)[0] for rows in (parts.validation, parts.test))
-    return OwnImages(packed.images, labels, groups, parts.train, inner, test)
+    whole = [row for row in parts.train if not packed.records[row].use]  # of a source that only trains nothing is usual
+    return OwnImages(packed.images, labels, groups, np.array(whole or parts.train), inner, test)
 
 
 def find_own_images(run: Path, prepared: Path | None = None) -> tuple[OwnImages | None, str]:

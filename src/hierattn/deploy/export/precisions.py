@@ -11,8 +11,8 @@ import numpy as np
 from hierattn import metrics
 from hierattn.bundle.bundle import INPUT, NOVELTY, PROBABILITIES, RISK
 from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
-from hierattn.deploy.export.novelty import describe_threshold
 from hierattn.deploy.export.own_images import OwnImages, spread_rows
+from hierattn.deploy.export.rejection.novelty import describe_threshold
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.deploy.predict.session import open_session
 from hierattn.errors import DataError, UsageError

@@ -10,11 +10,11 @@ import numpy as np
 
 from hierattn.bundle.bundle import Bundle
 from hierattn.deploy.export.description import describe, find_calibration, find_reference, find_report
-from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
-from hierattn.deploy.export.novelty import MIN_IMAGES, FittedNovelty, fit_novelty
+from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages
+from hierattn.deploy.export.rejection.fit import FittedRejection, fit_rejection
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.errors import CheckpointError
-from hierattn.models.asking import AskingNetwork
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
 
@@ -69,11 +69,10 @@ def wrap(
     if not all_finite(checkpoint.state_dict):
         raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
     model = checkpoint.build()
-    network_alone = model.network if isinstance(model, AskingNetwork) else model
     calibration = find_calibration(evaluation)
-    fitted: FittedNovelty | None = None
-    if own is not None and evidence_source(network_alone) and _enough(own.training, own.validation):
-        fitted = fit_novelty(network_alone, own, checkpoint.image_spec, checkpoint.classes)
+    fitted: FittedRejection | None = None
+    if own is not None and _enough(own.training, own.validation):
+        fitted = fit_rejection(model, own, checkpoint.image_spec, checkpoint.classes)
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,

@@ -1,41 +1,48 @@
-"""Is the photograph unlike everything that the network was trained on? A Mahalanobis distance, fitted at export (§5).
+"""Is the photograph unlike everything that the network was trained on, or no lesion at all? Fitted at export (§5).
 
-Each stage's map is averaged over its places; the averages of all stages are one vector f, 192 values in HierAttn_xs. Of
-the training images every class has a mean m_c, and all share one covariance S (shrunk, Ledoit and Wolf 2004)::
+The novelty is the larger of two scores, and rejects from one threshold on.
 
-    novelty = min over classes c of sqrt((f - m_c)' S^-1 (f - m_c) / length of f)
+**The distance** is Mahalanobis'. Each stage's map is averaged over its places; the averages of all stages are one
+vector f, 192 values in HierAttn_xs. Of the training images every class has a mean m_c, and all share one covariance S
+(shrunk, Ledoit and Wolf 2004)::
+
+    distance = min over classes c of sqrt((f - m_c)' S^-1 (f - m_c) / length of f)
 
 About 1 is usual. In S every class counts alike: naevi are most of the images and look alike, and by their spread
-alone melanomas would pass for strange. From the threshold on the advice is to take another photograph. The inner fold
-sets it, cautiously, because its few images are only a sample: see :func:`choose_threshold`.
+alone melanomas would pass for strange.
+
+**The resemblance** is a logistic regression on the features that the classifier reads. It tells training images from
+pictures of skin without one lesion that are made of them (:mod:`~hierattn.deploy.export.rejection.no_lesion`), because
+the distance sees defects and what is no skin, but hardly healthy skin or a rash. It is put on the distance's scale so
+that both reject equally many of the inner fold.
+
+From the threshold on the advice is to take another photograph. The inner fold sets it, cautiously, because its few
+images are only a sample: see :func:`choose_threshold`.
 
 Alternatives were measured (docs/lab-notes.md): the energy of the logits separated lesions from drawings and everyday
-photographs worse than chance, and the features before the classifier, with all of their covariance or its main
-directions, no better than these at four times the size. None of these scores notices skin without a
-lesion; the photograph's own colours do (``photo_quality.py``).
+photographs worse than chance, and the distance in the features before the classifier was no better at four times the
+size.
 
 References
 ----------
 Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, NeurIPS 2018.
+Hendrycks et al., Deep Anomaly Detection with Outlier Exposure, ICLR 2019.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hierattn.deploy.export.own_images import OwnImages, spread_rows
+from hierattn.deploy.export.own_images import OwnImages
 from hierattn.evaluation.measures.thresholds import safe_share
-from hierattn.image_spec import ImageSpec
-from hierattn.models.inference import normalise, to_unit
 
-REJECTED = 0.03
-"""Largest share of new lesions to reject. Together with the photographs of poor quality, about 5 %."""
+REJECTED = 0.05
+"""Largest share of new lesions to reject."""
 
 CONFIDENCE = 0.9
 """That the threshold keeps to :data:`REJECTED`, over the draw of the inner fold."""
@@ -82,12 +89,32 @@ class Novelty(nn.Module):
         return squared.amin(1).sqrt()
 
 
-@dataclass(frozen=True)
-class FittedNovelty:
-    """What an export needs: the layer, and what the bundle says of it."""
+class Rejection(nn.Module):
+    """(batch, D), (batch, F) -> (batch,): the larger of distance and resemblance to skin without a lesion.
 
-    layer: Novelty
-    description: dict[str, Any]
+    Parameters
+    ----------
+    distance
+        Of the stages' means, D values.
+    weight, bias
+        Of the features before the classifier, F values and one: their resemblance, on the distance's scale. Where there
+        are none, the distance alone counts.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, distance: Novelty, weight: np.ndarray | None = None, bias: float = 0.0) -> None:
+        super().__init__()
+        self.distance, self.resembles = distance, weight is not None
+        values = np.zeros(0) if weight is None else weight
+        self.register_buffer("weight", torch.tensor(np.asarray(values, np.float32)), persistent=False)
+        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32), persistent=False)
+
+    def forward(self, stages: Tensor, pooled: Tensor) -> Tensor:
+        """(batch, D), (batch, F) -> (batch,)."""
+        distance: Tensor = self.distance(stages)
+        return torch.maximum(distance, pooled @ self.weight + self.bias) if self.resembles else distance
 
 
 def summary(maps: Sequence[Tensor]) -> Tensor:
@@ -177,7 +204,7 @@ def describe_threshold(
     rejected, labels = test >= threshold, own.labels[own.test]
     return {
         "threshold": threshold,
-        "method": "Mahalanobis distance of the stages' means to the nearest class; docs/bundle.md",
+        "method": "distance to the nearest class, and resemblance to skin without a lesion; docs/bundle.md",
         "target": REJECTED,
         "confidence": CONFIDENCE,
         "rejected": float(np.mean(rejected)) if len(test) else None,
@@ -190,29 +217,9 @@ def describe_threshold(
     }
 
 
-def fit_novelty(model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str]) -> FittedNovelty:
-    """Fit on a run's training images, set the threshold on its inner fold, and measure it on the outer fold."""
-    training = spread_rows(own.training, MOST_IMAGES)
-    layer = fit_layer(read_features(model, own, training, spec), own.labels[training])
-    validation, test = (measure(layer, read_features(model, own, rows, spec)) for rows in (own.validation, own.test))
-    return FittedNovelty(layer, describe_threshold(validation, test, own, classes))
-
-
 @torch.inference_mode()
-def measure(layer: Novelty, features: np.ndarray) -> np.ndarray:
-    """The novelty of vectors, (N, D) -> (N,)."""
-    if not len(features):
+def measure(layer: nn.Module, *features: np.ndarray) -> np.ndarray:
+    """What a layer says of vectors, (N, D) each -> (N,)."""
+    if not len(features[0]):
         return np.zeros(0)
-    return np.asarray(layer(torch.from_numpy(features)).numpy(), np.float64)
-
-
-@torch.inference_mode()
-def read_features(model: nn.Module, own: OwnImages, rows: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """:func:`summary` of some images, (len(rows), D), float32."""
-    reader = cast(Any, model)
-    parts = []
-    for batch in own.batches(rows, 64):
-        values = normalise(to_unit(torch.from_numpy(batch), spec.size), spec)
-        maps = reader.forward_stages(values) if hasattr(model, "forward_stages") else [reader.features(values)]
-        parts.append(summary(maps).numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+    return np.asarray(layer(*map(torch.from_numpy, features)).numpy(), np.float64)

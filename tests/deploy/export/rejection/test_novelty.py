@@ -8,7 +8,8 @@ import torch
 from scipy.stats import binom
 from sklearn.covariance import LedoitWolf
 
-from hierattn.deploy.export.novelty import (
+from hierattn.deploy.export.own_images import OwnImages
+from hierattn.deploy.export.rejection.novelty import (
     DIRECTIONS,
     WIDEST,
     choose_threshold,
@@ -16,7 +17,6 @@ from hierattn.deploy.export.novelty import (
     fit_layer,
     summary,
 )
-from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.predict.advice_texts import TEXTS
 from hierattn.deploy.predict.triage import TriageSettings, decide
 from hierattn.evaluation.measures.thresholds import safe_share
@@ -72,8 +72,8 @@ def test_safe_share_is_the_binomial_tails():
 def test_threshold_turns_away_the_safe_share_of_groups_and_no_more():
     values, alone = np.random.default_rng(0).permutation(1000.0 + np.arange(1000)), np.arange(1000)
     threshold = choose_threshold(values, alone)
-    assert np.mean(values >= threshold) == pytest.approx(safe_share(1000, 0.03, 0.9))
-    assert choose_threshold(values, alone, 0.05) < threshold
+    assert np.mean(values >= threshold) == pytest.approx(safe_share(1000, 0.05, 0.9))
+    assert choose_threshold(values, alone, 0.1) < threshold
     assert choose_threshold(values[:20], alone[:20]) > values[:20].max()
 
 

@@ -8,9 +8,9 @@ import torch
 from noise_runs import TINY
 
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.export.novelty import MIN_IMAGES
 from hierattn.deploy.export.own_images import OwnImages
-from hierattn.deploy.export.screening import UNFIT, make_screening
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
+from hierattn.deploy.export.rejection.screening import UNFIT, make_screening
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.preprocessing.photo_quality import UNLIKE

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from hierattn.deploy.export.exportable import CalibratedNetwork, evidence_source
-from hierattn.deploy.export.novelty import MIN_IMAGES, fit_novelty
+from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages
+from hierattn.deploy.export.rejection.fit import fit_rejection
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.evaluation.measures.shift import Answers
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.photo_quality import UNLIKE, judge_photo
@@ -40,8 +41,8 @@ def make_screening(
         Codes of its classes, in order.
     """
     novelty = None
-    if evidence_source(model) and min(len(own.training), len(own.validation)) >= MIN_IMAGES:
-        novelty = fit_novelty(model, own, spec, classes)
+    if min(len(own.training), len(own.validation)) >= MIN_IMAGES:
+        novelty = fit_rejection(model, own, spec, classes)
     network = CalibratedNetwork(
         model, spec, [0.0] * len(classes), heatmap=False, novelty=None if novelty is None else novelty.layer
     )
