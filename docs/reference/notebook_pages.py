@@ -15,7 +15,7 @@ def as_markdown(notebook: str) -> str:
     r"""The cells of a notebook, one below the other; badges are pictures from elsewhere, and left out.
 
     >>> as_markdown('{"cells": [{"cell_type": "code", "source": ["1 + 1"]}]}')
-    '```python\\n1 + 1\\n```\\n'
+    '```python\n1 + 1\n```\n'
     """
     parts = []
     for cell in json.loads(notebook)["cells"]:
