@@ -71,7 +71,9 @@ def test_every_notebook_is_a_page_of_the_site(notebook):
 
 
 def test_a_folder_becomes_a_model_that_predicts(run, tmp_path):
-    shown, _ = run(ROOT / "docs" / "notebooks" / "train_on_your_own_folder.ipynb")
+    shown, _ = run(
+        ROOT / "docs" / "notebooks" / "train_on_your_own_folder.ipynb", EPOCHS=4
+    )  # after one, parity of the heat map failed once
     assert "balanced accuracy" in shown  # the report
     assert shown.count("Not a medical device.") >= 2  # below the report and the diagnosis
     assert (tmp_path / "work" / "mine.onnx").is_file()
