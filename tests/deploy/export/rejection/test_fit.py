@@ -62,6 +62,22 @@ def test_both_together_reject_no_more_lesions_than_one_may(drawn):
     assert 0.2 < by_distance.sum() / rejected.sum() < 0.8  # each of them takes its part
 
 
+def test_a_feature_that_hardly_varies_does_not_magnify_rounding(drawn):
+    distance, _, inner, features = drawn
+    lesions, made = features(300), features(100, 6)
+
+    def flat(stages, pooled):
+        pooled = pooled.copy()
+        pooled[:, 1] = 3 + 1e-6 * pooled[:, 1]
+        return stages, pooled
+
+    (stages, pooled), seen = flat(*inner), flat(*lesions)[1]
+    labels = np.arange(300) % 3
+    layer = fit_resemblance(distance, seen, labels, [flat(*made)[1]], (stages, pooled), np.arange(INNER))
+    rounded = pooled * np.float32(1 + 1e-6)
+    np.testing.assert_allclose(measure(layer, stages, rounded), measure(layer, stages, pooled), rtol=1e-4)
+
+
 def test_without_pictures_the_distance_is_alone(drawn):
     distance, _, inner, _ = drawn
     layer = fit_resemblance(distance, inner[1], np.zeros(INNER, int), [], inner, np.arange(INNER))

@@ -31,6 +31,9 @@ MADE = 160
 STRENGTH = 0.01
 """Inverse of the penalty on the resemblance's weights: what it learns of drawings must not be by heart."""
 
+FLATTEST = 0.1
+"""Least spread of a feature, as a share of the mean: one that hardly varies would turn rounding into resemblance."""
+
 
 @dataclass(frozen=True)
 class FittedRejection:
@@ -114,16 +117,17 @@ def fit_resemblance(
     weights = np.concatenate(
         [_alike(places), _alike(np.repeat(np.arange(len(made)), [len(kind) for kind in made]))]
     ) * len(vectors)
-    middle, spread = vectors.mean(0), vectors.std(0) + 1e-6
+    middle, spread = vectors.mean(0), vectors.std(0)
+    spread = np.maximum(spread, FLATTEST * spread.mean())
     fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit((vectors - middle) / spread, other, weights / 2)
     weight = fitted.coef_[0] / spread
-    score, usual = inner[1] @ weight, measure(distance, inner[0])
+    score, usual = (inner[1] - middle) @ weight, measure(distance, inner[0])
     ranks = np.maximum(rankdata(score, "max"), rankdata(usual, "max"))
     cut = choose_threshold(ranks, groups)
     most_score, most_usual = (values[rankdata(values, "max") < cut].max() for values in (score, usual))
     score_middle, usual_middle = np.median(score), np.median(usual)
     scale = (most_usual - usual_middle) / max(most_score - score_middle, 1e-6)
-    return Rejection(distance, scale * weight, float(usual_middle - scale * score_middle))
+    return Rejection(distance, scale * weight, middle, float(usual_middle - scale * score_middle))
 
 
 def _alike(places: np.ndarray) -> np.ndarray:

@@ -96,25 +96,30 @@ class Rejection(nn.Module):
     ----------
     distance
         Of the stages' means, D values.
-    weight, bias
-        Of the features before the classifier, F values and one: their resemblance, on the distance's scale. Where there
-        are none, the distance alone counts.
+    weight, centre, bias
+        Of the features before the classifier, F values each and one: ``(features - centre) @ weight + bias`` is their
+        resemblance, on the distance's scale. Where there are none, the distance alone counts. The centre is taken off
+        first because large products that cancel would lose digits.
     """
 
     weight: Tensor
+    centre: Tensor
     bias: Tensor
 
-    def __init__(self, distance: Novelty, weight: np.ndarray | None = None, bias: float = 0.0) -> None:
+    def __init__(
+        self, distance: Novelty, weight: np.ndarray | None = None, centre: np.ndarray | None = None, bias: float = 0.0
+    ) -> None:
         super().__init__()
         self.distance, self.resembles = distance, weight is not None
-        values = np.zeros(0) if weight is None else weight
-        self.register_buffer("weight", torch.tensor(np.asarray(values, np.float32)), persistent=False)
+        for name, values in (("weight", weight), ("centre", centre)):
+            kept = np.zeros(0) if values is None else values
+            self.register_buffer(name, torch.tensor(np.asarray(kept, np.float32)), persistent=False)
         self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32), persistent=False)
 
     def forward(self, stages: Tensor, pooled: Tensor) -> Tensor:
         """(batch, D), (batch, F) -> (batch,)."""
         distance: Tensor = self.distance(stages)
-        return torch.maximum(distance, pooled @ self.weight + self.bias) if self.resembles else distance
+        return torch.maximum(distance, (pooled - self.centre) @ self.weight + self.bias) if self.resembles else distance
 
 
 def summary(maps: Sequence[Tensor]) -> Tensor:
