@@ -120,21 +120,26 @@ def test_requirements_are_read_as_the_metadata_writes_them():
 SOURCE = Path(doctor.__file__).resolve().parents[2]
 # Reached through code that is shared, by an option that this command does not offer.
 SHARED = {
-    "ablate": {"cluster", "heic", "mobile", "hdf5", "tables"},
-    "audit": {"heic", "tables"},
-    "balance": {"heic", "hdf5", "tables"},
-    "benchmark": {"cluster", "heic", "hdf5", "tables"},
+    "ablate": {"cluster", "heic", "mobile", "hdf5", "tables", "mlflow", "wandb"},
+    "audit": {"heic", "tables", "mlflow", "wandb"},
+    "balance": {"heic", "hdf5", "tables", "mlflow", "wandb"},
+    "benchmark": {"cluster", "heic", "hdf5", "tables", "mlflow", "wandb"},
     "card": {"heic"},
-    "compare": {"cluster", "heic", "mobile"},
-    "crossval": {"mobile"},
-    "demo": {"heic", "mobile", "dicom", "hdf5", "tables"},
+    "compare": {"cluster", "heic", "mobile", "mlflow", "wandb"},
+    "crossval": {"heic", "mobile"},
+    "demo": {"heic", "mobile", "dicom", "hdf5", "tables", "mlflow", "wandb"},
     "evaluate": {"heic"},
     "export": {"heic"},
     "push": {"heic", "mobile"},
     "render": {"heic"},
     "serve": {"heic"},  # the service refuses HEIC before it is read
     "train": {"mobile"},
-    "shift": {"heic", "mobile"},
+    "shift": {"heic", "mobile", "mlflow", "wandb"},
+    "models": {"mlflow", "wandb"},
+    "prepare": {"mlflow", "wandb"},
+    "recalibrate": {"mlflow", "wandb"},
+    "recipes": {"mlflow", "wandb"},
+    "similar": {"heic", "mlflow", "wandb"},
 }
 
 

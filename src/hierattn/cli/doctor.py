@@ -32,12 +32,14 @@ EXTRA_OF_COMMAND: Mapping[str, str] = {
     "render": BASE,
     "serve": "serve",
 }
+_TRACKED = (("runs that MLflow tracks", "mlflow"), ("runs that Weights & Biases track", "wandb"))
 # What a command does only with one more extra: (what needs it, the extra).
 OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "audit": (("--run", "audit"), ("photographs in HDF5", "hdf5")),
     "balance": (("--engine ray", "cluster"),),
     "benchmark": (("inference with ExecuTorch", "mobile"),),
-    "crossval": (("--engine ray", "cluster"),),
+    "crossval": (("--engine ray", "cluster"), *_TRACKED),
+    "evaluate": _TRACKED,
     "export": (("OUT.pte", "mobile"),),
     "fetch": (("weights of networks", "train"),),
     "predict": (
@@ -58,6 +60,7 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("DICOM files", "dicom"),
         ("HEIC photographs", "heic"),
     ),
+    "train": _TRACKED,
     "prepare": (
         ("--embedding", "train"),
         ("HEIC photographs", "heic"),

@@ -78,6 +78,14 @@ def test_a_feature_that_hardly_varies_does_not_magnify_rounding(drawn):
     np.testing.assert_allclose(measure(layer, stages, rounded), measure(layer, stages, pooled), rtol=1e-4)
 
 
+def test_features_that_are_nearly_the_same_for_all_leave_the_distance_alone(drawn):
+    distance, _, inner, features = drawn
+    alike = [1 + 1e-4 * pooled for pooled in (features(300)[1], features(100, 6)[1], inner[1])]
+    values = inner[0], alike[2]
+    layer = fit_resemblance(distance, alike[0], np.arange(300) % 3, [alike[1]], values, np.arange(INNER))
+    np.testing.assert_array_equal(measure(layer, *values), measure(distance, inner[0]))
+
+
 def test_without_pictures_the_distance_is_alone(drawn):
     distance, _, inner, _ = drawn
     layer = fit_resemblance(distance, inner[1], np.zeros(INNER, int), [], inner, np.arange(INNER))

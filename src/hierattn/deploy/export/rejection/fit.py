@@ -33,6 +33,8 @@ STRENGTH = 0.01
 
 FLATTEST = 0.1
 """Least spread of a feature, as a share of the mean: one that hardly varies would turn rounding into resemblance."""
+STEEPEST = 100.0
+"""Of the resemblance: how much of it one unit of relative rounding of all features may be worth, over the distance."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def fit_resemblance(
     lesions, labels
         Features before the classifier of training images, (N, F), and their classes, (N,).
     made
-        The same features of each kind of picture, (M, F) each; none leaves the distance alone.
+        The same features of each kind of picture, (M, F) each; none leaves the distance alone, and so do features that
+        hardly differ between photographs, as an untrained network's: the exported graph would round them otherwise.
     inner, groups
         The inner fold's (stages' means, features before the classifier), and a number for each image's lesion. Both
         scores reject equally many of it, which puts the resemblance on the distance's scale: the medians are equal,
@@ -127,6 +130,8 @@ def fit_resemblance(
     most_score, most_usual = (values[rankdata(values, "max") < cut].max() for values in (score, usual))
     score_middle, usual_middle = np.median(score), np.median(usual)
     scale = (most_usual - usual_middle) / max(most_score - score_middle, 1e-6)
+    if scale * np.linalg.norm(weight * middle) > STEEPEST * most_usual:  # features that are nearly the same for all
+        return Rejection(distance)
     return Rejection(distance, scale * weight, middle, float(usual_middle - scale * score_middle))
 
 
