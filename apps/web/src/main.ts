@@ -16,7 +16,7 @@ const status = h("p", { class: "status", role: "status" });
 const header = h("header", { class: "top" });
 let answered = 0;
 
-const app = new App(draw, (text, alarm) => {
+const app = new App(changed, (text, alarm) => {
   status.textContent = text;
   status.classList.toggle("alarm", alarm);
   status.setAttribute("role", alarm ? "alert" : "status");
@@ -25,6 +25,11 @@ const app = new App(draw, (text, alarm) => {
 function page(): Page {
   const asked = location.hash.slice(1);
   return PAGES.find((name) => name === asked) ?? "photo";
+}
+
+/** The history shows nothing of the app's own: a model that has loaded meanwhile must not undo what is picked there. */
+function changed(): void {
+  if (page() !== "history") draw();
 }
 
 async function draw(): Promise<void> {
