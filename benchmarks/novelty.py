@@ -25,10 +25,10 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from hierattn import metrics
 from hierattn.deploy.export.exportable import CalibratedNetwork
-from hierattn.deploy.export.own_images import open_own_images, spread_rows
-from hierattn.deploy.export.rejection.fit import MADE, fit_resemblance, read_features
+from hierattn.deploy.export.own_images import open_own_images
+from hierattn.deploy.export.rejection.fit import RejectionFeatures, read_features
 from hierattn.deploy.export.rejection.no_lesion import make_pictures
-from hierattn.deploy.export.rejection.novelty import MOST_IMAGES, Rejection, choose_threshold, fit_layer, measure
+from hierattn.deploy.export.rejection.novelty import Rejection, choose_threshold, measure
 from hierattn.files import write_text
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import load_checkpoint
@@ -88,15 +88,11 @@ def main() -> None:
     own, checkpoint = open_own_images(options.run, options.data), load_checkpoint(RunFolder(options.run).best)
     spec, codes = checkpoint.image_spec, checkpoint.classes
     network = CalibratedNetwork(checkpoint.build(), spec, [0.0] * len(codes), heatmap=False).eval()
-    rows, groups = spread_rows(own.training, MOST_IMAGES), own.groups[own.validation]
-    training, inner = read_features(network, own.images, rows), read_features(network, own.images, own.validation)
-    made = make_pictures(own.take(rows), min(MADE, len(rows) // 8), np.random.default_rng(0))
-    features = {kind: read_features(network, pictures)[1] for kind, pictures in made.items()}
-    distance = fit_layer(training[0], own.labels[rows])
+    features = RejectionFeatures.read(network, own)
+    inner, groups, distance = features.inner, features.groups, features.distance
 
     def fit(without: str = "") -> tuple[Rejection, float]:
-        known = [values for kind, values in features.items() if kind != without]
-        layer = fit_resemblance(distance, training[1], own.labels[rows], known, inner, groups)
+        layer = features.fit(without)
         return layer, choose_threshold(measure(layer, *inner), groups)
 
     part = own.test if options.outer else own.validation

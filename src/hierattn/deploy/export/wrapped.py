@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from hierattn.bundle.bundle import Bundle
 from hierattn.deploy.export.description import describe, find_calibration, find_reference, find_report
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages
-from hierattn.deploy.export.rejection.fit import FittedRejection, fit_rejection
-from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
+from hierattn.deploy.export.rejection.fit import fit_rejection
 from hierattn.errors import CheckpointError
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
@@ -70,9 +66,7 @@ def wrap(
         raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
     model = checkpoint.build()
     calibration = find_calibration(evaluation)
-    fitted: FittedRejection | None = None
-    if own is not None and _enough(own.training, own.validation):
-        fitted = fit_rejection(model, own, checkpoint.image_spec, checkpoint.classes)
+    fitted = None if own is None else fit_rejection(model, own, checkpoint.image_spec, checkpoint.classes)
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,
@@ -93,7 +87,3 @@ def wrap(
         find_reference(evaluation, checkpoint.taxonomy, calibration),
     )
     return Wrapped(checkpoint, network, described)
-
-
-def _enough(training: Sequence[int] | np.ndarray, validation: Sequence[int] | np.ndarray) -> bool:
-    return len(training) >= MIN_IMAGES and len(validation) >= MIN_IMAGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages, spread_rows
 from hierattn.deploy.export.rejection.no_lesion import make_pictures
 from hierattn.deploy.export.rejection.novelty import (
+    MIN_IMAGES,
     MOST_IMAGES,
     Novelty,
     Rejection,
@@ -45,6 +46,55 @@ class FittedRejection:
     description: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class RejectionFeatures:
+    """What a rejection is fitted on.
+
+    Attributes
+    ----------
+    network
+        That read the features.
+    distance
+        Fitted on the training images.
+    lesions, labels
+        Features before the classifier of the training images, (N, F), and their classes, (N,).
+    made
+        Kind of picture without one lesion -> the same features of its pictures, (M, F).
+    inner, groups
+        The inner fold's (stages' means, features before the classifier), and a number for each image's lesion.
+    """
+
+    network: CalibratedNetwork
+    distance: Novelty
+    lesions: np.ndarray
+    labels: np.ndarray
+    made: Mapping[str, np.ndarray]
+    inner: tuple[np.ndarray, np.ndarray]
+    groups: np.ndarray
+
+    @classmethod
+    def read(cls, network: CalibratedNetwork, own: OwnImages, seed: int = 0) -> RejectionFeatures:
+        """Read them of a run's own images; ``seed`` is that of the pictures that are made."""
+        rows = spread_rows(own.training, MOST_IMAGES)
+        stages, lesions = read_features(network, own.images, rows)
+        labels = own.labels[rows]
+        made = make_pictures(own.take(rows), min(MADE, len(rows) // 8), np.random.default_rng(seed))
+        return cls(
+            network,
+            fit_layer(stages, labels),
+            lesions,
+            labels,
+            {kind: read_features(network, pictures)[1] for kind, pictures in made.items()},
+            read_features(network, own.images, own.validation),
+            own.groups[own.validation],
+        )
+
+    def fit(self, without: str = "") -> Rejection:
+        """The rejection, with one kind of picture left out to be judged by."""
+        made = [features for kind, features in self.made.items() if kind != without]
+        return fit_resemblance(self.distance, self.lesions, self.labels, made, self.inner, self.groups)
+
+
 def fit_rejection(
     model: nn.Module, own: OwnImages, spec: ImageSpec, classes: Sequence[str], seed: int = 0
 ) -> FittedRejection | None:
@@ -66,24 +116,18 @@ def fit_rejection(
     Returns
     -------
     FittedRejection
-        None for a network whose head averages no map.
+        None for a network whose head averages no map, and where either part has fewer than
+        :data:`~hierattn.deploy.export.rejection.novelty.MIN_IMAGES`.
     """
     network = CalibratedNetwork(model, spec, [0.0] * len(classes), heatmap=False).eval()
-    if not network.source:
+    if not network.source or min(len(own.training), len(own.validation)) < MIN_IMAGES:
         return None
-    rows = spread_rows(own.training, MOST_IMAGES)
-    training, inner, outer = (read_features(network, own.images, part) for part in (rows, own.validation, own.test))
-    distance = fit_layer(training[0], own.labels[rows])
-    made = make_pictures(own.take(rows), min(MADE, len(rows) // 8), np.random.default_rng(seed))
-    layer = fit_resemblance(
-        distance,
-        training[1],
-        own.labels[rows],
-        [read_features(network, kind)[1] for kind in made.values()],
-        inner,
-        own.groups[own.validation],
+    features = RejectionFeatures.read(network, own, seed)
+    layer = features.fit()
+    outer = read_features(network, own.images, own.test)
+    return FittedRejection(
+        layer, describe_threshold(measure(layer, *features.inner), measure(layer, *outer), own, classes)
     )
-    return FittedRejection(layer, describe_threshold(measure(layer, *inner), measure(layer, *outer), own, classes))
 
 
 def fit_resemblance(

@@ -15,7 +15,6 @@ from torch import nn
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.export.rejection.fit import fit_rejection
-from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.evaluation.measures.shift import Answers
 from hierattn.image_spec import ImageSpec
 from hierattn.preprocessing.photo_quality import UNLIKE, judge_photo
@@ -40,9 +39,7 @@ def make_screening(
     classes
         Codes of its classes, in order.
     """
-    novelty = None
-    if min(len(own.training), len(own.validation)) >= MIN_IMAGES:
-        novelty = fit_rejection(model, own, spec, classes)
+    novelty = fit_rejection(model, own, spec, classes)
     network = CalibratedNetwork(
         model, spec, [0.0] * len(classes), heatmap=False, novelty=None if novelty is None else novelty.layer
     )
