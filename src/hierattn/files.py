@@ -230,6 +230,25 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
         writer.writerows(rows)
 
 
+def check_new(out: Path, kind: str) -> None:
+    """Refuse a name that anything has, a link that leads nowhere too; to be called before any work.
+
+    Parameters
+    ----------
+    out
+        Where the file is to go.
+    kind
+        Of the file, with its article: ``"a submission"``.
+
+    Raises
+    ------
+    UsageError
+        Where something has the name.
+    """
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{out} exists: {kind} replaces nothing; choose another name")
+
+
 def check_file_replaceable(
     out: Path, kind: str, is_ours: Callable[[Path], bool], *, inputs: Sequence[Path] = ()
 ) -> None:

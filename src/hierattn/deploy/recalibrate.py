@@ -118,8 +118,7 @@ def check_new(out: Path) -> None:
     """
     if out.suffix != ".onnx":
         raise UsageError(f"{out}: wanted a name that ends in .onnx")
-    if out.exists() or out.is_symlink():
-        raise UsageError(f"{out} exists: a recalibrated bundle replaces nothing; choose another name")
+    hierattn.files.check_new(out, "a recalibrated bundle")
 
 
 def write_recalibrated(home: AtHome, out: Path) -> tuple[Recalibration, Bundle]:

@@ -36,7 +36,7 @@ from hierattn.data.sets.readers.milk10k import CLASSES as MILK10K
 from hierattn.errors import TableError, UsageError
 from hierattn.evaluation.isic_form import FORMS, UNKNOWN
 from hierattn.evaluation.predictions import MAX_BYTES
-from hierattn.files import write_table
+from hierattn.files import check_new, write_table
 from hierattn.taxonomy.built_in import class_like, codes_of
 from hierattn.taxonomy.records import Taxonomy
 
@@ -189,8 +189,7 @@ def write_submission(
     UsageError
         Where the path exists, or as :func:`sums_of` and :func:`ids_of` do.
     """
-    if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} exists: a submission replaces nothing; choose another name")
+    check_new(path, "a submission")
     sums, ids = sums_of(challenge, taxonomy), ids_of(challenge, files)
     matrix = np.array([[float(code in sums[column]) for column in challenge.columns] for code in taxonomy.codes])
     answers = np.clip(np.asarray(probabilities, np.float64) @ matrix, 0.0, 1.0)

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from hierattn.errors import UsageError
-from hierattn.evaluation.similar.page import check_new, facts_of, itself_sentence, labels_sentence, write_similar
+from hierattn.evaluation.similar.page import KIND, facts_of, itself_sentence, labels_sentence, write_similar
 from hierattn.evaluation.similar.search import Neighbour, Similar
+from hierattn.files import check_new
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def test_it_holds_every_picture_and_the_warning_and_loads_nothing(packed, simila
         assert packed.records[row].label in page
         assert packed.records[row].lesion.replace("_", "_<wbr>") in page
     with pytest.raises(UsageError, match="replaces nothing"):
-        check_new(out)
-    check_new(tmp_path / "another.html")
+        check_new(out, KIND)
+    check_new(tmp_path / "another.html", KIND)
 
 
 def test_its_facts_are_those_of_the_manifest(packed, similar):

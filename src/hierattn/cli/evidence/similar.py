@@ -65,17 +65,18 @@ def run(
     from hierattn.deploy.predict.predictor import find_bundle
     from hierattn.evaluation.predict import choose_device
     from hierattn.evaluation.similar.page import (
+        KIND,
         NO_SECOND_OPINION,
-        check_new,
         facts_of,
         itself_sentence,
         labels_sentence,
         write_similar,
     )
     from hierattn.evaluation.similar.search import find_similar
+    from hierattn.files import check_new
 
     if out is not None:
-        check_new(out)
+        check_new(out, KIND)
     weights = find_bundle(model)
     console = terminal(stderr=as_json)
     with step_bars(console, quiet=as_json) as progress:

@@ -9,30 +9,18 @@ from typing import Any
 
 import hierattn
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import UsageError
 from hierattn.evaluation.pages.gallery import data_uri
 from hierattn.evaluation.pages.html_report import fill_page
 from hierattn.evaluation.similar.search import Similar
 from hierattn.files import write_text
 
 TEMPLATE = "similar.html.jinja"
+KIND = "a page of photographs"
 NO_SECOND_OPINION = (
     "Alike to the network is not the same diagnosis. Neighbours come from the same features as its answer and are no "
     "second opinion: for the released dermoscopy model they add next to nothing to its answer and confidence, and "
     "nothing where the lesion is a cancer."
 )
-
-
-def check_new(out: Path) -> None:
-    """Refuse to write over anything, before any work.
-
-    Raises
-    ------
-    UsageError
-        Where something has the name.
-    """
-    if out.exists() or out.is_symlink():
-        raise UsageError(f"{out} exists: a page of photographs replaces nothing; choose another name")
 
 
 def facts_of(packed: PackedSet, similar: Similar) -> dict[str, Any]:
@@ -77,7 +65,7 @@ def write_similar(out: Path, packed: PackedSet, similar: Similar, searched: str,
     Parameters
     ----------
     out
-        Where nothing is yet (:func:`check_new`).
+        Where nothing is yet (:func:`~hierattn.files.check_new`).
     packed, similar
         As ``find_similar`` gives them.
     searched
