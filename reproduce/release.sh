@@ -13,12 +13,15 @@
 # Photographs that these files do not name are left out and listed.
 #
 # START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours less.
-# BEFORE=released-before.onnx begins the run on two sources with one. So the present ones were made, each from a bundle that is in this
-# repository's history:
+# BEFORE=released-before.onnx begins the run on two sources with one, and PHONE=phone-before.onnx the questions of the phone model. So
+# the present ones were made, each from a bundle that is in this repository's history:
 #   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > start.onnx
 #   git show 787b83b:src/hierattn/deploy/predict/released/dermoscopy.onnx > released-before.onnx
+#   git show b80502a:src/hierattn/deploy/predict/released/phone.onnx > phone-before.onnx
+# MORE=FOLDER and CUT=FOLDER are further photographs of PAD-UFES-20, for the questions: whole ones, and lesions cut out, which only train.
 #
 # A smaller trial of the script itself, on other data (its bundles are no use to anybody):
+#   (rendered lesions tell age and site alone)
 #   EPOCHS=1 SPLITS= RELEASED=/tmp/released sh reproduce/release.sh RENDERED RENDERED_2 RENDERED WEIGHTS.npz /tmp/release
 set -eu
 
@@ -26,7 +29,8 @@ set -eu
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 isic=$(absolute "$1") other=$(absolute "$2") pad=$(absolute "$3") weights=$(absolute "$4") place=${5:-.}
-start=${START:+$(absolute "$START")} before=${BEFORE:+$(absolute "$BEFORE")}
+start=${START:+$(absolute "$START")} before=${BEFORE:+$(absolute "$BEFORE")} phone=${PHONE:+$(absolute "$PHONE")}
+more=${MORE:+$(absolute "$MORE")} cut=${CUT:+$(absolute "$CUT")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
 mkdir -p "$place" && cd "$place"
@@ -86,14 +90,23 @@ train isic2019/efficientnet_lite0_two_sources_192px two192 two-lite0-192
 train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192 ${before:+"transfer.checkpoint=$before"}
 
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
-train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
-train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
+if [ -z "$phone" ]; then
+  train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
+  train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
+fi
+
+say "what a patient answers, beside the phone photograph"
+if [ ! -f out/asked160/prepared.json ]; then
+  if [ -n "$splits" ]; then dealt="--extend --splits $splits/pad-ufes-20/splits.csv"; else dealt="--folds 5"; fi
+  $hierattn prepare "pad=$pad" ${more:+"more=$more"} ${cut:+"cut=$cut" --train-only cut} out/asked160 --size 160 $dealt
+fi
+train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"transfer.checkpoint=$phone"} ${EPOCHS:+questions.ask=age}
 
 say "on photographs from other sources"
 [ -f runs/two-xs-192/shift/shift.json ] || $hierattn shift runs/two-xs-192 --data out/pad160
-[ -f runs/pad-xs-taught-160/shift/shift.json ] || $hierattn shift runs/pad-xs-taught-160 --data out/ham160
+[ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/ham160
 
 say "the bundles, with cards, licence and checksums"
-PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192 --phone runs/pad-xs-taught-160 ${released:+--out "$released"}
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192 --phone runs/pad-xs-asked-160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"
