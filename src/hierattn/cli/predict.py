@@ -59,7 +59,10 @@ def run(
         typer.Option(metavar="NAME=VALUE", help="An answer to a question of the model's, e.g. grew=yes; repeatable."),
     ] = None,
     answers: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Answers as a JSON object, for every image.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Answers: a JSON object for every image; with --batch a CSV with a row a photograph."
+        ),
     ] = None,
     answers_from_header: Annotated[
         bool, typer.Option("--answers-from-header", help="Take age and sex from DICOM headers, where the model asks.")
@@ -97,6 +100,9 @@ def run(
     DICOM file are read with --answers-from-header, and never else; --answer goes before the header.
 
     A batch writes a row for every file, with the reason where it has no answer. The same command resumes a stopped one.
+    Its --answers is a CSV: a column 'file', and one for each question that was asked.
+
+        hierattn predict --batch archive/ --out table.csv --model asking.onnx --answers answers.csv
 
     Exit code: 0 where every file has its answer, 1 where one has none, with a batch and without; 2 where there is no
     file at all, or for another bad use.
@@ -105,6 +111,7 @@ def run(
     """
     from hierattn.cli.which_model import choose_model, say_which
     from hierattn.deploy.predict.advice_texts import language_texts
+    from hierattn.deploy.predict.dicom_photo import check_header_is_asked
     from hierattn.deploy.predict.predictor import Predictor, find_bundle
     from hierattn.errors import UsageError, require
     from hierattn.files import check_file_replaceable, cores
@@ -119,11 +126,12 @@ def run(
     if batch is not None or out is not None:
         from hierattn.deploy.archive.archive import ArchiveOptions
 
-        answered = answer or answers is not None or answers_from_header
-        if batch is None or out is None or images or heatmap is not None or answered:
-            raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE, --heatmap or answers")
+        if batch is None or out is None or images or heatmap is not None:
+            raise UsageError("--batch FOLDER and --out TABLE.csv go together, without IMAGE or --heatmap")
+        if answer:
+            raise UsageError("--answer with --batch: wanted --answers ANSWERS.csv, with a row a photograph")
         say_which(name)
-        options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr)
+        options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr, answers, answers_from_header)
         _predict_archive(batch, out, name, options, as_json)
         return
     if not images:
@@ -139,7 +147,7 @@ def run(
     predictor = Predictor.load(name, threads=threads)
     told = read_answers(predictor.bundle.questions, told)
     if answers_from_header:
-        _check_header_is_asked(predictor)
+        check_header_is_asked(predictor.bundle.questions)
     say_which(name)
     report = None if dicom_sr is None else _reporter(dicom_sr, predictor, name)
     diagnoses = _answer(predictor, paths, name, heatmap, rule, language, report, told, answers_from_header)
@@ -170,15 +178,6 @@ def _given_answers(words: Sequence[str], file: Path | None) -> dict[str, Any]:
             raise UsageError(f"--answer {word}: wanted NAME=VALUE, such as grew=yes")
         given[name.strip()] = value.strip()
     return given
-
-
-def _check_header_is_asked(predictor: Predictor) -> None:
-    """Refuse to look into headers for a model that asks nothing of what they may say."""
-    from hierattn.deploy.predict.dicom_photo import HEADER_ANSWERS
-    from hierattn.errors import UsageError
-
-    if not any(question.name in HEADER_ANSWERS for question in predictor.bundle.questions):
-        raise UsageError("--answers-from-header: this model asks neither age nor sex; leave it out")
 
 
 def _predict_archive(folder: Path, out: Path, model: str, options: ArchiveOptions, as_json: bool) -> None:
@@ -353,25 +352,12 @@ def _print_one(console: Console, path: Path, answer: Diagnosis) -> None:
         console.print(answer.advice.why)
         for step in answer.advice.next_steps:
             console.print(Padding(f"• {step}", (0, 0, 0, 1)))
-    if answer.photo_alone is not None and not answer.unfit:
-        _print_both(console, answer, texts)
+    for number, line in enumerate(answer.both_results):
+        console.print(line if number else f"\n{line}")
     if answer.quality.values.get("cropped"):
         console.print(texts["note.cropped"], style="dim")
     console.print()
     _print_limits(console, answer)
-
-
-def _print_both(console: Console, answer: Diagnosis, texts: Mapping[str, str]) -> None:
-    """What the photograph alone says, and what it says with the answers: a line each."""
-    from hierattn.shares import percent
-
-    assert answer.photo_alone is not None
-    console.print()
-    for heading, numbers in (("photo_alone", answer.photo_alone), ("with_answers", answer)):
-        code = max(numbers.probabilities, key=numbers.probabilities.__getitem__)
-        said = f"{code} {percent(numbers.probabilities[code])}"
-        said += "" if numbers.risk is None else f"; {texts['heading.risk']}: {percent(numbers.risk)}"
-        console.print(texts[f"heading.{heading}"].format(answer=said))
 
 
 def _percentages(answer: Diagnosis, texts: Mapping[str, str], width: int) -> Table:

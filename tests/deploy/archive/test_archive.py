@@ -148,11 +148,11 @@ def test_rows_of_two_bundles_or_rules_do_not_mix(bundle, photos, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.onnx", "t.csv"]
 
 
-def deadly_predict_file(file: str) -> dict[str, str]:
+def deadly_predict_file(file: str, told: dict[str, str]) -> dict[str, str]:
     """What a decoder's crash does: the process is gone."""
     if file == "b/1.png":
         os.kill(os.getpid(), signal.SIGKILL)
-    return archive_worker.predict_file(file)
+    return archive_worker.predict_file(file, told)
 
 
 def test_file_that_kills_its_process_gets_a_row_and_the_others_their_answer(bundle, photos, tmp_path, monkeypatch):
@@ -172,7 +172,7 @@ def test_only_a_few_files_are_on_their_way_at_a_time(bundle, photos):
         nonlocal pulled
         for _ in range(60):
             pulled += 1
-            yield "Doe^Jane.txt"
+            yield "Doe^Jane.txt", {}
 
     digest = archive.digest_of(bundle.read_bytes())
     rows = archive._rows(files(), archive.ArchiveQuestion(photos, bundle, digest), 1)

@@ -19,6 +19,7 @@ from dicom_files import PATIENT, dicom_bytes
 from PIL import Image
 from pydicom import dcmread
 from small_bundles import CLINIC, HUNDRED, OWN, bundle_of, write_small_bundle
+from small_checkpoints import write_asking_bundle
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
@@ -271,3 +272,18 @@ def test_a_damaged_file_in_the_reports_place_is_not_touched(image, predictor, tm
     path.write_bytes(dicom_bytes(image)[:700])
     with pytest.raises(ImageError, match="no place for its report"):
         report_on(image, predictor, tmp_path, SOPInstanceUID="1.2.3")
+
+
+def test_report_lists_the_answers_used_and_other_answers_make_another(image, tmp_path):
+    write_asking_bundle(tmp_path / "asking.onnx")
+    asking = Predictor.load(tmp_path / "asking.onnx")
+    photo = read_dicom(dicom_bytes(image), max_pixels=LIMIT)
+    paths = {}
+    for grew in ("", "yes", "no"):
+        diagnosis = asking(photo.pixels, answers={"grew": grew, "age": 54} if grew else None)
+        paths[grew] = write_report(tmp_path / "reports", photo.header, diagnosis, asking.bundle, DIGEST)
+    assert len(set(paths.values())) == 3
+    words = [one.TextValue for one in dcmread(paths["yes"]).ContentSequence if one.ValueType == "TEXT"]
+    assert "Answers used beside the photograph: age=54 grew=yes" in words
+    assert any(line.startswith("From the photo alone: ") for line in words)
+    assert "Answers used" not in str(dcmread(paths[""]))

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hierattn.deploy.archive.answers import read_batch_answers
 from hierattn.deploy.archive.files import find_files
 from hierattn.deploy.archive.table import NO_ADVICE, REFUSED, ArchiveTable, written_name
 from hierattn.deploy.archive.worker import ArchiveQuestion, begin, get_ready, predict_file
+from hierattn.deploy.predict.dicom_photo import check_header_is_asked
 from hierattn.deploy.predict.photo_file import digest_of
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.errors import HierAttnError, UsageError
@@ -33,6 +35,8 @@ STEP = "Predicting"
 """What the progress is called."""
 
 Row = dict[str, str]
+Told = tuple[str, Mapping[str, str]]
+"""A file, and its answers."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,18 @@ class ArchiveOptions:
         See :meth:`hierattn.deploy.predict.predictor.Predictor.__call__`.
     reports
         Where a DICOM-SR goes for each DICOM file that was answered; None for none.
+    answers
+        A table of answers, a row a photograph (:mod:`hierattn.deploy.archive.answers`); None for none.
+    answers_from_header
+        Whether age and sex may be taken from DICOM headers, where the table does not have them.
     """
 
     jobs: int = 1
     rule: str = "risk"
     language: str = "en"
     reports: Path | None = None
+    answers: Path | None = None
+    answers_from_header: bool = False
 
 
 DEFAULTS = ArchiveOptions()
@@ -97,22 +107,31 @@ def predict_archive(
     if options.jobs < 1:
         raise UsageError(f"{options.jobs} jobs: wanted 1 or more")
     bundle = find_bundle(model)
-    codes = Predictor.load(bundle, threads=1).bundle.classes
+    described = Predictor.load(bundle, threads=1).bundle
+    if options.answers_from_header:
+        check_header_is_asked(described.questions)
     digest = digest_of(bundle.read_bytes())
     report = progress or silent
 
+    own = [] if options.answers is None else [options.answers, options.answers.resolve()]
+
     def files() -> Iterator[str]:
-        found = find_files(folder, [*_written(out), *_written(out.resolve())])
+        found = find_files(folder, [*_written(out), *_written(out.resolve()), *own])
         return (file for file in found if not _inside(folder / file, options.reports))
 
     total = sum(1 for _ in files())
     if not total:
         raise UsageError(f"no file in {folder}: wanted a folder with photographs; check the path")
-    question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports)
+    answers: Mapping[str, Mapping[str, str]] = {}
+    if options.answers is not None:
+        answers = read_batch_answers(options.answers, described.questions, map(written_name, files()))
+    from_header = ("yes" if options.answers_from_header else "no") if described.questions else ""
+    question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports, from_header)
     counts: Counter[str] = Counter()
-    with ArchiveTable(out, codes, {"rule": options.rule, "bundle": digest}) as table:
+    with ArchiveTable(out, described.classes, question.same, answers if described.questions else None) as table:
         done = len(table.done)
-        waiting = (file for file in files() if written_name(file) not in table.done)
+        names = ((file, written_name(file)) for file in files())
+        waiting = ((file, answers.get(name, {})) for file, name in names if name not in table.done)
         for row in _rows(waiting, question, options.jobs):
             table.add(row | {"file": written_name(row["file"])})
             counts[row.get("advice") or (REFUSED if row["status"] == REFUSED else NO_ADVICE)] += 1
@@ -132,10 +151,10 @@ def _inside(file: Path, folder: Path | None) -> bool:
     return folder is not None and file.absolute().is_relative_to(folder.absolute())
 
 
-def _rows(files: Iterator[str], question: ArchiveQuestion, jobs: int) -> Iterator[Row]:
+def _rows(files: Iterator[Told], question: ArchiveQuestion, jobs: int) -> Iterator[Row]:
     """The rows in the files' order."""
     while True:
-        unanswered: list[str] = []
+        unanswered: list[Told] = []
         with _pool(question, jobs) as pool:
             yield from _until_broken(pool, files, AHEAD * jobs, unanswered)
         if not unanswered:
@@ -144,14 +163,16 @@ def _rows(files: Iterator[str], question: ArchiveQuestion, jobs: int) -> Iterato
             yield _alone(file, question)
 
 
-def _until_broken(pool: ProcessPoolExecutor, files: Iterator[str], ahead: int, unanswered: list[str]) -> Iterator[Row]:
+def _until_broken(
+    pool: ProcessPoolExecutor, files: Iterator[Told], ahead: int, unanswered: list[Told]
+) -> Iterator[Row]:
     """Rows, until the files end or a process is lost; then ``unanswered`` holds the files that were in progress."""
     waiting: deque[Future[Row]] = deque()
     try:
         for file in files:
             unanswered.append(file)
             with undisturbed():  # the pool starts its processes when it is given work
-                waiting.append(pool.submit(predict_file, file))
+                waiting.append(pool.submit(predict_file, *file))
             if len(waiting) >= ahead:
                 yield _first(waiting, unanswered)
         while waiting:
@@ -160,14 +181,14 @@ def _until_broken(pool: ProcessPoolExecutor, files: Iterator[str], ahead: int, u
         return
 
 
-def _first(waiting: deque[Future[Row]], unanswered: list[str]) -> Row:
+def _first(waiting: deque[Future[Row]], unanswered: list[Told]) -> Row:
     row = waiting[0].result()
     waiting.popleft()
     unanswered.pop(0)
     return row
 
 
-def _alone(file: str, question: ArchiveQuestion) -> Row:
+def _alone(file: Told, question: ArchiveQuestion) -> Row:
     with _pool(question, 1) as pool:
         try:
             with undisturbed():
@@ -178,10 +199,10 @@ def _alone(file: str, question: ArchiveQuestion) -> Row:
                 "no process can load the bundle: there may be too little memory; try fewer --jobs"
             ) from None
         try:
-            return pool.submit(predict_file, file).result()
+            return pool.submit(predict_file, *file).result()
         except BrokenProcessPool:
             reason = "the process that read the file died: the file is damaged, or there was too little memory"
-            return {"file": file, "status": REFUSED, "rule": question.rule, "bundle": question.digest, "reason": reason}
+            return {"file": file[0], "status": REFUSED, **question.same, "reason": reason}
 
 
 @contextmanager

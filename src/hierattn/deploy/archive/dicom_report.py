@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import hierattn
 from hierattn.bundle.bundle import Bundle
+from hierattn.deploy.archive.answers import written_answers
 from hierattn.deploy.predict.advice_texts import KNOWN
 from hierattn.deploy.predict.dicom_photo import DERMOSCOPIC, quiet_pydicom
 from hierattn.deploy.predict.predictor import Diagnosis
@@ -53,8 +54,8 @@ def write_report(
 ) -> Path:
     """Write the report about one photograph into a folder, which is made where it is missing.
 
-    The report's own identity follows from the photograph, the bundle and the rule of the advice: asking again writes
-    the same file again, and no archive gets it twice.
+    The report's own identity follows from the photograph, the bundle, the rule of the advice and the answers that were
+    given: asking again writes the same file again, and no archive gets it twice.
 
     Parameters
     ----------
@@ -112,6 +113,7 @@ def make_report(
 
     evidence = _evidence(header, name)
     about = (str(evidence.SOPInstanceUID), digest, _rule(diagnosis), diagnosis.language, hierattn.__version__)
+    about += (written_answers(diagnosis.answers),) if diagnosis.answers else ()
     taxonomy = diagnosis.taxonomy
     schemes = {SCHEME: "Codes of the hierattn software"}
     if any(scheme_of(each, taxonomy) != SCHEME for each in taxonomy.classes):
@@ -244,9 +246,11 @@ _LANGUAGES = {"en": ("en", "English"), "pt": ("pt-BR", "Portuguese (Brazil)"), "
 
 
 def _words(diagnosis: Diagnosis) -> list[str]:
-    """The advice's reason and limits; they are about the model and the percentages, not about a person."""
+    """The advice's reason and limits, then the answers that were used and both results."""
     advice = diagnosis.advice
-    return [diagnosis.note] if advice is None else [advice.why, *advice.limits]
+    words = [diagnosis.note] if advice is None else [advice.why, *advice.limits]
+    told = [f"Answers used beside the photograph: {written_answers(diagnosis.answers)}"] if diagnosis.answers else []
+    return [*words, *told, *diagnosis.both_results]
 
 
 def _rule(diagnosis: Diagnosis) -> str:

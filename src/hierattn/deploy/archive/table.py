@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO
 
+from hierattn.deploy.archive.answers import written_answers
 from hierattn.errors import TableError, UsageError
 from hierattn.files import atomic_file, check_file_replaceable, lock, part_of, shown, writing
 
@@ -24,9 +25,12 @@ _LONGEST_HEAD = 1 << 18
 """Bytes: a thousand classes with the longest codes."""
 _BEFORE = ("file", "sha256", "status", "advice", "label")
 _AFTER = ("risk", "quality", "novelty", "rule", "bundle", "report", "reason")
+ANSWERS, HEADER_ANSWERS, FROM_HEADER = "answers", "header_answers", "from_header"
+PHOTO = "photo_"
+"""Before the columns of what the photograph alone says."""
 
 
-def columns(codes: Sequence[str]) -> tuple[str, ...]:
+def columns(codes: Sequence[str], *, asks: bool = False) -> tuple[str, ...]:
     """The table's columns for a bundle's classes.
 
     ``file`` (see :func:`written_name`), ``sha256`` (of the file), ``status`` (answered, refused), ``advice`` (see_soon,
@@ -35,10 +39,17 @@ def columns(codes: Sequence[str]) -> tuple[str, ...]:
     photograph, separated by spaces), ``novelty``, ``rule`` (of the advice), ``bundle`` (SHA-256), ``report`` (of the
     DICOM-SR, where one was written) and ``reason`` (of a refusal).
 
+    Of a bundle that ``asks`` also ``answers`` and ``header_answers`` (those used, of the table of answers and of the
+    DICOM header), ``from_header`` (whether headers were looked into) and, where any was used, what the photograph
+    alone says: ``photo_advice``, ``photo_label``, ``photo_p_CODE``, ``photo_risk``.
+
     >>> columns(("MEL", "NV"))[4:8]
     ('label', 'p_MEL', 'p_NV', 'risk')
     """
-    return (*_BEFORE, *(f"p_{code}" for code in codes), *_AFTER)
+    shares = tuple(f"p_{code}" for code in codes)
+    alone = (f"{PHOTO}{name}" for name in ("advice", "label", *shares, "risk")) if asks else ()
+    told = (ANSWERS, HEADER_ANSWERS, FROM_HEADER) if asks else ()
+    return (*_BEFORE, *shares, *told, *alone, *_AFTER)
 
 
 def written_name(file: str) -> str:
@@ -81,7 +92,9 @@ class ArchiveTable:
     codes
         The bundle's classes.
     same
-        Values that every row must have, ``rule`` and ``bundle``: rows of two bundles do not mix.
+        Values that every row must have, such as ``rule`` and ``bundle``: rows of two bundles do not mix.
+    answers
+        File -> its answers in the table of answers, of a bundle that asks; None for one that does not.
 
     Attributes
     ----------
@@ -91,19 +104,26 @@ class ArchiveTable:
     Raises
     ------
     TableError
-        Where what exists is no such table, or one of another bundle or rule.
+        Where what exists is no such table, or one of another bundle or rule, or a row's answers are now others.
     UsageError
         Where its folder is missing, a file of its name is no such table, or another process writes the same table.
     """
 
-    def __init__(self, path: Path, codes: Sequence[str], same: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        codes: Sequence[str],
+        same: Mapping[str, str],
+        answers: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         path = Path(os.path.realpath(path))  # a link stays one
         if not path.parent.is_dir():
             raise UsageError(f"no folder {path.parent} for the table: make it, or choose another --out")
         for file, is_ours in ((path, is_table), (part_of(path), _is_unfinished)):
             check_file_replaceable(file, "a table of answers", is_ours)
         self.path, self.part = path, part_of(path)
-        self.columns, self._same = columns(codes), dict(same)
+        self.columns, self._same = columns(codes, asks=answers is not None), dict(same)
+        self._answers = answers
         self.done: set[str] = set()
         with ExitStack() as opened:
             with self._writing():
@@ -157,22 +177,29 @@ class ArchiveTable:
         head = next(rows, None)
         if head is not None and tuple(head) != self.columns:
             raise TableError(f"{before} has other columns than this bundle's table: choose another --out, or delete it")
-        for row in rows:
+        for number, row in enumerate(rows, start=1):
             if len(row) != len(self.columns):
                 raise TableError(f"{before} has a row of {len(row)} columns: wanted {len(self.columns)}; delete it")
-            self._check_same(dict(zip(self.columns, row, strict=True)), before)
             row[0] = shown(row[0])  # tables of older versions have the bytes themselves
+            self._check_same(dict(zip(self.columns, row, strict=True)), before, number)
             if row[0] not in self.done:
                 self.done.add(row[0])
                 yield row
 
-    def _check_same(self, row: Mapping[str, str], before: Path) -> None:
+    def _check_same(self, row: Mapping[str, str], before: Path, number: int) -> None:
         for name, wanted in self._same.items():
             if row[name] != wanted:
                 raise TableError(
                     f"{before} was made with {name} {row[name][:12]}, this is {wanted[:12]}: choose another --out, "
                     "or delete it to answer for every file again"
                 )
+        if self._answers is None or row["status"] == REFUSED:
+            return
+        if row[ANSWERS] != written_answers(self._answers.get(row["file"], {})):
+            raise TableError(
+                f"{before}: row {number} was answered with other answers than its photograph now has in the table of "
+                "answers: choose another --out, or delete it to answer for every file again"
+            )
 
     def _write(self, rows: Iterator[list[str]]) -> None:
         with atomic_file(self.part) as temporary, temporary.open("wb") as out:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from hierattn.errors import ImageError, require
+from hierattn.errors import ImageError, UsageError, require
 from hierattn.preprocessing.file_damage import jpeg_damage
 from hierattn.preprocessing.photograph import MAX_ASPECT, MIN_SIDE
 
@@ -117,6 +117,18 @@ def header_answers(header: Dataset, questions: Sequence[Question]) -> dict[str, 
         said["age"] = f"{int(age[1]) / _IN_A_YEAR[age[2]]:g}"
     found = {question.name: question.value_of(said.get(question.name, "")) for question in questions}
     return {name: value for name, value in found.items() if value}
+
+
+def check_header_is_asked(questions: Sequence[Question]) -> None:
+    """Refuse to look into headers for a model that asks nothing of what they may say.
+
+    Raises
+    ------
+    UsageError
+        Where ``questions``, the bundle's, has neither.
+    """
+    if not any(question.name in HEADER_ANSWERS for question in questions):
+        raise UsageError("--answers-from-header: this model asks neither age nor sex; leave it out")
 
 
 def is_dicom(content: bytes) -> bool:

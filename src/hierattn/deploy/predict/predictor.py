@@ -137,6 +137,19 @@ class Diagnosis:
         """Code of the most probable class."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
+    @property
+    def both_results(self) -> tuple[str, ...]:
+        """What the photograph alone says, and what it says with the answers, a line each; () without either."""
+        if self.photo_alone is None or self.unfit:
+            return ()
+        texts, lines = language_texts(self.language), []
+        for heading, numbers in (("photo_alone", self.photo_alone), ("with_answers", self)):
+            code = max(numbers.probabilities, key=numbers.probabilities.__getitem__)
+            said = f"{code} {percent(numbers.probabilities[code])}"
+            said += "" if numbers.risk is None else f"; {texts['heading.risk']}: {percent(numbers.risk)}"
+            lines.append(texts[f"heading.{heading}"].format(answer=said))
+        return tuple(lines)
+
     def heatmap_of(self, code: str) -> np.ndarray:
         """The heat map of one class, (h, w).
 
