@@ -19,7 +19,7 @@ from pathlib import Path
 from hierattn.deploy.archive.answers import read_batch_answers
 from hierattn.deploy.archive.files import find_files
 from hierattn.deploy.archive.table import NO_ADVICE, REFUSED, ArchiveTable, written_name
-from hierattn.deploy.archive.worker import ArchiveQuestion, begin, get_ready, predict_file
+from hierattn.deploy.archive.worker import ArchiveQuestion, FromHeader, begin, get_ready, predict_file
 from hierattn.deploy.predict.dicom_photo import check_header_is_asked
 from hierattn.deploy.predict.photo_file import digest_of
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
@@ -125,7 +125,7 @@ def predict_archive(
     answers: Mapping[str, Mapping[str, str]] = {}
     if options.answers is not None:
         answers = read_batch_answers(options.answers, described.questions, map(written_name, files()))
-    from_header = ("yes" if options.answers_from_header else "no") if described.questions else ""
+    from_header: FromHeader = ("yes" if options.answers_from_header else "no") if described.questions else ""
     question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports, from_header)
     counts: Counter[str] = Counter()
     with ArchiveTable(out, described.classes, question.same, answers if described.questions else None) as table:

@@ -112,7 +112,13 @@ def make_report(
     from highdicom.sr import ComprehensiveSR
 
     evidence = _evidence(header, name)
-    about = (str(evidence.SOPInstanceUID), digest, _rule(diagnosis), diagnosis.language, hierattn.__version__)
+    about: tuple[str, ...] = (
+        str(evidence.SOPInstanceUID),
+        digest,
+        _rule(diagnosis),
+        diagnosis.language,
+        hierattn.__version__,
+    )
     about += (written_answers(diagnosis.answers),) if diagnosis.answers else ()
     taxonomy = diagnosis.taxonomy
     schemes = {SCHEME: "Codes of the hierattn software"}

@@ -19,6 +19,8 @@ from hierattn.deploy.predict.predictor import Diagnosis, PhotoAlone, Predictor
 from hierattn.errors import BundleError, ImageError, MissingPackageError
 from hierattn.preprocessing.photograph import read_image_bytes
 
+FromHeader = Literal["", "yes", "no"]
+
 
 @dataclass(frozen=True)
 class ArchiveQuestion:
@@ -44,7 +46,7 @@ class ArchiveQuestion:
     rule: str = "risk"
     language: str = "en"
     reports: Path | None = None
-    from_header: Literal["", "yes", "no"] = ""
+    from_header: FromHeader = ""
 
     @property
     def same(self) -> dict[str, str]:
