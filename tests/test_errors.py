@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from hierattn import errors
-from hierattn.errors import HierAttnError, MissingPackageError, require
+from hierattn.errors import HierAttnError, MissingPackageError, install_line, require
 
 FAMILY = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, HierAttnError)]
 SOURCE = Path(errors.__file__).parent
@@ -51,6 +52,25 @@ def test_every_error_is_raised_somewhere():
 
 def test_require_gives_the_module_or_says_how_to_install_it():
     assert require("json.decoder", "train").JSONDecoder().decode("[1]") == [1]
-    with pytest.raises(MissingPackageError, match=r"^no_such_package is not installed.*'hierattn\[serve\]'$") as error:
+    with pytest.raises(
+        MissingPackageError, match=r"^no_such_package is not installed.*'hierattn\[serve\]( @ .*)?'$"
+    ) as error:
         require("no_such_package", "serve")
     assert isinstance(error.value.__cause__, ImportError)
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        (None, "pip install 'hierattn[train]'"),
+        ('{"url": "file:///clone", "dir_info": {}}', "pip install 'hierattn[train] @ file:///clone'"),
+    ],
+)
+def test_what_is_missing_is_installed_from_where_hierattn_came(monkeypatch, origin, wanted):
+    class Distribution:
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return origin
+
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
+    assert install_line("train") == wanted

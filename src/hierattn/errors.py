@@ -25,6 +25,8 @@ The command line prints the line and leaves with the code above; a library user 
 from __future__ import annotations
 
 import importlib
+import json
+from importlib import metadata
 from types import ModuleType
 
 
@@ -116,7 +118,21 @@ def require(module: str, extra: str) -> ModuleType:
 def missing_package(module: str, extra: str) -> MissingPackageError:
     """The error to raise where ``module``, which ``extra`` of hierattn installs, is missing.
 
-    >>> str(missing_package("h5py", "hdf5"))
-    "h5py is not installed, and this step needs it: pip install 'hierattn[hdf5]'"
+    >>> str(missing_package("h5py", "hdf5")).partition(":")[0]
+    'h5py is not installed, and this step needs it'
     """
-    return MissingPackageError(f"{module} is not installed, and this step needs it: pip install 'hierattn[{extra}]'")
+    return MissingPackageError(f"{module} is not installed, and this step needs it: {install_line(extra)}")
+
+
+def install_line(extra: str = "") -> str:
+    """The line that installs an extra from where hierattn itself came: an index, or a clone or wheel by its address.
+
+    An index may not have hierattn, or another package of that name. Without an extra, the line brings the light
+    install up to date.
+    """
+    try:
+        origin = json.loads(metadata.distribution("hierattn").read_text("direct_url.json") or "{}")
+    except metadata.PackageNotFoundError:  # run from its sources
+        origin = {}
+    what = (f"hierattn[{extra}]" if extra else "hierattn") + (f" @ {origin['url']}" if "url" in origin else "")
+    return f"pip install '{what}'" if extra else f"pip install --upgrade '{what}'"

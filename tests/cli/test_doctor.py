@@ -85,23 +85,6 @@ def test_missing_and_old_packages_make_a_command_unready(monkeypatch):
     assert "missing" in shown
 
 
-@pytest.mark.parametrize(
-    ("origin", "wanted"),
-    [
-        (None, "pip install 'hierattn[train]'"),
-        ('{"url": "file:///clone", "dir_info": {}}', "pip install 'hierattn[train] @ file:///clone'"),
-    ],
-)
-def test_what_is_missing_is_installed_from_where_hierattn_came(monkeypatch, origin, wanted):
-    class Distribution:
-        def read_text(self, name: str) -> str | None:
-            assert name == "direct_url.json"
-            return origin
-
-    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
-    assert doctor._install("train") == wanted
-
-
 def test_missing_line_leaves_foreign_modules_alone():
     assert doctor.missing_line("no_such_module") is None
     assert "hierattn[train]" in (doctor.missing_line("timm.models") or "")
@@ -241,7 +224,8 @@ def test_what_an_option_needs_is_said_beside_the_command(monkeypatch):
     assert [option["ready"] for option in export["options"]] == [False]
     shown = " ".join(ask().split())
     assert "Optional, for" in shown
-    assert "hierattn[mobile]" in shown
+    assert "hierattn[EXTRA]" in shown
+    assert "OUT.pte (export)" in shown
 
 
 def test_a_narrow_terminal_still_shows_every_name_and_version_whole():

@@ -200,7 +200,7 @@ def test_another_kind_of_file_is_told_from_a_damaged_image(content: bytes, said:
 def test_without_its_reader_a_heic_file_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
     line = refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    assert "pip install 'hierattn[heic]'" in line
+    assert "pip install 'hierattn[heic]" in line
     assert "convert it to JPEG" in line
 
 

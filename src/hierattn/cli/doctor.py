@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hierattn.cli.console import print_json, print_table, terminal
+from hierattn.errors import install_line
 from hierattn.files import cores
 
 if TYPE_CHECKING:
@@ -205,12 +205,7 @@ def _examine_package(name: str, wanted: str) -> dict[str, Any]:
 
 
 def _install(extra: str) -> str:
-    """The line that installs an extra from where hierattn itself came: an index, or a clone or wheel by its address."""
-    origin = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
-    what = DISTRIBUTION if extra == BASE else f"{DISTRIBUTION}[{extra}]"
-    if "url" in origin:
-        what += f" @ {origin['url']}"
-    return f"pip install --upgrade '{what}'" if extra == BASE else f"pip install '{what}'"
+    return install_line("" if extra == BASE else extra)
 
 
 def _examine_command(name: str, extras: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -318,7 +313,22 @@ def _show_commands(console: Console, commands: Mapping[str, Mapping[str, Any]]) 
     for line in sorted({state["install"] for state in commands.values() if state["install"]}):
         names = [name for name, state in commands.items() if state["install"] == line]
         console.print(f"Missing for {', '.join(names)}: {line}", style="yellow", soft_wrap=True)
-    optional = [(name, option) for name, state in commands.items() for option in state["options"]]
-    for line in sorted({option["install"] for _, option in optional if option["install"]}):
-        uses = [f"{name} ({option['for']})" for name, option in optional if option["install"] == line]
-        console.print(f"Optional, for {'; '.join(uses)}: {line}", style="dim", soft_wrap=True)
+    _show_optional(console, commands)
+
+
+def _show_optional(console: Console, commands: Mapping[str, Mapping[str, Any]]) -> None:
+    """What one more extra brings, a row an extra: what it is for, and which commands do that."""
+    from rich.table import Table
+
+    uses: dict[str, dict[str, list[str]]] = {}
+    for name, state in commands.items():
+        for option in state["options"]:
+            if not option["ready"]:
+                uses.setdefault(option["needs"], {}).setdefault(option["for"], []).append(name)
+    if not uses:
+        return
+    console.print(f"Optional, for what the table says: {_install('EXTRA')}", style="dim", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    for extra, tasks in sorted(uses.items()):
+        table.add_row(f"  {extra}", "; ".join(f"{what} ({', '.join(names)})" for what, names in tasks.items()))
+    print_table(console, table)

@@ -33,7 +33,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from hierattn.errors import ImageError
+from hierattn.errors import ImageError, install_line
 from hierattn.preprocessing.file_damage import find_damage
 from hierattn.preprocessing.pixel_layouts import prepare_layout, white_level
 
@@ -211,8 +211,8 @@ def _opened(content: bytes, name: str) -> Image.Image:
             from pillow_heif import HeifImageFile
         except ImportError:
             raise ImageError(
-                f"{name} is HEIC: install its reader with pip install 'hierattn[heic]', convert it to JPEG, or set the "
-                "camera to 'most compatible'"
+                f"{name} is HEIC: install its reader ({install_line('heic')}), convert it to JPEG, or set the camera "
+                "to 'most compatible'"
             ) from None
         image: Image.Image = HeifImageFile(io.BytesIO(content))
         return image
