@@ -111,3 +111,10 @@ def test_a_small_set_is_offered_the_first_look_beside_the_usual_recipe_and_a_wor
         assert "--dry-run" in said
     assert "--size 64" in small
     assert "--size" not in next_training(tmp_path, SMALL_SET, 64)
+
+
+def test_a_set_of_fewer_training_images_than_a_batch_is_offered_a_batch_that_training_takes(tmp_path):
+    enough, few = (next_training(tmp_path, 3 * training, 32, training=training) for training in (200, 20))
+    assert "batch_size" not in enough
+    words = few.splitlines()[-1].partition("hierattn train ")[2].split()
+    assert Recipe.load(find_recipe(words[0]), words[1:2]).optimiser.batch_size <= 20

@@ -363,7 +363,8 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
     if report.folds == JUDGED_ONLY:
         going_on = f"Ready: {report.out}  Next: hierattn evaluate BUNDLE --data {report.out}"
     else:
-        going_on = next_training(report.out, report.images, report.image_spec.size)
+        training = report.images - sum(sum(counts.per_fold[:2]) for counts in report.classes.values())
+        going_on = next_training(report.out, report.images, report.image_spec.size, training=training)
     console.print(going_on, soft_wrap=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +52,10 @@ SMALL_SET = 2400
 _QUICK_SIZE = 64
 
 
-def next_training(prepared: Path, images: int, size: int, settings: str = "") -> str:
+def next_training(prepared: Path, images: int, size: int, settings: str = "", training: int | None = None) -> str:
     """How to go on with a prepared set of so many ``images`` of ``size`` pixels a side: a recipe that suits it, with
-    ``settings`` after its name.
+    ``settings`` after its name. ``training`` of the images are neither in the outer nor in the inner fold; where the
+    recipe's batch is larger, the line asks for a smaller one.
 
     The last line alone is enough: it says what is ready and what to type.
 
@@ -68,7 +70,14 @@ def next_training(prepared: Path, images: int, size: int, settings: str = "") ->
         if size > _QUICK_SIZE:
             hint += f" On CPUs, prepared with --size {_QUICK_SIZE} a first look takes a fraction of the time."
     recipe = FIRST_LOOK if small else USUAL
+    if small and training is not None and training < _batch_of_first_look():
+        settings = f"{settings} optimiser.batch_size={max(training // 2, 2)}".strip()
     return f"{hint}\nReady: {prepared}  Next: hierattn train {recipe}{settings and ' '}{settings} --data {prepared}"
+
+
+def _batch_of_first_look() -> int:
+    """Read from its file alone: the light install prepares, and cannot check recipes."""
+    return int(tomllib.loads(find_recipe(FIRST_LOOK).read_text(encoding="utf-8"))["optimiser"]["batch_size"])
 
 
 def run(
