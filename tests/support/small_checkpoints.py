@@ -54,20 +54,27 @@ def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
     )
 
 
-def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:
-    """Export a bundle that asks, of a tiny network that was never trained, but whose answers count; the network.
-
-    ``described`` are values that the bundle says of itself in place of its own.
-    """
+def asking_checkpoint() -> Checkpoint:
+    """Of a tiny network that asks and was never trained, but whose answers count."""
     torch.manual_seed(0)
     model = asking(create_model("hierattn_xs", num_classes=6, **_TINY), ASKED, 6).eval()
     torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
     with torch.no_grad():
         model.head.answers.weight.mul_(6)  # so that some answers raise the risk and others lower it
     options = {"kind": "concatenation", "width": 32, "dropout": 0.2}
-    checkpoint = Checkpoint(
+    return Checkpoint(
         "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
     )
+
+
+def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:
+    """Export a bundle of :func:`asking_checkpoint`; its network.
+
+    ``described`` are values that the bundle says of itself in place of its own.
+    """
+    checkpoint = asking_checkpoint()
     wrapped = wrap(checkpoint)
     export_onnx(replace(wrapped, bundle=replace(wrapped.bundle, **described)), path)
-    return model
+    model = checkpoint.build()
+    assert isinstance(model, AskingNetwork)
+    return model.eval()

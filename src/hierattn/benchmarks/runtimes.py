@@ -154,16 +154,16 @@ def _plain_export(model: nn.Module, size: int) -> bytes:
 
 
 def _executorch(name: str, model: nn.Module, size: int) -> RunnableModel:
-    from hierattn.deploy.export.executorch import lower
+    from hierattn.deploy.export.executorch import FORWARD, lower
 
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
-    content, _ = lower(network, torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    content, _ = lower({FORWARD: (network, (torch.zeros(1, size, size, 3, dtype=torch.uint8),))})
 
     def make(_: int, batch: int) -> Step:
         from executorch.runtime import Runtime
 
         program = Runtime.get().load_program(content)
-        method = program.load_method("forward")
+        method = program.load_method(FORWARD)
         assert method is not None  # the program was written just now
         images = torch.from_numpy(_bytes_of(1, size))
 

@@ -5,6 +5,7 @@ Lowering takes ExecuTorch's compiler many seconds, so one small network serves e
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 pytest.importorskip("executorch", reason="ExecuTorch is not installed: pip install 'hierattn[mobile]'")
 
+import torch
 from golden_set import golden_checkpoint, read_golden, read_picture
+from small_checkpoints import ASKED, asking_checkpoint
 
 from hierattn.deploy.export.executorch import export_executorch, load_program
 from hierattn.deploy.export.onnx import Export
@@ -40,6 +43,33 @@ def test_golden_images_get_pytorchs_answers(export):
         risk = sum(p for code, p in zip(bundle.classes, wanted, strict=True) if code in bundle.triage.group)
         assert found["risk"][0] == pytest.approx(risk, abs=golden["tolerance"])
         assert found["heatmap"].shape == (1, 8, 15, 15)
+
+
+def test_a_program_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tmp_path):
+    checkpoint = asking_checkpoint()
+    written = export_executorch(wrap(checkpoint), tmp_path / "asking.pte")
+    assert written.parity.answers_difference < 1e-4
+    answer, bundle = load_program(written.path)
+    assert bundle.questions == ASKED
+    model = checkpoint.build().eval()
+    photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(photo[None]).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        alone = model(pixels).softmax(1).numpy()
+    np.testing.assert_allclose(answer(photo)["probabilities"], alone, atol=1e-5)
+    for told in itertools.product(("", "54"), ("", "nose"), ("", "yes")):
+        codes = np.array([[question.code(value) for question, value in zip(ASKED, told, strict=True)]], np.float32)
+        found = answer(photo, codes)
+        with torch.inference_mode():
+            wanted = model(pixels, torch.from_numpy(codes)).softmax(1).numpy()
+        np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
+        np.testing.assert_allclose(found["photo_probabilities"], alone, atol=1e-5)
+        np.testing.assert_array_equal(found["heatmap"], answer(photo)["heatmap"])
+
+
+def test_a_program_without_questions_takes_no_answers(export):
+    with pytest.raises(UsageError, match="asks nothing"):
+        load_program(export.path)[0](np.zeros((64, 64, 3), np.uint8), np.zeros((1, 3), np.float32))
 
 
 def test_export_was_compared_with_pytorch_and_runs_on_xnnpack(export):

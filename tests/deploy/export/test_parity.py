@@ -35,6 +35,7 @@ def test_fewer_bits_are_held_to_the_share_of_equal_answers():
         {"photo_difference": 0.05},
         {"photo_difference": float("nan")},
         {"heatmap_difference": 0.1},
+        {"answers_difference": 2e-4},
     ],
     ids=str,
 )

@@ -5,6 +5,10 @@ program takes one image of the network's own size, and its caller resizes as doc
 whether they did (tests/golden). Everything else is inside, the metadata too: the method ``hierattn_metadata`` gives the
 bundle's keys and values as one JSON text.
 
+ExecuTorch has no optional input. A bundle that asks has a second method, ``with_answers``, which takes the codes of the
+answers beside the image; ``forward`` is then what the photograph alone says. Both read the same weights, which the file
+has once.
+
 ExecuTorch believes what a program's tables say: a damaged one crashes the process. So a file ends in a checksum of all
 that stands before it, which the runtimes do not see and :func:`load_program` asks for first.
 """
@@ -15,22 +19,34 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hierattn.bundle.bundle import MAX_BYTES, Bundle
+from hierattn.bundle.bundle import (
+    HEATMAP,
+    MAX_BYTES,
+    NOVELTY,
+    PHOTO_PROBABILITIES,
+    PHOTO_RISK,
+    PROBABILITIES,
+    RISK,
+    Bundle,
+)
 from hierattn.deploy.export.onnx import Export, check_suffix
 from hierattn.deploy.export.parity import EXACT, Answer, Bounds, compare, or_remove
 from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.export.wrapped import Wrapped
-from hierattn.errors import BundleError, require
+from hierattn.errors import BundleError, UsageError, require
 from hierattn.files import atomic_file
 
 FORWARD, METADATA = "forward", "hierattn_metadata"
 """The program's two methods: the network, and its description."""
+WITH_ANSWERS = "with_answers"
+"""The third, of a bundle that asks."""
 
 SEAL = b"hierattn.sha256="
 """What stands at the end of a file, before the 32 bytes of the checksum."""
@@ -79,14 +95,27 @@ def export_executorch(
 def build_program(wrapped: Wrapped, batch: int = 1) -> tuple[bytes, Counter[str]]:
     """Lower the network for ``batch`` images: (the program's bytes, how often each kernel or delegate is called)."""
     metadata = json.dumps(wrapped.bundle.to_metadata(), sort_keys=True, ensure_ascii=False)
-    size = wrapped.checkpoint.image_spec.size
-    return lower(wrapped.network, torch.zeros(batch, size, size, 3, dtype=torch.uint8), {METADATA: metadata})
+    size, network = wrapped.checkpoint.image_spec.size, wrapped.network
+    images = torch.zeros(batch, size, size, 3, dtype=torch.uint8)
+    if network.head is None:
+        return lower({FORWARD: (network, (images,))}, {METADATA: metadata})
+    alone = deepcopy(network)
+    alone.head = None
+    codes = torch.zeros(batch, network.head.codes.questions)
+    return lower({FORWARD: (alone, (images,)), WITH_ANSWERS: (network, (images, codes))}, {METADATA: metadata})
 
 
 def lower(
-    network: torch.nn.Module, example: torch.Tensor, constants: Mapping[str, Any] | None = None
+    methods: Mapping[str, tuple[torch.nn.Module, tuple[torch.Tensor, ...]]], constants: Mapping[str, Any] | None = None
 ) -> tuple[bytes, Counter[str]]:
-    """Any network of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes.
+    """Networks of fixed shapes as an ExecuTorch program with XNNPACK, and the calls that it makes.
+
+    Parameters
+    ----------
+    methods
+        Name -> the network, and an example of its inputs.
+    constants
+        Name of a method -> what it gives.
 
     Raises
     ------
@@ -99,7 +128,10 @@ def lower(
         from executorch.exir import to_edge_transform_and_lower
 
         try:
-            exported = torch.export.export(network.eval(), (example,), strict=False)
+            exported = {
+                name: torch.export.export(network.eval(), example, strict=False)
+                for name, (network, example) in methods.items()
+            }
             edge = to_edge_transform_and_lower(
                 exported, partitioner=[XnnpackPartitioner()], constant_methods=dict(constants or {}) or None
             )
@@ -107,8 +139,8 @@ def lower(
         except Exception as error:  # whatever the compiler's hundred passes raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise BundleError(f"ExecuTorch cannot lower this network ({reason}); export to .onnx") from error
-        graph = program.exported_program(FORWARD).graph
-    calls = (node.target for node in graph.nodes if node.op == "call_function")
+        graphs = [program.exported_program(name).graph for name in methods]
+    calls = (node.target for graph in graphs for node in graph.nodes if node.op == "call_function")
     names = Counter(str(getattr(target, "__name__", target)) for target in calls)
     return bytes(program.buffer), Counter({name: n for name, n in names.items() if name not in ("alloc", "getitem")})
 
@@ -140,15 +172,26 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
             raise BundleError(f"{name} is no ExecuTorch program of ours ({reason}); export it again") from None
     bundle = Bundle.from_metadata(metadata, name)
     names = output_names(bundle)
+    if bundle.questions and WITH_ANSWERS not in program.method_names:
+        raise BundleError(f"{name} asks questions and has no method {WITH_ANSWERS}: export it again")
+    asking = program.load_method(WITH_ANSWERS) if bundle.questions else None
 
-    def answer(image: np.ndarray) -> dict[str, np.ndarray]:
+    def answer(image: np.ndarray, answers: np.ndarray | None = None) -> dict[str, np.ndarray]:
         # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
         assert FORWARD in program.method_names
         resized = torch.from_numpy(np.array(bundle.image_spec.resize(image)[None]))
-        outputs = method.execute([resized])
-        return {key: value.clone().numpy() for key, value in zip(names, outputs, strict=True)}
+        if answers is None:
+            return _named(names, method.execute([resized]))
+        if asking is None:
+            raise UsageError(f"{name} asks nothing: leave the answers out")
+        codes = torch.from_numpy(np.array(answers, np.float32))
+        return _named([*names, PHOTO_PROBABILITIES, PHOTO_RISK], asking.execute([resized, codes]))
 
     return answer, bundle
+
+
+def _named(names: Sequence[str], outputs: Sequence[torch.Tensor]) -> dict[str, np.ndarray]:
+    return {key: value.clone().numpy() for key, value in zip(names, outputs, strict=True)}
 
 
 def seal(program: bytes) -> bytes:
@@ -183,9 +226,10 @@ def is_program(path: Path) -> bool:
 
 
 def output_names(bundle: Bundle) -> list[str]:
-    """What ``forward`` gives, in order: a program's outputs have no names."""
-    from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK
+    """What ``forward`` gives, in order: a program's outputs have no names.
 
+    ``with_answers`` gives these and then ``photo_probabilities`` and ``photo_risk``.
+    """
     return [PROBABILITIES, RISK, *([HEATMAP] if bundle.heatmap else []), *([NOVELTY] if bundle.novelty else [])]
 
 

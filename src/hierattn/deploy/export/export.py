@@ -104,11 +104,7 @@ def export(
         looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
     if for_phone:  # an evaluation reads .onnx alone, and a phone has no use for a list of photographs
-        if wrapped.bundle.questions:
-            looks.append("The .pte asks nothing and answers from the photograph alone: for questions export to .onnx.")
-        wrapped.network.head = None
-        described = replace(wrapped.bundle, trained_on="", taxonomy=wrapped.bundle.taxonomy.asking(()))
-        written = export_executorch(replace(wrapped, bundle=described), out)
+        written = export_executorch(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
     record = wrapped.checkpoint.trained_on

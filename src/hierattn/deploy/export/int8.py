@@ -22,6 +22,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from hierattn.bundle.bundle import ANSWERS
+
 Precision = Literal["float32", "float16", "int8", "int8-weights"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
@@ -32,16 +34,31 @@ _READERS = ("Conv", "Gemm", "MatMul")
 
 
 def large_weights(model: ModelProto) -> dict[str, int]:
-    """Names of the float32 weights that convolutions and products read, with the axis of their output channels."""
+    """Names of the float32 weights that convolutions and products read, with the axis of their output channels.
+
+    Without those that read answers: they are a few kilobytes, and no photograph of the calibration shows their range.
+    """
+    told = _after(model, ANSWERS)
     sizes = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     axes: dict[str, int] = {}
     for node in model.graph.node:
         if node.op_type not in _READERS or len(node.input) < 2 or node.input[1] not in sizes:
             continue
+        if told.intersection(node.input):
+            continue
         tensor = sizes[node.input[1]]
         if int(np.prod(tensor.dims)) >= SMALLEST:
             axes[tensor.name] = 0 if node.op_type == "Conv" or _is_transposed(node) else len(tensor.dims) - 1
     return axes
+
+
+def _after(model: ModelProto, name: str) -> set[str]:
+    """The value and all that is made of it; nodes stand in the order in which they run."""
+    made = {name}
+    for node in model.graph.node:
+        if made.intersection(node.input):
+            made.update(node.output)
+    return made
 
 
 def _is_transposed(node: onnx.NodeProto) -> bool:

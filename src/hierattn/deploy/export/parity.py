@@ -13,21 +13,30 @@ that training never saw.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
-from hierattn.bundle.bundle import HEATMAP, NOVELTY, PROBABILITIES, RISK, Bundle, read_bundle
+from hierattn.bundle.bundle import (
+    HEATMAP,
+    NOVELTY,
+    PHOTO_PROBABILITIES,
+    PROBABILITIES,
+    RISK,
+    Bundle,
+    read_bundle,
+)
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.errors import ParityError
 from hierattn.image_spec import ImageSpec
 from hierattn.shares import percent, told_apart
 from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.questions import Question
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -37,8 +46,15 @@ if TYPE_CHECKING:
 
 _Pair = tuple[np.ndarray, np.ndarray]  # probabilities found and wanted
 
-Answer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""A runtime with a bundle loaded: one uint8 image (H, W, 3) -> its outputs by name, the batch of one included."""
+
+class Answer(Protocol):
+    """A runtime with a bundle loaded."""
+
+    def __call__(self, image: np.ndarray, answers: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+        """One uint8 image (H, W, 3), and codes (1, questions) where any is answered -> its outputs by name, the batch
+        of one included.
+        """
+
 
 TOLERANCE = 1e-4
 """Largest difference of a probability on images of the network's own size."""
@@ -58,6 +74,8 @@ PHOTO_SIZES: tuple[tuple[int, int], ...] = ((150, 200), (333, 257), (255, 256), 
 """Height and width of the photographs: enlarged, next to the network's size, reduced."""
 
 _SEED = 20230829
+_EVERY = 4
+"""Of so many images of the network's size one is also compared with answers, in a dozen subsets."""
 _LARGEST_RENDER = 1024
 
 
@@ -99,6 +117,9 @@ class ParityReport:
         What was wanted.
     runtime
         What ran the bundle.
+    answers_difference
+        Largest absolute difference of a probability with answers, over every question alone, all together and some
+        drawn, on images of the network's size; None where nothing is asked.
     """
 
     images: int
@@ -110,6 +131,7 @@ class ParityReport:
     heatmap_difference: float | None
     bounds: Bounds = EXACT
     runtime: str = "ONNX Runtime"
+    answers_difference: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -118,6 +140,7 @@ class ParityReport:
             self.difference <= self.bounds.probability
             and self.agreement >= self.bounds.agreement
             and self.photo_difference <= max(PHOTO_TOLERANCE, self.bounds.probability)
+            and (self.answers_difference is None or self.answers_difference <= self.bounds.probability)
             and (
                 self.heatmap_difference is None
                 or self.heatmap_difference <= HEATMAP_TOLERANCE
@@ -137,6 +160,8 @@ class ParityReport:
                 f"; {self.photos} of other sizes: within {self.photo_difference:.1e} (wanted {PHOTO_TOLERANCE:g}), "
                 f"{percent(self.photo_agreement, 0 if self.photo_agreement in (0, 1) else 1)}"
             )
+        if self.answers_difference is not None:
+            line += f"; with answers within {self.answers_difference:.1e}"
         if self.heatmap_difference is not None:
             line += f"; heat map and novelty within {self.heatmap_difference:.1e} of their range"
         return line
@@ -194,7 +219,7 @@ def or_remove(report: ParityReport, path: Path) -> ParityReport:
 def run_by_onnxruntime(session: onnxruntime.InferenceSession) -> Answer:
     """An ONNX Runtime session as an :data:`Answer`."""
     names = [output.name for output in session.get_outputs()]
-    return lambda image: run_session(session, names, image[None])
+    return lambda image, answers=None: run_session(session, names, image[None], answers)
 
 
 def parity_images(spec: ImageSpec) -> list[np.ndarray]:
@@ -231,6 +256,7 @@ def compare(
     exact: list[_Pair] = []
     photo: list[_Pair] = []
     maps: list[float] = []
+    told: list[_Pair] = []
     for image in parity_images(spec) if images is None else images:
         found = answer(image)
         resized = spec.resize(image)
@@ -241,6 +267,8 @@ def compare(
             pair[0][:] = np.nan
         if image.shape == resized.shape and wrapped is not None and len(wrapped.output_names) > 2:
             maps.append(_largest_relative(found, wrapped, resized))
+        if image.shape == resized.shape and bundle.questions and len(exact) % _EVERY == 1:
+            told += _with_answers(answer, model, resized, spec, bundle, seed=len(exact))
     return ParityReport(
         images=len(exact),
         difference=_largest_difference(exact),
@@ -251,13 +279,47 @@ def compare(
         heatmap_difference=max(maps) if maps else None,
         bounds=bounds,
         runtime=runtime,
+        answers_difference=_largest_difference(told) if told else None,
     )
 
 
+def subsets_of_answers(questions: Sequence[Question], seed: int = 0) -> np.ndarray:
+    """Codes to compare with: every question alone, all together and some drawn, float32 (questions + 5, questions)."""
+    generator = np.random.default_rng((_SEED, seed))
+    points = np.array([question.points for question in questions])
+    choices = np.array([question.is_choice for question in questions])
+    codes = 1 + generator.random((len(points) + 5, len(points))) * (points - 1)
+    codes = np.where(choices, np.round(codes), codes)
+    known = np.concatenate([np.eye(len(points), dtype=bool), np.ones((1, len(points)), bool)])
+    drawn = generator.random((4, len(points))) < 0.5
+    return np.where(np.concatenate([known, drawn]), codes, 0).astype(np.float32)
+
+
+def _with_answers(
+    answer: Answer, model: torch.nn.Module, resized: np.ndarray, spec: ImageSpec, bundle: Bundle, seed: int
+) -> list[_Pair]:
+    """One pair for each subset, and one for what the photograph alone says beside it."""
+    alone = _torch_probabilities(model, resized, spec, bundle)
+    pairs = []
+    for codes in subsets_of_answers(bundle.questions, seed)[:, None]:
+        found = answer(resized, codes)
+        wanted = _torch_probabilities(model, resized, spec, bundle, codes) if codes.any() else alone
+        pairs.append((found[PROBABILITIES][0].astype(np.float64), wanted))
+        pairs.append((found[PHOTO_PROBABILITIES][0].astype(np.float64), alone))
+    return pairs
+
+
 @torch.inference_mode()
-def _torch_probabilities(model: torch.nn.Module, resized: np.ndarray, spec: ImageSpec, bundle: Bundle) -> np.ndarray:
+def _torch_probabilities(
+    model: torch.nn.Module, resized: np.ndarray, spec: ImageSpec, bundle: Bundle, codes: np.ndarray | None = None
+) -> np.ndarray:
     """By the plain model, without the wrapper that was exported: (C,), float64."""
-    logits = model(torch.from_numpy(spec.scale(resized[None]))).double() / bundle.temperature
+    values = torch.from_numpy(spec.scale(resized[None]))
+    if codes is None:
+        logits = model(values).double() / bundle.temperature
+    else:
+        temperature = bundle.calibration.get("answers_temperature") or bundle.temperature
+        logits = model(values, torch.from_numpy(codes)).double() / temperature
     bias = bundle.calibration.get("class_bias") or [0.0] * logits.shape[1]
     return np.asarray(torch.softmax(logits + torch.tensor(bias, dtype=torch.float64), dim=1)[0].numpy())
 
