@@ -93,8 +93,8 @@ def test_without_a_word_it_shows_the_help_and_with_a_wrong_one_it_says_which(hie
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["card", "none"], "no evaluation in none"),
-        (["card", "none", "--json"], "no evaluation in none"),
+        (["card", "none"], "no folder none: wanted a run folder"),
+        (["card", "none", "--json"], "no folder none: wanted a run folder"),
         (["compare", "none"], "no run folder at none"),
         (["compare", "=none"], "'=none': wanted NAME=PATH"),
         (["compare", "xs="], "'xs=': wanted NAME=PATH"),

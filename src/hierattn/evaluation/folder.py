@@ -83,4 +83,6 @@ def find_evaluation(folder: Path) -> EvaluationFolder:
     for evaluation in (EvaluationFolder(RunFolder(folder).evaluation), EvaluationFolder(folder)):
         if evaluation.report.is_file():
             return evaluation
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}: wanted a run folder from 'hierattn train', evaluated")
     raise UsageError(f"no evaluation in {folder}: run 'hierattn evaluate {folder}' first")

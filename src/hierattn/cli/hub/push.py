@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 
 from hierattn.cli.console import terminal, waiting
 
@@ -54,7 +55,7 @@ def run(
     with waiting(console, "Exporting, then comparing with PyTorch"):
         _, notes = make_public_copy(run_folder, folder, name, data=data, licence=licence)
     for file in PUSHED:
-        console.print(f"{folder / file}  {(folder / file).stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+        console.print(f"{folder / file}  {decimal((folder / file).stat().st_size)}", soft_wrap=True)
     for note in notes:
         console.print(note, soft_wrap=True)
     if place is None:
