@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+_BADGE = re.compile(r"\[!\[(.+?)\]\(.+?\)\]\((.+?)\)")
 
 
 def as_markdown(notebook: str) -> str:
-    r"""The cells of a notebook, one below the other; badges are pictures from elsewhere, and left out.
+    r"""The cells of a notebook, one below the other; a badge, a picture from elsewhere, becomes the link that it is.
 
     >>> as_markdown('{"cells": [{"cell_type": "code", "source": ["1 + 1"]}]}')
     '```python\n1 + 1\n```\n'
+    >>> as_markdown('{"cells": [{"cell_type": "markdown", "source": ["[![Open it](badge.svg)](place)"]}]}')
+    '[Open it](place)\n'
     """
     parts = []
     for cell in json.loads(notebook)["cells"]:
@@ -23,7 +27,7 @@ def as_markdown(notebook: str) -> str:
         if cell["cell_type"] == "code":
             parts.append(f"```python\n{text}\n```\n")
         else:
-            parts.append("\n".join(line for line in text.splitlines() if not line.startswith("[![")) + "\n")
+            parts.append(_BADGE.sub(r"[\1](\2)", text) + "\n")
     return "\n".join(parts)
 
 
