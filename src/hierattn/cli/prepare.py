@@ -120,7 +120,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="ROLE=NAME of another: age, sex, site, skin-type, source or domain.",
+            help="ROLE=NAME of another: age, sex, site, skin-type, itch, grew, hurt, changed, bleed, elevation, "
+            "diameter-mm, biopsied, source or domain.",
             rich_help_panel=_TABLE,
         ),
     ] = None,

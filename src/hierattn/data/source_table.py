@@ -17,6 +17,7 @@ from hierattn.data.column_names import spelled
 from hierattn.data.image_ids import image_id
 from hierattn.data.table_files.text_table import encoding_of, rows_of
 from hierattn.errors import TableError
+from hierattn.taxonomy.questions import SKIN_TYPE
 
 Row = Mapping[str, str]
 """Column -> value, both stripped of blanks."""
@@ -196,18 +197,13 @@ def sex_of(value: str) -> str:
     return value if value in {"male", "female"} else ""
 
 
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
-_SKIN_TYPE = re.compile(r"(?:(?:fst|fitzpatrick|skin|photo)[\s_-]*)?(?:type[\s_-]*)?([1-6]|i{1,3}|iv|vi?)")
-
-
 def skin_type_of(value: str) -> str:
     """Fitzpatrick's type, ``1`` to ``6``; empty for anything else.
 
     >>> [skin_type_of(value) for value in ("III", "FST4", "Type 2", "5.0", "-1", "dark")]
     ['3', '4', '2', '5', '', '']
     """
-    match = _SKIN_TYPE.fullmatch(number_of(value).casefold())
-    return _ROMAN.get(match[1], match[1]) if match else ""
+    return SKIN_TYPE.value_of(text_of(value)) or ""
 
 
 def first_few(names: Sequence[str], shown: int = 3) -> str:

@@ -11,6 +11,7 @@ tobacco and alcohol. No patient should have to say these for a photograph to be 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -96,6 +97,8 @@ class Question:
         plain = " ".join(text.replace("_", " ").casefold().split())
         if plain in ("", UNKNOWN):
             return ""
+        if self.name == "skin_type" and (match := _SKIN_TYPE.fullmatch(plain)):
+            plain = _ROMAN.get(match[1], match[1])
         if self.is_choice:
             own = {value.replace("_", " "): value for value in self.values}
             alias = _SYNONYMS.get(self.name, {}).get(plain, plain).replace("_", " ")
@@ -243,6 +246,8 @@ QUESTIONS = (AGE, SEX, SITE, SKIN_TYPE, ITCH, GREW, HURT, CHANGED, BLEED, ELEVAT
 """All that may be asked, in the order of every input and table."""
 BY_NAME: Mapping[str, Question] = {question.name: question for question in QUESTIONS}
 
+_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"}
+_SKIN_TYPE = re.compile(r"(?:(?:fst|fitzpatrick|skin|photo)[\s-]*)?(?:type[\s-]*)?([1-6]|i{1,3}|iv|vi?)(?:[.,]0+)?")
 _SYNONYMS: Mapping[str, Mapping[str, str]] = {
     "site": {
         "head/neck": "head_neck", "anterior torso": "torso_front", "posterior torso": "back",
@@ -250,7 +255,6 @@ _SYNONYMS: Mapping[str, Mapping[str, str]] = {
         "acral": "palm_sole", "oral/genital": "mouth_genital", "genital": "mouth_genital", "head and neck": "head_neck",
         "upper extremities": "arm", "lower extremities": "leg", "belly": "abdomen", "breast": "chest",
     },
-    "skin_type": {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6"},
     **{
         question.name: {"true": "yes", "false": "no", "1": "yes", "0": "no", "y": "yes", "n": "no"}
         for question in (ITCH, GREW, HURT, CHANGED, BLEED, ELEVATION)

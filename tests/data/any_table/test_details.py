@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierattn.data.any_table.details import READERS, ages, domains, sexes, skin_types
+from hierattn.data.source_table import text_of
+from hierattn.taxonomy.questions import SKIN_TYPE
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,18 @@ def test_domains_are_two_or_unknown(value, domain):
 @given(st.lists(st.text(max_size=20), max_size=5), st.sampled_from(sorted(READERS)))
 def test_any_values_are_read_one_for_one(values, role):
     assert len(READERS[role](values)) == len(values)
+
+
+@pytest.mark.parametrize("role", ["itch", "grew", "hurt", "changed", "bleed", "elevation", "biopsied"])
+def test_yes_and_no_come_in_the_words_of_tables(role):
+    assert READERS[role](["Yes", "FALSE", "1", "0.0", "UNK", "", "sometimes"]) == ["yes", "no", "yes", "no", "", "", ""]
+
+
+@pytest.mark.parametrize(("value", "read"), [("6 mm", "6"), ("0,5cm", "5"), ("60", "60"), ("61", ""), ("wide", "")])
+def test_diameters_are_millimetres_in_the_questions_range(value, read):
+    assert READERS["diameter-mm"]([value]) == [read]
+
+
+@given(st.text(max_size=12))
+def test_skin_types_are_read_by_the_questions_own_rule(value):
+    assert skin_types([value]) == [SKIN_TYPE.value_of(text_of(value)) or ""]

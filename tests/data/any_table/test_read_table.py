@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from hierattn.data.any_table.columns import TableOptions
 from hierattn.data.any_table.read_table import TableRead, read_any_table
+from hierattn.data.prepared_set.asked import answerable
 from hierattn.errors import HierAttnError, TableError, UsageError
 from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.questions import QUESTIONS
 
 LABELS = ["melanoma", "nevus", "eczema", "psoriasis"]
 
@@ -245,3 +247,32 @@ def test_any_table_is_understood_or_refused_in_one_line(folder, cells):
     except HierAttnError as error:
         line = str(error)
     assert "\n" not in line
+
+
+def test_what_patients_answered_can_be_asked_of_a_table_of_ones_own(folder):
+    head = "file,dx,patient,age,m/f,location,Fitzpatrick,itching,has grown,pain,changed,bled,raised,size mm,biopsy"
+    text = rows(
+        head, age=lambda k: 30 + k, location=lambda k: ("face", "lower extremity", "moon")[k % 3],
+        Fitzpatrick=lambda k: ("FST2", "IV")[k % 2], biopsy="yes", **{
+            "m/f": lambda k: "mf"[k % 2], "itching": lambda k: ("yes", "0")[k % 2], "has grown": lambda k: "xn"[k % 2],
+            "pain": lambda k: ("TRUE", "no", "UNK")[k % 3], "changed": lambda k: ("yes", "no")[k % 2],
+            "bled": lambda k: ("ja", "nein", "often")[k % 3], "raised": lambda k: ("sim", "não")[k % 2],
+            "size mm": lambda k: ("4.5", "1.2 cm")[k % 2],
+        },
+    )  # fmt: skip
+    result = read(folder, text)
+    assert not result.understanding.problems
+    notes = result.understanding.notes
+    assert any("8 values of bleed are not understood and taken as unknown: 'often'" in note for note in notes)
+    assert any("8 values of site are the table's own ('moon')" in note for note in notes)
+    records = result.usable().records
+    assert [question.name for question in answerable(records, 5)] == [question.name for question in QUESTIONS]
+    first = records[0]
+    assert (first.grew, first.hurt, first.elevation, first.diameter_mm) == ("yes", "yes", "yes", "4.5")
+    assert (first.skin_type, first.biopsied, records[2].hurt, records[2].site) == ("2", "yes", "", "moon")
+
+
+def test_answers_of_a_photographs_two_rows_that_differ_are_told(folder):
+    text = rows("file,dx,grew", grew="yes") + "img_000.jpg,melanoma,no\n"
+    notes = read(folder, text).understanding.notes
+    assert any("but not in grew in 1: the first row of an image counts" in note for note in notes)

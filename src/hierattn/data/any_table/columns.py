@@ -17,7 +17,7 @@ from hierattn.errors import TableError, UsageError
 from hierattn.taxonomy.built_in import EIGHT
 
 ROLES = tuple(NAMES)
-"""What a column can say: image, label, lesion, patient, fold, age, sex, site, skin-type, source, domain."""
+"""What a column can say: image, label, lesion, patient, fold, age, sex, site, skin-type, answers, source, domain."""
 NONE = "none"
 """In the place of a column's name: the table has none, whatever their names."""
 _NEVER_GUESSED = ("fold", "source", "domain")  # they change what is trained and tested: only where somebody asks

@@ -1,4 +1,4 @@
-"""What tables say of a patient and a photograph, in the words of the manifest: age, sex, skin type, domain."""
+"""What tables say of a patient and a photograph, in the words of the manifest: age, sex, site, answers, domain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from hierattn.data.source_table import number_of, skin_type_of, text_of
+from hierattn.taxonomy.questions import DIAMETER_MM
 
 _MALE = frozenset(
     ("male", "m", "man", "männlich", "mann", "masculino", "masculin", "homme", "hombre", "homem", "maschio")
@@ -90,11 +91,47 @@ def sites(values: Sequence[str]) -> list[str]:
     return [text_of(value).lower() for value in values]
 
 
+_YES = frozenset(("yes", "y", "true", "t", "1", "x", "ja", "j", "sim", "s", "sí", "si", "oui", "o", "是"))
+_NO = frozenset(("no", "n", "false", "f", "0", "nein", "não", "nao", "non", "否"))
+
+
+def yes_or_no(values: Sequence[str]) -> list[str]:
+    """``yes``, ``no`` or nothing, by the words and letters of several languages.
+
+    >>> yes_or_no(["TRUE", "não", "1.0", "UNK", "a bit"])
+    ['yes', 'no', 'yes', '', '']
+    """
+    plain = [number_of(value).casefold() for value in values]
+    return ["yes" if value in _YES else "no" if value in _NO else "" for value in plain]
+
+
+def diameters(values: Sequence[str]) -> list[str]:
+    """Millimetres in the range of the question, or nothing; centimetres where the value says so.
+
+    >>> diameters(["6.0", "4,5 mm", "1.2 cm", "400", "NA"])
+    ['6', '4.5', '12', '', '']
+    """
+    result = []
+    for value in values:
+        match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(mm|cm)?", text_of(value).casefold())
+        length = float(match[1].replace(",", ".")) * (10 if match[2] == "cm" else 1) if match else -1.0
+        result.append(DIAMETER_MM.value_of(f"{length:.6g}") or "")
+    return result
+
+
 READERS: dict[str, Callable[[Sequence[str]], list[str]]] = {
     "age": ages,
     "sex": sexes,
     "site": sites,
     "skin-type": skin_types,
+    "itch": yes_or_no,
+    "grew": yes_or_no,
+    "hurt": yes_or_no,
+    "changed": yes_or_no,
+    "bleed": yes_or_no,
+    "elevation": yes_or_no,
+    "diameter-mm": diameters,
+    "biopsied": yes_or_no,
     "domain": domains,
 }
 """Role -> how its column is read; what comes out empty is not known."""

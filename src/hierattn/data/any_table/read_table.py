@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hierattn.data.any_table.columns import Column, TableOptions, choose_columns, one_hot_columns
 from hierattn.data.any_table.details import READERS
@@ -28,6 +29,7 @@ from hierattn.errors import TableError, UsageError
 from hierattn.files import file_sha256
 from hierattn.preprocessing.photo_files import printable
 from hierattn.taxonomy.from_labels import OWN, Own
+from hierattn.taxonomy.questions import SITE
 from hierattn.taxonomy.records import Taxonomy
 
 LAYOUT = "table"
@@ -233,6 +235,7 @@ def _tell_ambiguous(reading: _Reading) -> None:
 def _compare_repeated(reading: _Reading, rows_of: Mapping[int, Sequence[int]]) -> None:
     """Rows of one photograph must agree in what matters."""
     again = 0
+    details: Counter[str] = Counter()
     at_odds: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for rows in rows_of.values():
         first, *others = [row for row in rows if reading.labels.codes[row]] or rows[:1]
@@ -242,6 +245,7 @@ def _compare_repeated(reading: _Reading, rows_of: Mapping[int, Sequence[int]]) -
                 if role in reading.values and _said(reading, role, first) != _said(reading, role, other):
                     at_odds[role].append((first, other))
                     break
+            details.update(role for role in READERS if role in reading.values and _differ(reading, role, first, other))
     for role, pairs in at_odds.items():
         first, other = pairs[0]
         more = f", and {len(pairs) - 1} more such images" if len(pairs) > 1 else ""
@@ -251,7 +255,15 @@ def _compare_repeated(reading: _Reading, rows_of: Mapping[int, Sequence[int]]) -
             f"{more}: wanted one {role} an image; remove the wrong rows"
         )
     if again and not at_odds:
-        reading.account.notes.append(f"{again} rows name an image again and say the same: each image is taken once")
+        same = "say the same"
+        if details:
+            said = ", ".join(f"{role} in {count}" for role, count in details.items())
+            same = f"agree in what parts the folds, but not in {said}: the first row of an image counts"
+        reading.account.notes.append(f"{again} rows name an image again and {same}: each image is taken once")
+
+
+def _differ(reading: _Reading, role: str, first: int, other: int) -> bool:
+    return text_of(reading.values[role][first]) != text_of(reading.values[role][other])
 
 
 def _said(reading: _Reading, role: str, row: int) -> str:
@@ -268,6 +280,13 @@ def _add_records(reading: _Reading) -> None:
                 f"{lost.total()} values of {role} are not understood and taken as unknown: "
                 f"{first_few([repr(value[:40]) for value, _ in lost.most_common()])}"
             )
+    own = Counter(value for value in details.get("site", ()) if SITE.value_of(value) is None)
+    if own:
+        names = first_few([repr(name[:40]) for name, _ in own.most_common()])
+        reading.account.notes.append(
+            f"{own.total()} values of site are the table's own ({names}): figures are split by them, and "
+            f"to a question they are unknown; it knows {', '.join(SITE.values)}"
+        )
     for number, row in sorted(reading.row_of.items(), key=lambda pair: pair[1]):
         label = reading.labels.codes[row]
         if not label:
@@ -276,19 +295,16 @@ def _add_records(reading: _Reading) -> None:
         def told(role: str, row: int = row) -> str:
             return details[role][row] if role in details else ""
 
+        known: dict[str, Any] = {role.replace("-", "_"): told(role) for role in READERS}
         listing.records.append(
             Record(
                 image=str(reading.folder.take(number)),
                 label=label,
                 own_label=reading.values["label"][row],
-                domain=told("domain"),
                 lesion=_id(reading, "lesion", row),
                 patient=_id(reading, "patient", row),
                 source=_id(reading, "source", row) or listing.source,
-                age=told("age"),
-                sex=told("sex"),
-                site=told("site"),
-                skin_type=told("skin-type"),
+                **known,
             )
         )
 
