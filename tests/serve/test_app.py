@@ -31,6 +31,16 @@ def test_operations_pages_answer(bundle, photos):
     assert "<script" not in page.text
 
 
+def test_openvino_serves_onnx_runtimes_answers(bundle, photos):
+    pytest.importorskip("openvino")
+    found = []
+    for runtime in ("openvino", "onnxruntime"):
+        with service(bundle, runtime=runtime, threads=2) as app:
+            found.append([each["probabilities"] for each in post(app, *photos[:3]).json()["predictions"]])
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
 def test_stopping_service_is_not_ready(bundle):
     with service(bundle) as app:
         app.state.service.pool.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hierattn.cli.console import completing, print_json, print_table, terminal
-from hierattn.cli.which_model import DomainOption, ModelOption
+from hierattn.cli.which_model import DomainOption, ModelOption, RuntimeOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +68,7 @@ def run(
         bool, typer.Option("--answers-from-header", help="Take age and sex from DICOM headers, where the model asks.")
     ] = False,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: one per core, up to 4.")] = 0,
+    runtime: RuntimeOption = "onnxruntime",
     batch: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Predict for a whole archive: every file in and under it.")
     ] = None,
@@ -131,7 +132,7 @@ def run(
         if answer:
             raise UsageError("--answer with --batch: wanted --answers ANSWERS.csv, with a row a photograph")
         say_which(name)
-        options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr, answers, answers_from_header)
+        options = ArchiveOptions(jobs or cores(), rule, language, dicom_sr, answers, answers_from_header, runtime)
         _predict_archive(batch, out, name, options, as_json)
         return
     if not images:
@@ -144,7 +145,7 @@ def run(
             raise UsageError(f"--heatmap with {len(paths)} images: wanted one; call it once for each")
         check_file_replaceable(heatmap, KIND, is_overlay, inputs=[*paths, find_bundle(name)])
     told = _given_answers(answer or [], answers)
-    predictor = Predictor.load(name, threads=threads)
+    predictor = Predictor.load(name, threads=threads, runtime=runtime)
     told = read_answers(predictor.bundle.questions, told)
     if answers_from_header:
         check_header_is_asked(predictor.bundle.questions)

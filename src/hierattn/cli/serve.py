@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hierattn.cli.console import completing
-from hierattn.cli.which_model import DomainOption, ModelOption
+from hierattn.cli.which_model import DomainOption, ModelOption, RuntimeOption
 
 
 def run(
@@ -25,6 +25,7 @@ def run(
     threads: Annotated[
         int, typer.Option(help="Predictions at a time in a process; 0 divides the cores among the processes.")
     ] = 0,
+    runtime: RuntimeOption = "onnxruntime",
     queue: Annotated[int, typer.Option(help="Requests in a process at a time; more get 503.")] = 32,
     batch: Annotated[int, typer.Option(help="Waiting photographs that a thread predicts together.")] = 8,
     max_body: Annotated[int, typer.Option(help="Largest request in bytes; larger ones get 413.")] = 16 * 1024 * 1024,
@@ -83,6 +84,7 @@ def run(
         name=name,
         more=tuple(more),
         threads=threads or max(1, cores() // workers),
+        runtime=runtime,
         queue=queue,
         batch=batch,
         max_body=max_body,
@@ -96,7 +98,7 @@ def run(
     )
     keys = read_api_keys(os.environ.get(API_KEYS, ""))
     for name, bundle in settings.models.items():  # a bad bundle is refused here, and not by each worker
-        typer.echo(f"{name}: {Predictor.load(bundle, threads=1).description}", err=True)
+        typer.echo(f"{name}: {Predictor.load(bundle, threads=1, runtime=runtime).description}", err=True)
         say_which(bundle)
     typer.echo("API key required" if keys else "No API key required", err=True)
     typer.echo(f"Open http://{host}:{port}/ (Ctrl-C stops)", err=True)

@@ -34,6 +34,14 @@ DomainOption = Annotated[
     ),
 ]
 
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        help="onnxruntime, or openvino where it is installed: pip install 'hierattn[openvino]'.",
+        autocompletion=completing("onnxruntime", "openvino"),
+    ),
+]
+
 
 def choose_model(model: str | None, domain: str | None) -> str:
     """The bundle's path, or the released name.

@@ -88,8 +88,10 @@ def create_app(settings: ServiceSettings, keys: Sequence[str] = ()) -> FastAPI:
 
 
 def _build(settings: ServiceSettings, keys: Sequence[str]) -> Service:
+    # OpenVINO serves one caller at a time, so that one gets all threads; ONNX Runtime runs in each caller's own.
+    threads = settings.threads if settings.runtime == "openvino" else 1
     models = {
-        name: ServedModel(Predictor.load(model, threads=1), find_bundle(model))
+        name: ServedModel(Predictor.load(model, threads=threads, runtime=settings.runtime), find_bundle(model))
         for name, model in settings.models.items()
     }
     predictors = {name: served.predictor for name, served in models.items()}

@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from hierattn.deploy.predict.predictor import RUNTIMES
 from hierattn.errors import UsageError
 
 ENVIRONMENT = "HIERATTN_SERVICE"
@@ -55,6 +56,8 @@ class ServiceSettings:
         What ``model`` is called in the interface.
     more
         Further bundles that are served, as (name, path or released name); ``?model=NAME`` asks for one.
+    runtime
+        One of :data:`~hierattn.deploy.predict.predictor.RUNTIMES`.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class ServiceSettings:
     app: bool = True
     name: str = "model"
     more: tuple[tuple[str, str], ...] = ()
+    runtime: str = RUNTIMES[0]
 
     @property
     def models(self) -> dict[str, str]:
@@ -89,6 +93,8 @@ class ServiceSettings:
         for name in ("receive_seconds", "answer_seconds"):
             if not 0 < getattr(self, name) < 3600:
                 raise UsageError(f"{_option(name)} {getattr(self, name):g}: wanted more than 0 and less than 3600")
+        if self.runtime not in RUNTIMES:
+            raise UsageError(f"--runtime {self.runtime!r}: wanted {' or '.join(RUNTIMES)}")
         names = [self.name, *(name for name, _ in self.more)]
         for name in names:
             if not MODEL_NAME.fullmatch(name):

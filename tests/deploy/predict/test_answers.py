@@ -42,6 +42,17 @@ def test_the_file_says_what_may_be_asked_and_is_refused_by_readers_that_cannot_a
     assert bundle.to_values()["format_version"] == 4
 
 
+def test_openvino_takes_the_answers_too(exported, photo) -> None:
+    pytest.importorskip("openvino")
+    one, other = (Predictor.load(exported[0], runtime=name) for name in ("openvino", "onnxruntime"))
+    for told in ({}, {"age": "54"}, {"age": "54", "grew": "yes"}):
+        found, wanted = one(photo, answers=told), other(photo, answers=told)
+        assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-5)
+        if told:
+            assert found.photo_alone.probabilities == pytest.approx(wanted.photo_alone.probabilities, abs=1e-5)
+            assert found.probabilities != pytest.approx(found.photo_alone.probabilities, abs=1e-4)
+
+
 def test_without_the_second_input_the_graph_answers_from_the_photograph(exported, photo) -> None:
     content, _ = read_bundle(exported[0])
     session = open_session(content, exported[0])

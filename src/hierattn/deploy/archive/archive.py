@@ -22,7 +22,7 @@ from hierattn.deploy.archive.table import NO_ADVICE, REFUSED, ArchiveTable, writ
 from hierattn.deploy.archive.worker import ArchiveQuestion, FromHeader, begin, get_ready, predict_file
 from hierattn.deploy.predict.dicom_photo import check_header_is_asked
 from hierattn.deploy.predict.photo_file import digest_of
-from hierattn.deploy.predict.predictor import Predictor, find_bundle
+from hierattn.deploy.predict.predictor import RUNTIMES, Predictor, find_bundle
 from hierattn.errors import HierAttnError, UsageError
 from hierattn.files import part_of
 from hierattn.processes import undisturbed
@@ -55,6 +55,8 @@ class ArchiveOptions:
         A table of answers, a row a photograph (:mod:`hierattn.deploy.archive.answers`); None for none.
     answers_from_header
         Whether age and sex may be taken from DICOM headers, where the table does not have them.
+    runtime
+        One of :data:`~hierattn.deploy.predict.predictor.RUNTIMES`.
     """
 
     jobs: int = 1
@@ -63,6 +65,7 @@ class ArchiveOptions:
     reports: Path | None = None
     answers: Path | None = None
     answers_from_header: bool = False
+    runtime: str = RUNTIMES[0]
 
 
 DEFAULTS = ArchiveOptions()
@@ -107,7 +110,7 @@ def predict_archive(
     if options.jobs < 1:
         raise UsageError(f"{options.jobs} jobs: wanted 1 or more")
     bundle = find_bundle(model)
-    described = Predictor.load(bundle, threads=1).bundle
+    described = Predictor.load(bundle, threads=1, runtime=options.runtime).bundle
     if options.answers_from_header:
         check_header_is_asked(described.questions)
     digest = digest_of(bundle.read_bytes())
@@ -126,7 +129,9 @@ def predict_archive(
     if options.answers is not None:
         answers = read_batch_answers(options.answers, described.questions, map(written_name, files()))
     from_header: FromHeader = ("yes" if options.answers_from_header else "no") if described.questions else ""
-    question = ArchiveQuestion(folder, bundle, digest, options.rule, options.language, options.reports, from_header)
+    question = ArchiveQuestion(
+        folder, bundle, digest, options.rule, options.language, options.reports, from_header, options.runtime
+    )
     counts: Counter[str] = Counter()
     with ArchiveTable(out, described.classes, question.same, answers if described.questions else None) as table:
         done = len(table.done)

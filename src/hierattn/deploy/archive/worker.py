@@ -15,7 +15,7 @@ from hierattn.deploy.archive.answers import written_answers
 from hierattn.deploy.archive.table import ANSWERED, ANSWERS, FROM_HEADER, HEADER_ANSWERS, PHOTO, REFUSED
 from hierattn.deploy.predict.dicom_photo import header_answers
 from hierattn.deploy.predict.photo_file import decode_photo_file, digest_of
-from hierattn.deploy.predict.predictor import Diagnosis, PhotoAlone, Predictor
+from hierattn.deploy.predict.predictor import RUNTIMES, Diagnosis, PhotoAlone, Predictor
 from hierattn.errors import BundleError, ImageError, MissingPackageError
 from hierattn.preprocessing.photograph import read_image_bytes
 
@@ -38,6 +38,8 @@ class ArchiveQuestion:
         Where the DICOM reports go; None for none.
     from_header
         Whether DICOM headers may answer questions; empty where the bundle asks nothing.
+    runtime
+        One of :data:`~hierattn.deploy.predict.predictor.RUNTIMES`.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class ArchiveQuestion:
     language: str = "en"
     reports: Path | None = None
     from_header: FromHeader = ""
+    runtime: str = RUNTIMES[0]
 
     @property
     def same(self) -> dict[str, str]:
@@ -156,5 +159,5 @@ def _load(question: ArchiveQuestion) -> Predictor:
     if _predictor is None:
         if digest_of(question.bundle.read_bytes()) != question.digest:
             raise BundleError(f"{question.bundle} was changed while the archive was being read: start again")
-        _predictor = Predictor.load(question.bundle, threads=1)
+        _predictor = Predictor.load(question.bundle, threads=1, runtime=question.runtime)
     return _predictor

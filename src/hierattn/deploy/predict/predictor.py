@@ -44,10 +44,13 @@ from hierattn.taxonomy.questions import answer_codes, read_answers
 from hierattn.taxonomy.records import Taxonomy
 
 if TYPE_CHECKING:
-    import onnxruntime
+    from hierattn.deploy.predict.session import Session
 
 RELEASED: tuple[str, ...] = DOMAINS
 """Names of released bundles; :mod:`hierattn.deploy.predict.released` holds them."""
+
+RUNTIMES: tuple[str, ...] = ("onnxruntime", "openvino")
+"""What can run a bundle; the first is part of every installation, and the default."""
 
 _SHOWN = 5
 """Classes that a notebook shows, the most probable first."""
@@ -231,16 +234,16 @@ class Predictor:
     bundle
         What the file says of itself.
     session
-        ONNX Runtime's, of the same file.
+        ONNX Runtime's or OpenVINO's, of the same file.
     """
 
-    def __init__(self, bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, bundle: Bundle, session: Session) -> None:
         self.bundle = bundle
         self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
+    def load(cls, model: str | Path = DEFAULT_DOMAIN, *, threads: int = 0, runtime: str = RUNTIMES[0]) -> Predictor:
         """Load a bundle.
 
         Parameters
@@ -249,21 +252,33 @@ class Predictor:
             A path; a released name, ``"dermoscopy"`` or ``"phone"`` (for non-commercial use); or the place of a
             repository on the Hugging Face Hub, ``"hf-hub:OWNER/NAME"``, with ``@REVISION`` for an earlier state.
         threads
-            Of ONNX Runtime within one prediction; 0: one per core, up to 4.
+            Of the runtime within one prediction; 0: one per core, up to 4.
+        runtime
+            One of :data:`RUNTIMES`. OpenVINO runs in float32, one prediction at a time, and is first compared with
+            ONNX Runtime.
 
         Raises
         ------
         BundleError
-            Where the file is missing, damaged, foreign, too new, or refused by ONNX Runtime.
+            Where the file is missing, damaged, foreign, too new, or refused by the runtime; where OpenVINO answers
+            otherwise than ONNX Runtime.
+        MissingPackageError
+            Where OpenVINO is not installed.
         UsageError
-            For a released name of which no bundle is installed, or a negative number of threads.
+            For a released name of which no bundle is installed, a negative number of threads, or another runtime.
         HubError
             Where the hub has no such bundle, or cannot be reached and its cache has none either.
         """
         if threads < 0:
             raise UsageError(f"{threads} threads: wanted 1 or more, or 0 for one per core")
+        if runtime not in RUNTIMES:
+            raise UsageError(f"runtime {runtime!r}: wanted {' or '.join(RUNTIMES)}")
         path = find_bundle(model)
         content, bundle = read_bundle(path)
+        if runtime == "openvino":
+            from hierattn.deploy.predict.openvino_session import open_openvino
+
+            return cls(bundle, open_openvino(content, path, bundle.image_spec.size, threads))
         return cls(bundle, open_session(content, path, threads))
 
     @classmethod

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from hierattn.files import cores
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    from hierattn.deploy.predict.openvino_session import OpenVinoSession
+
+    Session: TypeAlias = onnxruntime.InferenceSession | OpenVinoSession
 
 MAX_MEMORY = 2 * 1024**3
 """Bytes that the graphs of one process may hold; HierAttn_m takes 0.2 GB for 16 images of 256 pixels."""
@@ -37,7 +41,7 @@ MAX_BATCH = 1024
 MAX_SECONDS = 60.0
 """A session's first answer; a batch of 64 on a slow processor takes a few."""
 
-_answered: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
+_answered: weakref.WeakSet[Session] = weakref.WeakSet()
 """Sessions whose graph has ended once: they need no timer, which costs a thread a run."""
 
 
@@ -69,7 +73,7 @@ def open_session(content: bytes, path: Path, threads: int = 0, *, bounded: bool 
 
 
 def run_session(
-    session: onnxruntime.InferenceSession,
+    session: Session,
     wanted: Sequence[str],
     images: np.ndarray,
     answers: np.ndarray | None = None,
@@ -105,7 +109,7 @@ def run_session(
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
 
-def fixed_batch(session: onnxruntime.InferenceSession) -> int | None:
+def fixed_batch(session: Session) -> int | None:
     """How many images a graph takes at a time; None for any number."""
     first = session.get_inputs()[0].shape[:1]
     return first[0] if first and isinstance(first[0], int) and first[0] > 0 else None
@@ -117,7 +121,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _run(
-    session: onnxruntime.InferenceSession, wanted: Sequence[str], images: np.ndarray, answers: np.ndarray | None
+    session: Session, wanted: Sequence[str], images: np.ndarray, answers: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     feeds = {INPUT: images} if answers is None else {INPUT: images, ANSWERS: answers}
     with _watch(session) as options:
@@ -130,7 +134,7 @@ def _run(
 
 
 @contextmanager
-def _watch(session: onnxruntime.InferenceSession) -> Iterator[onnxruntime.RunOptions | None]:
+def _watch(session: Session) -> Iterator[onnxruntime.RunOptions | None]:
     """Options by which a first run ends after :data:`MAX_SECONDS`; None for a session that has answered before."""
     if session in _answered:
         yield None
