@@ -14,7 +14,7 @@ from pathlib import Path
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.evaluation.asking.answered import Answered
-from hierattn.evaluation.asking.figures import AnswersFigures, Part, answers_alone, measure_answers
+from hierattn.evaluation.asking.figures import ADVICE_BY, AnswersFigures, Part, answers_alone, measure_answers
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import read_calibration
 from hierattn.evaluation.measures.intervals import Estimate
@@ -24,12 +24,6 @@ from hierattn.evaluation.selection import outer_fold
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import write_json, write_text
 from hierattn.shares import percent
-
-BY = {
-    "photograph": "the photograph alone",
-    "both": "photograph and answers, without the rule",
-    "rule": "photograph and answers, never below the photograph alone",
-}
 
 
 def measure_runs(runs: Sequence[Path]) -> AnswersFigures:
@@ -117,7 +111,7 @@ def page(figures: AnswersFigures, images: int, patients: int, command: str) -> s
         "",
         *_table(
             ("by", "dangerous ones sent to a doctor", "others not sent"),
-            ((BY[row.by], _share(row.sensitivity), _share(row.specificity)) for row in figures.advice),
+            ((ADVICE_BY[row.by], _share(row.sensitivity), _share(row.specificity)) for row in figures.advice),
         ),
         "",
         "Made by:",

@@ -289,7 +289,8 @@ class _Work:
         options = self.options
         if self.coarser is not None:
             return self._own_fold_coarser(trained, self.coarser)
-        validation = self._inner_folds(trained)
+        inner = self._answered(inner_fold(self.packed, trained), "inner fold")
+        validation = self._inner_folds(trained, inner)
         fitted = fit_calibration(
             validation,
             target_sensitivity=options.target_sensitivity,
@@ -298,13 +299,16 @@ class _Work:
             resamples=options.bootstrap,
             seed=options.seed,
         )
-        fitted = self._with_answers(fitted, trained)
+        if inner is not None:
+            fitted = replace(fitted, answers_temperature=fit_answers_temperature(inner, options.seed))
         paper = is_paper_protocol(self.packed.info)
         source = trained.left_out_source
         whole = self._whole_fold(trained.fold)
         selection = Selection(whole, (PAPER_WARNING,)) if paper else outer_fold(self.packed, trained)
         rows = selection.rows
-        predictions = self._predict(rows, "left-out source" if source else "outer fold")
+        step = "left-out source" if source else "outer fold"
+        test = self._answered(rows, step)
+        predictions = self._predict(rows, step) if test is None else test.photograph
         name = PAPER if paper else LEFT_OUT_SOURCE if source else HONEST
         protocol = Protocol(
             name=name,
@@ -316,33 +320,33 @@ class _Work:
         tested = None if source else trained.fold
         notes = selection.notes + notes_on_test_labels(self.packed.info, tested)
         measured = _Predicted(predictions, rows, validation, self._measured(fitted, predictions), protocol, notes)
-        return replace(measured, answers=self._answers(measured, trained))
+        return measured if test is None else replace(measured, answers=self._answers(test, measured, trained))
 
-    def _with_answers(self, fitted: Calibration, trained: TrainedRun) -> Calibration:
-        """The same with the temperature for photographs of which something is answered, where anything is asked."""
-        network = self.network
-        if not (isinstance(network, Network) and network.asks):
-            return fitted
-        inner = Answered.of(network, self.packed, inner_fold(self.packed, trained))
-        return replace(fitted, answers_temperature=fit_answers_temperature(inner, self.options.seed))
-
-    def _answers(self, predicted: _Predicted, trained: TrainedRun) -> AnswersFigures | None:
-        """What answers are worth on the outer fold; None where nothing is asked."""
-        network, temperature = self.network, predicted.calibration.answers_temperature
-        if temperature is None or not isinstance(network, Network):
+    def _answered(self, rows: np.ndarray, step: str) -> Answered | None:
+        """Of a network that asks: its one pass over these photographs, which gives every answer. None of others."""
+        if not (isinstance(self.network, Network) and self.network.asks):
             return None
-        test = Answered.of(network, self.packed, predicted.rows)
+        return Answered.of(self.network, self.packed, rows, progress=self.progress, step=step)
+
+    def _answers(self, test: Answered, predicted: _Predicted, trained: TrainedRun) -> AnswersFigures:
+        """What answers are worth on the outer fold."""
+        network, temperature = self.network, predicted.calibration.answers_temperature
+        assert temperature is not None
+        assert isinstance(network, Network)
         alone = answers_alone(network, self.packed, trained)
         how = {"resamples": self.options.bootstrap, "seed": self.options.seed}
         part = Part(test, alone, predicted.calibration, temperature)
         return measure_answers([part], network.taxonomy.questions, **how)
 
-    def _inner_folds(self, trained: TrainedRun) -> Predictions:
-        """Of the run's inner fold, and of each crossed run's by its own network."""
+    def _inner_folds(self, trained: TrainedRun, known: Answered | None) -> Predictions:
+        """Of the run's inner fold, whose answers may be ``known``, and of each crossed run's by its own network."""
         rows, answers = [], []
         for run in (trained, *self.crossed):
             network = self.network if run is trained else _network(run, self.options)
             rows.append(inner_fold(self.packed, run))
+            if run is trained and known is not None:
+                answers.append(known.photograph.probabilities)
+                continue
             answers.append(network.probabilities(self.packed.images, rows[-1], self.progress, "inner fold"))
         records = [self.packed.records[int(row)] for row in np.concatenate(rows)]
         return predictions_of(records, self.network.taxonomy, np.concatenate(answers))

@@ -89,6 +89,12 @@ class Network:
         DataError
             Where the network's output is not finite.
         """
+        return probabilities_of(self.logits(images, rows, progress, step))
+
+    def logits(
+        self, images: np.ndarray, rows: Sequence[int] | np.ndarray, progress: Progress | None = None, step: str = ""
+    ) -> np.ndarray:
+        """Of some rows of uint8 images, (N, C) in float32, from the photographs alone."""
         tell = progress or silent
         logits = predict_logits(
             self.model,
@@ -99,7 +105,7 @@ class Network:
             device=self.device,
             progress=lambda _, done, total: tell(step, done, total),
         )
-        return probabilities_of(logits.reshape(len(rows), len(self.classes)))
+        return logits.reshape(len(rows), len(self.classes))
 
 
 def probabilities_of(logits: np.ndarray) -> np.ndarray:
@@ -145,13 +151,25 @@ def predict_rows(
     DataError
         Where a row's label is none of the network's classes, or its output is not finite.
     """
+    records = known_records(network, packed, rows)
+    probabilities = network.probabilities(packed.images, np.asarray(rows), progress, step)
+    return predictions_of(records, network.taxonomy, probabilities)
+
+
+def known_records(network: Answering, packed: PackedSet, rows: Sequence[int] | np.ndarray) -> list[Record]:
+    """The manifest's rows.
+
+    Raises
+    ------
+    DataError
+        Where a label is none of the network's classes.
+    """
     records = [packed.records[int(row)] for row in rows]
     classes = network.taxonomy.codes
     unknown = sorted({record.label for record in records} - set(classes))
     if unknown:
         raise DataError(f"images of {', '.join(unknown)}, which the model does not know: wanted {', '.join(classes)}")
-    probabilities = network.probabilities(packed.images, np.asarray(rows), progress, step)
-    return predictions_of(records, network.taxonomy, probabilities)
+    return records
 
 
 def predictions_of(records: Sequence[Record], taxonomy: Taxonomy, probabilities: np.ndarray) -> Predictions:

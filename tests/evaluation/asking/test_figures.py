@@ -12,11 +12,14 @@ from tiny_sets import with_answers
 
 from hierattn.data.prepared_set.asked import answerable
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.evaluation import predict
 from hierattn.evaluation.asking.figures import MISSING, AnswersAlone
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.calibration import read_calibration
+from hierattn.evaluation.pages.model_card import model_card
 from hierattn.evaluation.predictions import read_predictions
 from hierattn.evaluation.report import Report
+from hierattn.models import inference
 from hierattn.models.asking import asking
 from hierattn.models.weights.checkpoint import load_checkpoint, save_checkpoint
 from hierattn.taxonomy.built_in import EIGHT
@@ -99,6 +102,39 @@ def test_under_the_rule_no_photograph_is_referred_less_than_by_the_photograph_al
     assert (photograph.by, both.by, rule.by) == ("photograph", "both", "rule")
     assert rule.sensitivity.value >= max(photograph.sensitivity.value, both.sensitivity.value)
     assert rule.specificity.value <= min(photograph.specificity.value, both.specificity.value)
+
+
+def test_subgroups_are_shown_with_and_without_answers(judged):
+    report = judged[2].report
+    figures = report.answers.subgroups
+    assert set(figures) == set(report.subgroups.attributes)
+    for attribute, rows in figures.items():
+        for row, own in zip(rows, report.subgroups.attributes[attribute], strict=True):
+            assert (row.name, row.images, row.too_few) == (own.name, own.images, own.too_few)
+            assert row.photograph.value == own.balanced_accuracy.value
+            assert row.advice[0].sensitivity.value == own.referred.value
+            assert row.gain.value == pytest.approx(row.both.value - row.photograph.value)
+
+
+def test_card_shows_the_three_the_flips_and_the_subgroups(judged):
+    plain, asked = (model_card(evaluation.report) for evaluation in judged[1:])
+    assert "Questions beside the photograph" not in plain
+    for said in ("### Questions beside the photograph", "| answers hidden |", "| grew |", "never below the photograph"):
+        assert said in asked
+    assert "Age: " in asked
+
+
+def test_each_fold_passes_the_network_once(judged, monkeypatch):
+    passes = []
+    real = inference.predict_logits
+
+    def counted(model, images, indices, *arguments, **options):
+        passes.append(len(indices))
+        return real(model, images, indices, *arguments, **options)
+
+    monkeypatch.setattr(predict, "predict_logits", counted)
+    evaluation = evaluate(judged[0], OPTIONS)
+    assert passes == [len(evaluation.validation), len(evaluation.predictions)]
 
 
 def test_report_and_calibration_are_read_back(judged):

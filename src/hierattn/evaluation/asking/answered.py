@@ -11,10 +11,11 @@ from torch import Tensor
 
 from hierattn.data.prepared_set.asked import codes_of
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.evaluation.predict import Network, predictions_of, probabilities_of
+from hierattn.evaluation.cases import Case, case_of
+from hierattn.evaluation.predict import Network, known_records, predictions_of, probabilities_of
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.models.asking import AskingNetwork
-from hierattn.models.inference import predict_logits
+from hierattn.progress import Progress
 
 ABOVE_ALL = 5
 """Draws of hidden answers that a figure between none and all is the mean of."""
@@ -32,32 +33,43 @@ class Answered:
         Of the answers, float32 (N, questions), 0 where unknown.
     biopsied
         ``yes``, ``no`` or empty, of each.
+    cases
+        What is known of each beside its diagnosis.
     """
 
     photograph: Predictions
     codes: np.ndarray
     biopsied: tuple[str, ...]
+    cases: tuple[Case, ...]
     _logits: Tensor
     _model: AskingNetwork
 
     @classmethod
-    def of(cls, network: Network, packed: PackedSet, rows: Sequence[int] | np.ndarray) -> Answered:
-        """For rows of a prepared set, whose labels the network knows."""
+    def of(
+        cls,
+        network: Network,
+        packed: PackedSet,
+        rows: Sequence[int] | np.ndarray,
+        *,
+        progress: Progress | None = None,
+        step: str = "",
+    ) -> Answered:
+        """For rows of a prepared set; ``step`` is what ``progress`` calls them.
+
+        Raises
+        ------
+        DataError
+            Where a row's label is none of the network's classes, or its output is not finite.
+        """
         model = network.model
         assert isinstance(model, AskingNetwork)
-        logits = predict_logits(
-            model.network,
-            packed.images,
-            rows,
-            network.spec,
-            batch_size=network.batch_size,
-            device=network.device,
-        ).reshape(len(rows), len(network.classes))
-        records = [packed.records[int(row)] for row in rows]
+        records = known_records(network, packed, rows)
+        logits = network.logits(packed.images, rows, progress, step)
         return cls(
             predictions_of(records, network.taxonomy, probabilities_of(logits)),
             codes_of(records, network.taxonomy.questions),
             tuple(record.biopsied for record in records),
+            tuple(case_of(record) for record in records),
             torch.from_numpy(logits),
             model,
         )

@@ -10,8 +10,8 @@ the threshold is the larger of both. What the answers would do without the rule 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from hierattn.evaluation.measures.calibration import Calibration, advice_shares,
 from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_interval
 from hierattn.evaluation.measures.paired_tests import PairedDifference, compare_balanced_accuracy
+from hierattn.evaluation.measures.subgroups import FEWEST_GROUPS, rows_by_attribute
 from hierattn.evaluation.predict import Network
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.records import defined
@@ -34,6 +35,12 @@ from hierattn.taxonomy.questions import Question
 MISSING = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the known answers that are hidden."""
 _SAID = ("yes", "no")
+ADVICE_BY: Mapping[str, str] = {
+    "photograph": "the photograph alone",
+    "both": "photograph and answers, without the rule",
+    "rule": "photograph and answers, never below the photograph alone",
+}
+"""What an :class:`Advice` is by, in words."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,30 @@ class Advice:
 
 
 @dataclass(frozen=True)
+class OfSubgroup:
+    """The photograph alone and both among some people, with all answers as they are.
+
+    Attributes
+    ----------
+    name, images, groups, too_few
+        As of :class:`~hierattn.evaluation.measures.subgroups.Subgroup`.
+    photograph, both, gain
+        Balanced accuracy, over the classes that occur, and the difference, paired.
+    advice
+        As :attr:`AnswersFigures.advice`.
+    """
+
+    name: str
+    images: int
+    groups: int
+    too_few: bool
+    photograph: Estimate
+    both: Estimate
+    gain: PairedDifference
+    advice: tuple[Advice, ...]
+
+
+@dataclass(frozen=True)
 class AnswersFigures:
     """All of it.
 
@@ -120,6 +151,8 @@ class AnswersFigures:
         A row a question.
     advice
         The photograph alone, both, and both under the rule; empty without a threshold.
+    subgroups
+        Attribute of :data:`~hierattn.evaluation.measures.subgroups.ATTRIBUTES` -> its subgroups.
     """
 
     questions: tuple[str, ...]
@@ -128,6 +161,7 @@ class AnswersFigures:
     by_biopsy: tuple[OfBiopsy, ...]
     asked: tuple[OfQuestion, ...]
     advice: tuple[Advice, ...]
+    subgroups: Mapping[str, tuple[OfSubgroup, ...]] = field(default_factory=dict)
 
 
 def fit_answers_temperature(validation: Answered, seed: int = 0) -> float:
@@ -220,7 +254,8 @@ def measure_answers(
         missing=tuple(work.three(share) for share in MISSING),
         by_biopsy=tuple(work.of_biopsy(said) for said in _SAID if said in biopsied),
         asked=tuple(work.of_question(number, question) for number, question in enumerate(questions)),
-        advice=work.advice(),
+        advice=work.advice(work.tables(_all_of)),
+        subgroups=work.by_subgroups(),
     )
 
 
@@ -233,6 +268,11 @@ class _Tables:
     both: Predictions
     referred: np.ndarray
     referred_both: np.ndarray
+
+    def of_rows(self, rows: np.ndarray) -> _Tables:
+        """The same for some photographs."""
+        photograph, answers, both = (rows_of(table, rows) for table in (self.photograph, self.answers, self.both))
+        return _Tables(photograph, answers, both, self.referred[rows], self.referred_both[rows])
 
 
 @dataclass(frozen=True)
@@ -299,10 +339,30 @@ class _Measuring:
     def _has_threshold(self) -> bool:
         return all(part.calibration.has_threshold for part in self.parts)
 
-    def advice(self) -> tuple[Advice, ...]:
+    def by_subgroups(self) -> dict[str, tuple[OfSubgroup, ...]]:
+        tables = self.tables(_all_of)
+        cases = [case for part in self.parts for case in part.test.cases]
+        return {
+            attribute: tuple(self.of_subgroup(name, tables.of_rows(rows)) for name, rows in members.items())
+            for attribute, members in rows_by_attribute(tables.photograph, cases).items()
+        }
+
+    def of_subgroup(self, name: str, tables: _Tables) -> OfSubgroup:
+        groups = len(np.unique(tables.photograph.group_numbers))
+        return OfSubgroup(
+            name=name,
+            images=len(tables.photograph),
+            groups=groups,
+            too_few=groups < FEWEST_GROUPS,
+            photograph=self._figures(tables.photograph).balanced_accuracy(),
+            both=self._figures(tables.both).balanced_accuracy(),
+            gain=self._gain(tables.both, tables.photograph),
+            advice=self.advice(tables),
+        )
+
+    def advice(self, tables: _Tables) -> tuple[Advice, ...]:
         if not self._has_threshold:
             return ()
-        tables = self.tables(_all_of)
         own, joint = tables.referred, tables.referred_both
         return tuple(
             self._advice(by, tables.photograph, referred)

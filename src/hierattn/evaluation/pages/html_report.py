@@ -20,6 +20,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hierattn import shares
+from hierattn.evaluation.asking.figures import ADVICE_BY
 from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
@@ -402,6 +403,7 @@ def render(report: Report, figures: Mapping[str, Figure], gallery: Mapping[str, 
         calibration=calibration_sentence(report),
         taxonomy=report.taxonomy,
         attributes=ATTRIBUTES,
+        advice_by=ADVICE_BY,
         gap="" if report.subgroups is None else gap_sentence(report.subgroups),
         looks=[] if report.looks is None else report.looks.sentences(),
         warnings=[] if report.looks is None else report.looks.warnings(),

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hierattn.evaluation.asking.figures import ADVICE_BY
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, FIGURES
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
@@ -97,6 +98,7 @@ def model_card(report: Report) -> str:
         _by_class(report),
         *_subgroups(report),
         *_calibration(report),
+        *_questions(report),
         *_net_benefit(report),
         *_by_prevalence(report),
         *_robustness(report),
@@ -227,6 +229,57 @@ def _calibration(report: Report) -> list[str]:
         for row in report.conformal
     ]
     return parts + sets
+
+
+def _questions(report: Report) -> list[str]:
+    figures = report.answers
+    if figures is None:
+        return []
+    missing = [
+        (
+            percent(row.missing, 0),
+            *map(_share, (row.photograph, row.answers, row.both)),
+            f"{of_100(row.gain.value)} ({span_of_100(row.gain.interval)})",
+            decimal(row.ece_photograph),
+            decimal(row.ece_both),
+        )
+        for row in figures.missing
+    ]
+    asked = [(row.name, percent(row.known), percent(row.raised), percent(row.lowered)) for row in figures.asked]
+    parts = [
+        "### Questions beside the photograph",
+        "Every other figure of this card is of the photograph alone. Answers alone: a logistic regression; where it is "
+        "good, answers may say less of the lesion than of who was asked. Gain: both less the photograph, paired.",
+        _table(
+            ("answers hidden", "photograph alone", "answers alone", "both", "gain", "ECE, photograph", "ECE, both"),
+            missing,
+        ),
+        "How often one answer would turn the advice, if answers could lower it, too:",
+        _table(("question", "answered", "raises it", "lowers it"), asked),
+    ]
+    if figures.advice:
+        rows = [(ADVICE_BY[row.by], _share(row.sensitivity), _share(row.specificity)) for row in figures.advice]
+        parts += [
+            "Answers never lower the advice below the photograph's own. The last row is what is given:",
+            _table(("advice by", "sensitivity", "specificity"), rows),
+        ]
+    people = [
+        (
+            f"{ATTRIBUTES[attribute]}: {row.name}" + (" (too few to say)" if row.too_few else ""),
+            f"{row.images} ({row.groups})",
+            _share(row.photograph),
+            _share(row.both),
+            *(_share(row.advice[place].sensitivity) if row.advice else DASH for place in (0, 2)),
+            *(_share(row.advice[place].specificity) if row.advice else DASH for place in (0, 2)),
+        )
+        for attribute, rows_of_attribute in figures.subgroups.items()
+        for row in rows_of_attribute
+    ]
+    if people:
+        names = ("balanced accuracy", "sensitivity", "specificity")
+        heads = [f"{name}, {by}" for name in names for by in ("photograph", "both")]
+        parts.append(_table(("subgroup", "images (groups)", *heads), people))
+    return parts
 
 
 def _net_benefit(report: Report) -> list[str]:
