@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread per process: on two cores, threads that wait for one another cost more than they gain.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check format lint types pyright imports unit lowest web wheels bom docs figures clean lock
+.PHONY: help setup demo test check format lint types pyright imports unit lowest web wheels bom docs zensical figures clean lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list.
@@ -77,6 +77,12 @@ bom: $(STAMP) ## Write dist/bom.json, a CycloneDX list of all that 'pip install 
 docs: $(STAMP) ## Build the documentation into site/; a warning is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open site/index.html"
+
+zensical: $(STAMP) ## Build the same pages with Zensical, MkDocs' successor, into build/zensical/site/; a warning is an error.
+	rm -rf build/zensical
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m tools.staged_docs build/zensical
+	cd build/zensical && $(abspath $(BIN))/zensical build --strict -f mkdocs.yml
+	@echo "Open build/zensical/site/index.html"
 
 figures: $(STAMP) ## Redraw the figures of the documentation from the output of 'make demo'.
 	$(BIN)/python docs/figures/draw_all.py --demo out/demo
