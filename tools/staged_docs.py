@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from mkdocs.config import load_config
 from mkdocs.structure.files import get_files
 
@@ -36,7 +36,7 @@ def stage(out: Path) -> int:
     config.plugins.on_startup(command="build", dirty=False)
     config = config.plugins.on_config(config)
     files = config.plugins.on_files(get_files(config), config=config)
-    hooks = [hook for hook in config.hooks.values() if hasattr(hook, "on_page_markdown")]
+    hooks = [hook for hook in config["hooks"].values() if hasattr(hook, "on_page_markdown")]
     pages = 0
     for file in files:
         if file.inclusion.is_excluded():
