@@ -20,10 +20,11 @@ from hierattn.data.any_table.columns import TableOptions
 from hierattn.data.any_table.labels import read_labels
 from hierattn.data.any_table.read_table import read_any_table
 from hierattn.data.column_names import named, spelled
+from hierattn.data.prepared_set.asked import answer_of
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.source_table import first_few
 from hierattn.data.table_files.table_file import TableFile, read_table
-from hierattn.deploy.archive.table import ANSWERED
+from hierattn.deploy.archive.table import ANSWERED, PHOTO
 from hierattn.deploy.predict.photo_file import read_photo_file
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.triage import UNFIT_LEVEL
@@ -47,7 +48,9 @@ class HomeTable:
     Attributes
     ----------
     answers
-        The bundle's calibrated answers with the truth.
+        The bundle's calibrated answers with the truth, from the photographs alone.
+    told
+        What it says where a question was answered, of those cases alone; None for a bundle that asks nothing.
     sha256
         Of the table's file.
     left_out
@@ -57,6 +60,7 @@ class HomeTable:
     answers: Predictions
     sha256: str
     left_out: Mapping[str, int]
+    told: Predictions | None = None
 
 
 def read_cases(
@@ -100,13 +104,13 @@ def read_cases(
     table = read_table(path, list(columns.values()))
     answers = _answer_columns(table, bundle.classes)
     if answers:
-        read, left_out = _answers(table, answers, bundle, sha256, truth, seen)
+        read, told, left_out = _answers(table, answers, bundle, sha256, truth, seen)
     else:
         if not truth and (exact := [name for name in table.columns if spelled(name) == TRUTH]):
             columns = {"label": exact[0]}
         listing = read_any_table(images or path.parent, None, TableOptions(path, columns), bundle.taxonomy).usable()
-        read, left_out = _answered(listing.records, bundle, predictor, seen, progress or silent)
-    return HomeTable(read, file_sha256(path), left_out)
+        read, told, left_out = _answered(listing.records, bundle, predictor, seen, progress or silent)
+    return HomeTable(read, file_sha256(path), left_out, told if bundle.questions else None)
 
 
 def _answer_columns(table: TableFile, codes: Sequence[str]) -> list[str]:
@@ -123,7 +127,7 @@ def _answer_columns(table: TableFile, codes: Sequence[str]) -> list[str]:
 
 def _answers(
     table: TableFile, columns: Sequence[str], bundle: Bundle, sha256: str, truth: str, seen: TrainedOn | None
-) -> tuple[Predictions, dict[str, int]]:
+) -> tuple[Predictions, Predictions, dict[str, int]]:
     _check_whose(table, sha256)
     taken = {*columns, *(("label",) if columns and columns[0].startswith("p_") else ())}  # there, what was answered
     free = [name for name in table.columns if name not in taken]
@@ -145,21 +149,31 @@ def _answers(
     told = [Record(names[row], labels.codes[row], lesion=lesions[row], sha256=digests[row]) for row in rows]
     rows = [row for row, known in zip(rows, _known(told, seen), strict=True) if not known]
     left_out += Counter({SEEN: len(told) - len(rows)})
+    alone = [f"{PHOTO}{column}" for column in columns]  # there, of a photograph of which a question was answered
+    asked = [row for row in rows if alone[0] in table.columns and table.columns[alone[0]][row]]
+    values = _shares(table, columns, rows)
+    own = values.copy()
+    own[[rows.index(row) for row in asked]] = _shares(table, alone, asked)
+    groups = _groups(table)
+
+    def of(some: Sequence[int], shares: np.ndarray) -> Predictions:
+        images, codes, parts = ([each[row] for row in some] for each in (names, labels.codes, groups))
+        return _table(images, codes, shares, parts, bundle, table.path)
+
+    return of(rows, own), of(asked, values[[rows.index(row) for row in asked]]), dict(left_out)
+
+
+def _shares(table: TableFile, columns: Sequence[str], rows: Sequence[int]) -> np.ndarray:
+    """Probabilities of some rows, (rows, columns), each adding up to 1."""
+    if missing := [column for column in columns if rows and column not in table.columns]:
+        raise TableError(f"{table.path} has no column {first_few(missing)}: wanted one for every class")
     values = np.array([[_share(table, column, row) for column in columns] for row in rows], np.float64)
     values = values.reshape(len(rows), len(columns))
     sums = values.sum(axis=1, keepdims=True)
     if len(rows) and (worst := int(np.abs(sums - 1).argmax())) >= 0 and abs(sums[worst, 0] - 1) > _TOLERANCE:
         line = table.lines[rows[worst]]
         raise TableError(f"{table.path}:{line}: the answers sum to {sums[worst, 0]:.4g}: wanted probabilities, sum 1")
-    groups = _groups(table)
-    return _table(
-        [names[row] for row in rows],
-        [labels.codes[row] for row in rows],
-        values / np.where(sums > 0, sums, 1),
-        [groups[row] for row in rows],
-        bundle,
-        table.path,
-    ), dict(left_out)
+    return np.asarray(values / np.where(sums > 0, sums, 1))
 
 
 def _check_whose(table: TableFile, sha256: str) -> None:
@@ -217,28 +231,40 @@ def _groups(table: TableFile) -> list[str]:
 
 def _answered(
     records: Sequence[Record], bundle: Bundle, predictor: Predictor, seen: TrainedOn | None, progress: Progress
-) -> tuple[Predictions, dict[str, int]]:
+) -> tuple[Predictions, Predictions, dict[str, int]]:
     left_out: Counter[str] = Counter()
-    kept: list[tuple[Record, list[float]]] = []
+    kept: list[tuple[Record, Mapping[str, float]]] = []
+    told: list[tuple[Record, Mapping[str, float]]] = []
     for done, record in enumerate(records, start=1):
         try:
             path = Path(record.image)
             if _known([replace(record, sha256=file_sha256(path))], seen)[0]:
                 left_out[SEEN] += 1
-            elif (answer := predictor(read_photo_file(path).pixels)).unfit:
+                continue
+            said = {question.name: answer_of(record, question) for question in bundle.questions}
+            answer = predictor(read_photo_file(path).pixels, answers=said)
+            if answer.unfit:
                 left_out[UNFIT] += 1
-            else:
-                kept.append((record, [answer.probabilities[code] for code in bundle.classes]))
+                continue
+            alone = answer.photo_alone
+            kept.append((record, answer.probabilities if alone is None else alone.probabilities))
+            told += [] if alone is None else [(record, answer.probabilities)]
         except ImageError:
             left_out["unreadable photographs"] += 1
-        progress("answers", done, len(records))
+        finally:
+            progress("answers", done, len(records))
+    return _of_records(kept, bundle), _of_records(told, bundle), dict(left_out)
+
+
+def _of_records(kept: Sequence[tuple[Record, Mapping[str, float]]], bundle: Bundle) -> Predictions:
     rows = [record for record, _ in kept]
-    values = np.array([row for _, row in kept], np.float64).reshape(len(kept), len(bundle.classes))
+    shares = [[row[code] for code in bundle.classes] for _, row in kept]
+    values = np.array(shares, np.float64).reshape(len(kept), len(bundle.classes))
     named_groups = [
         f"patient:{row.patient}" if row.patient else f"lesion:{row.lesion}" if row.lesion else "" for row in rows
     ]
     images = [row.image for row in rows]
-    return _table(images, [row.label for row in rows], values, named_groups, bundle, Path()), dict(left_out)
+    return _table(images, [row.label for row in rows], values, named_groups, bundle, Path())
 
 
 def _known(records: Sequence[Record], seen: TrainedOn | None) -> np.ndarray:

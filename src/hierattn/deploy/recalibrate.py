@@ -1,7 +1,9 @@
 """A bundle with a new calibration and threshold, from a clinic's own cases (``clinical_use/recalibration.py``).
 
 The graph stays as it is; what follows its answers is new: ``softmax(log(answers) / temperature + bias)``. So bundles of
-every precision can be recalibrated, and once more. The new file names its parent and the cases by digest and count, and
+every precision can be recalibrated, and once more. A bundle that asks gets it behind both its results: what the
+photographs alone say gives bias, threshold and prediction sets, and where a question is answered there is a temperature
+of its own. The new file names its parent and the cases by digest and count, and
 keeps no figure that was measured with the old threshold.
 """
 
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hierattn
-from hierattn.bundle.bundle import PROBABILITIES, Bundle, read_bundle
+from hierattn.bundle.bundle import ANSWERS, PHOTO_PROBABILITIES, PROBABILITIES, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.bundle.reference import count_answers
 from hierattn.deploy.evaluate_bundle import BundleSubject
@@ -94,11 +96,6 @@ def at_home(
     if not 0 < confidence < 1:
         raise UsageError(f"confidence {confidence}: wanted above 0, below 1")
     content, bundle = read_bundle(path)
-    if bundle.questions:
-        raise UsageError(
-            f"{path} reads answers beside the photograph, and has two calibrations: wanted a bundle that reads "
-            "photographs alone; recalibrate the one of the run that it began with"
-        )
     sha256 = hashlib.sha256(content).hexdigest()
     subject = BundleSubject(path, bundle, sha256, path.stem, Path())
     parent, seen = subject.calibration(), subject.trained_on
@@ -135,10 +132,10 @@ def write_recalibrated(home: AtHome, out: Path) -> tuple[Recalibration, Bundle]:
     import onnx
 
     check_new(out)
-    fitted = recalibrate(home.table.answers, home.parent, confidence=home.confidence)
+    fitted = recalibrate(home.table.answers, home.parent, told=home.table.told, confidence=home.confidence)
     described = _described(home, fitted)
     model = onnx.load_from_string(home.content)
-    if fitted.changed:
+    if fitted.changed or fitted.changed_with_answers:
         _append(model, fitted)
     onnx.helper.set_model_props(model, described.to_metadata())
     onnx.checker.check_model(model, full_check=True)
@@ -158,26 +155,61 @@ def _append(model: onnx.ModelProto, fitted: Recalibration) -> None:
     prefix = next(
         name for count in range(len(taken) + 1) if not any(t.startswith(name := f"home{count}_") for t in taken)
     )
-    place, last = next((i, node) for i, node in enumerate(graph.node) if PROBABILITIES in node.output)
-    last.output[list(last.output).index(PROBABILITIES)] = f"{prefix}before"
-    constants = {
-        "least": _SMALLEST,
-        "temperature": np.float32(fitted.temperature),
-        "bias": np.array(fitted.class_bias, np.float32),
-    }
-    graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), prefix + name) for name, value in constants.items()
-    )
-    steps = (
-        ("Max", ("before", "least"), "above"),
-        ("Log", ("above",), "log"),
-        ("Div", ("log", "temperature"), "divided"),
-        ("Add", ("divided", "bias"), "shifted"),
-    )
-    nodes = [helper.make_node(kind, [prefix + name for name in read], [prefix + made]) for kind, read, made in steps]
-    nodes.append(helper.make_node("Softmax", [f"{prefix}shifted"], [PROBABILITIES], axis=1))
-    for step, node in enumerate(nodes, start=1):
-        graph.node.insert(place + step, node)
+
+    def constant(name: str, value: Any) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), prefix + name))
+        return prefix + name
+
+    least, bias = constant("least", _SMALLEST), constant("bias", np.array(fitted.class_bias or [0.0], np.float32))
+
+    def calibrated(output: str, temperature: float, made: str) -> None:
+        """Take the output's name off what makes it, and give ``made`` of that."""
+        before = f"{prefix}{output}_before"
+        last = next(node for node in graph.node if output in node.output)
+        last.output[list(last.output).index(output)] = before
+        steps = (
+            ("Max", least, "above"),
+            ("Log", "", "log"),
+            ("Div", constant(f"{output}_temperature", np.float32(temperature)), "divided"),
+            ("Add", bias, "shifted"),
+        )
+        for kind, other, name in steps:
+            graph.node.append(
+                helper.make_node(kind, [before, *([other] if other else [])], [f"{prefix}{output}_{name}"])
+            )
+            before = f"{prefix}{output}_{name}"
+        graph.node.append(helper.make_node("Softmax", [before], [made], axis=1))
+
+    if fitted.answers_temperature is None:
+        calibrated(PROBABILITIES, fitted.temperature, PROBABILITIES)
+    else:
+        if fitted.changed:
+            calibrated(PHOTO_PROBABILITIES, fitted.temperature, PHOTO_PROBABILITIES)
+        calibrated(PROBABILITIES, fitted.answers_temperature, f"{prefix}told")
+        axes, nothing = constant("axes", np.array([1], np.int64)), constant("nothing", np.float32(0))
+        graph.node.extend(
+            [
+                helper.make_node("ReduceMax", [ANSWERS, axes], [f"{prefix}largest"], keepdims=1),
+                helper.make_node("Greater", [f"{prefix}largest", nothing], [f"{prefix}any"]),
+                helper.make_node(
+                    "Where", [f"{prefix}any", f"{prefix}told", PHOTO_PROBABILITIES], [PROBABILITIES]
+                ),  # without answers what the photograph alone says, bit for bit
+            ]
+        )
+    _sort(model)
+
+
+def _sort(model: onnx.ModelProto) -> None:
+    """Nodes in an order in which each finds its inputs made."""
+    graph = model.graph
+    made = {"", *(value.name for value in (*graph.input, *graph.initializer))}
+    waiting, ordered = list(graph.node), []
+    while waiting:
+        place = next(place for place, node in enumerate(waiting) if made.issuperset(node.input))
+        ordered.append(waiting.pop(place))
+        made.update(ordered[-1].output)
+    del graph.node[:]
+    graph.node.extend(ordered)
 
 
 def _reference(home: AtHome, fitted: Recalibration) -> dict[str, dict[str, int]]:
@@ -194,7 +226,8 @@ def _described(home: AtHome, fitted: Recalibration) -> Bundle:
     temperature = old.temperature * fitted.temperature
     bias = np.array(old.calibration.get("class_bias") or [0.0] * len(old.classes)) / fitted.temperature
     bias = bias + np.array(fitted.class_bias or [0.0] * len(old.classes))
-    known = home.known
+    known, told = home.known, home.table.told
+    before = old.calibration.get("answers_temperature") or old.temperature
     cases = {
         "sha256": table.sha256,
         "photographs": known.images,
@@ -211,6 +244,7 @@ def _described(home: AtHome, fitted: Recalibration) -> Bundle:
         fitted_on=f"{known.images} own cases of {known.lesions} lesions or patients, {known.positives} of which should "
         f"be seen in a clinic; the parent is {parent[:12]}",
         class_bias=tuple(bias.tolist()) if bias.any() else (),
+        answers_temperature=None if fitted.answers_temperature is None else before * fitted.answers_temperature,
         confidence=fitted.confidence,
         sources=(),
     )
@@ -222,6 +256,7 @@ def _described(home: AtHome, fitted: Recalibration) -> Bundle:
             "temperature": fitted.temperature,
             "class_bias": list(fitted.class_bias),
             "threshold_rule": fitted.rule,
+            **({} if told is None else {"answers_temperature": fitted.answers_temperature, "answered": len(told)}),
             "by": hierattn.__version__,
             **({"before": old.provenance[RECALIBRATED]} if RECALIBRATED in old.provenance else {}),
         },

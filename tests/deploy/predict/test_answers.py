@@ -20,7 +20,6 @@ from hierattn.bundle.thresholds import TriageSettings
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import open_session
 from hierattn.deploy.predict.triage import LEVELS, advise, not_lowered
-from hierattn.deploy.recalibrate import at_home
 from hierattn.errors import UsageError
 from hierattn.preprocessing.photo_quality import judge_photo
 
@@ -133,9 +132,3 @@ def test_age_and_sex_come_from_a_dicom_header_where_the_caller_allows_it(exporte
     silent = write_small_bundle(tmp_path / "silent.onnx")
     with pytest.raises(UsageError, match="this model asks neither age nor sex"):
         CliRunner().invoke(app, [str(path), "--model", str(silent), "--answers-from-header"], catch_exceptions=False)
-
-
-def test_a_bundle_that_asks_is_not_recalibrated_by_halves(exported, tmp_path) -> None:
-    (tmp_path / "cases.csv").write_text("image,truth\n")
-    with pytest.raises(UsageError, match="reads answers beside the photograph, and has two calibrations"):
-        at_home(exported[0], tmp_path / "cases.csv")

@@ -122,12 +122,21 @@ def _fitted(home: AtHome, fitted: Recalibration, bundle: Bundle, out: Path) -> l
         )
     else:
         answers = "Answers: left as they are; a new calibration does not help on cases that it was not fitted on."
+    told = []
+    if home.table.told is not None and fitted.answers_temperature is not None:
+        own = "a temperature of their own" if fitted.answers_temperature != fitted.temperature else "the photograph's"
+        told = [
+            f"Where a question is answered ({len(home.table.told)} of these photographs): temperature "
+            f"{fitted.answers_temperature:.2f}, {own}; threshold and sets are the photograph's, and answers never "
+            "lower the advice."
+        ]
     pair = ", ".join(
         f"{name} {'–' if estimate.value is None else fraction(estimate.value)}"
         for name, estimate in zip(("sensitivity", "specificity"), fitted.advice.estimates, strict=True)
     )
     return [
         answers,
+        *told,
         f"Threshold: {setting(fitted.threshold)}, before {setting(home.parent.risk_threshold)}; {_RULES[fitted.rule]}.",
         f"On these very cases, which flatters: {pair}.",
         f"{out}: names its parent {bundle.provenance['recalibrated']['parent_sha256'][:12]} and the cases "

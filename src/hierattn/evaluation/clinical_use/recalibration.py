@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from hierattn import metrics
 from hierattn.errors import DataError
@@ -82,6 +83,9 @@ class Recalibration:
         How the new advice does on the very cases that it was fitted on: flattering.
     prediction_sets
         Target coverage -> the probability from which a class joins a set, fitted on the new answers.
+    answers_temperature
+        In the place of ``temperature`` where a question is answered; None where nothing is asked. The bias is shared:
+        it follows from the mix of diagnoses. See :func:`fit_answers_temperature`.
     """
 
     temperature: float
@@ -92,11 +96,17 @@ class Recalibration:
     gain: float
     advice: ThresholdFigures
     prediction_sets: dict[float, float]
+    answers_temperature: float | None = None
 
     @property
     def changed(self) -> bool:
-        """Whether the answers change, and not the threshold alone."""
+        """Whether the photograph's answers change, and not the threshold alone."""
         return self.temperature != 1 or any(self.class_bias)
+
+    @property
+    def changed_with_answers(self) -> bool:
+        """Whether what is said where a question is answered changes."""
+        return self.answers_temperature is not None and (self.changed or self.answers_temperature != 1)
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """The parent's answers, recalibrated, (N, C) -> (N, C)."""
@@ -154,9 +164,18 @@ def fewest_positives(target: float = TARGET_SENSITIVITY, confidence: float = CON
 
 
 def recalibrate(
-    cases: Predictions, parent: Calibration, *, confidence: float = CONFIDENCE, resamples: int = 1000, seed: int = 0
+    cases: Predictions,
+    parent: Calibration,
+    *,
+    told: Predictions | None = None,
+    confidence: float = CONFIDENCE,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Recalibration:
     """New settings from own cases; the arguments are those of :func:`examine_cases`.
+
+    ``told`` are the answers of a model that asks, to those cases of which a question was answered; ``cases`` are then
+    what the photographs alone say. None for a model that asks nothing.
 
     Raises
     ------
@@ -181,11 +200,53 @@ def recalibrate(
         gain=gain,
         advice=measure_threshold(cases, temperature, threshold, resamples, seed, bias),
         prediction_sets={target: fit_threshold(of_truth, groups, target) for target in TARGET_COVERAGES},
+        answers_temperature=None if told is None else fit_answers_temperature(told, temperature, bias, seed),
     )
 
 
 def _fit(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, tuple[float, ...]]:
     return fit_class_bias(labels, probabilities, fit_temperature(labels, probabilities))
+
+
+def fit_answers_temperature(told: Predictions, temperature: float, bias: tuple[float, ...], seed: int = 0) -> float:
+    """The temperature where a question is answered, under the bias that the photographs alone have fitted.
+
+    ``temperature``, the photographs' own, with fewer than FEWEST_GROUPS lesions of which something is answered, and
+    where another does not help on cases that it was not fitted on.
+
+    Parameters
+    ----------
+    told
+        The parent's calibrated answers where a question is answered, with the truth.
+    temperature, bias
+        Of the photographs alone.
+    seed
+        Deals the lesions to the parts.
+    """
+    labels, before, groups = told.labels, told.probabilities, told.group_numbers
+    if len(np.unique(groups)) < FEWEST_GROUPS:
+        return temperature
+
+    def loss(value: float, rows: np.ndarray) -> np.ndarray:
+        of_truth = calibrate(before[rows], value, bias)[np.arange(rows.sum()), labels[rows]]
+        return np.asarray(-np.log(np.maximum(of_truth, metrics.SMALLEST_PROBABILITY)))
+
+    def fit(rows: np.ndarray) -> float:
+        found = minimize_scalar(lambda log: loss(math.exp(log), rows).mean(), bounds=(-3, 3), method="bounded")
+        return math.exp(found.x)
+
+    part = _parts(groups, seed)
+    saved = np.zeros(len(labels))
+    for each in range(PARTS):
+        out = part == each
+        if out.any() and not out.all():
+            saved[out] = loss(temperature, out) - loss(fit(~out), out)
+    return fit(np.ones(len(labels), bool)) if saved.mean() > 0 else temperature
+
+
+def _parts(groups: np.ndarray, seed: int) -> np.ndarray:
+    """The part of each image, whole lesions in one."""
+    return np.random.default_rng(seed).permutation(int(groups.max()) + 1)[groups] % PARTS
 
 
 def crossed_gain(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, seed: int = 0) -> float:
@@ -200,8 +261,7 @@ def crossed_gain(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarr
     seed
         Deals the lesions to the parts.
     """
-    count = int(groups.max()) + 1
-    part = np.random.default_rng(seed).permutation(count)[groups] % PARTS
+    part = _parts(groups, seed)
     saved = np.zeros(len(labels))
     for each in range(PARTS):
         out = part == each
