@@ -43,7 +43,7 @@ from hierattn.training.teaching.feature_matching import FeatureMatching
 from hierattn.training.teaching.held_out import Admission, HeldOut, seen_in
 from hierattn.training.teaching.starting_weights import transfer_into
 from hierattn.training.teaching.teachers import Teachers
-from hierattn.training.validation import standing, validate
+from hierattn.training.validation import logits_of_all, scores_of, standing, validate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -201,6 +201,7 @@ class Run:
             on_logits=fixed,
         )
         self.position = Position()
+        self._said: np.ndarray | None = None
 
     def _asking(self, network: nn.Module) -> tuple[AskingNetwork, HiddenAnswers]:
         """The network with a fresh head beside it, and which answers its training hides."""
@@ -307,9 +308,7 @@ class Run:
     def finish_epoch(self) -> None:
         """Validate, log, save the weights if they are the best so far, and step to the next epoch."""
         with self._averaged() as model, adjusted_classifier(model, self.post_hoc):
-            scores = validate(
-                self.fabric, model, self.images, self.inner, self.inner_labels, self.spec, self.training.answers
-            )
+            scores = self._scores(model)
             row = epoch_row(self.position, self.recipe, scores)
             score = standing(scores, self.recipe.choose_by)
             better = score > self.position.best
@@ -323,6 +322,23 @@ class Run:
         best, best_epoch = self.position.best, self.position.best_epoch
         self.position = Position(epoch=self.position.epoch + 1, best=best, best_epoch=best_epoch)
         self.row = row
+
+    def _scores(self, model: nn.Module) -> dict[str, float]:
+        """Of the inner fold; a fixed network reads its photographs once in a run."""
+        where = (self.images, self.inner)
+        answers = self.training.answers
+        if answers is None or not self.learner.on_logits or self.post_hoc is not None:
+            return validate(self.fabric, model, *where, self.inner_labels, self.spec, answers)
+        assert isinstance(model, AskingNetwork)
+        if self._said is None:
+            self._said = logits_of_all(self.fabric, model.network, *where, self.spec)
+        head, device = model.head, self.fabric.device
+        was_training = head.training
+        with torch.inference_mode():
+            logits = torch.from_numpy(self._said).to(device)
+            told = OnLogits(head.eval())(logits, torch.from_numpy(answers[self.inner]).to(device)).cpu().numpy()
+        head.train(was_training)
+        return scores_of(told, self.inner_labels)
 
     @contextmanager
     def _averaged(self) -> Iterator[nn.Module]:

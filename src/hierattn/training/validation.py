@@ -36,7 +36,12 @@ def validate(
     ``labels``, (len(indices),), belong to them; ``answers``, (images, questions), to all images. With many processes
     each predicts its share, and all get the same figures, over all images.
     """
-    logits = torch.from_numpy(_logits_of_all(fabric, model, images, indices, spec, answers))
+    return scores_of(logits_of_all(fabric, model, images, indices, spec, answers), labels)
+
+
+def scores_of(found: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """The figures of :func:`validate` for logits (images, classes)."""
+    logits = torch.from_numpy(found)
     loss = functional.cross_entropy(logits, torch.from_numpy(labels))
     probabilities = logits.double().softmax(dim=1).numpy()
     return {
@@ -58,14 +63,15 @@ def figure_of(value: float, choose_by: str) -> float:
     return _SIGN[choose_by] * value
 
 
-def _logits_of_all(
+def logits_of_all(
     fabric: Fabric,
     model: nn.Module,
     images: np.ndarray | Tensor,
     indices: np.ndarray,
     spec: ImageSpec,
-    answers: np.ndarray | None,
+    answers: np.ndarray | None = None,
 ) -> np.ndarray:
+    """Logits of ``images`` at ``indices``, all of them in every process; arguments as of :func:`validate`."""
     if fabric.world_size == 1:
         return _logits(fabric, model, images, indices, spec, answers)
     share = -(-len(indices) // fabric.world_size)

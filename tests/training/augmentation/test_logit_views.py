@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
+from lightning_fabric import Fabric
 from tiny_runs import assert_same_bits, tiny_recipe
 from tiny_sets import with_answers
 
+from hierattn.data.prepared_set.asked import codes_of
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import split
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
@@ -15,6 +22,7 @@ from hierattn.training.augmentation.logit_views import VIEWS, logit_views, pick_
 from hierattn.training.augmentation.ranges import AugmentationRanges
 from hierattn.training.fit import fit
 from hierattn.training.recipe import Recipe
+from hierattn.training.validation import validate
 
 STILL = AugmentationRanges(rotation=0.0, horizontal_flip=0.0)
 
@@ -34,6 +42,15 @@ def test_without_augmentation_every_view_is_what_the_network_says() -> None:
     np.testing.assert_allclose(picked[rows], wanted, atol=1e-5)
 
 
+def validated_by(checkpoint, packed, fold):
+    """The figures of the inner fold, by the whole network over its photographs and answers."""
+    rows = split(packed.records, fold).validation
+    labels = np.array([checkpoint.classes.index(packed.records[row].label) for row in rows])
+    answers = codes_of(packed.records, checkpoint.taxonomy.questions)
+    fabric = Fabric(accelerator="cpu")
+    return validate(fabric, checkpoint.build(), packed.images, rows, labels, checkpoint.image_spec, answers)
+
+
 def test_a_head_is_trained_on_a_network_that_keeps_every_bit(prepared, tmp_path) -> None:
     fit(tiny_recipe(prepared), tmp_path / "photo", device="cpu")
     values = tiny_recipe(with_answers(prepared, tmp_path / "asked")).to_dict()
@@ -44,5 +61,7 @@ def test_a_head_is_trained_on_a_network_that_keeps_every_bit(prepared, tmp_path)
     assert_same_bits(photo.state_dict, asking.network_weights)
     assert [question.name for question in asking.taxonomy.questions] == ["age", "grew"]
     assert asking.build().head.classifier.weight.abs().sum() > 0
+    told = validated_by(asking, PackedSet.open(Path(values["data"]["prepared"])), Recipe.from_dict(values).data.fold)
+    assert asking.provenance["validation"] == pytest.approx(told)
     fit(Recipe.from_dict(values), tmp_path / "again", device="cpu")
     assert_same_bits(asking.state_dict, load_checkpoint(tmp_path / "again" / "best.safetensors").state_dict)

@@ -16,6 +16,8 @@ from hierattn.training.augmentation import augmentation
 from hierattn.training.augmentation.ranges import AugmentationRanges
 
 VIEWS = 4
+"""Of each image; fewer where they would be over :data:`MOST_READ` in all."""
+MOST_READ = 16_000
 _BATCH = 64
 
 
@@ -30,7 +32,7 @@ def logit_views(
     seed: int,
     device: torch.device,
 ) -> np.ndarray:
-    """Logits of augmented views, float32 (all images, :data:`VIEWS`, classes); 0 for images that are not in ``rows``.
+    """Logits of augmented views, float32 (all images, views, classes); 0 for images that are not in ``rows``.
 
     Parameters
     ----------
@@ -45,12 +47,13 @@ def logit_views(
     seed
         Of the run; it decides the views.
     """
-    read: list[list[Tensor]] = [[] for _ in range(VIEWS)]
+    count = views_of(len(rows))
+    read: list[list[Tensor]] = [[] for _ in range(count)]
     for step, start in enumerate(range(0, len(rows), _BATCH)):
         some = images[rows[start : start + _BATCH]]
         pixels = some if isinstance(some, Tensor) else torch.from_numpy(np.ascontiguousarray(some)).to(device)
         values = to_unit(pixels, spec.size)
-        for view in range(VIEWS):
+        for view in range(count):
             generator = seeds.torch_generator(seed, "augmentation", view, step)
             changed = augmentation.apply(values.clone(), augmentation.draw(len(values), ranges, generator))
             read[view].append(network(normalise(changed, spec)).float().cpu())
@@ -58,6 +61,15 @@ def logit_views(
     views = np.zeros((len(images), *known.shape[1:]), np.float32)
     views[rows] = known
     return views
+
+
+def views_of(images: int) -> int:
+    """How many views of each of so many images.
+
+    >>> views_of(600), views_of(8_500), views_of(100_000)
+    (4, 1, 1)
+    """
+    return min(VIEWS, max(1, MOST_READ // max(images, 1)))
 
 
 def pick_view(views: Tensor, generator: torch.Generator) -> Tensor:
