@@ -104,7 +104,8 @@ train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"tr
 
 say "on photographs from other sources"
 [ -f runs/two-xs-192/shift/shift.json ] || $hierattn shift runs/two-xs-192 --data out/pad160
-[ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/ham160
+[ -f out/other160/prepared.json ] || $hierattn prepare "$other" out/other160 --size 160 --judge-only
+[ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/other160
 
 say "the bundles, with cards, licence and checksums"
 PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192 --phone runs/pad-xs-asked-160 ${released:+--out "$released"}
