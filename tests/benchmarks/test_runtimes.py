@@ -30,6 +30,17 @@ def test_pytorch_and_its_plain_export_give_the_same_logits():
     assert len(runnables[1].content) == runnables[1].size
 
 
+def test_a_network_of_timm_runs_and_an_export_leaves_no_bias_out():
+    onnx = pytest.importorskip("onnx")
+    runnable = build_runnable("timm:mobilenetv4_conv_small", "onnx", 32)
+    assert np.isfinite(runnable.make(1, 2)()[0]).all()
+    convolutions = [
+        node for node in onnx.load_from_string(runnable.content).graph.node if node.op_type in ("Conv", "Gemm")
+    ]
+    assert convolutions
+    assert all(len(node.input) == 3 for node in convolutions)
+
+
 def test_an_unknown_runtime_is_refused():
     with pytest.raises(UsageError, match="pytorch, onnx, bundle"):
         build_runnable("mobilenet_v2", "abacus", 32)

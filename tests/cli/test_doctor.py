@@ -110,19 +110,20 @@ SHARED = {
     "card": {"heic"},
     "compare": {"cluster", "heic", "mobile", "mlflow", "wandb"},
     "crossval": {"heic", "mobile"},
-    "demo": {"heic", "mobile", "dicom", "hdf5", "tables", "mlflow", "wandb"},
+    "demo": {"openvino", "litert", "heic", "mobile", "dicom", "hdf5", "tables", "mlflow", "wandb"},
     "evaluate": {"heic"},
     "export": {"heic"},
-    "push": {"heic", "mobile"},
+    "push": {"openvino", "litert", "heic", "mobile"},
     "render": {"heic"},
     "serve": {"heic"},  # the service refuses HEIC before it is read
     "train": {"mobile"},
     "shift": {"heic", "mobile", "mlflow", "wandb"},
     "models": {"mlflow", "wandb"},
     "prepare": {"mlflow", "wandb"},
-    "recalibrate": {"mlflow", "wandb"},
+    "recalibrate": {"openvino", "mlflow", "wandb"},
     "recipes": {"mlflow", "wandb"},
-    "similar": {"heic", "mlflow", "wandb"},
+    "similar": {"openvino", "heic", "mlflow", "wandb"},
+    "submit": {"openvino"},
 }
 
 
@@ -213,7 +214,7 @@ def test_what_an_option_needs_is_said_beside_the_command(monkeypatch):
     truth = metadata.version
 
     def pretended(name: str) -> str:
-        if name == "executorch":
+        if name in ("executorch", "ai-edge-litert", "litert-torch"):
             raise metadata.PackageNotFoundError(name)
         return truth(name)
 
@@ -221,7 +222,7 @@ def test_what_an_option_needs_is_said_beside_the_command(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
     export = json.loads(ask("--json"))["commands"]["export"]
     assert export["ready"]
-    assert [option["ready"] for option in export["options"]] == [False]
+    assert [option["ready"] for option in export["options"]] == [False, False]
     shown = " ".join(ask().split())
     assert "Optional, for" in shown
     assert "hierattn[EXTRA]" in shown

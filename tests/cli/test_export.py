@@ -51,12 +51,13 @@ def test_the_bundle_answers_as_the_network_does(exported):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["out.txt"], "ends in .onnx or .pte"),
-        (["out.tflite"], "on Android use .pte"),
+        (["out.txt"], "ends in .onnx or .pte or .tflite"),
         (["out.mlpackage"], "on iOS use .pte"),
         (["out.onnx", "--precision", "int4"], "wanted one of float32, float16"),
         (["out.onnx", "--batch", "0"], "wanted 1 to"),
         (["out.pte", "--batch", "2"], "leave --batch"),
+        (["out.tflite", "--batch", "2"], "leave --batch"),
+        (["out.tflite", "--precision", "int8"], "leave --precision out"),
         (["out.pte", "--precision", "int8"], "leave --precision out"),
     ],
 )

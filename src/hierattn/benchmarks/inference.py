@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,6 +37,8 @@ class InferenceOptions:
         How often each is timed.
     memory
         Measure memory too, each model in a fresh process.
+    processor_time
+        Count the processor time of all threads in place of the time that passes: for a busy machine.
     """
 
     runtimes: tuple[str, ...] = ("pytorch", "onnx", "bundle")
@@ -44,6 +47,7 @@ class InferenceOptions:
     batch: tuple[int, ...] = (1, 64)
     rounds: int = 30
     memory: bool = False
+    processor_time: bool = False
 
     def __post_init__(self) -> None:
         if not self.runtimes or not set(self.runtimes) <= set(RUNTIMES):
@@ -54,6 +58,7 @@ class InferenceOptions:
 class InferenceTiming:
     """One model in one runtime under one setting; times in milliseconds an image.
 
+    ``images_per_second`` is by the median, counted in the same time.
     ``ratio`` is the median over the rounds of its time over the reference's in the same round; None without that.
     """
 
@@ -64,6 +69,7 @@ class InferenceTiming:
     mean_ms: float
     median_ms: float
     p95_ms: float
+    images_per_second: float
     ratio: float | None
     bytes: int
     peak_bytes: int | None
@@ -96,7 +102,7 @@ def measure_inference(
         row
         for threads in options.threads
         for batch in options.batch
-        for row in _time(runnables, threads, batch, options.rounds, peaks, progress)
+        for row in _time(runnables, threads, batch, options, peaks, progress)
     ]
 
 
@@ -104,12 +110,14 @@ def _time(
     runnables: Sequence[RunnableModel],
     threads: int,
     batch: int,
-    rounds: int,
+    options: InferenceOptions,
     peaks: dict[tuple[str, str], int | None],
     progress: Progress | None,
 ) -> list[InferenceTiming]:
     steps = {f"{runnable.runtime}|{runnable.model}": runnable.make(threads, batch) for runnable in runnables}
-    taken = take_turns(steps, rounds, label=f"{threads} threads, batch {batch}", progress=progress)
+    label = f"{threads} threads, batch {batch}"
+    clock = time.process_time if options.processor_time else time.perf_counter
+    taken = take_turns(steps, options.rounds, label=label, progress=progress, clock=clock)
     reference = taken.get(f"{REFERENCE[1]}|{REFERENCE[0]}")
     rows = []
     for runnable in runnables:
@@ -123,6 +131,7 @@ def _time(
                 mean_ms=float(np.mean(times)),
                 median_ms=float(np.median(times)),
                 p95_ms=float(np.percentile(times, 95)),
+                images_per_second=1000 / float(np.median(times)),
                 ratio=None if reference is None else float(np.median(times / (np.asarray(reference) / batch))),
                 bytes=runnable.size,
                 peak_bytes=peaks.get((runnable.model, runnable.runtime)),
@@ -136,6 +145,7 @@ def to_dict(rows: Sequence[InferenceTiming], options: InferenceOptions) -> dict[
     return {
         "size": options.size,
         "rounds": options.rounds,
+        "time": "processor" if options.processor_time else "wall",
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
         "machine": platform.machine(),

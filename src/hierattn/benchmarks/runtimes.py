@@ -10,7 +10,8 @@ int8           the bundle with its convolutions and products in 8 bits
 executorch     what ``hierattn export OUT.pte`` writes, by ExecuTorch's Python runtime, on its own threads
 =============  ==========================================================================================
 
-Weights are random: speed does not depend on them. The image has the network's size, so that no resize takes part.
+Weights are random: speed does not depend on them, but for a bias of zero, which exporters leave out; there is none. The
+image has the network's size, so that no resize takes part.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from hierattn.deploy.predict.session import open_session
 from hierattn.errors import UsageError, require
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model, model_options, model_spec
+from hierattn.models.timm_networks import is_timm
 
 if TYPE_CHECKING:
     import onnx
@@ -83,8 +85,10 @@ def model_of(name: str) -> tuple[str, dict[str, str]]:
 
     >>> model_of("hierattn_s:attention=se")
     ('hierattn_s', {'attention': 'se'})
+    >>> model_of("timm:mobilenetv4_conv_small")
+    ('timm:mobilenetv4_conv_small', {})
     """
-    model, _, text = name.partition(":")
+    model, _, text = (name, "", "") if is_timm(name) else name.partition(":")
     options = {key: value for key, _, value in (part.partition("=") for part in text.split(",") if part)}
     model_spec(model)
     if unknown := set(options) - {"attention"}:
@@ -115,7 +119,7 @@ def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
     if runtime not in RUNTIMES:
         raise UsageError(f"runtime {runtime!r}: wanted some of {', '.join(RUNTIMES)}")
     torch.manual_seed(_SEED)
-    network = create_model(model, CLASSES, **options).eval()
+    network = _with_biases(create_model(model, CLASSES, **options)).eval()
     if runtime == "pytorch":
         weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
         return RunnableModel(name, runtime, weights, b"", partial(_torch_step, network, size))
@@ -123,6 +127,17 @@ def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
         return _executorch(name, network, size)
     content = _plain_export(network, size) if runtime == "onnx" else _bundle(network, size, runtime).SerializeToString()
     return RunnableModel(name, runtime, len(content), content, partial(_session_step, content, size))
+
+
+@torch.no_grad()
+def _with_biases(network: nn.Module) -> nn.Module:
+    """``network`` itself, as a trained one has it: no bias or mean is zero and no scale one."""
+    for name, value in [*network.named_parameters(), *network.named_buffers()]:
+        if name.endswith(("bias", "running_mean")):
+            value.uniform_(-0.1, 0.1)
+        elif name.endswith("running_var") or (value.ndim == 1 and name.endswith("weight")):
+            value.uniform_(0.8, 1.2)
+    return network
 
 
 def _bundle(model: nn.Module, size: int, runtime: str) -> onnx.ModelProto:

@@ -40,12 +40,14 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "benchmark": (("inference with ExecuTorch", "mobile"),),
     "crossval": (("--engine ray", "cluster"), *_TRACKED),
     "evaluate": _TRACKED,
-    "export": (("OUT.pte", "mobile"),),
+    "export": (("OUT.pte", "mobile"), ("OUT.tflite", "litert")),
     "fetch": (("weights of networks", "train"),),
     "predict": (
         ("models on the Hugging Face Hub", "hub"),
         ("DICOM files, --dicom-sr", "dicom"),
         ("HEIC photographs", "heic"),
+        ("--runtime openvino", "openvino"),
+        ("--answers in Excel or Parquet", "tables"),
     ),
     "push": (("the Hugging Face Hub", "hub"),),
     "recalibrate": (
@@ -54,7 +56,7 @@ OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("HEIC photographs", "heic"),
         ("tables of Excel and Parquet", "tables"),
     ),
-    "serve": (("models on the Hugging Face Hub", "hub"),),
+    "serve": (("models on the Hugging Face Hub", "hub"), ("--runtime openvino", "openvino")),
     "submit": (
         ("models on the Hugging Face Hub", "hub"),
         ("DICOM files", "dicom"),

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def run(
     source: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a .safetensors checkpoint.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle to write: *.onnx, or *.pte for a phone.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="What to write: *.onnx, or *.pte or *.tflite for a phone.")
+    ],
     heatmap: Annotated[bool, typer.Option(help="Give the bundle a heat map as an output.")] = True,
     precision: Annotated[
         str,
@@ -42,8 +44,8 @@ def run(
     classes, thresholds, figures, licence and provenance are in the file's metadata (docs/bundle.md). The temperature
     and the threshold come from RUN/evaluation, so evaluate first.
 
-    A name that ends in .pte gives an ExecuTorch program for Android and iOS, which takes one image already resized to
-    the network's own size. That takes a minute or two.
+    A name that ends in .pte gives an ExecuTorch program for Android and iOS, one that ends in .tflite a LiteRT model.
+    Both take one image already resized to the network's own size. That takes a minute or two.
 
     The file is published only after its probabilities were found equal to PyTorch's on rendered lesions. In a lower
     precision 99 % of the photographs of the outer fold must keep their answer, and the loss of balanced accuracy on

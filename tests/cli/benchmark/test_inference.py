@@ -14,12 +14,16 @@ SMALL = ["inference", "--size", "64", "--rounds", "2", "--threads", "1", "--batc
 
 
 def test_rows_hold_every_model_runtime_and_setting():
-    result = CliRunner().invoke(app, [*SMALL, "hierattn_xs", "mobilenet_v2", "--runtimes", "pytorch", "--json"])
+    words = ["hierattn_xs", "mobilenet_v2", "--runtimes", "pytorch", "--processor-time", "--json"]
+    result = CliRunner().invoke(app, [*SMALL, *words])
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     seen = {(row["model"], row["runtime"], row["threads"], row["batch"]) for row in facts["rows"]}
     assert seen == {(name, "pytorch", 1, batch) for name in ("hierattn_xs", "mobilenet_v2") for batch in (1, 2)}
     assert all(0 < row["median_ms"] <= row["p95_ms"] * 1.0001 for row in facts["rows"])
+    assert facts["time"] == "processor"
+    for row in facts["rows"]:
+        assert row["images_per_second"] * row["median_ms"] == pytest.approx(1000)
     assert {row["ratio"] for row in facts["rows"]} == {None}  # the reference was not among them
     assert {round(row["bytes"] / 1e6, 1) for row in facts["rows"]} == {4.3, 9.1}
 

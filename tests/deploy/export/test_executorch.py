@@ -6,6 +6,10 @@ Lowering takes ExecuTorch's compiler many seconds, so one small network serves e
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +36,46 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
     return export_executorch(wrap(golden_checkpoint()), out)
 
 
+@pytest.fixture(scope="module")
+def run_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """The runner of apps/phone, in C++, built against the installed ExecuTorch: its words -> what it printed."""
+    import executorch
+
+    cmake = shutil.which("cmake")
+    config = Path(next(iter(executorch.__path__))) / "share" / "cmake"
+    if cmake is None or shutil.which("c++") is None or not (config / "executorch-config.cmake").is_file():
+        pytest.skip("cmake, a C++ compiler and ExecuTorch's headers build the runner")
+    build = tmp_path_factory.mktemp("runner")
+    source = Path(__file__).parents[3] / "apps" / "phone"
+    for words in (["-S", source, "-B", build, f"-Dexecutorch_DIR={config}"], ["--build", build]):
+        done = subprocess.run([cmake, *map(str, words)], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(*words: object, code: int = 0) -> str:
+        done = subprocess.run([build / "run_program", *map(str, words)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
+
+    return run
+
+
+def test_a_runner_outside_python_gives_the_golden_answers_and_the_description(export, run_program, tmp_path):
+    golden, picture = read_golden(), tmp_path / "picture.rgb"
+    for row in golden["images"]:
+        picture.write_bytes(read_picture(row["resized"]).tobytes())
+        probabilities, risk, heatmap = (
+            np.array(line.split(), float) for line in run_program(export.path, picture).splitlines()
+        )
+        wanted = np.array(row["hierattn"]["probabilities"])
+        np.testing.assert_allclose(probabilities, wanted, atol=golden["tolerance"])
+        group = [code in export.bundle.triage.group for code in export.bundle.classes]
+        np.testing.assert_allclose(risk, [wanted @ group], atol=golden["tolerance"])
+        assert heatmap.size == 8 * 15 * 15
+    assert json.loads(run_program(export.path)) == export.bundle.to_metadata()
+    picture.write_bytes(bytes(48 * 48 * 3))
+    assert "wanted the network's own size" in run_program(export.path, picture, code=1)
+
+
 def test_golden_images_get_pytorchs_answers(export):
     answer, bundle = load_program(export.path)
     golden = read_golden()
@@ -45,7 +89,7 @@ def test_golden_images_get_pytorchs_answers(export):
         assert found["heatmap"].shape == (1, 8, 15, 15)
 
 
-def test_a_program_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tmp_path):
+def test_a_program_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tmp_path, request):
     checkpoint = asking_checkpoint()
     written = export_executorch(wrap(checkpoint), tmp_path / "asking.pte")
     assert written.parity.answers_difference < 1e-4
@@ -65,6 +109,10 @@ def test_a_program_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tm
         np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
         np.testing.assert_allclose(found["photo_probabilities"], alone, atol=1e-5)
         np.testing.assert_array_equal(found["heatmap"], answer(photo)["heatmap"])
+    (tmp_path / "photo.rgb").write_bytes(photo.tobytes())  # the last answers, outside Python
+    lines = request.getfixturevalue("run_program")(written.path, tmp_path / "photo.rgb", *codes[0]).splitlines()
+    np.testing.assert_allclose(np.array(lines[0].split(), float), wanted[0], atol=1e-5)
+    np.testing.assert_allclose(np.array(lines[-2].split(), float), alone[0], atol=1e-5)
 
 
 def test_a_program_without_questions_takes_no_answers(export):

@@ -2,8 +2,6 @@
 import { AppError, type ErrorCode } from "../app-error";
 import type { Box } from "../photo/pixels";
 import type { Bundle } from "./bundle";
-import type { Change } from "../photo/change";
-import type { Spot } from "../photo/spot";
 import type { Answers } from "./questions";
 import type { Answer } from "./triage";
 
@@ -20,17 +18,13 @@ export interface Diagnosis extends Answer {
   heatmap: Heatmap | null;
 }
 
-/** Two pictures of a spot; null where the spot was not found on both. */
-export type Compared = { spots: [Spot, Spot]; change: Change } | null;
-
 /** What the worker is asked; `photo` is the number of a photograph that it holds. */
 export type Question =
   | { ask: "load"; file: Uint8Array<ArrayBuffer> }
   | { ask: "hold"; photo: number; bitmap: ImageBitmap }
   | { ask: "predict"; photo: number; frame: Box | null; answers: Answers }
   | { ask: "picture"; photo: number; part: Box | null; longest: number }
-  | { ask: "forget"; photo: number }
-  | { ask: "compare"; before: Blob; after: Blob };
+  | { ask: "forget"; photo: number };
 export type Request = Question & { id: number };
 export type Reply = { id: number; value: unknown } | { id: number; error: ErrorCode };
 
@@ -70,11 +64,6 @@ export class Predictor {
   /** A JPEG of a part, of at most `longest` pixels a side. */
   picture(photo: number, part: Box | null, longest: number): Promise<Blob> {
     return this.ask({ ask: "picture", photo, part, longest });
-  }
-
-  /** The spot on two saved pictures, and how the second is turned against the first and what changed. */
-  compare(before: Blob, after: Blob): Promise<Compared> {
-    return this.ask({ ask: "compare", before, after });
   }
 
   forget(photo: number): Promise<void> {

@@ -22,7 +22,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Names from 'hierattn models', or hierattn_s:attention=se. [default: all]",
+            help="Names from 'hierattn models', hierattn_s:attention=se, or timm:NAME. [default: all]",
             autocompletion=completing(*MODELS),
         ),
     ] = None,
@@ -41,6 +41,9 @@ def run(
         bool, typer.Option("--paper", help="As the paper measures (§4.1.2): 1000 rounds of one image, one setting.")
     ] = False,
     memory: Annotated[bool, typer.Option("--memory", help="Measure memory too, in a fresh process each.")] = False,
+    processor_time: Annotated[
+        bool, typer.Option("--processor-time", help="Count processor time, which a busy machine hardly moves.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Time HierAttn and its rivals in every runtime, in one run, on the same image.
@@ -56,6 +59,8 @@ def run(
 
         hierattn benchmark inference hierattn_xs mobilenet_v2 --runtimes onnx,bundle,int8,executorch --memory
 
+        hierattn benchmark inference hierattn_xs mobilenet_v2 timm:mobilenetv4_conv_small --batch 1,8,32
+
         hierattn benchmark inference --paper --json > inference.json
     """
     from hierattn.benchmarks.inference import InferenceOptions, measure_inference, to_dict
@@ -65,7 +70,9 @@ def run(
     if paper:
         rounds, batch, threads = PAPER_ROUNDS, "1", threads.split(",")[0]
     counts = _numbers(threads, "threads"), _numbers(batch, "batch")
-    options = InferenceOptions(_words(runtimes), size, *counts, rounds=rounds, memory=memory)
+    options = InferenceOptions(
+        _words(runtimes), size, *counts, rounds=rounds, memory=memory, processor_time=processor_time
+    )
     console = terminal(stderr=as_json)
     with step_bars(console, quiet=False) as progress:
         rows = measure_inference(names or list_models(), options, progress)
@@ -100,10 +107,11 @@ def _print_tables(console: Console, rows: list[InferenceTiming], memory: bool) -
         table = Table(title=title, box=None, header_style="bold", title_justify="left")
         table.add_column("model", no_wrap=True)
         table.add_column("runtime", no_wrap=True)
-        for heading in ("median", "p95", "ratio", "MB", *(["memory MB"] if memory else [])):
+        for heading in ("median", "p95", "images/s", "ratio", "MB", *(["memory MB"] if memory else [])):
             table.add_column(heading, justify="right")
         for row in sorted(group, key=lambda row: row.median_ms):
-            cells = [f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}", "" if row.ratio is None else f"{row.ratio:.2f}"]
+            cells = [f"{row.median_ms:.2f}", f"{row.p95_ms:.2f}", f"{row.images_per_second:.0f}"]
+            cells.append("" if row.ratio is None else f"{row.ratio:.2f}")
             cells.append(f"{row.bytes / 1e6:.2f}")
             if memory:
                 cells.append("" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}")

@@ -48,6 +48,9 @@ FORWARD, METADATA = "forward", "hierattn_metadata"
 WITH_ANSWERS = "with_answers"
 """The third, of a bundle that asks."""
 
+PROGRAM = b"ET12"
+"""At the fifth byte of a program: ExecuTorch's mark."""
+
 SEAL = b"hierattn.sha256="
 """What stands at the end of a file, before the 32 bytes of the checksum."""
 
@@ -155,8 +158,10 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
     ------
     BundleError
         Where it is no program of ours, or not as it was written.
+    UsageError
+        By its answers, where codes are given and it asks nothing.
     """
-    content, name = _read(path), str(path)
+    content, name = read_sealed(path, PROGRAM), str(path)
     require("executorch", "mobile")
     with quiet():
         from executorch.runtime import Runtime, Verification
@@ -209,7 +214,7 @@ def unseal(content: bytes, name: str) -> bytes:
     """
     program, mark, digest = content[:-48], content[-48:-32], content[-32:]
     if mark != SEAL:
-        raise BundleError(f"{name} does not end in a checksum: wanted a whole .pte of this version; export it again")
+        raise BundleError(f"{name} does not end in a checksum: wanted a whole file of this version; export it again")
     if hashlib.sha256(program).digest() != digest:
         raise BundleError(
             f"{name} is damaged: its bytes are not those its checksum was made of; copy or export it again"
@@ -217,10 +222,10 @@ def unseal(content: bytes, name: str) -> bytes:
     return program
 
 
-def is_program(path: Path) -> bool:
-    """Whether a file is a whole program of ours."""
+def is_sealed(path: Path) -> bool:
+    """Whether a file is a whole program or model of ours."""
     try:
-        return bool(_read(path))
+        return bool(read_sealed(path, b""))
     except BundleError:
         return False
 
@@ -233,13 +238,28 @@ def output_names(bundle: Bundle) -> list[str]:
     return [PROBABILITIES, RISK, *([HEATMAP] if bundle.heatmap else []), *([NOVELTY] if bundle.novelty else [])]
 
 
-def _read(path: Path) -> bytes:
+def read_sealed(path: Path, identifier: bytes) -> bytes:
+    """A file from a phone's export without its checksum.
+
+    Parameters
+    ----------
+    path
+        The file.
+    identifier
+        What stands at its fifth byte: the format's mark.
+
+    Raises
+    ------
+    BundleError
+        Where it cannot be read, is of another format, or was damaged.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BundleError(f"{path} has {path.stat().st_size:,} bytes: wanted at most {MAX_BYTES:,}; export again")
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}): wanted a .pte file; check the path") from None
-    if content[4:8] != b"ET12":
-        raise BundleError(f"{path} is no ExecuTorch program: wanted a .pte file from 'hierattn export'")
+        raise BundleError(f"{path} cannot be read ({error.strerror}): wanted an export; check the path") from None
+    if not content.startswith(identifier, 4):
+        kind = "ExecuTorch program" if identifier == PROGRAM else "LiteRT model"
+        raise BundleError(f"{path} is no {kind}: wanted a file from 'hierattn export'")
     return unseal(content, str(path))

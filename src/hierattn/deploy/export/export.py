@@ -1,7 +1,8 @@
-"""Every format by the ending of its name: ``.onnx`` in four precisions, ``.pte``, ``.mlpackage`` and ``.tflite``."""
+"""Every format by the ending of its name: ``.onnx`` in four precisions, ``.pte``, ``.tflite``; and what is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hierattn.deploy.export.description import MOST_SEEN
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
-from hierattn.deploy.export.wrapped import wrap_run
+from hierattn.deploy.export.wrapped import Wrapped, wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
 from hierattn.evaluation.trained_run import TrainedRun
@@ -20,6 +21,7 @@ from hierattn.taxonomy.records import NO_REFERRAL
 FORMATS: dict[str, str] = {
     ".onnx": "ONNX: servers, browsers, phones; the default",
     ".pte": "ExecuTorch with XNNPACK: Android and iOS",
+    ".tflite": "LiteRT: Android",
 }
 """What can be written, by ending."""
 
@@ -29,10 +31,6 @@ UNSUPPORTED: dict[str, str] = {
         "no file that it has not compared with PyTorch; on iOS use .pte, or .onnx with ONNX Runtime"
     ),
     ".mlmodel": "the format is Core ML's older one; on iOS use .pte, or .onnx with ONNX Runtime",
-    ".tflite": (
-        "LiteRT's converter is not among this package's dependencies, and no file is published here whose numbers were "
-        "not compared; on Android use .pte, or .onnx with ONNX Runtime"
-    ),
 }
 """Formats that are not written, and why."""
 
@@ -89,10 +87,10 @@ def export(
     _check(out, precision, batch)
     if not source.exists():
         raise UsageError(f"no run folder at {source}: wanted one from 'hierattn train', or a .safetensors file")
-    for_phone = out.suffix == ".pte"
+    for_phone = out.suffix != ".onnx"
     if for_phone:
-        from hierattn.deploy.export.executorch import export_executorch, is_program
-    check_file_replaceable(out, "a bundle", is_program if for_phone else is_bundle, inputs=[source])
+        from hierattn.deploy.export.executorch import is_sealed
+    check_file_replaceable(out, "a bundle", is_sealed if for_phone else is_bundle, inputs=[source])
     if precision == "float32":
         own, missing = find_own_images(source, data)
     else:
@@ -104,7 +102,7 @@ def export(
         looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
     if for_phone:  # an evaluation reads .onnx alone, and a phone has no use for a list of photographs
-        written = export_executorch(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
+        written = _exporter(out.suffix)(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
     else:
         written = export_onnx(wrapped, out, precision=precision, own=own, batch=batch)
     record = wrapped.checkpoint.trained_on
@@ -116,6 +114,17 @@ def export(
     return Exported(written, (*_notes(wrapped.bundle, missing), *looks))
 
 
+def _exporter(suffix: str) -> Callable[[Wrapped, Path], Export]:
+    """What writes a phone's format."""
+    if suffix == ".tflite":
+        from hierattn.deploy.export.litert import export_litert
+
+        return export_litert
+    from hierattn.deploy.export.executorch import export_executorch
+
+    return export_executorch
+
+
 def _check(out: Path, precision: str, batch: int | None) -> None:
     if out.suffix in UNSUPPORTED:
         raise UsageError(f"{out}: {out.suffix} is not written: {UNSUPPORTED[out.suffix]}")
@@ -125,8 +134,8 @@ def _check(out: Path, precision: str, batch: int | None) -> None:
         raise UsageError(f"precision {precision!r}: wanted one of {', '.join(PRECISIONS)}")
     if batch is not None and (out.suffix != ".onnx" or not 1 <= batch <= MAX_BATCH):
         raise UsageError(
-            f"{out}: a batch of {batch}: wanted 1 to {MAX_BATCH} in a .onnx (a .pte takes one image); leave --batch "
-            "out for any number"
+            f"{out}: a batch of {batch}: wanted 1 to {MAX_BATCH} in a .onnx (a .pte or .tflite takes one image); leave "
+            "--batch out for any number"
         )
     if precision != "float32" and out.suffix != ".onnx":
         raise UsageError(f"{out}: precision {precision} is written to .onnx only; leave --precision out")
