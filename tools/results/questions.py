@@ -14,7 +14,14 @@ from pathlib import Path
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.evaluation.asking.answered import Answered
-from hierattn.evaluation.asking.figures import ADVICE_BY, AnswersFigures, Part, answers_alone, measure_answers
+from hierattn.evaluation.asking.figures import (
+    ADVICE_BY,
+    AnswersFigures,
+    OfQuestion,
+    Part,
+    answers_alone,
+    measure_answers,
+)
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import read_calibration
 from hierattn.evaluation.measures.intervals import Estimate
@@ -83,24 +90,15 @@ def page(figures: AnswersFigures, images: int, patients: int, command: str) -> s
             ),
         ),
         "",
-        "Split by whether tissue was taken, which follows the doctor's suspicion (answers as they are):",
-        "",
-        *_table(
-            ("biopsied", "photographs", "classes", "photograph alone", "answers alone", "both"),
-            (
-                (row.biopsied, row.images, row.classes, *map(_share, (row.photograph, row.answers, row.both)))
-                for row in figures.by_biopsy
-            ),
-        ),
-        "",
+        *_by_biopsy(figures),
         "Each question: of how many it is answered, what balanced accuracy loses without it, and how often it turns "
         "the advice, without the rule:",
         "",
         *_table(
-            ("question", "known, biopsied", "known, not", "gain", "raises the advice", "lowers it"),
+            ("question", *_known_heads(figures), "gain", "raises the advice", "lowers it"),
             (
                 (
-                    row.name, _percent(row.known_biopsied), _percent(row.known_not_biopsied),
+                    row.name, *_known(figures, row),
                     f"{row.gain.value:+.3f}" + _between(row.gain.interval), _percent(row.raised), _percent(row.lowered),
                 )
                 for row in figures.asked
@@ -119,6 +117,32 @@ def page(figures: AnswersFigures, images: int, patients: int, command: str) -> s
         *(f"    {line}" for line in command.splitlines()),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _by_biopsy(figures: AnswersFigures) -> list[str]:
+    if not figures.by_biopsy:
+        return []
+    return [
+        "Split by whether tissue was taken, which follows the doctor's suspicion (answers as they are):",
+        "",
+        *_table(
+            ("biopsied", "photographs", "classes", "photograph alone", "answers alone", "both"),
+            (
+                (row.biopsied, row.images, row.classes, *map(_share, (row.photograph, row.answers, row.both)))
+                for row in figures.by_biopsy
+            ),
+        ),
+        "",
+    ]
+
+
+def _known_heads(figures: AnswersFigures) -> tuple[str, ...]:
+    return ("known, biopsied", "known, not") if figures.by_biopsy else ("known",)
+
+
+def _known(figures: AnswersFigures, row: OfQuestion) -> tuple[str, ...]:
+    shares = (row.known_biopsied, row.known_not_biopsied) if figures.by_biopsy else (row.known,)
+    return tuple(map(_percent, shares))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from tools.results.published import RESULTS
 from tools.results.questions import page
 
@@ -13,9 +14,10 @@ from hierattn.evaluation.records import from_plain
 FOLDER = RESULTS / "pad-ufes-20" / "questions"
 
 
-def test_the_published_page_is_made_of_the_published_figures() -> None:
-    plain = json.loads((FOLDER / "questions.json").read_text())
-    text = (FOLDER / "questions.md").read_text()
+@pytest.mark.parametrize("folder", sorted(path.parent for path in RESULTS.glob("*/questions/questions.json")), ids=str)
+def test_the_published_page_is_made_of_the_published_figures(folder) -> None:
+    plain = json.loads((folder / "questions.json").read_text())
+    text = (folder / "questions.md").read_text()
     before, made_by = text.split("Made by:\n\n")
     figures = from_plain(AnswersFigures, plain)
     patients = int(before.split(" photographs of ")[1].split(" ")[0])
