@@ -148,9 +148,9 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.0f} ms ({min(values):.0f} to {max(values):.0f})"
 
 
-def rendered_photo(size: tuple[int, int]) -> bytes:
+def rendered_photo(size: tuple[int, int], seed: int = 0) -> bytes:
     file = io.BytesIO()
-    image = Image.fromarray(render_lesion("NV", np.random.default_rng(0), 512).image)
+    image = Image.fromarray(render_lesion("NV", np.random.default_rng(seed), 512).image)
     image.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
     return file.getvalue()
 

@@ -56,3 +56,23 @@ def test_predicting_loads_nothing_heavy(tmp_path: Path):
     Image.fromarray(render_lesion("NV", np.random.default_rng(0), 128).image).save(tmp_path / "photo.png")
     call = f"from hierattn.deploy.predict.predictor import Predictor; Predictor.load({str(tmp_path / 'model.onnx')!r})"
     in_fresh_process(f"{call}({str(tmp_path / 'photo.png')!r}); " + LOADED.format(heavy=HEAVY))
+
+
+def test_a_command_loads_no_other_command_and_the_version_none(tmp_path: Path):
+    write_small_bundle(tmp_path / "model.onnx")
+    Image.fromarray(render_lesion("NV", np.random.default_rng(0), 128).image).save(tmp_path / "photo.png")
+    code = """
+import sys
+sys.argv = ["hierattn", *{words!r}]
+from hierattn.__main__ import main
+try:
+    main()
+except SystemExit:
+    pass
+own = {{name for name in sys.modules if name.startswith("hierattn.cli.")}}
+others = own - {{f"hierattn.cli.{{name}}" for name in {known!r}}}
+assert not others, others
+"""
+    predict = ["predict", str(tmp_path / "photo.png"), "--model", str(tmp_path / "model.onnx")]
+    in_fresh_process(code.format(words=["--version"], known=["main", "console"]))
+    in_fresh_process(code.format(words=predict, known=["main", "console", "predict", "which_model"]))

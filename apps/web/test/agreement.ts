@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { codeOf } from "../src/app-error";
 import { describe } from "../src/model/bundle";
+import { threadsFor } from "../src/model/device";
 import { readMetadata, withoutDefault } from "../src/model/onnx-file";
 import { predictionSets } from "../src/model/prediction-set";
 import { allowed, answerCodes } from "../src/model/questions";
@@ -19,6 +20,7 @@ function answer(line: any): unknown {
   if ("onnx" in line) return Object.fromEntries(readMetadata(readFileSync(line.onnx)));
   if ("percent" in line) return line.percent.map((share: number) => percent(share, line.digits));
   if ("fraction" in line) return line.fraction.map((share: number) => fraction(share, line.digits));
+  if ("device" in line) return threadsFor(line.device, line.isolated);
   if ("told_apart" in line) return line.told_apart.map((pair: number[]) => toldApart(pair));
   if ("of_hundred" in line) return line.of_hundred.map(ofHundred);
   if ("risks" in line) return line.risks.map((risk: number) => decide(risk, line.triage, { ok: line.ok }));

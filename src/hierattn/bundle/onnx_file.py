@@ -122,18 +122,20 @@ def _read_graph(graph: memoryview, summary: OnnxSummary) -> None:
 
 
 def _read_node(node: memoryview, summary: OnnxSummary) -> None:
-    summary.operators[_text_of(node, _OP_TYPE)] += 1
-    domain = _text_of(node, _DOMAIN)
-    if domain not in ("", "ai.onnx"):
-        summary.objections.add(f"operators of {domain}")
+    operator = None
     for number, value in _fields(node):
-        if number != _ATTRIBUTE:
-            continue
-        for part, content in _fields(_message(value)):
-            if part in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-                summary.objections.add("graphs within the graph")
-            elif part in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
-                _read_tensor(_message(content), summary)
+        if number == _OP_TYPE and operator is None:
+            operator = str(_message(value), "utf-8")
+        elif number == _DOMAIN:
+            if (domain := str(_message(value), "utf-8")) not in ("", "ai.onnx"):
+                summary.objections.add(f"operators of {domain}")
+        elif number == _ATTRIBUTE:
+            for part, content in _fields(_message(value)):
+                if part in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+                    summary.objections.add("graphs within the graph")
+                elif part in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
+                    _read_tensor(_message(content), summary)
+    summary.operators[operator or ""] += 1
 
 
 def _read_tensor(tensor: memoryview, summary: OnnxSummary) -> None:
@@ -162,11 +164,15 @@ def _message(value: Value) -> memoryview:
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     """The fields of one message in their order: (field number, number or bytes)."""
     place = count = 0
-    while place < len(message):
+    end = len(message)
+    while place < end:
         count += 1
         if count > MAX_FIELDS:
             raise ValueError(f"more than {MAX_FIELDS:,} parts in one message")
-        key, place = _varint(message, place)
+        key = message[place]
+        place += 1
+        if key >= 0x80:  # nearly all numbers are of one byte, and a call for each takes longer than all else here
+            key, place = _varint(message, place - 1)
         number, kind = key >> 3, key & 7
         if number == 0:
             raise ValueError("a field without a number")
@@ -175,12 +181,15 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
             yield number, whole
             continue
         if kind == _BYTES:
-            length, place = _varint(message, place)
+            length = message[place] if place < end else 0x80
+            place += 1
+            if length >= 0x80:
+                length, place = _varint(message, place - 1)
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
             raise ValueError(f"unknown wire type {kind}")
-        if place + length > len(message):
+        if place + length > end:
             raise ValueError("it ends too early")
         yield number, message[place : place + length]
         place += length

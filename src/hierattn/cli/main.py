@@ -1,5 +1,7 @@
 """The ``hierattn`` command: collects the commands and turns our errors into one line and an exit code.
 
+Only the command that is called is imported: the others would take as long as a prediction. ``app`` has all of them.
+
 Exit codes: 0 done, 1 failure (also where a command was stopped, by Ctrl-C or SIGTERM), 2 bad use.
 """
 
@@ -11,38 +13,16 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
 import hierattn
-from hierattn.cli import (
-    audit,
-    balance,
-    card,
-    crossval,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    fetch,
-    freeze,
-    models,
-    predict,
-    prepare,
-    recipes,
-    render,
-    serve,
-    shift,
-    train,
-)
-from hierattn.cli.benchmark import command as benchmark
 from hierattn.cli.console import use_any_console
-from hierattn.cli.evidence import recalibrate, similar, submit
-from hierattn.cli.experiments import ablate, compare, paper
-from hierattn.cli.hub import push
-from hierattn.data.prepared_set.looks import looking_by
+from hierattn.data.prepared_set.looker import looking_by
 from hierattn.errors import HierAttnError, StoppedError
 
 NARROW = 80
@@ -91,23 +71,12 @@ class _Commands(typer.core.TyperGroup):
             raise StoppedError(KEPT.get(command, "nothing of it was written; run the same command again")) from None
 
 
-app = typer.Typer(
-    name="hierattn",
-    cls=_Commands,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
-)
-
-
 def _version(show: bool) -> None:
     if show:
         typer.echo(f"hierattn {hierattn.__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -124,32 +93,65 @@ def _root(
 _START, _DATA, _TRAINING = "Start here", "Data", "Training"
 _EVALUATION, _USE = "Evaluation", "Use a trained model"
 
-app.command("demo", rich_help_panel=_START)(demo.run)
-app.command("doctor", rich_help_panel=_START)(doctor.run)
-app.command("fetch", rich_help_panel=_DATA)(fetch.run)
-app.command("prepare", rich_help_panel=_DATA)(prepare.run)
-app.command("balance", rich_help_panel=_DATA)(balance.run)
-app.command("audit", rich_help_panel=_DATA)(audit.run)
-app.command("render", rich_help_panel=_DATA)(render.run)
-app.command("models", rich_help_panel=_TRAINING)(models.run)
-app.command("recipes", rich_help_panel=_TRAINING)(recipes.run)
-app.command("freeze", rich_help_panel=_EVALUATION)(freeze.run)
-app.command("train", rich_help_panel=_TRAINING)(train.run)
-app.command("crossval", rich_help_panel=_TRAINING)(crossval.run)
-app.command("evaluate", rich_help_panel=_EVALUATION)(evaluate.run)
-app.command("shift", rich_help_panel=_EVALUATION)(shift.run)
-app.command("compare", rich_help_panel=_EVALUATION)(compare.run)
-app.command("ablate", rich_help_panel=_EVALUATION)(ablate.run)
-app.command("paper", rich_help_panel=_EVALUATION)(paper.run)
-app.command("submit", rich_help_panel=_EVALUATION)(submit.run)
-app.command("card", rich_help_panel=_EVALUATION)(card.run)
-app.command("export", rich_help_panel=_USE)(export.run)
-app.command("recalibrate", rich_help_panel=_USE)(recalibrate.run)
-app.command("push", rich_help_panel=_USE)(push.run)
-app.command("predict", rich_help_panel=_USE)(predict.run)
-app.command("similar", rich_help_panel=_USE)(similar.run)
-app.command("serve", rich_help_panel=_USE)(serve.run)
-app.add_typer(benchmark.app, name="benchmark", rich_help_panel=_USE)
+COMMANDS = {
+    "demo": ("demo", _START),
+    "doctor": ("doctor", _START),
+    "fetch": ("fetch", _DATA),
+    "prepare": ("prepare", _DATA),
+    "balance": ("balance", _DATA),
+    "audit": ("audit", _DATA),
+    "render": ("render", _DATA),
+    "models": ("models", _TRAINING),
+    "recipes": ("recipes", _TRAINING),
+    "freeze": ("freeze", _EVALUATION),
+    "train": ("train", _TRAINING),
+    "crossval": ("crossval", _TRAINING),
+    "evaluate": ("evaluate", _EVALUATION),
+    "shift": ("shift", _EVALUATION),
+    "compare": ("experiments.compare", _EVALUATION),
+    "ablate": ("experiments.ablate", _EVALUATION),
+    "paper": ("experiments.paper", _EVALUATION),
+    "submit": ("evidence.submit", _EVALUATION),
+    "card": ("card", _EVALUATION),
+    "export": ("export", _USE),
+    "recalibrate": ("evidence.recalibrate", _USE),
+    "push": ("hub.push", _USE),
+    "predict": ("predict", _USE),
+    "similar": ("evidence.similar", _USE),
+    "serve": ("serve", _USE),
+    "benchmark": ("benchmark.command", _USE),
+}
+"""Name -> the module below ``hierattn.cli`` that has its ``run`` or ``app``, and its heading; in the help's order."""
+
+
+def command_line(only: str | None = None) -> typer.Typer:
+    """All commands, or one of them alone; what is left out is not imported."""
+    made = typer.Typer(
+        name="hierattn",
+        cls=_Commands,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+    )
+    made.callback()(_root)
+    for name, (place, heading) in COMMANDS.items():
+        if only in (None, name):
+            module = import_module(f"hierattn.cli.{place}")
+            if hasattr(module, "app"):
+                made.add_typer(module.app, name=name, rich_help_panel=heading)
+            else:
+                made.command(name, rich_help_panel=heading)(module.run)
+    return made
+
+
+_all = cache(command_line)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return _all()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
@@ -158,14 +160,18 @@ def main() -> None:
     _stop_on_sigterm()
     try:
         try:
-            _fit_help_to(shutil.get_terminal_size().columns)
+            asked = sys.argv[1] if len(sys.argv) > 1 else ""
+            app = command_line(asked) if asked in (*COMMANDS, "--version") else sys.modules[__name__].app
+            _fit_help_to(app, shutil.get_terminal_size().columns)
             app(prog_name="hierattn")
         finally:
             sys.stdout.flush()
     except HierAttnError as error:
         _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
-        line = doctor.missing_line(error.name)
+        from hierattn.cli.doctor import missing_line
+
+        line = missing_line(error.name)
         if line is None:
             raise
         _fail(line, 1)
@@ -187,7 +193,7 @@ def main() -> None:
         _fail("a disk is full, or a quota is used up; free some space, and run the same command again", 1)
 
 
-def _fit_help_to(columns: int) -> None:
+def _fit_help_to(app: typer.Typer, columns: int) -> None:
     """In a narrow terminal: plain help, in which no name of an option is cut."""
     narrow = columns < NARROW
     app.rich_markup_mode = None if narrow else "markdown"

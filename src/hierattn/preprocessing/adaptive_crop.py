@@ -86,7 +86,9 @@ def has_dark_surround(image: np.ndarray) -> bool:
     >>> has_dark_surround(np.full((60, 80, 3), 200, np.uint8))
     False
     """
-    return _is_surrounded(*_corners_and_field(_small_grey(image)))
+    grey = _small_grey(image)
+    corners = _corners(grey)  # most photographs need no more, and numpy's first percentile takes a tenth of its import
+    return corners < DARKEST_THRESHOLD and _is_surrounded(corners, _field(grey))
 
 
 def find_surround(image: np.ndarray) -> Box | None:
@@ -102,7 +104,7 @@ def find_surround(image: np.ndarray) -> Box | None:
         uint8 RGB, (height, width, 3).
     """
     grey = _small_grey(image)
-    corners, field = _corners_and_field(grey)
+    corners, field = _corners(grey), _field(grey)
     if not _is_surrounded(corners, field):
         return None
     threshold = max(DARKEST_THRESHOLD, corners + THRESHOLD_RISE * (field - corners))
@@ -152,11 +154,16 @@ def _is_surrounded(corners: float, field: float) -> bool:
     return corners < DARKEST_THRESHOLD and field - corners >= MIN_CONTRAST
 
 
-def _corners_and_field(grey: np.ndarray) -> tuple[float, float]:
-    """The grey level of the brightest corner, and of the field (the 90th percentile: a dark lesion may fill it)."""
+def _corners(grey: np.ndarray) -> float:
+    """The grey level of the brightest corner."""
     side = max(MIN_CORNER, round(CORNER * min(grey.shape)))
     patches = (grey[:side, :side], grey[:side, -side:], grey[-side:, :side], grey[-side:, -side:])
-    return max(float(np.median(patch)) for patch in patches), float(np.percentile(grey, FIELD_PERCENTILE))
+    return max(float(np.median(patch)) for patch in patches)
+
+
+def _field(grey: np.ndarray) -> float:
+    """The grey level of the field: the 90th percentile, because a dark lesion may fill it."""
+    return float(np.percentile(grey, FIELD_PERCENTILE))
 
 
 def _largest_contour(grey: np.ndarray, threshold: float) -> Any:
@@ -190,7 +197,7 @@ def _is_disc(contour: Any, grey: np.ndarray, threshold: float) -> bool:
     area = cv2.contourArea(contour)
     left, top, width, height = cv2.boundingRect(contour)
     hull = cv2.contourArea(cv2.convexHull(contour))
-    corners, _ = _corners_and_field(grey[top : top + height, left : left + width])
+    corners = _corners(grey[top : top + height, left : left + width])
     return area >= MIN_SOLIDITY * hull and area >= MIN_BOX_FILL * width * height and corners <= threshold
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 from noise_runs import make_set
 
-from hierattn.data.prepared_set.looks import FIGURES, LOOKS, Look, LookLog, Plan, freeze, looking_by, record_look
+from hierattn.data.prepared_set.looker import looking_by
+from hierattn.data.prepared_set.looks import FIGURES, LOOKS, Look, LookLog, Plan, freeze, record_look
 from hierattn.data.prepared_set.packed import PackedSet, check_out
 from hierattn.errors import TableError, UsageError
 

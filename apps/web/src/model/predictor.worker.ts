@@ -15,14 +15,13 @@ import type { Diagnosis, Question, Reply, Request } from "./predictor";
 import { type Answers, answerCodes } from "./questions";
 import type { Numbers } from "./triage";
 
-const { MAX_THREADS, SLACK } = facts.prediction;
+const { SLACK } = facts.prediction;
 const { INPUT, ANSWERS, PROBABILITIES, RISK, HEATMAP, NOVELTY, PHOTO_PROBABILITIES, PHOTO_RISK } = facts.bundle;
 const WARM_UP_SIDE = 640; // of the picture that is predicted first, in pixels
 
-const cores = navigator.hardwareConcurrency || 1;
 ort.env.wasm.wasmPaths = { mjs: new URL(wasmModule, self.location.href), wasm: new URL(wasmBinary, self.location.href) };
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MAX_THREADS, cores) : 1;
 ort.env.logLevel = "error";
+const runtimeMemory = watchMemory();
 
 /** What comes before the network. */
 interface Prepared {
@@ -39,21 +38,30 @@ const prepared = new Map<number, Prepared>();
 let session: ort.InferenceSession | null = null;
 let bundle: Bundle | null = null;
 
-async function load(file: Uint8Array<ArrayBuffer>): Promise<Bundle> {
+/** Open a bundle, then let go of the one before. `threads` count at the first: a runtime keeps those it started with. */
+async function load(file: Uint8Array<ArrayBuffer>, threads: number): Promise<Bundle> {
   const described = await readBundle(file);
+  ort.env.wasm.numThreads = threads;
   let opened: ort.InferenceSession;
   try {
     opened = await ort.InferenceSession.create(withoutDefault(file, ANSWERS), { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
   } catch {
     throw new AppError("bundle");
   }
-  const asks = described.questions.length > 0;
-  const outputs = [PROBABILITIES, RISK, ...(asks ? [PHOTO_PROBABILITIES, PHOTO_RISK] : [])];
-  if (opened.inputNames.join() !== [INPUT, ...(asks ? [ANSWERS] : [])].join()) throw new AppError("bundle");
-  if (!outputs.every((name) => opened.outputNames.includes(name))) throw new AppError("bundle");
-  [session, bundle] = [opened, described];
+  const fits = fitting(opened, described);
+  const other = fits ? session : opened; // the runtime keeps what nobody releases
+  if (fits) [session, bundle] = [opened, described];
+  await other?.release();
+  if (!fits) throw new AppError("bundle");
   prepared.clear();
   return described;
+}
+
+/** Whether the graph takes and gives what its description says. */
+function fitting({ inputNames, outputNames }: ort.InferenceSession, { questions }: Bundle): boolean {
+  const asks = questions.length > 0;
+  const outputs = [PROBABILITIES, RISK, ...(asks ? [PHOTO_PROBABILITIES, PHOTO_RISK] : [])];
+  return inputNames.join() === [INPUT, ...(asks ? [ANSWERS] : [])].join() && outputs.every((name) => outputNames.includes(name));
 }
 
 /** A compiler's and a runtime's first time is slow: have it over before the first photograph comes. */
@@ -146,11 +154,13 @@ function pixelsOf(photo: number): Pixels {
 
 async function answerTo(question: Question): Promise<unknown> {
   switch (question.ask) {
-    case "load": return load(question.file);
+    case "load": return load(question.file, question.threads);
     case "hold": {
-      const pixels = toPixels(question.bitmap);
-      question.bitmap.close();
-      return void photos.set(question.photo, pixels);
+      try {
+        return void photos.set(question.photo, toPixels(question.bitmap));
+      } finally {
+        question.bitmap.close();
+      }
     }
     case "predict": {
       const start = performance.now();
@@ -171,12 +181,24 @@ async function answerTo(question: Question): Promise<unknown> {
 async function reply(request: Request): Promise<void> {
   let answer: Reply;
   try {
-    answer = { id: request.id, value: await answerTo(request) };
+    answer = { id: request.id, value: await answerTo(request), memory: runtimeMemory() };
   } catch (error) {
-    answer = { id: request.id, error: codeOf(error) };
+    answer = { id: request.id, error: codeOf(error), memory: runtimeMemory() };
   }
   self.postMessage(answer);
   if (request.ask === "load" && !("error" in answer)) await warmUp();
+}
+
+/** Tells how many bytes the runtime holds. It keeps its memory to itself, so that the making of it is watched. */
+function watchMemory(): () => number {
+  let latest: WebAssembly.Memory | null = null;
+  WebAssembly.Memory = class extends WebAssembly.Memory {
+    constructor(described: WebAssembly.MemoryDescriptor) {
+      super(described);
+      if (described.initial > 0) latest = this; // none: to learn what the browser can do
+    }
+  };
+  return () => latest?.buffer.byteLength ?? 0;
 }
 
 let last: Promise<void> = Promise.resolve(); // one after the other: a session runs once at a time

@@ -20,8 +20,10 @@ export interface Box {
   bottom: number;
 }
 
-/** The part of a picture inside a box. */
-export function cut({ width, data }: Pixels, { left, top, right, bottom }: Box): Pixels {
+/** The part of a picture inside a box; the picture itself where that is all of it. */
+export function cut(image: Pixels, { left, top, right, bottom }: Box): Pixels {
+  const { width, data } = image;
+  if (right - left === width && bottom - top === image.height) return image;
   const part = new Uint8Array(3 * (right - left) * (bottom - top));
   for (let y = top, at = 0; y < bottom; y++, at += 3 * (right - left)) {
     part.set(data.subarray(3 * (y * width + left), 3 * (y * width + right)), at);
@@ -29,15 +31,13 @@ export function cut({ width, data }: Pixels, { left, top, right, bottom }: Box):
   return { width: right - left, height: bottom - top, data: part };
 }
 
-/** A canvas' RGBA without the alpha, which is opaque by then. */
-export function withoutAlpha(width: number, height: number, rgba: Uint8ClampedArray): Pixels {
-  const data = new Uint8Array(3 * width * height);
-  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
+/** A canvas' RGBA into `data` from a place on, without the alpha, which is opaque by then. */
+export function copyOpaque(rgba: Uint8ClampedArray, data: Uint8Array, place: number): void {
+  for (let from = 0, to = place; from < rgba.length; from += 4, to += 3) {
     data[to] = rgba[from]!;
     data[to + 1] = rgba[from + 1]!;
     data[to + 2] = rgba[from + 2]!;
   }
-  return { width, height, data };
 }
 
 /** Rec. 601's grey in 16 bits, rounded, as Pillow computes it. */

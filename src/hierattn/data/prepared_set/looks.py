@@ -17,14 +17,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hierattn.data.prepared_set.looker import looker
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.files import lock, write_json
@@ -35,17 +34,6 @@ FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc", "melanoma_
 """What a look keeps of what was seen, under the report's names."""
 _LOCK = ".looks.lock"
 _MOST_BYTES = 64 << 20
-_command: ContextVar[str] = ContextVar("command", default="Python")
-
-
-@contextmanager
-def looking_by(command: str) -> Iterator[None]:
-    """For the time of the block, looks are those of this command; otherwise they are ``Python``'s."""
-    token = _command.set(command)
-    try:
-        yield
-    finally:
-        _command.reset(token)
 
 
 @dataclass(frozen=True)
@@ -409,7 +397,7 @@ def record_look(folder: Path, manifest_sha256: str, look: Look, *, instead: Path
     TableError
         Where the log is damaged so far that nothing can be added.
     """
-    values = {"kind": "look", "command": _command.get(), **asdict(look)}
+    values = {"kind": "look", "command": looker(), **asdict(look)}
 
     def add(path: Path, other: LookLog) -> LookLog:
         with lock(path.with_name(_LOCK), "", wait=True):

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from hierattn.errors import ImageError
 from hierattn.image_spec import CropRule, ImageSpec
@@ -53,7 +53,7 @@ def _checked_array(image: np.ndarray) -> np.ndarray:
 
 def _from_pillow(image: Image.Image) -> np.ndarray:
     """A PIL image as :func:`~hierattn.preprocessing.photograph.read_photograph` would have read it from a file."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow may have misread it, and has forgotten 12 bits
+    if hasattr(image, "tag_v2"):  # a TIFF: Pillow may have misread it, and has forgotten 12 bits
         what = misread_tiff(image) or (
             f"{white.bit_length()} bits" if 255 < (white := white_level(image)) < 65535 else ""
         )
