@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from importlib import metadata
 from types import ModuleType
 
 
@@ -130,6 +129,8 @@ def install_line(extra: str = "") -> str:
     An index may not have hierattn, or another package of that name. Without an extra, the line brings the light
     install up to date.
     """
+    from importlib import metadata  # of the start of a command it would take a tenth
+
     try:
         origin = json.loads(metadata.distribution("hierattn").read_text("direct_url.json") or "{}")
     except metadata.PackageNotFoundError:  # run from its sources

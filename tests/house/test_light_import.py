@@ -74,5 +74,6 @@ others = own - {{f"hierattn.cli.{{name}}" for name in {known!r}}}
 assert not others, others
 """
     predict = ["predict", str(tmp_path / "photo.png"), "--model", str(tmp_path / "model.onnx")]
-    in_fresh_process(code.format(words=["--version"], known=["main", "console"]))
+    version = code.format(words=["--version"], known=["main", "console"])
+    in_fresh_process(version + LOADED.format(heavy=("numpy", "importlib.metadata", "tomllib")))
     in_fresh_process(code.format(words=predict, known=["main", "console", "predict", "which_model"]))
