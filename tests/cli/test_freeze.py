@@ -9,7 +9,8 @@ from noise_runs import make_set
 from typer.testing import CliRunner
 
 from hierattn.cli.main import app
-from hierattn.data.prepared_set.looks import LOOKS, Look, looking_by, record_look
+from hierattn.data.prepared_set.looker import looking_by
+from hierattn.data.prepared_set.looks import LOOKS, Look, record_look
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.prepared_set.looks import looking_by
+from hierattn.data.prepared_set.looker import looking_by
 from hierattn.errors import HierAttnError
 from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
 from hierattn.evaluation.folder import EvaluationFolder
