@@ -94,7 +94,7 @@ def write_photos(folder: Path) -> dict[str, str]:
     rendered = {
         "soon": render_lesion("MEL", np.random.default_rng(42), 900).image,
         "watch": render_lesion("BKL", np.random.default_rng(43), 900).image,
-        "unlike": render_lesion("MEL", np.random.default_rng(46), 900).image,
+        "unlike": render_lesion("VASC", np.random.default_rng(54), 900).image,
     }
     rendered["grown"] = np.asarray(Image.fromarray(rendered["watch"]).rotate(7).crop((120, 110, 800, 790)))
     paths = {}
@@ -113,7 +113,7 @@ def answer(stage: Stage, scheme: str) -> Image.Image:
     """From the verdict to the percentages."""
     page = stage.open(scheme, PHONE)
     stage.answer(page, "soon")
-    return shot(page, ".answer .verdict", ".answer > table", above=30)
+    return shot(page, ".answer .verdict", ".shares > table", above=30)
 
 
 def lists_and_map(stage: Stage, scheme: str) -> Image.Image:
@@ -148,7 +148,7 @@ def crop(stage: Stage) -> Image.Image:
 
 
 def history(stage: Stage) -> Image.Image:
-    """One spot at two visits, side by side."""
+    """One spot at two visits, laid over each other."""
     page = stage.open("dark", PHONE, FIRST_VISIT)
     for name, when in (("watch", FIRST_VISIT), ("grown", SECOND_VISIT)):
         page.clock.set_fixed_time(when)
@@ -163,7 +163,7 @@ def history(stage: Stage) -> Image.Image:
     page.evaluate(ALL_DRAWN)
     page.locator("body").click(position={"x": 2, "y": 2})
     page.wait_for_timeout(300)
-    return shot(page, ".history", ".history .buttons", above=4)
+    return shot(page, ".stage", ".changes", above=4)
 
 
 def desktop(stage: Stage) -> Image.Image:
