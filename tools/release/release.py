@@ -28,6 +28,8 @@ from hierattn.errors import BundleError, ParityError, UsageError
 from hierattn.evaluation.records import to_plain
 from hierattn.files import write_json, write_text
 from hierattn.shares import percent
+from hierattn.taxonomy.built_in import EIGHT
+from hierattn.taxonomy.records import Taxonomy
 from tools.machine_paths import plain_values
 from tools.release.candidate import Candidate
 from tools.release.release_card import licence_text, release_card
@@ -221,8 +223,15 @@ def _torch_probabilities(wrapped: Wrapped, own: OwnImages) -> Any:
     return np.concatenate(parts).astype(np.float64)
 
 
+def with_present_words(taxonomy: Taxonomy) -> Taxonomy:
+    """The same classes with the package's present words for patients: a run's set may be older than they are."""
+    known = {each.code: each for each in EIGHT.classes}
+    classes = (replace(each, plain=known[each.code].plain) if each.code in known else each for each in taxonomy.classes)
+    return replace(taxonomy, classes=tuple(classes))
+
+
 def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
-    """The same, whose description names every run behind the weights and their inherited licence."""
+    """The same, whose description names every run behind the weights and their inherited licence, in present words."""
     bundle = wrapped.bundle
     training_data = {
         **bundle.training_data,
@@ -242,6 +251,7 @@ def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
         wrapped,
         bundle=replace(
             bundle,
+            taxonomy=with_present_words(bundle.taxonomy),
             training_data=training_data,
             provenance=plain_values(provenance),
             recipe=plain_values(dict(bundle.recipe)),

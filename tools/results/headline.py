@@ -9,6 +9,7 @@ from typing import Any
 
 from hierattn.deploy.predict.released import RELEASE, released_folder
 from hierattn.evaluation.comparison.paper_numbers import TABLE_1
+from hierattn.evaluation.measures.subgroups import FEWEST_GROUPS
 from hierattn.evaluation.records import to_plain
 from hierattn.models.registry import SPECS
 from tools.figure_text import figure, sensitivity
@@ -81,26 +82,31 @@ def _table(name: str, runs: Sequence[PublishedRun], left_out: Sequence[Published
         "",
         f"| model | parameters | {' | '.join(COLUMNS)} | referral sensitivity at the threshold |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
-        *(row for run in shown for row in _rows(run, run.report.run in released)),
-        *(row for run in left_out for row in _rows(run, is_released=False)),
+        *(row for run in shown for row in _rows(run, run.report.run in released, first.images)),
+        *(row for run in left_out for row in _rows(run, is_released=False, usual=first.images)),
         *_paper_row(shown[0], is_phone(name)),
         "",
     ]
 
 
-def _rows(run: PublishedRun, is_released: bool) -> list[str]:
-    """A row of the run's figures; of a set of several sources a row each, and none of all together."""
+def _rows(run: PublishedRun, is_released: bool, usual: int) -> list[str]:
+    """A row of the run's figures, with the number of photographs where it is not the ``usual`` one; of a set of several sources a row each, and none of all together, unless one is of
+    too few lesions to say anything. Of a network that asks, a row with the answers, too.
+    """
     report = run.report
     model = _model(run)
     title = SPECS[model].title if model in SPECS else model
     link = f"[{title}, {run.path.name}](results/{run.name})"
     name = f"**{link}, released**" if is_released else link
     parameters = f"{report.provenance.parameters / 1e6:.2f} M"
-    if not report.by_source:
+    if not report.by_source or min(source.groups for source in report.by_source) < FEWEST_GROUPS:
         plain = to_plain(report)
         if source := report.protocol.source:
             name += f": {source}, {report.images:,} photographs, **a clinic that it never saw**"
-        return [_line(name, parameters, plain, sensitivity(plain["triage"]["test"]))]
+        elif report.images != usual:
+            name += f": {report.images:,} photographs"
+        row = _line(name, parameters, plain, sensitivity(plain["triage"]["test"]))
+        return [row, *_answered_row(plain, parameters)]
     return [
         _line(
             f"{name}: {source.source}, {source.images} photographs",
@@ -112,8 +118,24 @@ def _rows(run: PublishedRun, is_released: bool) -> list[str]:
     ]
 
 
+def _answered_row(report: Mapping[str, Any], parameters: str) -> list[str]:
+    """The figures with all answers as they are, and the advice that answers may raise and never lower."""
+    if (answers := report.get("answers")) is None:
+        return []
+    (whole,) = (row for row in answers["missing"] if row["missing"] == 0)
+    figures = {"balanced_accuracy": whole["both"], "macro_auc": whole["macro_auc_both"], "melanoma_auc": None}
+    referred = [figure(row["sensitivity"]) for row in answers["advice"] if row["by"] == "rule"]
+    name = f"– the same, with {len(answers['questions'])} questions answered"
+    return [_line(name, parameters, figures, *(referred or ["–"]))]
+
+
 def _line(name: str, parameters: str, figures: Mapping[str, Any], referred: str) -> str:
-    cells = [name, parameters, *(figure(figures[field]) for field in COLUMNS.values()), referred]
+    cells = [
+        name,
+        parameters,
+        *(figure(figures[field]) if figures[field] else "–" for field in COLUMNS.values()),
+        referred,
+    ]
     return f"| {' | '.join(cells)} |"
 
 

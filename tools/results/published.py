@@ -18,7 +18,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,12 @@ class PublishedRun:
 
     @cached_property
     def tables(self) -> dict[str, Predictions]:
-        """Its predictions, :data:`OUTER` and :data:`INNER`."""
-        return read_tables(self.path / PREDICTIONS)
+        """Its predictions of the photographs alone, :data:`OUTER` and :data:`INNER`, in the report's own classes."""
+        taxonomy = self.report.taxonomy
+        tables = read_tables(self.path / PREDICTIONS)
+        if wrong := [name for name, table in tables.items() if table.taxonomy.codes != taxonomy.codes]:
+            raise SystemExit(f"{self.path}: {' and '.join(wrong)} of other classes than its report's: publish it again")
+        return {name: replace(table, taxonomy=taxonomy) for name, table in tables.items()}
 
     def calibration(self) -> Calibration:
         """Fitted on the inner fold once more, as the report says that it was, and measured on the outer one."""
@@ -82,7 +86,7 @@ class PublishedRun:
         return evaluate_calibration(fitted, self.tables[OUTER], resamples=self._resamples, seed=self._seed)
 
     def recomputed(self) -> Measurements:
-        """The figures of ``report.json``, computed from the predictions alone."""
+        """The figures of ``report.json`` but those of answers, computed from the predictions alone."""
         return measure_predictions(
             self.tables[OUTER],
             self.calibration(),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tools.release.release import refusal, release, rewrite_cards
+from tools.release.release import refusal, release, rewrite_cards, with_present_words
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.deploy.predict.predictor import Predictor
@@ -115,3 +115,11 @@ def test_the_one_photograph_that_the_threshold_lies_on_may_fall_on_its_other_sid
 
     assert said(1) == ""
     assert "sensitivity" in said(2)
+
+
+def test_a_run_of_an_older_set_is_released_with_todays_words_for_patients_and_its_own_classes():
+    few = EIGHT.subset(["MEL", "NV"])
+    old = replace(few, classes=tuple(replace(each, plain={"en": "harmless"}) for each in few.classes))
+    assert with_present_words(old) == few
+    own = replace(few, classes=(replace(few.classes[0], code="MINE", plain={"en": "my words"}), few.classes[1]))
+    assert with_present_words(own) == own
