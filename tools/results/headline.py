@@ -90,8 +90,10 @@ def _table(name: str, runs: Sequence[PublishedRun], left_out: Sequence[Published
 
 
 def _rows(run: PublishedRun, is_released: bool, usual: int) -> list[str]:
-    """A row of the run's figures, with the number of photographs where it is not the ``usual`` one; of a set of several sources a row each, and none of all together, unless one is of
-    too few lesions to say anything. Of a network that asks, a row with the answers, too.
+    """A row of the run's figures, with the number of photographs where it is not the ``usual`` one.
+
+    Of a set of several sources a row each, and none of all together, unless one is of too few lesions to say anything.
+    Of a network that asks, a row with the answers, too.
     """
     report = run.report
     model = _model(run)
