@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,10 +24,6 @@ from hierattn.files import cores
 
 if TYPE_CHECKING:
     import onnxruntime
-
-    from hierattn.deploy.predict.openvino_session import OpenVinoSession
-
-    Session: TypeAlias = onnxruntime.InferenceSession | OpenVinoSession
 
 MAX_MEMORY = 2 * 1024**3
 """Bytes that the graphs of one process may hold; HierAttn_m takes 0.2 GB for 16 images of 256 pixels."""
@@ -40,6 +36,20 @@ MAX_BATCH = 1024
 
 MAX_SECONDS = 60.0
 """A session's first answer; a batch of 64 on a slow processor takes a few."""
+
+
+class Session(Protocol):
+    """What this package asks of a runtime's session: ONNX Runtime's own has it, and so has whatever takes its place."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """The graph's inputs, each with a ``name`` and a ``shape``."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """The graph's outputs, in its order."""
+
+    def run(self, wanted: Sequence[str], feeds: Mapping[str, np.ndarray], options: Any = None, /) -> Sequence[Any]:
+        """The outputs ``wanted`` for the inputs ``feeds``."""
+
 
 _answered: weakref.WeakSet[Session] = weakref.WeakSet()
 """Sessions whose graph has ended once: they need no timer, which costs a thread a run."""
