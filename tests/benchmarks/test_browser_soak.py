@@ -17,6 +17,7 @@ from hierattn.serve.web_app import find_web_app
 
 
 @pytest.mark.skipif(find_web_app() is None, reason="the web app is not built: run 'make web' (needs Node)")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of what drives the browsers
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_twenty_photographs_are_answered_and_the_runtime_takes_no_more_memory(engine, monkeypatch):
     monkeypatch.setattr(browser_soak, "LARGE", browser_soak.SMALL)
