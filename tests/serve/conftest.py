@@ -33,14 +33,19 @@ def photos() -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Send questions to the app's modules."""
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app's modules as one program for Node."""
     if shutil.which("node") is None or not (WEB / "node_modules").is_dir():
         pytest.skip("Node or the app's packages are missing: run 'make web' to compare the web app with Python")
     out = tmp_path_factory.mktemp("agreement")
     build = ["node", "node_modules/vite/bin/vite.js", "build", "--ssr", "test/agreement.ts", "--outDir", str(out)]
     subprocess.run([*build, "--config", "test/vite.config.ts"], cwd=WEB, check=True, timeout=120)
-    program = next(out.glob("agreement.*js"))
+    return next(out.glob("agreement.*js"))
+
+
+@pytest.fixture(scope="module")
+def ask(program: Path) -> Ask:
+    """Send questions to the app's modules."""
 
     def send(questions: list[dict[str, Any]]) -> list[Any]:
         lines = "".join(json.dumps(question) + "\n" for question in questions)

@@ -17,8 +17,8 @@ WEB = Path(__file__).resolve().parents[2] / "apps" / "web"
 FACTS = WEB / "src" / "facts.json"
 SOURCES = sorted([*(WEB / "src").rglob("*.ts"), *(WEB / "src").rglob("*.js")])
 
-NOT_RULES = ("source", "classes", "languages", "texts")
-"""Parts of the facts without numbers that anybody follows."""
+NOT_RULES = ("source", "classes", "languages", "texts", "prevalence")
+"""Parts of the facts without numbers that anybody follows, or with round shares that a reader chooses from."""
 
 COMMON = {0.0, 1.0, 2.0, 3.0, 4.0, 8.0, 0.5, 100.0}
 """Counts, channels, halves and percent: numbers that stand in every program."""
@@ -27,9 +27,15 @@ OTHER_MEANINGS: dict[str, set[float]] = {
     "app.ts": {1024.0},  # pixels of a photograph on the page
     "model/onnx-file.ts": {50.0, 128.0},  # bits and bytes of Protocol Buffers
     "photo/adaptive-crop.ts": {256.0},  # grey levels
+    "photo/alignment.ts": {20.0, 180.0},  # rings and angles of a spot unrolled
+    "photo/change.ts": {180.0, 200.0},  # a skin's green, and CIELAB's own
     "photo/canvas-pixels.ts": {0.9},  # JPEG's quality
     "photo/pixels.ts": {256.0},  # grey levels
+    "photo/spot.ts": {256.0},  # grey levels
     "views/answer.ts": {256.0},  # SHA-256
+    "views/history.ts": {256.0},  # SHA-256
+    "views/over-time.ts": {50.0, 180.0},  # where the slider begins; degrees
+    "views/prevalence.ts": {0.01},  # rarer ones get a digit more
     "views/crop.ts": {0.01, 0.6},  # the slider's step, and the frame that it begins with
 }
 """Numbers of the facts that mean something else in that file."""

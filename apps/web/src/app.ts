@@ -1,7 +1,7 @@
 /** What the views share: the model, the photographs of the present spot, and the line that tells what goes on. */
 import { AppError, codeOf } from "./app-error";
 import type { Bundle } from "./model/bundle";
-import { type Diagnosis, Predictor } from "./model/predictor";
+import { type Compared, type Diagnosis, Predictor } from "./model/predictor";
 import { fetchBundle, listBundles, type ServedBundle } from "./model/served-bundles";
 import { allowed, type Answers } from "./model/questions";
 import { type Combined, combine } from "./model/triage";
@@ -147,6 +147,11 @@ export class App {
   /** A JPEG of a photograph inside its frame, or of all of it. */
   jpegOf(shot: Shot, part: Box | null, longest = SHOWN): Promise<Blob> {
     return this.predictor.picture(shot.id, part, longest);
+  }
+
+  /** Two saved pictures of one spot. */
+  compare(before: Blob, after: Blob): Promise<Compared> {
+    return this.predictor.compare(before, after);
   }
 
   remove(shot: Shot): void {

@@ -21,6 +21,10 @@ export interface Visit extends Said {
   /** ISO 8601. */
   date: string;
   picture: Blob;
+  /** The picture's longer side in that of the whole photograph, from which it was cropped by hand; not in older entries. */
+  field?: number;
+  /** The picture's width in mm, where its owner knows it. */
+  width?: number;
   /** What its classes are; in entries of before some of the eight, and not said. */
   classes?: LesionClass[];
   /** Only where a question was answered. */
@@ -126,6 +130,7 @@ function readVisit(visit: any): Visit {
   const codes = new Set(classes.map(({ code }) => code));
   if (!isSaid(visit, codes)) throw new Error("no answer");
   if (visit.sets !== undefined && !visit.sets.every((set: unknown) => isSavedSet(set, codes))) throw new Error("no set");
+  if ([visit.field, visit.width].some((length) => length !== undefined && !(length > 0 && Number.isFinite(length)))) throw new Error("no length");
   const asked = visit.asked === undefined ? {} : { asked: readAsked(visit.asked, codes) };
   return { ...visit, ...asked, classes, picture: fromDataUrl(visit.picture) };
 }

@@ -4,14 +4,17 @@ import { codeOf } from "../src/app-error";
 import { describe } from "../src/model/bundle";
 import { threadsFor } from "../src/model/device";
 import { readMetadata, withoutDefault } from "../src/model/onnx-file";
+import { carry } from "../src/model/prevalence";
 import { predictionSets } from "../src/model/prediction-set";
 import { allowed, answerCodes } from "../src/model/questions";
 import { classWords } from "../src/model/taxonomy";
 import { combine, decide } from "../src/model/triage";
 import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
+import { changeOf } from "../src/photo/change";
 import { judgePhoto } from "../src/photo/photo-quality";
-import { cut } from "../src/photo/pixels";
+import { cut, type Pixels } from "../src/photo/pixels";
 import { BILINEAR, BOX, resize } from "../src/photo/resample";
+import { findSpot } from "../src/photo/spot";
 import { fraction, ofHundred, percent, toldApart } from "../src/texts/shares";
 
 interface Picture { raw: string; width: number; height: number; size: number; rule: CropRule }
@@ -40,7 +43,16 @@ function answer(line: any): unknown {
   if ("optional" in line) return Buffer.from(withoutDefault(readFileSync(line.optional), line.input)).toString("base64");
   if ("words" in line) return bundleOf(line.words).taxonomy.map((each) => classWords(each, line.language));
   if ("bundle" in line) return described(line.bundle);
+  if ("prevalences" in line) return line.prevalences.map((prevalence: number) => carry(line.tested, prevalence));
+  if ("over_time" in line) return overTime(line.over_time.map(pixelsOf));
   return picture(line);
+}
+
+/** The change between two pictures, null where the spot was not found on both; and what was found on each. */
+function overTime(pictures: Pixels[]): unknown {
+  const [before, after] = pictures.map(findSpot);
+  const spots = [before, after].map((spot) => spot && (({ relief, ...rest }) => rest)(spot));
+  return { change: before && after ? changeOf(before, after) : null, spots };
 }
 
 function bundleOf(metadata: Record<string, string>) {
@@ -55,8 +67,12 @@ function described(metadata: Record<string, string>): unknown {
   }
 }
 
-function picture({ raw, width, height, size, rule }: Picture): unknown {
-  const photo = { width, height, data: new Uint8Array(readFileSync(raw)) };
+function pixelsOf({ raw, width, height }: { raw: string; width: number; height: number }): Pixels {
+  return { width, height, data: new Uint8Array(readFileSync(raw)) };
+}
+
+function picture({ size, rule, ...raw }: Picture): unknown {
+  const photo = pixelsOf(raw);
   const box = findCrop(photo, rule);
   const part = box === null ? photo : cut(photo, box);
   const resized = resize(part, size, size, BILINEAR).data;

@@ -14,6 +14,8 @@ from typing import Any, get_args
 from hierattn import image_spec
 from hierattn.bundle import bundle
 from hierattn.deploy.predict import advice_texts, answer_check, heatmap_picture, photo_input, session, triage
+from hierattn.evaluation.clinical_use import prevalence
+from hierattn.evaluation.pages import clinical_use
 from hierattn.files import write_json
 from hierattn.image_spec import CropRule
 from hierattn.preprocessing import adaptive_crop, photo_quality, photograph
@@ -51,6 +53,8 @@ def web_facts() -> dict[str, Any]:
         "prediction": _constants(session, "MAX_THREADS") | _constants(answer_check, "SLACK"),
         "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")
         | {"URGENCY": {level: place for place, level in enumerate(reversed(triage.LEVELS))}},
+        "prevalence": _constants(prevalence, "PREVALENCES", "PEOPLE")
+        | _constants(clinical_use, "FIRST_CHOICE"),
         "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST")
         | _constants(bundle, "FEWEST_CELLS"),
         "service": _constants(web_app, "MODEL", "MODELS") | {"MODEL_NAME": settings.MODEL_NAME.pattern},

@@ -4,6 +4,7 @@ import facts from "../facts.json";
 import type { CropRule } from "../photo/adaptive-crop";
 import { readMetadata } from "./onnx-file";
 import type { SetRule } from "./prediction-set";
+import type { Tested } from "./prevalence";
 import { type Question, readQuestions } from "./questions";
 import { amongTheEight, type LesionClass, readTaxonomy, toValues } from "./taxonomy";
 
@@ -28,6 +29,8 @@ export interface Bundle {
   triage: Triage;
   /** Whether its temperature was fitted. */
   calibrated: boolean;
+  /** Of the advice on the outer fold; null where it was not measured. */
+  tested: Tested | null;
   setRules: SetRule[];
   noveltyThreshold: number | null;
   trainingData: { source: string; licence: string; images: number; rendered: boolean };
@@ -98,6 +101,7 @@ function checked(values: Values, digest: string): Bundle {
     imageSpec: readImageSpec(values["image_spec"]),
     triage: readTriage(values["triage"]),
     calibrated: Object.keys(values["calibration"] ?? {}).length > 0,
+    tested: values["triage"].group.length > 0 ? optional(values["calibration"]?.test, readTested) : null,
     setRules: readSetRules(values["prediction_sets"]),
     noveltyThreshold: values["novelty"]?.threshold ?? null,
     trainingData: {
@@ -128,6 +132,16 @@ function readTriage({ group, threshold, sensitivity, interval, images }: Values)
     sensitivity: optional(sensitivity, share),
     interval: optional(interval, pair),
     images: images ?? 0,
+  };
+}
+
+/** Null where one of the two was not measured, or has no interval. */
+function readTested(test: unknown): Tested | null {
+  const { sensitivity, specificity, interval, specificity_interval: spared, images } = test as Values;
+  if ([sensitivity, specificity, interval, spared].some((value) => value == null)) return null;
+  return {
+    sensitivity: share(sensitivity), specificity: share(specificity),
+    sensitivityInterval: pair(interval), specificityInterval: pair(spared), images: Number(images ?? 0),
   };
 }
 

@@ -3,6 +3,8 @@ import { AppError, type ErrorCode } from "../app-error";
 import type { Box } from "../photo/pixels";
 import type { Bundle } from "./bundle";
 import { threadsFor } from "./device";
+import type { Change } from "../photo/change";
+import type { Spot } from "../photo/spot";
 import type { Answers } from "./questions";
 import type { Answer } from "./triage";
 
@@ -19,13 +21,17 @@ export interface Diagnosis extends Answer {
   heatmap: Heatmap | null;
 }
 
+/** Two pictures of a spot; null where the spot was not found on both. */
+export type Compared = { spots: [Spot, Spot]; change: Change } | null;
+
 /** What the worker is asked; `photo` is the number of a photograph that it holds. */
 export type Question =
   | { ask: "load"; file: Uint8Array<ArrayBuffer>; threads: number }
   | { ask: "hold"; photo: number; bitmap: ImageBitmap }
   | { ask: "predict"; photo: number; frame: Box | null; answers: Answers }
   | { ask: "picture"; photo: number; part: Box | null; longest: number }
-  | { ask: "forget"; photo: number };
+  | { ask: "forget"; photo: number }
+  | { ask: "compare"; before: Blob; after: Blob };
 export type Request = Question & { id: number };
 /** With the bytes that the runtime holds by now. */
 export type Reply = { id: number; memory: number } & ({ value: unknown } | { error: ErrorCode });
@@ -66,6 +72,11 @@ export class Predictor {
   /** A JPEG of a part, of at most `longest` pixels a side. */
   picture(photo: number, part: Box | null, longest: number): Promise<Blob> {
     return this.ask({ ask: "picture", photo, part, longest });
+  }
+
+  /** The spot on two saved pictures, and how the second is turned against the first and what changed. */
+  compare(before: Blob, after: Blob): Promise<Compared> {
+    return this.ask({ ask: "compare", before, after });
   }
 
   forget(photo: number): Promise<void> {

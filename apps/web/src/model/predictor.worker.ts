@@ -6,12 +6,15 @@ import { AppError, codeOf } from "../app-error";
 import facts from "../facts.json";
 import { findCrop } from "../photo/adaptive-crop";
 import { toJpeg, toPixels } from "../photo/canvas-pixels";
+import { changeOf } from "../photo/change";
+import { readPhoto } from "../photo/photo-file";
 import { judgePhoto, type Quality, withNovelty } from "../photo/photo-quality";
 import { type Box, cut, type Pixels } from "../photo/pixels";
 import { BILINEAR, resize } from "../photo/resample";
+import { findSpot } from "../photo/spot";
 import { type Bundle, readBundle } from "./bundle";
 import { withoutDefault } from "./onnx-file";
-import type { Diagnosis, Question, Reply, Request } from "./predictor";
+import type { Compared, Diagnosis, Question, Reply, Request } from "./predictor";
 import { type Answers, answerCodes } from "./questions";
 import type { Numbers } from "./triage";
 
@@ -152,6 +155,16 @@ function pixelsOf(photo: number): Pixels {
   return pixels;
 }
 
+async function compare(...files: [Blob, Blob]): Promise<Compared> {
+  const [before, after] = await Promise.all(files.map(async (file) => {
+    const bitmap = await readPhoto(file);
+    const pixels = toPixels(bitmap);
+    bitmap.close();
+    return findSpot(pixels);
+  }));
+  return before && after ? { spots: [before, after], change: changeOf(before, after) } : null;
+}
+
 async function answerTo(question: Question): Promise<unknown> {
   switch (question.ask) {
     case "load": return load(question.file, question.threads);
@@ -171,6 +184,7 @@ async function answerTo(question: Question): Promise<unknown> {
       const whole = pixelsOf(question.photo);
       return toJpeg(question.part === null ? whole : cut(whole, question.part), question.longest);
     }
+    case "compare": return compare(question.before, question.after);
     case "forget": {
       prepared.delete(question.photo);
       return void photos.delete(question.photo);

@@ -1,4 +1,4 @@
-/** The little of OpenCV that the adaptive crop needs: close small gaps, and the outer contour of the largest region. */
+/** The little of OpenCV that the adaptive crop and the spot's outline need: regions of a mask, their gaps and contours. */
 import { roundEven } from "./resample";
 
 /** One byte a pixel, 0 or 1. */
@@ -8,7 +8,7 @@ export interface Mask {
   data: Uint8Array;
 }
 
-type Point = readonly [x: number, y: number];
+export type Point = readonly [x: number, y: number];
 
 export interface Contour {
   /** Area of the polygon through the border pixels' centres. */
@@ -19,12 +19,20 @@ export interface Contour {
   top: number;
   width: number;
   height: number;
+  /** The border pixels' centres, clockwise. */
+  points: Point[];
 }
 
 /** Dilation, then erosion, by OpenCV's ellipse of an odd `side`; outside the picture nothing counts. */
 export function close(mask: Mask, side: number): Mask {
   const offsets = ellipse(side);
   return spread(spread(mask, offsets, 1), offsets, 0);
+}
+
+/** Erosion, then dilation: what is thinner than `side` goes. */
+export function open(mask: Mask, side: number): Mask {
+  const offsets = ellipse(side);
+  return spread(spread(mask, offsets, 0), offsets, 1);
 }
 
 /** Half-widths of the ellipse's rows, from the top. */
@@ -62,8 +70,23 @@ export function largestContour(mask: Mask): Contour | null {
   return best;
 }
 
-/** Mark the region, with its diagonal neighbours, around a pixel. */
-function flood({ width, height, data }: Mask, start: number, seen: Uint8Array): void {
+/** The regions of a mask, the places of their pixels, holes filled. */
+export function filledRegions(mask: Mask): number[][] {
+  const { width, height } = mask;
+  const around: Mask = { width: width + 2, height: height + 2, data: new Uint8Array((width + 2) * (height + 2)).fill(1) };
+  mask.data.forEach((inside, at) => (around.data[at + (at - (at % width)) / width * 2 + width + 3] = 1 - inside));
+  const outside = new Uint8Array(around.data.length);
+  flood(around, 0, outside);
+  const data = mask.data.map((_, at) => 1 - outside[at + (at - (at % width)) / width * 2 + width + 3]!);
+  const seen = new Uint8Array(data.length);
+  const regions: number[][] = [];
+  data.forEach((inside, at) => inside && !seen[at] && regions.push(flood({ width, height, data }, at, seen)));
+  return regions;
+}
+
+/** Mark the region, with its diagonal neighbours, around a pixel; returns its pixels. */
+function flood({ width, height, data }: Mask, start: number, seen: Uint8Array): number[] {
+  const found = [start];
   const stack = [start];
   seen[start] = 1;
   while (stack.length > 0) {
@@ -75,10 +98,12 @@ function flood({ width, height, data }: Mask, start: number, seen: Uint8Array): 
         if (data[next] === 1 && !seen[next]) {
           seen[next] = 1;
           stack.push(next);
+          found.push(next);
         }
       }
     }
   }
+  return found;
 }
 
 const AROUND: readonly Point[] = [[1, 0], [1, 1], [0, 1], [-1, 1], [-1, 0], [-1, -1], [0, -1], [1, -1]];
@@ -118,6 +143,7 @@ function describe(points: Point[]): Contour {
     top,
     width: -minimum(xs.map((x) => -x)) - left + 1,
     height: -minimum(ys.map((y) => -y)) - top + 1,
+    points,
   };
 }
 

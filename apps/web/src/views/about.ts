@@ -5,6 +5,7 @@ import type { Bundle } from "../model/bundle";
 import { fraction, percent } from "../texts/shares";
 import { advice, currentLocale, decimal, t, type TextKey, unbroken } from "../texts/texts";
 import { limits } from "./answer";
+import { prevalenceView } from "./prevalence";
 
 const FIGURES = ["top1", "balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc", "melanoma_sensitivity"];
 
@@ -41,6 +42,7 @@ function modelView(bundle: Bundle): HTMLElement {
     data.rendered && h("p", { class: "warning" }, t("about.rendered")),
     h("dl", {}, ...rows.flatMap(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)])),
     figures(bundle.metrics),
+    bundle.tested && prevalenceView(bundle.tested),
   );
 }
 

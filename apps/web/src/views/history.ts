@@ -6,6 +6,7 @@ import type { LesionClass } from "../model/taxonomy";
 import { percent } from "../texts/shares";
 import { advice, currentLocale, t, unbroken } from "../texts/texts";
 import { typeList, wordsOf } from "./lesion-class";
+import { alignedPictures, changeView, measureChange, type Pair, widthView } from "./over-time";
 import { aloneLine, answersGiven } from "./questions";
 
 const DAY = 24 * 3600 * 1000;
@@ -14,18 +15,32 @@ export async function historyView(app: App, redraw: () => void): Promise<HTMLEle
   const visits = await allVisits();
   const pictures = new Map(visits.map((visit) => [visit.id, URL.createObjectURL(visit.picture)]));
   const guarded = (action: () => Promise<unknown>) => () => action().then(redraw, (error) => app.complain(error));
-  const side = h("section", { class: "side", "aria-live": "polite" });
+  const side = h("section", { class: "side", "aria-label": t("history.side") });
+  const status = h("p", { class: "visually-hidden", role: "status" });
+  let latest = 0;
+  const compare = async () => {
+    const turn = ++latest;
+    const pair = [...picked.slice(-2)].sort((a, b) => a.date.localeCompare(b.date)) as Pair;
+    if (pair.length < 2) return side.replaceChildren();
+    const shown = await sideBySide(app, pair, pictures, compare).catch((error) => app.complain(error));
+    if (turn !== latest || !shown) return; // others have been picked meanwhile
+    const focused = document.activeElement?.id;
+    side.replaceChildren(...shown);
+    if (focused) document.getElementById(focused)?.focus();
+    status.textContent = t("over.status");
+  };
   const picked: Visit[] = [];
   const pick = (visit: Visit, on: boolean) => {
     if (on) picked.push(visit);
     else picked.splice(picked.indexOf(visit), 1);
-    side.replaceChildren(...(picked.length >= 2 ? sideBySide(picked.slice(-2), pictures) : []));
+    void compare();
   };
   const view = h("section", { class: "history", "aria-labelledby": "history" },
     h("h2", { id: "history" }, t("history.heading")),
     visits.length === 0 ? h("p", {}, t("history.empty")) : h("p", {}, t("history.pick")),
     ...spots(visits).map(([spot, ofSpot]) =>
       spotView(spot, ofSpot, pictures, pick, (id) => guarded(() => deleteVisit(id)))),
+    status,
     side,
     storeButtons(visits.length > 0, guarded),
   );
@@ -72,23 +87,32 @@ function spotView(
   return h("section", {}, h("h3", {}, spot), h("ul", { class: "visits" }, ...visits.map(item)));
 }
 
-function sideBySide(pair: Visit[], pictures: Map<string, string>): HTMLElement[] {
-  const [before, after] = [...pair].sort((a, b) => a.date.localeCompare(b.date)) as [Visit, Visit];
+async function sideBySide(app: App, pair: Pair, pictures: Map<string, string>, again: () => void): Promise<HTMLElement[]> {
+  const [before, after] = pair;
   const days = Math.round((Date.parse(after.date) - Date.parse(before.date)) / DAY);
-  const figure = (visit: Visit) => h("figure", {},
-    h("img", { src: pictures.get(visit.id)!, alt: `${visit.spot}, ${dateOf(visit)}` }),
+  const named = (visit: Visit) => `${visit.spot}, ${dateOf(visit)}`;
+  const measured = before.spot === after.spot ? await measureChange(app, pair) : null;
+  const aligned = measured && alignedPictures(measured, [named(before), named(after)]);
+  const figure = (visit: Visit, k: number) => h("figure", {},
+    aligned?.canvases[k] ?? h("img", { src: pictures.get(visit.id)!, alt: named(visit) }),
     h("figcaption", {},
       h("p", {}, h("strong", {}, dateOf(visit))),
       h("p", {}, titleOf(visit)),
       h("p", {}, unbroken(visit.risk === null ? first(visit) : `${advice("heading.risk")}: ${percent(visit.risk)}`)),
       ...askedOf(visit),
-      ...possible(visit)));
+      ...possible(visit),
+      measured?.compared && widthView(app, visit, again)));
   return [
+    h("div", { class: "print-only" },
+      h("h2", {}, t("print.heading")),
+      h("p", {}, `${before.spot}: ${[before, after].map((visit) => `${dateOf(visit)}, ${visit.model}, SHA-256 ${visit.sha256.slice(0, 12)}`).join("; ")}`)),
     h("h3", {}, t("history.side")),
-    h("div", { class: "pair" }, figure(before), figure(after)),
+    h("div", { class: "pair" }, figure(before, 0), figure(after, 1)),
     h("p", {}, t("history.days", { n: days })),
-    h("p", {}, t("history.change")),
     ...(before.sha256 === after.sha256 ? [] : [h("p", {}, t("history.models"))]),
+    ...(aligned ? [aligned.stage] : []),
+    ...(measured ? changeView(measured) : [h("p", {}, t("over.names")), h("p", {}, t("history.change"))]),
+    h("button", { class: "button", onclick: () => print() }, t("over.print")),
   ];
 }
 

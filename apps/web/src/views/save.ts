@@ -52,6 +52,7 @@ async function visitOf(app: App, answer: Combined, spot: string): Promise<Visit>
     spot,
     date: new Date().toISOString(),
     picture: await app.jpegOf(shot, shot.frame, SAVED_SIDE),
+    field: shot.frame === null ? 1 : Math.max(shot.frame.right - shot.frame.left, shot.frame.bottom - shot.frame.top) / Math.max(shot.width, shot.height),
     probabilities: byCode(bundle, answer.probabilities),
     classes: bundle.taxonomy,
     risk: answer.risk,
