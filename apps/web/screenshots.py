@@ -160,6 +160,7 @@ def history(stage: Stage) -> Image.Image:
     page.get_by_role("link", name="History").tap()
     page.locator(".check input").first.check()
     page.locator(".check input").last.check()
+    page.locator(".pair figure").nth(1).wait_for()
     page.evaluate(ALL_DRAWN)
     page.locator("body").click(position={"x": 2, "y": 2})
     page.wait_for_timeout(300)

@@ -146,6 +146,7 @@ def save_two_visits(page, golden):
     page.get_by_role("link", name="History").click()
     page.locator(".check input").first.check()
     page.locator(".check input").last.check()
+    page.locator(".pair figure").nth(1).wait_for()
 
 
 def test_history_keeps_compares_exports_and_deletes(open_app, golden, folder):

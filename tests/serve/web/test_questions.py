@@ -409,6 +409,7 @@ def test_history_keeps_answers_and_both_results_and_refuses_wrong_ones(open_app,
     page.locator(".visits li").nth(1).wait_for()
     page.locator(".check input").first.check()
     page.locator(".check input").last.check()
+    page.locator(".pair figure").nth(1).wait_for()
     for figure in page.locator(".pair figure").all():
         said = figure.inner_text().replace("\u00a0", " ")
         assert "How old are you? 54 years; Has it grown lately? yes" in said
