@@ -53,8 +53,7 @@ def web_facts() -> dict[str, Any]:
         "prediction": _constants(session, "MAX_THREADS") | _constants(answer_check, "SLACK"),
         "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")
         | {"URGENCY": {level: place for place, level in enumerate(reversed(triage.LEVELS))}},
-        "prevalence": _constants(prevalence, "PREVALENCES", "PEOPLE")
-        | _constants(clinical_use, "FIRST_CHOICE"),
+        "prevalence": _constants(prevalence, "PREVALENCES", "PEOPLE") | _constants(clinical_use, "FIRST_CHOICE"),
         "heatmap": _constants(heatmap_picture, "LARGEST_SIDE", "STRONGEST", "FOR", "AGAINST")
         | _constants(bundle, "FEWEST_CELLS"),
         "service": _constants(web_app, "MODEL", "MODELS") | {"MODEL_NAME": settings.MODEL_NAME.pattern},
