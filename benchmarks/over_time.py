@@ -1,7 +1,7 @@
 r"""What two photographs of an unchanged spot differ by: the noise floor of the web app's comparison over time.
 
     python -m benchmarks.over_time results/over-time --dermoscopy PHOTOGRAPHS results/two-sources/splits.csv \
-        --phone PHOTOGRAPHS results/pad-ufes-20/splits.csv
+        --phone PHOTOGRAPHS results/pad-ufes-20/splits-with-more.csv --pairs 240 --facts apps/web/src/noise-floor.json
 
 Test-retest: each photograph is taken twice more by the package's own changes (:data:`RETAKEN`), and the app's own code,
 run in Node, compares the two. The floor is the level that 95 of 100 such pairs stay under; the share under it is
@@ -87,7 +87,7 @@ TABLE_KNOWN = (
 )
 COMMAND = (
     "python -m benchmarks.over_time results/over-time --dermoscopy PHOTOGRAPHS results/two-sources/splits.csv "
-    "--phone PHOTOGRAPHS results/pad-ufes-20/splits.csv --facts apps/web/src/noise-floor.json"
+    "--phone PHOTOGRAPHS results/pad-ufes-20/splits-with-more.csv --pairs 240 --facts apps/web/src/noise-floor.json"
 )
 WEB = Path(__file__).resolve().parents[1] / "apps" / "web"
 _SEED = 7

@@ -19,7 +19,7 @@ def test_a_card_is_filled_from_the_report_and_names_what_is_open(tmp_path):
     assert "fairness was not measured" in card
     assert "| melanoma sensitivity |" in card
     assert "melanoma sensitivity" not in model_card(made(classes=("BCC", "NV"))[0])
-    with pytest.raises(UsageError, match="no evaluation"):
+    with pytest.raises(UsageError, match="no folder"):
         find_evaluation(tmp_path / "none")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 
 from hierattn.cli.console import terminal, waiting
 
@@ -43,6 +42,8 @@ def run(
 
         hierattn push runs/quicktest me/lesions
     """
+    from rich.filesize import decimal
+
     from hierattn.deploy.hub.public_copy import make_public_copy
     from hierattn.deploy.hub.push import find_place, push
     from hierattn.hub import PREFIX, PUSHED
