@@ -408,7 +408,8 @@ def _print_limits(console: Console, answer: Diagnosis, *, several: bool = False)
     from hierattn.deploy.predict.advice_texts import language_texts
 
     texts = language_texts(answer.language)
-    without = (*([answer.note] if several else []), texts["limits.general"], texts["limits.device"])
+    general = texts["limits.answered" if answer.answers else "limits.general"]
+    without = (*([answer.note] if several else []), general, texts["limits.device"])
     for line in without if answer.advice is None else answer.advice.limits:
         console.print(line, style="dim")
     console.print(f"{answer.model}; {answer.seconds * 1000:.0f} ms", style="dim")

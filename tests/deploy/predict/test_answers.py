@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from hierattn.bundle.bundle import read_bundle
 from hierattn.bundle.thresholds import TriageSettings
+from hierattn.deploy.predict.advice_texts import TEXTS
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import open_session
 from hierattn.deploy.predict.triage import LEVELS, advise, not_lowered
@@ -98,6 +99,17 @@ def test_answers_never_lower_the_advice_and_may_raise_it(photo_risk: float, risk
     given = not_lowered(told, own)
     assert LEVELS.index(given.level) == min(LEVELS.index(own.level), LEVELS.index(told.level))
     assert ("never lower" in given.why) == (LEVELS.index(told.level) > LEVELS.index(own.level))
+
+
+@pytest.mark.parametrize("language", sorted(TEXTS))
+def test_the_limits_claim_no_more_than_the_answers_told(exported, photo, language: str) -> None:
+    predictor = Predictor.load(exported[0])
+    texts = TEXTS[language]
+    for told, wanted in (({}, "limits.general"), ({"age": "54"}, "limits.answered")):
+        said = predictor(photo, answers=told, language=language).advice.limits
+        assert [texts[key] in said for key in ("limits.general", "limits.answered")] == [
+            key == wanted for key in ("limits.general", "limits.answered")
+        ]
 
 
 def test_json_of_a_diagnosis_has_both_results(exported, photo) -> None:

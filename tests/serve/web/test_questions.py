@@ -264,6 +264,7 @@ def test_any_subset_of_answers_gives_pythons_numbers_lines_and_advice_live(open_
             tell(page, given)
             mine = predictor(lesion, answers=given)
             settled(page, mine)
+            assert page.locator("ul.limits li").first.inner_text() == mine.advice.limits[0]
             names = [class_name(each, "en") for each in mine.taxonomy.classes]
             for row, one in zip(page.locator(".sets tbody tr").all(), mine.prediction_sets, strict=True):
                 wanted = [names[mine.taxonomy.codes.index(code)] for code in one.classes]

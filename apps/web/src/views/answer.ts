@@ -37,7 +37,7 @@ export function answerView(app: App, answer: Combined): HTMLElement {
     fit && setsView(bundle, answer),
     fit && heatmapView(app, answer),
     h("h3", {}, t("answer.limits")),
-    h("ul", { class: "limits" }, ...limits(bundle).map((line) => h("li", {}, line))),
+    h("ul", { class: "limits" }, ...limits(bundle, answer.alone !== null).map((line) => h("li", {}, line))),
     fit && saveView(app, answer),
     h("button", { class: "button", onclick: () => print() }, t("print")),
     h("p", { class: "print-only" }, `${bundle.model.name}; SHA-256 ${bundle.sha256}`),
@@ -68,8 +68,8 @@ function nextSteps({ level }: Verdict, { quality }: Combined): HTMLElement[] {
 }
 
 /** The lines of Python's `_limits`. */
-export function limits({ triage, calibrated }: Bundle): string[] {
-  const lines = [advice("limits.general")];
+export function limits({ triage, calibrated }: Bundle, answered = false): string[] {
+  const lines = [advice(answered ? "limits.answered" : "limits.general")];
   if (triage.group.length === 0) lines.push(...(calibrated ? [] : [advice("limits.uncalibrated")]));
   else if (triage.threshold === null) lines.push(advice("limits.uncalibrated"));
   else if (triage.sensitivity !== null && triage.interval !== null) {

@@ -60,6 +60,10 @@ TEXTS: dict[str, dict[str, str]] = {
             "This is a computer's guess from one photo. It can miss a cancer. It does not know you, your history or "
             "how the skin feels."
         ),
+        "limits.answered": (
+            "This is a computer's guess from one photo and your answers. It can miss a cancer. It has not examined "
+            "you, and knows of you only what you answered."
+        ),
         "limits.measured": (
             "In a test on {images} photos that it had never seen, this limit caught {sensitivity} ({low} to {high}) of "
             "the lesions that need a doctor's eye. It misses the others."
@@ -149,6 +153,10 @@ TEXTS: dict[str, dict[str, str]] = {
             "É a estimativa de um computador a partir de uma só foto. Ele pode deixar passar um câncer e não conhece "
             "você, o seu histórico nem a textura da pele."
         ),
+        "limits.answered": (
+            "É a estimativa de um computador a partir de uma só foto e das suas respostas. Ele pode deixar passar um "
+            "câncer, não examinou você e só sabe de você o que foi respondido."
+        ),
         "limits.measured": (
             "Em um teste com {images} fotos que o modelo nunca tinha visto, este limite detectou {sensitivity} "
             "({low} a {high}) das lesões que um médico precisa ver. As outras passam despercebidas."
@@ -228,6 +236,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "why.uncalibrated": "需要医生查看的几类病变合计为 {risk}，但本模型从未校准，其百分比不能作为等待的依据。",
         "why.unfit": "照片中的信息不足以判断。",
         "limits.general": "这只是计算机根据一张照片作出的推测。它可能漏掉癌症，也不了解您本人、您的病史或皮肤的触感。",
+        "limits.answered": (
+            "这只是计算机根据一张照片和您的回答作出的推测。它可能漏掉癌症，没有为您做检查，只知道您回答的内容。"
+        ),
         "limits.measured": (
             "在 {images} 张模型从未见过的照片上测试，这一界限找出了 {sensitivity}（{low} 至 {high}）"
             "需要医生查看的病变，其余的被漏掉。"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -421,11 +422,12 @@ class Predictor:
             quality = photo.quality
             if NOVELTY in answer and threshold is not None:
                 quality = with_novelty(quality, float(answer[NOVELTY][number]), threshold)
-            advice = advise(probabilities, risk, self.bundle.triage, quality, rule=rule, language=language)
+            how = partial(advise, settings=self.bundle.triage, quality=quality, rule=rule, language=language)
+            advice = how(probabilities, risk, answered=bool(photo.answers))
             alone: PhotoAlone | None = None
             if photo.answers:
                 numbers = self._numbers(answer, number, PHOTO_PROBABILITIES, PHOTO_RISK)
-                own = advise(*numbers, self.bundle.triage, quality, rule=rule, language=language)
+                own = how(*numbers)
                 alone, advice = PhotoAlone(*numbers, own), not_lowered(advice, own)
             diagnoses.append(
                 Diagnosis(

@@ -94,7 +94,7 @@ def not_lowered(advice: Advice | None, photo_alone: Advice | None) -> Advice | N
     if advice is None or photo_alone is None or LEVELS.index(advice.level) <= LEVELS.index(photo_alone.level):
         return advice
     said = language_texts(advice.language)["note.answers_kept"]
-    return replace(photo_alone, why=f"{photo_alone.why} {said}")
+    return replace(photo_alone, why=f"{photo_alone.why} {said}", limits=advice.limits)
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ def advise(
     *,
     rule: str = "risk",
     language: str = "en",
+    answered: bool = False,
 ) -> Advice | None:
     """The advice for one photograph; None for one that is fit, where ``risk`` is None.
 
@@ -161,6 +162,8 @@ def advise(
         ``"risk"`` or ``"paper"``.
     language
         ``"en"``, ``"pt"`` or ``"zh"``.
+    answered
+        Whether the numbers are of the photograph and answers beside it: the limits then say so.
 
     Raises
     ------
@@ -181,13 +184,13 @@ def advise(
         title=texts[f"level.{verdict.level}.title"],
         why=texts[f"why.{verdict.reason}"].format(**numbers),
         next_steps=tuple(steps),
-        limits=_limits(texts, settings, rule),
+        limits=_limits(texts, settings, rule, answered),
         language=language,
     )
 
 
-def _limits(texts: Mapping[str, str], settings: TriageSettings, rule: str) -> tuple[str, ...]:
-    lines = [texts["limits.general"]]
+def _limits(texts: Mapping[str, str], settings: TriageSettings, rule: str, answered: bool) -> tuple[str, ...]:
+    lines = [texts["limits.answered" if answered else "limits.general"]]
     if not settings.group:  # the photograph is unfit: no percentages are shown
         return (*lines, texts["limits.device"])
     if settings.threshold is None:
