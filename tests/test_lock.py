@@ -31,9 +31,13 @@ def version(requirement: Requirement) -> str:
     return pin.version
 
 
+APART = ("litert",)
+"""Extras for an environment of their own: what they want and what 'dev' wants cannot be installed together."""
+
+
 def wanted(project: dict) -> Iterator[Requirement]:
-    """What the project requires, all extras together."""
-    extras = project["optional-dependencies"].values()
+    """What the project requires, all extras together but those that stand apart."""
+    extras = [lines for extra, lines in project["optional-dependencies"].items() if extra not in APART]
     for line in (*project["dependencies"], *(line for extra in extras for line in extra)):
         yield Requirement(line)
 

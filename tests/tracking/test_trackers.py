@@ -53,7 +53,7 @@ def test_training_resumption_and_evaluation_are_one_run_of_each_tracker_and_chan
 def test_a_missing_library_stops_the_run_before_anything_is_made(prepared, tmp_path, monkeypatch):
     found = trackers.find_spec
     monkeypatch.setattr(trackers, "find_spec", lambda name: None if name == "wandb" else found(name))
-    with pytest.raises(MissingPackageError, match=r"wandb is not installed.*pip install 'hierattn\[wandb\]'"):
+    with pytest.raises(MissingPackageError, match=r"wandb is not installed.*pip install 'hierattn\[wandb\]"):
         fit(replace(tiny_recipe(prepared), trackers=("wandb",)), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
     check_installed(["tensorboard", "mlflow"])

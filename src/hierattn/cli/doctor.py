@@ -305,7 +305,8 @@ def _show_packages(console: Console, extras: Mapping[str, Mapping[str, Any]]) ->
             if wide:
                 table.add_row(Text(extra if index == 0 else "", "bold"), name, version, package["wanted"])
             else:
-                table.add_row(name, version if package["usable"] else Text(f"{version} ({package['wanted']})", colour))
+                old = package["version"] is not None and not package["usable"]
+                table.add_row(name, Text(f"{version} ({package['wanted']})", colour) if old else version)
     print_table(console, table)
 
 

@@ -161,7 +161,8 @@ def main() -> None:
     try:
         try:
             asked = sys.argv[1] if len(sys.argv) > 1 else ""
-            app = command_line(asked) if asked in (*COMMANDS, "--version") else sys.modules[__name__].app
+            alone = asked in (*COMMANDS, "--version") and asked != "doctor"  # which lists all commands
+            app = command_line(asked) if alone else sys.modules[__name__].app
             _fit_help_to(app, shutil.get_terminal_size().columns)
             app(prog_name="hierattn")
         finally:
