@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -107,7 +108,9 @@ def firefox() -> Iterator[Browser]:
         from marionette_driver.marionette import Marionette
     except ModuleNotFoundError:
         raise MissingBrowserError("marionette-driver is missing: pip install marionette-driver") from None
-    client = Marionette(bin=path, headless=True, gecko_log=os.devnull)
+    folder = tempfile.TemporaryDirectory()
+    # Marionette deletes a log that is there already, and /dev/null with it.
+    client = Marionette(bin=path, headless=True, gecko_log=f"{folder.name}/firefox.log")
     try:
         version = client.start_session()["browserVersion"]
         client.timeout.script = client.timeout.page_load = SECONDS
@@ -125,6 +128,7 @@ def firefox() -> Iterator[Browser]:
     finally:
         client.quit()
         client.cleanup()
+        folder.cleanup()
 
 
 @contextmanager
