@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from hostile_files import limit_memory, spoilt_programs
 
 from hierattn.data.rendered.rendered_set import render_lesion
-from hierattn.deploy.export.executorch import load_program, seal, unseal
+from hierattn.deploy.export.executorch import load_program
+from hierattn.deploy.export.phone_file import seal, unseal
 from hierattn.errors import BundleError
 from hierattn.files import write_json
 

@@ -16,7 +16,8 @@ import pytest
 from hostile_files import good_photographs, spoil_bytes
 from small_bundles import BUNDLE, small_graph, write_model
 
-from hierattn.deploy.export.executorch import SEAL, load_program, seal, unseal
+from hierattn.deploy.export.executorch import load_program
+from hierattn.deploy.export.phone_file import SEAL, seal, unseal
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.session import MAX_MEMORY
 from hierattn.errors import BundleError

@@ -10,6 +10,7 @@ weights come from a formula, with PyTorch. A browser or a phone can read the sam
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from PIL import Image
 
 from hierattn import create_model
+from hierattn.bundle.bundle import Bundle
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.image_spec import ImageSpec
 from hierattn.models.weights.checkpoint import Checkpoint
@@ -30,6 +32,19 @@ TEMPERATURE = 20.0  # of small.onnx: its answers are then no certainties
 OPTIONS: dict[str, Any] = {"transformer_layers": [1, 1, 1]}
 SHAPES = {"mel": ("MEL", 64, 64), "nv": ("NV", 90, 120), "bcc": ("BCC", 150, 100), "vasc": ("VASC", 40, 56)}
 """Name -> class, height, width: of the network's size, reduced both ways, and enlarged."""
+
+
+def check_golden_answers(answer: Callable[[np.ndarray], Mapping[str, np.ndarray]], bundle: Bundle) -> None:
+    """Hold an export of :func:`golden_checkpoint` to PyTorch's answers for the golden images."""
+    golden = read_golden()
+    assert list(bundle.classes) == golden["classes"]
+    for row in golden["images"]:
+        found = answer(read_picture(row["resized"]))
+        wanted = np.array(row["hierattn"]["probabilities"])
+        np.testing.assert_allclose(found["probabilities"][0], wanted, atol=golden["tolerance"])
+        risk = sum(p for code, p in zip(bundle.classes, wanted, strict=True) if code in bundle.triage.group)
+        np.testing.assert_allclose(found["risk"][0], risk, rtol=0, atol=golden["tolerance"])
+        assert found["heatmap"].shape == (1, 8, 15, 15)
 
 
 def golden_checkpoint() -> Checkpoint:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hierattn import create_model
 from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.parity import Answer
 from hierattn.deploy.export.wrapped import wrap
 from hierattn.image_spec import ImageSpec
 from hierattn.models.asking import AskingNetwork, asking
@@ -65,6 +68,29 @@ def asking_checkpoint() -> Checkpoint:
     return Checkpoint(
         "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
     )
+
+
+def check_any_answers(answer: Answer, checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Hold an export of :func:`asking_checkpoint` to PyTorch for any subset of answers.
+
+    The photograph, and of the last subset, in which all is answered, its codes and PyTorch's probabilities with and
+    without them.
+    """
+    model = checkpoint.build().eval()
+    photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(photo[None]).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        alone = model(pixels).softmax(1).numpy()
+    np.testing.assert_allclose(answer(photo)["probabilities"], alone, atol=1e-5)
+    for told in itertools.product(("", "54"), ("", "nose"), ("", "yes")):
+        codes = np.array([[question.code(value) for question, value in zip(ASKED, told, strict=True)]], np.float32)
+        found = answer(photo, codes)
+        with torch.inference_mode():
+            wanted = model(pixels, torch.from_numpy(codes)).softmax(1).numpy()
+        np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
+        np.testing.assert_allclose(found["photo_probabilities"], alone, atol=1e-5)
+        np.testing.assert_array_equal(found["heatmap"], answer(photo)["heatmap"])
+    return photo, codes, wanted, alone
 
 
 def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:

@@ -169,7 +169,8 @@ def _plain_export(model: nn.Module, size: int) -> bytes:
 
 
 def _executorch(name: str, model: nn.Module, size: int) -> RunnableModel:
-    from hierattn.deploy.export.executorch import FORWARD, lower
+    from hierattn.deploy.export.executorch import lower
+    from hierattn.deploy.export.phone_file import FORWARD
 
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
     content, _ = lower({FORWARD: (network, (torch.zeros(1, size, size, 3, dtype=torch.uint8),))})

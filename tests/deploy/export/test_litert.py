@@ -5,7 +5,6 @@ The converter takes a minute a network, so one serves all tests but one.
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ import pytest
 
 pytest.importorskip("litert_torch", reason="LiteRT's converter is not installed: pip install 'hierattn[litert]'")
 
-import torch
-from golden_set import golden_checkpoint, read_golden, read_picture
-from small_checkpoints import ASKED, asking_checkpoint
+from golden_set import check_golden_answers, golden_checkpoint
+from small_checkpoints import ASKED, asking_checkpoint, check_any_answers
 
 from hierattn.deploy.export.litert import export_litert, load_model
 from hierattn.deploy.export.onnx import Export
@@ -33,16 +31,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
 
 
 def test_golden_images_get_pytorchs_answers(export):
-    answer, bundle = load_model(export.path)
-    golden = read_golden()
-    assert list(bundle.classes) == golden["classes"]
-    for row in golden["images"]:
-        found = answer(read_picture(row["resized"]))
-        wanted = np.array(row["hierattn"]["probabilities"])
-        np.testing.assert_allclose(found["probabilities"][0], wanted, atol=golden["tolerance"])
-        risk = sum(p for code, p in zip(bundle.classes, wanted, strict=True) if code in bundle.triage.group)
-        assert found["risk"][0] == pytest.approx(risk, abs=golden["tolerance"])
-        assert found["heatmap"].shape == (1, 8, 15, 15)
+    check_golden_answers(*load_model(export.path))
 
 
 def test_a_model_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tmp_path):
@@ -51,20 +40,7 @@ def test_a_model_that_asks_gives_pytorchs_numbers_for_any_subset_of_answers(tmp_
     assert written.parity.answers_difference < 1e-4
     answer, bundle = load_model(written.path)
     assert bundle.questions == ASKED
-    model = checkpoint.build().eval()
-    photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    pixels = torch.from_numpy(photo[None]).permute(0, 3, 1, 2) / 255
-    with torch.inference_mode():
-        alone = model(pixels).softmax(1).numpy()
-    np.testing.assert_allclose(answer(photo)["probabilities"], alone, atol=1e-5)
-    for told in itertools.product(("", "54"), ("", "nose"), ("", "yes")):
-        codes = np.array([[question.code(value) for question, value in zip(ASKED, told, strict=True)]], np.float32)
-        found = answer(photo, codes)
-        with torch.inference_mode():
-            wanted = model(pixels, torch.from_numpy(codes)).softmax(1).numpy()
-        np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
-        np.testing.assert_allclose(found["photo_probabilities"], alone, atol=1e-5)
-        np.testing.assert_array_equal(found["heatmap"], answer(photo)["heatmap"])
+    check_any_answers(answer, checkpoint)
 
 
 def test_a_model_without_questions_takes_no_answers(export):

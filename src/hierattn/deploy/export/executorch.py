@@ -5,17 +5,12 @@ program takes one image of the network's own size, and its caller resizes as doc
 whether they did (tests/golden). Everything else is inside, the metadata too: the method ``hierattn_metadata`` gives the
 bundle's keys and values as one JSON text.
 
-ExecuTorch has no optional input. A bundle that asks has a second method, ``with_answers``, which takes the codes of the
-answers beside the image; ``forward`` is then what the photograph alone says. Both read the same weights, which the file
-has once.
-
-ExecuTorch believes what a program's tables say: a damaged one crashes the process. So a file ends in a checksum of all
-that stands before it, which the runtimes do not see and :func:`load_program` asks for first.
+A bundle that asks has a second method, ``with_answers``, which takes the codes of the answers beside the image. Both
+read the same weights, which the file has once. It ends in the checksum of :mod:`~hierattn.deploy.export.phone_file`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,7 +23,6 @@ import torch
 
 from hierattn.bundle.bundle import (
     HEATMAP,
-    MAX_BYTES,
     NOVELTY,
     PHOTO_PROBABILITIES,
     PHOTO_RISK,
@@ -36,23 +30,16 @@ from hierattn.bundle.bundle import (
     RISK,
     Bundle,
 )
-from hierattn.deploy.export.onnx import Export, check_suffix
-from hierattn.deploy.export.parity import EXACT, Answer, Bounds, compare, or_remove
+from hierattn.deploy.export.onnx import Export
+from hierattn.deploy.export.parity import EXACT, Answer, Bounds
+from hierattn.deploy.export.phone_file import FORWARD, PROGRAM, WITH_ANSWERS, read_sealed, write_phone_file
 from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.export.wrapped import Wrapped
+from hierattn.deploy.predict.session import first_line
 from hierattn.errors import BundleError, UsageError, require
-from hierattn.files import atomic_file
 
-FORWARD, METADATA = "forward", "hierattn_metadata"
-"""The program's two methods: the network, and its description."""
-WITH_ANSWERS = "with_answers"
-"""The third, of a bundle that asks."""
-
-PROGRAM = b"ET12"
-"""At the fifth byte of a program: ExecuTorch's mark."""
-
-SEAL = b"hierattn.sha256="
-"""What stands at the end of a file, before the 32 bytes of the checksum."""
+METADATA = "hierattn_metadata"
+"""The method that gives the description."""
 
 
 def export_executorch(
@@ -60,15 +47,7 @@ def export_executorch(
 ) -> Export:
     """Export to ``out``; the file gets its name only after ExecuTorch's own runtime gave PyTorch's numbers.
 
-    Parameters
-    ----------
-    wrapped
-        The checkpoint in its wrapper.
-    out
-        The file to write, ``*.pte``; its folder is made where it is missing.
-    images, bounds
-        Of :func:`~hierattn.deploy.export.parity.check_parity`. Images of other sizes are resized by Pillow on both
-        sides.
+    The arguments are those of :func:`~hierattn.deploy.export.phone_file.write_phone_file`.
 
     Raises
     ------
@@ -81,18 +60,7 @@ def export_executorch(
     ParityError
         Where the numbers differ from PyTorch's.
     """
-    check_suffix(out, ".pte")
-    program, operators = build_program(wrapped)
-    with atomic_file(out) as temporary:
-        temporary.write_bytes(seal(program))
-        answer, bundle = load_program(temporary)
-        if bundle != wrapped.bundle:
-            raise BundleError(f"{out}: the description did not survive the export; please report this")
-        report = compare(
-            answer, bundle, wrapped.checkpoint, images, bounds, runtime="ExecuTorch", wrapped=wrapped.network
-        )
-        or_remove(report, temporary)
-    return Export(out, out.stat().st_size, operators, wrapped.bundle, report)
+    return write_phone_file(wrapped, out, PROGRAM, build_program, load_program, images=images, bounds=bounds)
 
 
 def build_program(wrapped: Wrapped, batch: int = 1) -> tuple[bytes, Counter[str]]:
@@ -140,7 +108,7 @@ def lower(
             )
             program = edge.to_executorch()
         except Exception as error:  # whatever the compiler's hundred passes raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            reason = first_line(error)
             raise BundleError(f"ExecuTorch cannot lower this network ({reason}); export to .onnx") from error
         graphs = [program.exported_program(name).graph for name in methods]
     calls = (node.target for graph in graphs for node in graph.nodes if node.op == "call_function")
@@ -173,7 +141,7 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
                 raise LookupError(f"no {METADATA} or {FORWARD}")
             metadata = json.loads(described.execute([])[0])
         except (RuntimeError, ValueError, AttributeError, TypeError, LookupError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            reason = first_line(error)
             raise BundleError(f"{name} is no ExecuTorch program of ours ({reason}); export it again") from None
     bundle = Bundle.from_metadata(metadata, name)
     names = output_names(bundle)
@@ -199,67 +167,9 @@ def _named(names: Sequence[str], outputs: Sequence[torch.Tensor]) -> dict[str, n
     return {key: value.clone().numpy() for key, value in zip(names, outputs, strict=True)}
 
 
-def seal(program: bytes) -> bytes:
-    """The program and, after it, the checksum of its bytes (SHA-256)."""
-    return program + SEAL + hashlib.sha256(program).digest()
-
-
-def unseal(content: bytes, name: str) -> bytes:
-    """The program without its checksum.
-
-    Raises
-    ------
-    BundleError
-        Where there is none, or another.
-    """
-    program, mark, digest = content[:-48], content[-48:-32], content[-32:]
-    if mark != SEAL:
-        raise BundleError(f"{name} does not end in a checksum: wanted a whole file of this version; export it again")
-    if hashlib.sha256(program).digest() != digest:
-        raise BundleError(
-            f"{name} is damaged: its bytes are not those its checksum was made of; copy or export it again"
-        )
-    return program
-
-
-def is_sealed(path: Path) -> bool:
-    """Whether a file is a whole program or model of ours."""
-    try:
-        return bool(read_sealed(path, b""))
-    except BundleError:
-        return False
-
-
 def output_names(bundle: Bundle) -> list[str]:
     """What ``forward`` gives, in order: a program's outputs have no names.
 
     ``with_answers`` gives these and then ``photo_probabilities`` and ``photo_risk``.
     """
     return [PROBABILITIES, RISK, *([HEATMAP] if bundle.heatmap else []), *([NOVELTY] if bundle.novelty else [])]
-
-
-def read_sealed(path: Path, identifier: bytes) -> bytes:
-    """A file from a phone's export without its checksum.
-
-    Parameters
-    ----------
-    path
-        The file.
-    identifier
-        What stands at its fifth byte: the format's mark.
-
-    Raises
-    ------
-    BundleError
-        Where it cannot be read, is of another format, or was damaged.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BundleError(f"{path} has {path.stat().st_size:,} bytes: wanted at most {MAX_BYTES:,}; export again")
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read ({error.strerror}): wanted an export; check the path") from None
-    if not content.startswith(identifier, 4):
-        kind = "ExecuTorch program" if identifier == PROGRAM else "LiteRT model"
-        raise BundleError(f"{path} is no {kind}: wanted a file from 'hierattn export'")
-    return unseal(content, str(path))

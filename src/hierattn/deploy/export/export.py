@@ -89,7 +89,7 @@ def export(
         raise UsageError(f"no run folder at {source}: wanted one from 'hierattn train', or a .safetensors file")
     for_phone = out.suffix != ".onnx"
     if for_phone:
-        from hierattn.deploy.export.executorch import is_sealed
+        from hierattn.deploy.export.phone_file import is_sealed
     check_file_replaceable(out, "a bundle", is_sealed if for_phone else is_bundle, inputs=[source])
     if precision == "float32":
         own, missing = find_own_images(source, data)

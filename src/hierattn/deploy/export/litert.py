@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from hierattn.bundle.bundle import ANSWERS, INPUT, Bundle
-from hierattn.deploy.export.executorch import FORWARD, WITH_ANSWERS, read_sealed, seal
 from hierattn.deploy.export.exportable import CalibratedNetwork
-from hierattn.deploy.export.onnx import Export, check_suffix
-from hierattn.deploy.export.parity import EXACT, Answer, Bounds, compare, or_remove
+from hierattn.deploy.export.onnx import Export
+from hierattn.deploy.export.parity import EXACT, Answer, Bounds
+from hierattn.deploy.export.phone_file import FORWARD, MODEL, WITH_ANSWERS, read_sealed, write_phone_file
 from hierattn.deploy.export.quiet import quiet
 from hierattn.deploy.export.wrapped import Wrapped
+from hierattn.deploy.predict.session import first_line
 from hierattn.errors import BundleError, UsageError, require
-from hierattn.files import atomic_file
 
 METADATA = "hierattn"
 """What the description is called among the model's metadata."""
@@ -38,15 +38,7 @@ def export_litert(
 ) -> Export:
     """Export to ``out``; the file gets its name only after LiteRT's own interpreter gave PyTorch's numbers.
 
-    Parameters
-    ----------
-    wrapped
-        The checkpoint in its wrapper.
-    out
-        The file to write, ``*.tflite``; its folder is made where it is missing.
-    images, bounds
-        Of :func:`~hierattn.deploy.export.parity.check_parity`. Images of other sizes are resized by Pillow on both
-        sides.
+    The arguments are those of :func:`~hierattn.deploy.export.phone_file.write_phone_file`.
 
     Raises
     ------
@@ -59,16 +51,7 @@ def export_litert(
     ParityError
         Where the numbers differ from PyTorch's.
     """
-    check_suffix(out, ".tflite")
-    model, operators = build_model(wrapped)
-    with atomic_file(out) as temporary:
-        temporary.write_bytes(seal(model))
-        answer, bundle = load_model(temporary)
-        if bundle != wrapped.bundle:
-            raise BundleError(f"{out}: the description did not survive the export; please report this")
-        report = compare(answer, bundle, wrapped.checkpoint, images, bounds, runtime="LiteRT", wrapped=wrapped.network)
-        or_remove(report, temporary)
-    return Export(out, out.stat().st_size, operators, wrapped.bundle, report)
+    return write_phone_file(wrapped, out, MODEL, build_model, load_model, images=images, bounds=bounds)
 
 
 class _Named(torch.nn.Module):
@@ -107,7 +90,7 @@ def build_model(wrapped: Wrapped) -> tuple[bytes, Counter[str]]:
                 )
             content = signatures.convert().model_content()
         except Exception as error:  # whatever the converter's passes raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            reason = first_line(error)
             raise BundleError(f"LiteRT's converter cannot convert this network ({reason}); export to .onnx") from error
     return _described(bytes(content), wrapped.bundle)
 
@@ -141,7 +124,7 @@ def load_model(path: Path) -> tuple[Answer, Bundle]:
     UsageError
         By its answers, where codes are given and it asks nothing.
     """
-    content, name = read_sealed(path, b"TFL3"), str(path)
+    content, name = read_sealed(path, MODEL), str(path)
     require("ai_edge_litert", "litert")
     with quiet():
         from ai_edge_litert.interpreter import Interpreter
@@ -152,7 +135,7 @@ def load_model(path: Path) -> tuple[Answer, Bundle]:
             runners = {each: interpreter.get_signature_runner(each) for each in interpreter.get_signature_list()}
             forward = runners[FORWARD]
         except (RuntimeError, ValueError, TypeError, LookupError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            reason = first_line(error)
             raise BundleError(f"{name} is no LiteRT model of ours ({reason}); export it again") from None
     if bundle.questions and WITH_ANSWERS not in runners:
         raise BundleError(f"{name} asks questions and has no signature {WITH_ANSWERS}: export it again")
