@@ -1,8 +1,10 @@
 """Two processes train as one: same batch, same learning curve, figures over all images."""
 
 import os
+import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hierattn.models.weights.checkpoint import load_checkpoint
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric, my_share
 from hierattn.training.fit import fit
+from hierattn.training.listener import Silent
 from hierattn.training.recipe import Recipe
 
 
@@ -75,3 +78,42 @@ def test_one_process_takes_the_whole_batch_and_an_unknown_device_is_an_error(rec
     assert my_share(fabric, 16) == slice(0, 16)
     with pytest.raises(UsageError, match="tpu"):
         create_fabric("tpu", recipe)
+
+
+@pytest.mark.parametrize(
+    ("machine", "capability", "taken"),
+    [
+        ("x86_64", "AVX2", "32-true"),
+        ("AMD64", "DEFAULT", "32-true"),
+        ("x86_64", "AVX512", "bf16-mixed"),
+        ("arm64", "DEFAULT", "bf16-mixed"),
+    ],
+)
+def test_a_processor_that_only_imitates_bfloat16_computes_in_float32(recipe, monkeypatch, machine, capability, taken):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    asked = replace(recipe, precision="bf16-mixed")
+    with create_fabric("cpu", asked).autocast():
+        computed = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert computed.dtype == {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}[taken]
+
+
+def test_a_run_keeps_what_it_computed_in(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    said = Told()
+    short = replace(recipe, precision="bf16-mixed", optimiser=replace(recipe.optimiser, epochs=1, warmup_epochs=0))
+    fit(replace(short, data=replace(recipe.data, epoch_images=16)), tmp_path / "run", device="cpu", listener=said)
+    assert RunFolder(tmp_path / "run").read_starts()[0]["precision"] == "32-true"
+    assert RunFolder(tmp_path / "run").read_recipe()["precision"] == "bf16-mixed"
+    assert any("without AVX-512" in note for note in said.notes)
+
+
+class Told(Silent):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)

@@ -20,7 +20,7 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import DataError, UsageError
 from hierattn.models.complexity import measure_complexity
 from hierattn.run_folder import RunFolder
-from hierattn.training.devices import create_fabric
+from hierattn.training.devices import create_fabric, precision_on
 from hierattn.training.feed import Batch, Stopwatch
 from hierattn.training.listener import Silent
 from hierattn.training.loop import Learner, prepare_images, take_step
@@ -123,7 +123,7 @@ def measure_feeding(
         raise UsageError(f"{rounds} rounds of {steps} steps: wanted at least 1 of 2")
     recipe = replace(recipe, mixing=type(recipe.mixing)(), distillation=type(recipe.distillation)())
     packed = PackedSet.open(Path(recipe.data.prepared))
-    fabric = create_fabric(device, recipe)
+    fabric, precision = create_fabric(device, recipe), precision_on(device, recipe.precision)
     with TemporaryDirectory(prefix="hierattn-benchmark-") as name:
         run = Run(recipe, RunFolder(Path(name)), packed, fabric, Silent())
     paths, side = _source_files(packed, run.training.indices)
@@ -140,7 +140,7 @@ def measure_feeding(
         model=recipe.model.name,
         size=size,
         batch_size=recipe.optimiser.batch_size,
-        precision=recipe.precision,
+        precision=precision,
         compile=recipe.compile,
         workers=workers,
         rounds=rounds,
@@ -154,7 +154,7 @@ def measure_feeding(
         plain_waiting=statistics.median(turn.waiting for turn in theirs),
         ratio=(statistics.median(ratios), min(ratios), max(ratios)),
         teraflops=speed * cost.multiply_adds * 2 * 3 / 1e12,
-        matmul_teraflops=matmul_teraflops(fabric.device, bfloat16=recipe.precision == "bf16-mixed"),
+        matmul_teraflops=matmul_teraflops(fabric.device, bfloat16=precision == "bf16-mixed"),
     )
 
 

@@ -17,7 +17,7 @@ from hierattn.errors import HierAttnError, TrainingError, UsageError
 from hierattn.files import is_no_space
 from hierattn.run_folder import RunFolder
 from hierattn.tracking.trackers import Ending, check_installed, open_trackers
-from hierattn.training.devices import any_process, create_fabric
+from hierattn.training.devices import any_process, create_fabric, precision_on
 from hierattn.training.listener import Listener, Silent
 from hierattn.training.loop import prepare_images, steps_per_epoch, take_step
 from hierattn.training.memory import fitting_batch, is_out_of_memory
@@ -86,6 +86,9 @@ def fit(
     packed = open_prepared(recipe)
     fabric = create_fabric(device, recipe)
     listener = (listener if fabric.is_global_zero else None) or Silent()
+    precision = precision_on(device, recipe.precision)
+    if precision != recipe.precision:
+        listener.note(f"precision {recipe.precision}: slow without AVX-512, so {precision} in its place")
     folder = RunFolder(out)
     if fabric.is_global_zero:
         check_installed(recipe.trackers)
@@ -101,7 +104,7 @@ def fit(
                 run.restore(load_state(folder, listener.note))
         if fabric.is_global_zero:
             folder.record_trained_on(run.trained_on.uses())
-            folder.record_start(run.position.epoch, run.position.step, environment())
+            folder.record_start(run.position.epoch, run.position.step, {**environment(), "precision": precision})
         try:
             with explained(recipe, folder, packed, fabric):
                 return _run_epochs(run, save_every, stop)

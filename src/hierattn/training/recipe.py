@@ -262,7 +262,7 @@ class Recipe:
     seed
         Decides initial weights, order, augmentation, dropout: same seed, same machine, same bits.
     precision
-        ``32-true`` or, on a device that has it, ``bf16-mixed``.
+        ``32-true``, or ``bf16-mixed``, in whose place an x86 processor without AVX-512 takes ``32-true``.
     compile
         ``no``, ``default`` (``torch.compile``) or ``cuda-graphs`` (``torch.compile`` with recorded CUDA graphs).
     choose_by
