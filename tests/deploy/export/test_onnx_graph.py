@@ -6,8 +6,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
-from hierattn.deploy.export.onnx_graph import fold_divisions
+from hierattn.deploy.export.exportable import CalibratedNetwork
+from hierattn.deploy.export.onnx import build_graph
+from hierattn.deploy.export.onnx_graph import fold_divisions, free_batch
+from hierattn.image_spec import ImageSpec
 
 
 @pytest.mark.parametrize("readers", [1, 2], ids=["the convolution alone", "another reader"])
@@ -36,3 +40,50 @@ def test_a_division_goes_into_the_convolution_that_alone_reads_it(readers):
     found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feed)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5, rtol=1e-5)
+
+
+class _Regrouped(torch.nn.Module):
+    """Rows of all images together, as attention over patches takes them, and apart again."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(x.shape[0] * 4, -1).softmax(1)
+        return rows.reshape(x.shape[0], 2, 2, -1).flatten(2).transpose(1, 2)
+
+
+class _WithToken(torch.nn.Module):
+    """A token beside every image's own: one that is kept for as many images as were traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.arange(8.0).reshape(1, 1, 8))
+        self.classifier = torch.nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        own = x.flatten(1)[:, None, :8]
+        return self.classifier(torch.cat([self.token.expand(x.shape[0], -1, -1), own], 1).mean(1))
+
+
+def _answers(model: onnx.ModelProto, values: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found: np.ndarray = session.run(None, {session.get_inputs()[0].name: values})[0]
+    return found
+
+
+def test_a_graph_that_was_traced_for_seven_images_takes_any_number():
+    graph = torch.onnx.export(_Regrouped().eval(), (torch.empty(7, 4, 6),), dynamo=True, verbose=False).model_proto
+    assert free_batch(graph, 7)
+    for count in (1, 2, 7, 14):
+        values = torch.rand(count, 4, 6, generator=torch.Generator().manual_seed(count))
+        np.testing.assert_allclose(_answers(graph, values.numpy()), _Regrouped()(values), atol=1e-6)
+
+
+def test_a_graph_that_holds_the_number_of_images_elsewhere_is_traced_with_a_free_one():
+    traced = torch.onnx.export(_WithToken().eval(), (torch.empty(7, 3, 4, 4),), dynamo=True, verbose=False)
+    assert not free_batch(traced.model_proto, 7)
+    network = CalibratedNetwork(_WithToken(), ImageSpec(size=32), [0.0, 1.0, 0.0], heatmap=False)
+    graph = build_graph(network)
+    for count in (1, 3):
+        pixels = np.random.default_rng(count).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        with torch.no_grad():
+            wanted = network.eval()(torch.from_numpy(pixels))[0]
+        np.testing.assert_allclose(_answers(graph, pixels), wanted, atol=1e-6)

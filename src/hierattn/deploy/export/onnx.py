@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ OPSET = 23
 """ONNX operator set: the first with attention as one operator; ONNX Runtime reads it since 1.23."""
 
 IR_VERSION = 11  # what opset 23 came with; newer exporters would stamp a newer one, which older runtimes refuse
+
+_MANY = 1021  # images to trace with: a prime, larger than what else a network counts
 
 
 @dataclass(frozen=True)
@@ -147,20 +149,35 @@ def build_graph(network: CalibratedNetwork) -> onnx.ModelProto:
 
 
 def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
-    """Export the part after the resize with torch, at two images: a batch of one would be taken for a constant."""
-    size = network.spec.size
-    example: tuple[torch.Tensor, ...] = (torch.zeros(2, size, size, network.spec.channels, dtype=torch.uint8),)
+    """Export the part after the resize with torch, for any number of images.
+
+    To trace with a symbolic batch takes twice as long as with a number. So a number is taken that nothing else is a
+    multiple of, and the graph is freed of it; where that cannot be done, the batch is symbolic.
+    """
+    from hierattn.deploy.export import onnx_graph
+
+    graph = _export(network, names, _MANY, None)
+    if onnx_graph.free_batch(graph, _MANY):
+        return graph
+    return _export(network, names, 2, {0: torch.export.Dim("N")})  # one image would be taken for a constant
+
+
+def _export(
+    network: CalibratedNetwork, names: list[str], batch: int, dynamic: dict[int, Any] | None
+) -> onnx.ModelProto:
+    size = network.spec.size  # memory that nobody writes is not taken: torch only looks at the shape
+    example: tuple[torch.Tensor, ...] = (torch.empty(batch, size, size, network.spec.channels, dtype=torch.uint8),)
     if network.head is not None:
-        example = (*example, torch.zeros(2, network.head.codes.questions))
+        example = (*example, torch.empty(batch, network.head.codes.questions))
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
-            network.eval(),
+            network,
             example,
             dynamo=True,
             opset_version=OPSET,
             input_names=["resized", ANSWERS][: len(example)],
             output_names=names,
-            dynamic_shapes=({0: torch.export.Dim("N")},) * len(example),
+            dynamic_shapes=(dynamic,) * len(example) if dynamic else None,
             verbose=False,
         )
     if program is None:

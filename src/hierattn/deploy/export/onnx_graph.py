@@ -13,6 +13,35 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper, numpy_helper
 
 
+def free_batch(model: ModelProto, batch: int) -> bool:
+    """Free a graph that was traced for ``batch`` images of that number; returns whether it could be done.
+
+    Nothing else in the graph may be a multiple of ``batch``. Shapes of a Reshape are freed, each of its one axis that
+    grows with the batch. Where the number stands elsewhere, as in an Expand or in a weight that was repeated for each
+    image, the graph is no use for another batch.
+    """
+    graph = model.graph
+    known = {value.name: value.type.tensor_type.shape.dim for value in [*graph.value_info, *graph.output]}
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    if any(_grows(np.array(values.shape, np.int64), batch).any() for values in weights.values()):
+        return False
+    counts = {name for name, values in weights.items() if _grows(values, batch).any()}
+    for node in graph.node:
+        bound = [name for name in node.input if name in counts]
+        if (bound and node.op_type != "Reshape") or any(_grows(_numbers(each), batch).any() for each in node.attribute):
+            return False
+        if bound:
+            shape = np.array([axis.dim_value for axis in known.get(node.output[0], ())], np.int64)
+            growing = _grows(shape, batch)
+            if growing.sum() != 1 or not (shape | growing).all():
+                return False
+            node.input[1] = f"{node.output[0]}.shape"
+            _add_weight(graph, node.input[1], np.where(growing, -1, shape))
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    return True
+
+
 def fold_batch_norms(model: ModelProto) -> int:
     """Fold each batch normalisation into the convolution that feeds it alone; returns how many.
 
@@ -226,6 +255,15 @@ def _count_readers(graph: GraphProto) -> dict[str, int]:
 
 def _values(tensor: onnx.TensorProto) -> np.ndarray:
     return np.asarray(numpy_helper.to_array(tensor), np.float64)
+
+
+def _grows(values: np.ndarray, batch: int) -> np.ndarray:
+    """Which whole numbers are multiples of ``batch``."""
+    return (values != 0) & (values % batch == 0) if values.dtype == np.int64 else np.zeros(values.shape, bool)
+
+
+def _numbers(attribute: onnx.AttributeProto) -> np.ndarray:
+    return numpy_helper.to_array(attribute.t) if attribute.HasField("t") else np.array([attribute.i, *attribute.ints])
 
 
 def _attribute(node: NodeProto, name: str, default: float) -> float:
