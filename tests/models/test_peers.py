@@ -59,7 +59,7 @@ def test_running_statistics_follow_a_short_run(name: str) -> None:
     """What the network says in evaluation must be what it learnt, after tens of steps and not only after thousands."""
     torch.manual_seed(0)
     model = create_model(name, num_classes=3).train()
-    images = 3 + 2 * torch.rand(8, 3, 64, 64)
+    images = 3 + 2 * torch.rand(4, 3, 32, 32)
     first = next(part for part in model.modules() if isinstance(part, nn.BatchNorm2d))
     seen: list[torch.Tensor] = []
     handle = first.register_forward_pre_hook(lambda _norm, inputs: seen.append(inputs[0].mean(dim=(0, 2, 3))))

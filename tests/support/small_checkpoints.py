@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
 from hierattn import create_model
-from hierattn.deploy.export.onnx import export_onnx
+from hierattn.deploy.export.onnx import build_graph, publish
 from hierattn.deploy.export.parity import Answer
 from hierattn.deploy.export.wrapped import wrap
 from hierattn.image_spec import ImageSpec
@@ -93,14 +95,20 @@ def check_any_answers(answer: Answer, checkpoint: Checkpoint) -> tuple[np.ndarra
     return photo, codes, wanted, alone
 
 
+@cache
+def _asking_graph() -> bytes:
+    """Traced once a process, which takes longer than all that is done with it."""
+    return build_graph(wrap(asking_checkpoint()).network).SerializeToString()
+
+
 def write_asking_bundle(path: Path, **described: Any) -> AskingNetwork:
     """Export a bundle of :func:`asking_checkpoint`; its network.
 
     ``described`` are values that the bundle says of itself in place of its own.
     """
-    checkpoint = asking_checkpoint()
-    wrapped = wrap(checkpoint)
-    export_onnx(replace(wrapped, bundle=replace(wrapped.bundle, **described)), path)
-    model = checkpoint.build()
+    wrapped = wrap(asking_checkpoint())
+    graph = onnx.load_from_string(_asking_graph())
+    publish(graph, path, replace(wrapped, bundle=replace(wrapped.bundle, **described)))
+    model = wrapped.checkpoint.build()
     assert isinstance(model, AskingNetwork)
     return model.eval()

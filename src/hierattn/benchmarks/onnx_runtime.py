@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,16 @@ def _session(
     name: str, images: Tensor, threads: int, profile: str = ""
 ) -> tuple[onnxruntime.InferenceSession, dict[str, np.ndarray]]:
     """The exported graph in ONNX Runtime and what to feed it; ``profile`` is the start of a profile's file name."""
-    network = CalibratedNetwork(create_model(name), ImageSpec(size=images.shape[2]), [0.0] * 8, heatmap=False)
-    session = _open(build_graph(network).SerializeToString(), threads, profile)
+    session = _open(_graph(name, images.shape[2]), threads, profile)
     pixels = (255 * images).byte().permute(0, 2, 3, 1).contiguous().numpy()
     return session, {session.get_inputs()[0].name: pixels}
+
+
+@cache
+def _graph(name: str, size: int) -> bytes:
+    """Timed and profiled, a graph is exported once."""
+    network = CalibratedNetwork(create_model(name), ImageSpec(size=size), [0.0] * 8, heatmap=False)
+    return build_graph(network).SerializeToString()
 
 
 def _open(model: bytes, threads: int, profile: str = "") -> onnxruntime.InferenceSession:
