@@ -123,7 +123,8 @@ class CalibratedNetwork(nn.Module):
 
     def scale(self, images: Tensor) -> Tensor:
         """As ``ImageSpec.scale``: (batch, S, S, 3) uint8 -> (batch, 3, S, S) float32."""
-        values = images.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        # Channels first in memory, too: an average pool of channels that lie last is exported as a dozen operators.
+        values = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255.0
         if any(self.spec.mean):
             values = values - self.mean
         if any(value != 1 for value in self.spec.std):

@@ -15,6 +15,7 @@ from hierattn.deploy.export.rejection.novelty import (
     choose_threshold,
     describe_threshold,
     fit_layer,
+    measure,
     summary,
 )
 from hierattn.deploy.predict.advice_texts import TEXTS
@@ -48,6 +49,17 @@ def test_what_the_network_trained_on_is_about_one_and_what_is_far_is_more(featur
     usual = layer(torch.from_numpy(features[0])).numpy()
     assert 0.7 < np.sqrt((usual**2).mean()) < 1.3
     assert layer(torch.full((1, 6), 100.0)).item() > 5
+
+
+def test_features_that_vary_only_by_rounding_do_not_turn_it_into_strangeness():
+    generator = np.random.default_rng(4)
+    level = generator.normal(0, 0.3, 24)
+    rounding = lambda: level * generator.normal(0, 3e-6, (400, 24))  # noqa: E731
+    features = level + rounding()
+    features[:, 0] += generator.normal(0, 5e-3, 400)
+    layer = fit_layer(features, np.zeros(400, int))
+    once, again = (measure(layer, (features + rounding()).astype(np.float32)) for _ in range(2))
+    assert np.abs(once - again).max() < 1e-2 * np.abs(once).max()
 
 
 def test_long_vectors_are_put_on_their_first_directions():

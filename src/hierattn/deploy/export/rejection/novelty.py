@@ -58,6 +58,11 @@ WIDEST = 256
 
 DIRECTIONS = 64
 
+NARROWEST = 1e-3
+"""Least spread of a direction, as a share of the features' size. A hardly trained network's features vary by little
+more than float32 rounds, otherwise on each processor: in units of such a spread, rounding would pass for strangeness.
+The released models' narrowest direction has ten times as much."""
+
 
 class Novelty(nn.Module):
     """(batch, D) -> (batch,): distance to the nearest class's mean, in units of the training images' own spread.
@@ -151,7 +156,8 @@ def fit_layer(features: np.ndarray, labels: np.ndarray) -> Novelty:
     apart = (reduced - means[places]) * np.sqrt(weights / weights.mean())[:, None]
     covariance = LedoitWolf(assume_centered=True).fit(apart).covariance_
     values, vectors = np.linalg.eigh(covariance)
-    whitening = vectors / np.sqrt(np.maximum(values, values.max() * 1e-9))
+    narrowest = max(values.max() * 1e-9, NARROWEST**2 * np.square(centre).mean())
+    whitening = vectors / np.sqrt(np.maximum(values, narrowest))
     return Novelty(centre, basis @ whitening, means @ whitening)
 
 
