@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 from small_bundles import small_graph
 
@@ -39,6 +40,18 @@ def test_a_network_of_timm_runs_and_an_export_leaves_no_bias_out():
     ]
     assert convolutions
     assert all(len(node.input) == 3 for node in convolutions)
+
+
+def test_openvino_runs_the_bundle_and_gives_its_answers_one_image_at_a_time():
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'hierattn[openvino]'")
+    runnable = build_runnable("hierattn_xs", "openvino", 128)
+    bundle = onnxruntime.InferenceSession(runnable.content)
+    feed = {bundle.get_inputs()[0].name: np.random.default_rng(20230829).integers(0, 256, (1, 128, 128, 3), np.uint8)}
+    answers = runnable.make(1, 2)()
+    assert len(answers) == 2
+    for one in answers:
+        for found, wanted in zip(one, bundle.run(None, feed), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 def test_an_unknown_runtime_is_refused():

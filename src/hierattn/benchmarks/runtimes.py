@@ -1,4 +1,4 @@
-"""The same networks in every runtime, for ``hierattn benchmark inference``: PyTorch, ONNX Runtime, ExecuTorch, int8.
+"""The same networks in every runtime, for ``hierattn benchmark inference``: PyTorch, ONNX Runtime, OpenVINO and more.
 
 =============  ==========================================================================================
 runtime        what runs
@@ -7,6 +7,7 @@ pytorch        the model in evaluation mode, float images
 onnx           ``torch.onnx.export`` and nothing more, float images: what one gets without this package
 bundle         what ``hierattn export`` writes, without a heat map: bytes in, probabilities out
 int8           the bundle with its convolutions and products in 8 bits
+openvino       the bundle by OpenVINO, as ``hierattn predict --runtime openvino`` runs it, one image at a time
 executorch     what ``hierattn export OUT.pte`` writes, by ExecuTorch's Python runtime, on its own threads
 =============  ==========================================================================================
 
@@ -42,7 +43,7 @@ from hierattn.models.timm_networks import is_timm
 if TYPE_CHECKING:
     import onnx
 
-RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "executorch")
+RUNTIMES: tuple[str, ...] = ("pytorch", "onnx", "bundle", "int8", "openvino", "executorch")
 CLASSES = 8
 _SEED = 20230829
 _CALIBRATION_IMAGES = 8
@@ -114,6 +115,8 @@ def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
     ------
     UsageError
         For an unknown model, option or runtime.
+    MissingPackageError
+        Where the library of a runtime is not installed.
     """
     model, options = model_of(name)
     if runtime not in RUNTIMES:
@@ -126,7 +129,8 @@ def build_runnable(name: str, runtime: str, size: int) -> RunnableModel:
     if runtime == "executorch":
         return _executorch(name, network, size)
     content = _plain_export(network, size) if runtime == "onnx" else _bundle(network, size, runtime).SerializeToString()
-    return RunnableModel(name, runtime, len(content), content, partial(_session_step, content, size))
+    step = _openvino_step if runtime == "openvino" else _session_step
+    return RunnableModel(name, runtime, len(content), content, partial(step, content, size))
 
 
 @torch.no_grad()
@@ -143,7 +147,7 @@ def _with_biases(network: nn.Module) -> nn.Module:
 def _bundle(model: nn.Module, size: int, runtime: str) -> onnx.ModelProto:
     network = CalibratedNetwork(model, ImageSpec(size=size), [0.0] * CLASSES, heatmap=False)
     graph = build_graph(network)
-    if runtime == "bundle":
+    if runtime != "int8":
         return graph
     from hierattn.deploy.export.int8_static import quantise
 
@@ -208,6 +212,14 @@ def _session_step(content: bytes, size: int, threads: int, batch: int) -> Step:
     name = session.get_inputs()[0].name
     feed = {name: _bytes_of(batch, size) if name == INPUT else _floats_of(batch, size)}
     return lambda: session.run(None, feed)
+
+
+def _openvino_step(content: bytes, size: int, threads: int, batch: int) -> Step:
+    from hierattn.deploy.predict.openvino_session import open_openvino
+
+    session = open_openvino(content, Path("the graph"), size, threads)
+    names, images = [port.name for port in session.get_outputs()], _bytes_of(1, size)
+    return lambda: [session.run(names, {INPUT: images}) for _ in range(batch)]
 
 
 def _bytes_of(batch: int, size: int) -> np.ndarray:

@@ -29,8 +29,8 @@ def run(
     runtimes: Annotated[
         str,
         typer.Option(
-            help="Some of pytorch,onnx,bundle,int8,executorch; executorch takes minutes to build.",
-            autocompletion=completing("pytorch", "onnx", "bundle", "int8", "executorch"),
+            help="Some of pytorch,onnx,bundle,int8,openvino,executorch; executorch takes minutes to build.",
+            autocompletion=completing("pytorch", "onnx", "bundle", "int8", "openvino", "executorch"),
         ),
     ] = "pytorch,onnx,bundle",
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the images in pixels.")] = 256,
@@ -53,7 +53,8 @@ def run(
     milliseconds do not. Times are for one image, also where a batch was given.
 
     pytorch is the model itself; onnx the plain export; bundle what 'hierattn export' writes; int8 that in 8 bits;
-    executorch the phone's program, which takes one image at a time and chooses its own threads.
+    openvino the bundle by OpenVINO, one image at a time, as predict --runtime openvino runs it; executorch the phone's
+    program, which takes one image at a time and chooses its own threads.
 
         hierattn benchmark inference hierattn_xs mobilenet_v2 --batch 1
 

@@ -319,7 +319,7 @@ def with_folded_norms(model: nn.Module) -> nn.Module:
     """
     for part in model.eval().modules():
         if isinstance(part, ConvNormAct) and hasattr(part, "norm"):
-            part.conv = fuse_conv_bn_eval(part.conv, cast(nn.BatchNorm2d, part.norm))
+            part.conv = fuse_conv_bn_eval(part.conv, part.norm)
             del part.norm
     return model
 
