@@ -165,13 +165,14 @@ def _trace(network: CalibratedNetwork, names: list[str]) -> onnx.ModelProto:
 def _export(
     network: CalibratedNetwork, names: list[str], batch: int, dynamic: dict[int, Any] | None
 ) -> onnx.ModelProto:
-    size = network.spec.size  # memory that nobody writes is not taken: torch only looks at the shape
-    example: tuple[torch.Tensor, ...] = (torch.empty(batch, size, size, network.spec.channels, dtype=torch.uint8),)
+    size = network.spec.size
+    one = torch.zeros(1, size, size, network.spec.channels, dtype=torch.uint8)
+    example: tuple[torch.Tensor, ...] = (one.expand(batch, -1, -1, -1),)  # torch looks at the shape: one image's memory
     if network.head is not None:
-        example = (*example, torch.empty(batch, network.head.codes.questions))
+        example = (*example, torch.zeros(batch, network.head.codes.questions))
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
-            network,
+            network.eval(),
             example,
             dynamo=True,
             opset_version=OPSET,
