@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import torch
 from PIL import Image
 
 from hierattn.data.rendered.rendered_set import render_lesion
@@ -58,9 +59,14 @@ def answers(domain: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def conditions() -> dict[str, str]:
+    """What rounds: the runtime's version, and the widest vectors of the processor."""
+    return {"runtime": onnxruntime.__version__, "processor": torch.backends.cpu.get_cpu_capability()}
+
+
 def main() -> None:
     """Ask both bundles and write their answers."""
-    contents = {"runtime": onnxruntime.__version__, "answers": {domain: answers(domain) for domain in DOMAINS}}
+    contents = {**conditions(), "answers": {domain: answers(domain) for domain in DOMAINS}}
     ANSWERS.write_text(json.dumps(contents, indent=0) + "\n", encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ _TRACKED = (("runs that MLflow tracks", "mlflow"), ("runs that Weights & Biases 
 OPTIONS_OF_COMMAND: Mapping[str, tuple[tuple[str, str], ...]] = {
     "audit": (("--run", "audit"), ("photographs in HDF5", "hdf5")),
     "balance": (("--engine ray", "cluster"),),
-    "benchmark": (("inference with ExecuTorch", "mobile"),),
+    "benchmark": (("inference with ExecuTorch", "mobile"), ("inference with OpenVINO", "openvino")),
     "crossval": (("--engine ray", "cluster"), *_TRACKED),
     "evaluate": _TRACKED,
     "export": (("OUT.pte", "mobile"), ("OUT.tflite", "litert")),
