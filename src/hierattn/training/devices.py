@@ -12,14 +12,14 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.nn import functional as collective
 
 from hierattn.errors import UsageError
-from hierattn.training.recipe import Recipe
+from hierattn.training.recipe import Precision, Recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -28,7 +28,7 @@ AGREE_EVERY = 20
 """Steps between two checks, over all processes, of whether one was asked to stop."""
 
 
-def precision_on(device: str, asked: Literal["32-true", "bf16-mixed"]) -> Literal["32-true", "bf16-mixed"]:
+def precision_on(device: str, asked: Precision) -> Precision:
     """The precision that a run takes on ``device``: ``asked``, or float32 where bfloat16 would only be imitated.
 
     An x86 processor without AVX-512 has no products in bfloat16: a training step takes 6 (HierAttn_xs) to 12 times

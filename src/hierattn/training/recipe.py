@@ -25,6 +25,7 @@ from hierattn.training.recipe_file import Limits, Probability, build_record, che
 
 Count = Annotated[int, Limits("0 or more", least=0)]
 LearningRate = Annotated[float, Limits("above 0, at most 1", above=0, most=1)]
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ class Recipe:
 
     name: str = "run"
     seed: Annotated[int, Limits("0 to 2147483647", least=0, below=2**31)] = 0
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     compile: Literal["no", "default", "cuda-graphs"] = "no"
     choose_by: Literal["balanced_accuracy", "macro_auc", "top1", "balanced_loss"] = "balanced_accuracy"
     trackers: tuple[TrackerName, ...] = ("tensorboard",)
