@@ -32,6 +32,14 @@ def run(
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="The prepared set of the run, if it has moved.")
     ] = None,
+    reject: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reject",
+            help="A prepared set of photographs of another kind, to be rejected: of phones for a model of dermoscopy, "
+            "say. May be repeated.",
+        ),
+    ] = None,
     batch: Annotated[
         int | None, typer.Option("--batch", help="Fixed batch size of the .onnx; any number of images without it.")
     ] = None,
@@ -57,13 +65,17 @@ def run(
 
         hierattn export runs/quicktest model.pte
 
+        hierattn export runs/isic dermoscopy.onnx --reject out/phone-photographs
+
         hierattn predict photo.jpg --model model.onnx
     """
     from hierattn.deploy.export.export import export
 
     console = terminal(stderr=as_json)
     with waiting(console, "Exporting, then comparing with PyTorch"):
-        exported = export(source, out, precision=precision, heatmap=heatmap, data=data, batch=batch)
+        exported = export(
+            source, out, precision=precision, heatmap=heatmap, data=data, reject=reject or (), batch=batch
+        )
     if as_json:
         print_json(_plain(exported))
         return
@@ -93,6 +105,11 @@ def _lines(exported: Exported) -> list[str]:
         rejected = export.bundle.novelty.get("rejected")
         share = "" if rejected is None else f" (of lesions that training never saw, {percent(rejected, 1)})"
         lines.append(f"Photographs unlike the training images are rejected{share}")
+        lines += [
+            f"Of the photographs of {kind['name']}, {percent(kind['rejected'], 1)} are rejected ({kind['images']} that "
+            "it was not fitted to)"
+            for kind in export.bundle.novelty.get("other_kinds", ())
+        ]
     return [*lines, *exported.notes]
 
 

@@ -8,10 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
-from hierattn.bundle.bundle import MAX_BYTES, PROBABILITIES
+from hierattn.bundle.bundle import MAX_BYTES, PHOTO_PROBABILITIES, PROBABILITIES, read_bundle
 from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
 from hierattn.deploy.export.onnx import build_graph, export_onnx
 from hierattn.deploy.export.wrapped import Wrapped, wrap
+from hierattn.deploy.predict.released import released_bundle
 from hierattn.errors import CheckpointError
 from hierattn.image_spec import ImageSpec
 from hierattn.models.inference import normalise, to_unit
@@ -75,6 +76,20 @@ def test_what_is_read_back_answers_as_the_network_did(wrapped: Wrapped, bundle: 
     assert np.ptp(answer(read), axis=0).max() > 0.1  # the images are told apart
     assert (read.model, read.classes, read.image_spec) == ("hierattn_xs", EIGHT.codes, ImageSpec(size=64))
     assert read.recipe == {"data": {"fold": 2}}
+
+
+def test_of_the_released_model_that_asks_the_network_alone_is_read() -> None:
+    path = released_bundle("phone")
+    read = load_bundle(path)
+    assert not read.taxonomy.questions
+    spec = read.image_spec
+    images = np.random.default_rng(2).integers(0, 256, (2, spec.size, spec.size, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(str(path))
+    temperature = read_bundle(path)[1].temperature
+    with torch.no_grad():
+        logits = read.build()(normalise(to_unit(torch.from_numpy(images), spec.size), spec))
+    found = session.run([PHOTO_PROBABILITIES], {session.get_inputs()[0].name: images})[0]
+    np.testing.assert_allclose((logits / temperature).softmax(1).numpy(), found, atol=1e-4)
 
 
 def test_its_licence_and_source_come_along(bundle: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from hierattn.deploy.export.description import MOST_SEEN
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.deploy.export.wrapped import Wrapped, wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
@@ -58,6 +59,7 @@ def export(
     precision: str = "float32",
     heatmap: bool = True,
     data: Path | None = None,
+    reject: Sequence[Path] = (),
     batch: int | None = None,
 ) -> Exported:
     """Export a run folder or a checkpoint to the format that the ending of ``out`` names.
@@ -75,6 +77,9 @@ def export(
     data
         Where the prepared set is now, if it has moved. In float32 a missing set leaves the novelty out; the other
         precisions need it.
+    reject
+        Prepared sets of photographs of another kind, which the bundle is to reject: without a dermatoscope for a model
+        of dermoscopy, say. It is fitted to their training part and measured on their inner fold.
     batch
         Images that the graph takes at a time, from 1 to 1024, ``.onnx`` alone; None takes any number.
 
@@ -92,15 +97,20 @@ def export(
         from hierattn.deploy.export.phone_file import is_sealed
     check_file_replaceable(out, "a bundle", is_sealed if for_phone else is_bundle, inputs=[source])
     if precision == "float32":
-        own, missing = find_own_images(source, data)
+        own, missing = find_own_images(source, data, reject)
     else:
-        own, missing = open_own_images(source, data), ""
+        own, missing = open_own_images(source, data, reject), ""
     looks: list[str] = []
     if own is not None:  # what is rejected, and what a precision costs, is measured on the outer fold
         trained = TrainedRun.open(source)
         looked = trained.record_look(trained.open_own_set(data), len(own.test), {}, **trained.judged)
         looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
+    if reject and not wrapped.bundle.novelty:
+        raise UsageError(
+            f"{source} cannot reject photographs of another kind: wanted a network whose head averages a map, and "
+            f"{MIN_IMAGES} photographs or more in the training part and in the inner fold"
+        )
     if for_phone:  # an evaluation reads .onnx alone, and a phone has no use for a list of photographs
         written = _exporter(out.suffix)(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
     else:

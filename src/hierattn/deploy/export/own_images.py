@@ -1,4 +1,4 @@
-"""A run's own images, of every fold: to fit novelty and lower precisions on, and to measure what those cost."""
+"""A run's own images, of every fold, and photographs of another kind: what a bundle is fitted to and measured on."""
 
 from __future__ import annotations
 
@@ -8,34 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from hierattn.data.prepared_set.parts import known_rows
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.data.prepared_set.parts import known_rows, split
 from hierattn.errors import DataError, HierAttnError, UsageError
 from hierattn.evaluation.trained_run import TrainedRun
 
 
 @dataclass(frozen=True)
-class OwnImages:
-    """A run's own prepared set, with its three parts.
+class PackedImages:
+    """Images that are read from disk a few at a time.
 
     Attributes
     ----------
     images
         uint8, (images, size, size, 3), memory-mapped.
-    labels
-        Index of each image's class, (images,); -1 of one that the network does not know, which is in no part.
-    groups
-        A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
-    training, validation, test
-        Row numbers. ``training`` leaves out sources that only train, unless there are no others; ``test`` is the outer
-        fold, on which nothing was trained or chosen.
     """
 
     images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    training: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
 
     def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The images of some rows, in memory."""
@@ -45,6 +34,50 @@ class OwnImages:
         """The images of some rows, ``size`` at a time."""
         for start in range(0, len(rows), size):
             yield self.take(rows[start : start + size])
+
+
+@dataclass(frozen=True)
+class OtherKind(PackedImages):
+    """Photographs of another kind than the network's own, which a bundle is to reject. Their outer fold is not read.
+
+    Attributes
+    ----------
+    name
+        What their set says of its sources.
+    training
+        Row numbers of the training photographs of each source.
+    held
+        Row numbers of the inner fold, on which is measured how many are rejected.
+    """
+
+    name: str
+    training: tuple[np.ndarray, ...]
+    held: np.ndarray
+
+
+@dataclass(frozen=True)
+class OwnImages(PackedImages):
+    """A run's own prepared set, with its three parts.
+
+    Attributes
+    ----------
+    labels
+        Index of each image's class, (images,); -1 of one that the network does not know, which is in no part.
+    groups
+        A number for each image, (images,): the same for what shows one lesion or patient, or nearly the same picture.
+    training, validation, test
+        Row numbers. ``training`` leaves out sources that only train, unless there are no others; ``test`` is the outer
+        fold, on which nothing was trained or chosen.
+    others
+        What is to be rejected.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    others: tuple[OtherKind, ...] = ()
 
 
 def spread_rows(rows: np.ndarray, at_most: int) -> np.ndarray:
@@ -58,7 +91,7 @@ def spread_rows(rows: np.ndarray, at_most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, at_most).round().astype(np.int64)]
 
 
-def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
+def open_own_images(run: Path, prepared: Path | None = None, reject: Sequence[Path] = ()) -> OwnImages:
     """The prepared set that a run was trained on.
 
     Parameters
@@ -67,13 +100,16 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
         The run folder.
     prepared
         Where the set is now, if it has moved.
+    reject
+        Prepared sets of photographs of another kind.
 
     Raises
     ------
     UsageError
         Where ``run`` is a single checkpoint, which does not say what it was trained on.
     DataError, CheckpointError
-        Where the set is missing or another.
+        Where the set is missing or another; where one to reject is missing, has too few folds, went through something
+        else than the network's own photographs, or is the network's own.
     """
     if not run.is_dir():
         raise UsageError(
@@ -92,14 +128,35 @@ def open_own_images(run: Path, prepared: Path | None = None) -> OwnImages:
     groups = np.unique([record.group for record in packed.records], return_inverse=True)[1]
     inner, test = (known_rows(packed.records, rows, classes)[0] for rows in (parts.validation, parts.test))
     whole = [row for row in parts.train if not packed.records[row].use]  # of a source that only trains nothing is usual
-    return OwnImages(packed.images, labels, groups, np.array(whole or parts.train), inner, test)
+    others = tuple(_open_other_kind(folder, packed) for folder in reject)
+    return OwnImages(packed.images, labels, groups, np.array(whole or parts.train), inner, test, others)
 
 
-def find_own_images(run: Path, prepared: Path | None = None) -> tuple[OwnImages | None, str]:
+def _open_other_kind(prepared: Path, own: PackedSet) -> OtherKind:
+    """A set that is to be rejected; what its photographs went through must not tell them apart."""
+    packed = PackedSet.open(prepared)
+    if packed.manifest_sha256 == own.manifest_sha256:
+        raise DataError(f"{prepared} is the set that the run was trained on: wanted photographs of another kind")
+    had, wanted = packed.image_spec.to_dict(), own.image_spec.to_dict()
+    if wrong := [key for key, value in wanted.items() if had[key] != value]:
+        raise DataError(
+            f"{prepared} was prepared with {', '.join(f'{key} {had[key]}' for key in wrong)}: wanted "
+            f"{', '.join(f'{key} {wanted[key]}' for key in wrong)}, as the run's own set"
+        )
+    parts = split(packed.records, 0)
+    whole = np.array([row for row in parts.train if not packed.records[row].use], np.int64)
+    sources = np.array([packed.records[row].source for row in whole])
+    training = tuple(whole[sources == source] for source in np.unique(sources))
+    return OtherKind(packed.images, str(packed.info["source"]), training, parts.validation)
+
+
+def find_own_images(
+    run: Path, prepared: Path | None = None, reject: Sequence[Path] = ()
+) -> tuple[OwnImages | None, str]:
     """As :func:`open_own_images`, or (None, why not) where nothing was asked for by name."""
     try:
-        return open_own_images(run, prepared), ""
+        return open_own_images(run, prepared, reject), ""
     except HierAttnError as error:
-        if prepared is not None:
+        if prepared is not None or reject:
             raise
         return None, str(error)

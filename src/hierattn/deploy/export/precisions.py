@@ -11,7 +11,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.bundle.bundle import INPUT, NOVELTY, PROBABILITIES, RISK
 from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
-from hierattn.deploy.export.own_images import OwnImages, spread_rows
+from hierattn.deploy.export.own_images import OwnImages, PackedImages, spread_rows
 from hierattn.deploy.export.rejection.novelty import describe_threshold
 from hierattn.deploy.export.wrapped import Wrapped
 from hierattn.deploy.predict.session import open_session
@@ -100,7 +100,8 @@ def lower_precision(exact: onnx.ModelProto, wrapped: Wrapped, precision: str, ow
     cost = measure_loss(before, after, own.labels[own.test], wrapped, wrapped.bundle.triage.threshold)
     bundle = replace(wrapped.bundle, precision={"name": precision, **description, **cost})
     if inner.novelty is not None and after.novelty is not None:  # rounding moves it: set the threshold for this graph
-        novelty = describe_threshold(inner.novelty, after.novelty, own, wrapped.checkpoint.classes)
+        others = [found for kind in own.others if (found := answers(graph, kind, kind.held).novelty) is not None]
+        novelty = describe_threshold(inner.novelty, after.novelty, own, wrapped.checkpoint.classes, others)
         bundle = replace(bundle, novelty=novelty)
     images = list(own.take(spread_rows(own.test, PARITY_IMAGES)))
     return Lowered(graph, replace(wrapped, bundle=bundle), images)
@@ -132,12 +133,12 @@ def _lower(exact: onnx.ModelProto, precision: str, own: OwnImages) -> tuple[onnx
     return result.model, described
 
 
-def answers(model: onnx.ModelProto, own: OwnImages, rows: np.ndarray) -> Answers:
+def answers(model: onnx.ModelProto, images: PackedImages, rows: np.ndarray) -> Answers:
     """Run a graph over some images, 32 at a time."""
     session = open_session(model.SerializeToString(), Path("the graph"), threads=1)
     names = [output.name for output in session.get_outputs()]
     wanted = [name for name in (PROBABILITIES, RISK, NOVELTY) if name in names]
-    parts = [session.run(wanted, {INPUT: batch}) for batch in own.batches(rows, 32)]
+    parts = [session.run(wanted, {INPUT: batch}) for batch in images.batches(rows, 32)]
     joined = [np.concatenate(values) for values in zip(*parts, strict=True)]
     return Answers(joined[0], joined[1], joined[2] if NOVELTY in wanted else None)
 

@@ -10,6 +10,7 @@ for the rounding of weights that are stored in few bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,9 @@ Folded = tuple[Tensor, Tensor | None]
 def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None) -> Checkpoint:
     """A checkpoint with the weights of a bundle, float32, int8-weights or float16.
 
+    Of a bundle that asks it is the network alone, which answers from the photograph; the head that reads answers is
+    left behind.
+
     Parameters
     ----------
     path
@@ -70,7 +74,7 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
     try:
         with torch.no_grad():
-            _unfold(network, _folded_layers(model), bundle.image_spec)
+            _unfold(network, _folded_layers(model), bundle.image_spec, bool(bundle.questions))
             if images is not None:
                 follow_inputs(network, images(bundle.image_spec))
     except (ValueError, StopIteration, RuntimeError) as error:
@@ -78,7 +82,7 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         raise CheckpointError(f"{path} does not hold {name} as this version exports it: {reason}") from None
     return Checkpoint(
         model=name,
-        taxonomy=bundle.taxonomy,
+        taxonomy=replace(bundle.taxonomy, questions=()),
         image_spec=bundle.image_spec,
         state_dict=network.state_dict(),
         options=options,
@@ -178,8 +182,11 @@ def _folded_layers(model: onnx.ModelProto) -> dict[str, Iterator[Folded]]:
     return {operator: layers(operator) for operator in ("Conv", "Gemm")}
 
 
-def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: ImageSpec) -> None:
-    """Put a bundle's layers where they belong; the modules of a HierAttn stand in the order in which it runs."""
+def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: ImageSpec, asks: bool) -> None:
+    """Put a bundle's layers where they belong; the modules of a HierAttn stand in the order in which it runs.
+
+    Where it ``asks``, the layers after the classifier are those of the head that reads answers.
+    """
     for module in network.modules():
         if isinstance(module, ConvNormAct):
             _unfold_convolution(module, *next(folded["Conv"]))
@@ -191,7 +198,7 @@ def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: Ima
     _unfold_linear(network.classifier, *next(folded["Gemm"]))
     if not any(spec.mean) and all(value == 1 for value in spec.std):  # else the division by 255 stands by itself
         network.stem.conv.weight.mul_(PIXEL)
-    if any(next(layers, None) is not None for layers in folded.values()):
+    if next(folded["Conv"], None) is not None or (next(folded["Gemm"], None) is not None and not asks):
         raise ValueError("it has more layers")
 
 

@@ -1,4 +1,4 @@
-"""Fit what a bundle rejects: on a run's training images, with the threshold from its inner fold."""
+"""Fit what a bundle rejects: to a run's training images, with the threshold from its inner fold."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ MADE = 160
 """Pictures of each kind of skin without a lesion; fewer where there are fewer training images."""
 STRENGTH = 0.01
 """Inverse of the penalty on the resemblance's weights: what it learns of drawings must not be by heart."""
+STRENGTH_ON_PHOTOGRAPHS = 0.1
+"""The same for photographs of another kind, which are what will be met."""
 
 FLATTEST = 0.1
 """Least spread of a feature, as a share of the mean: one that hardly varies would turn rounding into resemblance."""
@@ -47,6 +49,22 @@ class FittedRejection:
 
 
 @dataclass(frozen=True)
+class Resembled:
+    """What one of the scores tells lesions from.
+
+    Attributes
+    ----------
+    kinds
+        Features before the classifier of each kind of picture, (M, F) each; all kinds count alike.
+    strength
+        Inverse of the penalty on the weights.
+    """
+
+    kinds: Sequence[np.ndarray]
+    strength: float = STRENGTH
+
+
+@dataclass(frozen=True)
 class RejectionFeatures:
     """What a rejection is fitted on.
 
@@ -60,6 +78,8 @@ class RejectionFeatures:
         Features before the classifier of the training images, (N, F), and their classes, (N,).
     made
         Kind of picture without one lesion -> the same features of its pictures, (M, F).
+    others
+        The same features of photographs of another kind, by set and source.
     inner, groups
         The inner fold's (stages' means, features before the classifier), and a number for each image's lesion.
     """
@@ -69,6 +89,7 @@ class RejectionFeatures:
     lesions: np.ndarray
     labels: np.ndarray
     made: Mapping[str, np.ndarray]
+    others: Sequence[Sequence[np.ndarray]]
     inner: tuple[np.ndarray, np.ndarray]
     groups: np.ndarray
 
@@ -85,14 +106,19 @@ class RejectionFeatures:
             lesions,
             labels,
             {kind: read_features(network, pictures)[1] for kind, pictures in made.items()},
+            [
+                [read_features(network, other.images, spread_rows(part, MOST_IMAGES))[1] for part in other.training]
+                for other in own.others
+            ],
             read_features(network, own.images, own.validation),
             own.groups[own.validation],
         )
 
     def fit(self, without: str = "") -> Rejection:
         """The rejection, with one kind of picture left out to be judged by."""
-        made = [features for kind, features in self.made.items() if kind != without]
-        return fit_resemblance(self.distance, self.lesions, self.labels, made, self.inner, self.groups)
+        resembled = [Resembled([features for kind, features in self.made.items() if kind != without])]
+        resembled += [Resembled(kinds, STRENGTH_ON_PHOTOGRAPHS) for kinds in self.others]
+        return fit_resemblance(self.distance, self.lesions, self.labels, resembled, self.inner, self.groups)
 
 
 def fit_rejection(
@@ -124,59 +150,69 @@ def fit_rejection(
         return None
     features = RejectionFeatures.read(network, own, seed)
     layer = features.fit()
-    outer = read_features(network, own.images, own.test)
-    return FittedRejection(
-        layer, describe_threshold(measure(layer, *features.inner), measure(layer, *outer), own, classes)
+    outer, *others = (
+        measure(layer, *read_features(network, images.images, rows))
+        for images, rows in ((own, own.test), *((other, other.held) for other in own.others))
     )
+    return FittedRejection(layer, describe_threshold(measure(layer, *features.inner), outer, own, classes, others))
 
 
 def fit_resemblance(
     distance: Novelty,
     lesions: np.ndarray,
     labels: np.ndarray,
-    made: list[np.ndarray],
+    resembled: Sequence[Resembled],
     inner: tuple[np.ndarray, np.ndarray],
     groups: np.ndarray,
 ) -> Rejection:
-    """Tell lesions from pictures without one; every class and every kind counts alike.
+    """Tell lesions from what is to be rejected, by one score for each of ``resembled``.
 
     Parameters
     ----------
     distance
-        What the resemblance is put on the scale of.
+        What the scores are put on the scale of.
     lesions, labels
-        Features before the classifier of training images, (N, F), and their classes, (N,).
-    made
-        The same features of each kind of picture, (M, F) each; none leaves the distance alone, and so do features that
-        hardly differ between photographs, as an untrained network's: the exported graph would round them otherwise.
+        Features before the classifier of training images, (N, F), and their classes, (N,), which count alike.
+    resembled
+        What has no pictures gets no score. Nor does what hardly differs from lesions in features that hardly differ
+        between photographs, as an untrained network's: the exported graph would round them otherwise.
     inner, groups
-        The inner fold's (stages' means, features before the classifier), and a number for each image's lesion. Both
-        scores reject equally many of it, which puts the resemblance on the distance's scale: the medians are equal,
-        and so are the values from which each rejects.
+        The inner fold's (stages' means, features before the classifier), and a number for each image's lesion. All
+        scores reject equally many of it, which puts them on the distance's scale: the medians are equal, and so are
+        the values from which each rejects.
     """
+    usual, centre = measure(distance, inner[0]), lesions.mean(0, dtype=np.float64)
+    weights = [_plane(lesions, labels, each) for each in resembled if len(each.kinds)]
+    scores = [(inner[1] - centre) @ weight for weight in weights]
+    ranks = np.stack([rankdata(values, "max") for values in (usual, *scores)])
+    cut = choose_threshold(ranks.max(0), groups)
+    most_usual, *most = (values[rank < cut].max() for values, rank in zip((usual, *scores), ranks, strict=True))
+    usual_middle = np.median(usual)
+    kept = []
+    for weight, score, highest in zip(weights, scores, most, strict=True):
+        middle = np.median(score)
+        scale = (most_usual - usual_middle) / max(highest - middle, 1e-6)
+        if scale * np.linalg.norm(weight * centre) <= STEEPEST * most_usual:
+            kept.append((scale * weight, usual_middle - scale * middle))
+    if not kept:
+        return Rejection(distance)
+    return Rejection(distance, np.stack([each for each, _ in kept], 1), centre, np.array([bias for _, bias in kept]))
+
+
+def _plane(lesions: np.ndarray, labels: np.ndarray, resembled: Resembled) -> np.ndarray:
+    """The weights, (F,), of a logistic regression that tells lesions from what they are not to resemble."""
     from sklearn.linear_model import LogisticRegression
 
-    if not made:
-        return Rejection(distance)
-    vectors = np.concatenate([lesions, *made]).astype(np.float64)
+    vectors = np.concatenate([lesions, *resembled.kinds]).astype(np.float64)
     other = np.arange(len(vectors)) >= len(lesions)
     places = np.unique(labels, return_inverse=True)[1]
-    weights = np.concatenate(
-        [_alike(places), _alike(np.repeat(np.arange(len(made)), [len(kind) for kind in made]))]
-    ) * len(vectors)
-    middle, spread = vectors.mean(0), vectors.std(0)
+    kinds = np.repeat(np.arange(len(resembled.kinds)), [len(kind) for kind in resembled.kinds])
+    weights = np.concatenate([_alike(places), _alike(kinds)]) * len(vectors)
+    spread = vectors.std(0)
     spread = np.maximum(spread, FLATTEST * spread.mean())
-    fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit((vectors - middle) / spread, other, weights / 2)
-    weight = fitted.coef_[0] / spread
-    score, usual = (inner[1] - middle) @ weight, measure(distance, inner[0])
-    ranks = np.maximum(rankdata(score, "max"), rankdata(usual, "max"))
-    cut = choose_threshold(ranks, groups)
-    most_score, most_usual = (values[rankdata(values, "max") < cut].max() for values in (score, usual))
-    score_middle, usual_middle = np.median(score), np.median(usual)
-    scale = (most_usual - usual_middle) / max(most_score - score_middle, 1e-6)
-    if scale * np.linalg.norm(weight * middle) > STEEPEST * most_usual:  # features that are nearly the same for all
-        return Rejection(distance)
-    return Rejection(distance, scale * weight, middle, float(usual_middle - scale * score_middle))
+    whitened = (vectors - vectors.mean(0)) / spread
+    fitted = LogisticRegression(C=resembled.strength, max_iter=1000).fit(whitened, other, weights / 2)
+    return np.asarray(fitted.coef_[0] / spread)
 
 
 def _alike(places: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Is the photograph unlike everything that the network was trained on, or no lesion at all? Fitted at export (§5).
 
-The novelty is the larger of two scores, and rejects from one threshold on.
+The novelty is the largest of two scores or more, and rejects from one threshold on.
 
 **The distance** is Mahalanobis'. Each stage's map is averaged over its places; the averages of all stages are one
 vector f, 192 values in HierAttn_xs. Of the training images every class has a mean m_c, and all share one covariance S
@@ -15,6 +15,9 @@ alone melanomas would pass for strange.
 pictures of skin without one lesion that are made of them (:mod:`~hierattn.deploy.export.rejection.no_lesion`), because
 the distance sees defects and what is no skin, but hardly healthy skin or a rash. It is put on the distance's scale so
 that both reject equally many of the inner fold.
+
+Photographs of **another kind** (:class:`~hierattn.deploy.export.own_images.OtherKind`), where there are any, are told
+apart in the same way, each set by a score of its own: one plane for them and the drawings together finds fewer.
 
 From the threshold on the advice is to take another photograph. The inner fold sets it, cautiously, because its few
 images are only a sample: see :func:`choose_threshold`.
@@ -95,36 +98,41 @@ class Novelty(nn.Module):
 
 
 class Rejection(nn.Module):
-    """(batch, D), (batch, F) -> (batch,): the larger of distance and resemblance to skin without a lesion.
+    """(batch, D), (batch, F) -> (batch,): the largest of the distance and K resemblances to what is to be rejected.
 
     Parameters
     ----------
     distance
         Of the stages' means, D values.
-    weight, centre, bias
-        Of the features before the classifier, F values each and one: ``(features - centre) @ weight + bias`` is their
-        resemblance, on the distance's scale. Where there are none, the distance alone counts. The centre is taken off
-        first because large products that cancel would lose digits.
+    weights, centre, biases
+        (F, K), (F,) and (K,): ``(features - centre) @ weights + biases`` of the features before the classifier are the
+        resemblances, on the distance's scale. Where there are none, the distance alone counts. The centre is taken
+        off first because large products that cancel would lose digits.
     """
 
-    weight: Tensor
+    weights: Tensor
     centre: Tensor
-    bias: Tensor
+    biases: Tensor
 
     def __init__(
-        self, distance: Novelty, weight: np.ndarray | None = None, centre: np.ndarray | None = None, bias: float = 0.0
+        self,
+        distance: Novelty,
+        weights: np.ndarray | None = None,
+        centre: np.ndarray | None = None,
+        biases: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        self.distance, self.resembles = distance, weight is not None
-        for name, values in (("weight", weight), ("centre", centre)):
+        self.distance, self.resembles = distance, weights is not None
+        for name, values in (("weights", weights), ("centre", centre), ("biases", biases)):
             kept = np.zeros(0) if values is None else values
             self.register_buffer(name, torch.tensor(np.asarray(kept, np.float32)), persistent=False)
-        self.register_buffer("bias", torch.tensor(bias, dtype=torch.float32), persistent=False)
 
     def forward(self, stages: Tensor, pooled: Tensor) -> Tensor:
         """(batch, D), (batch, F) -> (batch,)."""
         distance: Tensor = self.distance(stages)
-        return torch.maximum(distance, (pooled - self.centre) @ self.weight + self.bias) if self.resembles else distance
+        if not self.resembles:
+            return distance
+        return torch.maximum(distance, ((pooled - self.centre) @ self.weights + self.biases).amax(1))
 
 
 def summary(maps: Sequence[Tensor]) -> Tensor:
@@ -198,7 +206,11 @@ def choose_threshold(
 
 
 def describe_threshold(
-    validation: np.ndarray, test: np.ndarray, own: OwnImages, classes: Sequence[str]
+    validation: np.ndarray,
+    test: np.ndarray,
+    own: OwnImages,
+    classes: Sequence[str],
+    others: Sequence[np.ndarray] = (),
 ) -> dict[str, Any]:
     """Set the threshold on the inner fold's novelty and measure it on the outer fold.
 
@@ -210,12 +222,19 @@ def describe_threshold(
         Whose groups and classes count.
     classes
         Codes, in the order of the labels.
+    others
+        The novelty of what each of ``own.others`` holds back.
     """
     threshold = choose_threshold(validation, own.groups[own.validation])
     rejected, labels = test >= threshold, own.labels[own.test]
+    kinds = [
+        {"name": kind.name, "images": len(values), "rejected": float(np.mean(values >= threshold))}
+        for kind, values in zip(own.others, others, strict=True)
+    ]
+    more = ", and to photographs of another kind" if kinds else ""
     return {
         "threshold": threshold,
-        "method": "distance to the nearest class, and resemblance to skin without a lesion; docs/bundle.md",
+        "method": f"distance to the nearest class, and resemblance to skin without a lesion{more}; docs/bundle.md",
         "target": REJECTED,
         "confidence": CONFIDENCE,
         "rejected": float(np.mean(rejected)) if len(test) else None,
@@ -225,6 +244,7 @@ def describe_threshold(
             if (labels == place).any()
         },
         "images": len(test),
+        **({"other_kinds": kinds} if kinds else {}),
     }
 
 
