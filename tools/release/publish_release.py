@@ -110,10 +110,14 @@ def main(words: list[str]) -> None:
         models = rewrite_cards(candidates, options.out)
         print(f"cards of {' and '.join(candidates)} written to {options.out}; the bundles are as they were")
     else:
-        data = {domain: path for domain in DOMAINS if (path := getattr(options, f"{domain}_data")) is not None}
+        data, reject = (
+            {domain: path for domain in DOMAINS if (path := getattr(options, f"{domain}_{what}")) is not None}
+            for what in ("data", "reject")
+        )
         named = " ".join(f"--{domain} runs/{candidate.name}" for domain, candidate in candidates.items())
         say = partial(print, flush=True)
-        models = release(candidates, options.out, data=data, command=f"{COMMAND} {named}", say=say)["models"]
+        command = f"{COMMAND} {named}"
+        models = release(candidates, options.out, data=data, reject=reject, command=command, say=say)["models"]
         for domain in runs:
             model = models[domain]
             facts = (model["precision"]["name"], f"{model['bytes']:,} bytes", model["licence"], model["sha256"])
@@ -128,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     for domain in DOMAINS:
         parser.add_argument(f"--{domain}", type=Path, metavar="RUN", help=f"the run that becomes {domain}.onnx")
         parser.add_argument(f"--{domain}-data", type=Path, metavar="PREPARED", help="its prepared set, if it has moved")
+        parser.add_argument(
+            f"--{domain}-reject", type=Path, metavar="PREPARED", help="photographs of another kind, to be rejected"
+        )
     parser.add_argument("--out", type=Path, default=released_folder(), help="another folder, for a trial")
     parser.add_argument("--cards", action="store_true", help="write the cards alone again; the bundles stay")
     return parser

@@ -50,6 +50,7 @@ def release(
     folder: Path,
     *,
     data: Mapping[Domain, Path] | None = None,
+    reject: Mapping[Domain, Path] | None = None,
     command: str = "",
     say: Say = print,
 ) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def release(
         :func:`hierattn.deploy.predict.released.released_folder`, or another for a trial.
     data
         Where the prepared sets are now, if they have moved.
+    reject
+        Prepared sets of photographs of another kind, which the bundle is to reject.
     command
         The command that is doing this, for the record.
     say
@@ -85,7 +88,9 @@ def release(
     try:
         models = _former(folder)
         for domain, candidate in candidates.items():
-            export, tried = _best_export(candidate, (data or {}).get(domain), work, say)
+            unlike = [path for path in [(reject or {}).get(domain)] if path is not None]
+            own = open_own_images(candidate.run, (data or {}).get(domain), unlike)
+            export, tried = _best_export(candidate, own, work, say)
             models[domain] = _describe(candidate, export, tried)
             write_text(work / f"{domain}.md", release_card(candidate, models[domain]))
         record = {"made_by": command, "models": {name: models[name] for name in sorted(models)}}
@@ -137,9 +142,8 @@ def _former(folder: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))["models"]) if path.is_file() else {}
 
 
-def _best_export(candidate: Candidate, data: Path | None, work: Path, say: Say) -> tuple[Export, list[dict[str, Any]]]:
+def _best_export(candidate: Candidate, own: OwnImages, work: Path, say: Say) -> tuple[Export, list[dict[str, Any]]]:
     """The smallest export that keeps to :data:`MOST_LOSS`, as ``work/<domain>.onnx``, and what was tried."""
-    own = open_own_images(candidate.run, data)
     wrapped = _with_lineage(wrap_run(candidate.run, own=own), candidate)
     exact = _torch_probabilities(wrapped, own)
     tried: list[dict[str, Any]] = []

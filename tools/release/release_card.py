@@ -121,6 +121,12 @@ def _file(model: Mapping[str, Any]) -> str:
         lines.append(
             f"- Of the outer fold's lesions, {percent(rejected)} are rejected as unlike the training photographs."
         )
+    lines += [
+        f"- Of {kind['images']:,} photographs of another kind ({kind['name']}) that it was not fitted to, "
+        f"{percent(kind['rejected'])} are rejected. Below, under a change of source, this part of the rejection is not "
+        "counted."
+        for kind in novelty.get("other_kinds", ())
+    ]
     return "\n".join(lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from noise_runs import make_run, make_set
@@ -9,7 +11,7 @@ from tiny_sets import of_several
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.deploy.export.own_images import OwnImages, find_own_images, open_own_images, spread_rows
-from hierattn.errors import UsageError
+from hierattn.errors import DataError, UsageError
 
 
 def test_rows_are_spread_from_the_first_to_the_last_without_repeats():
@@ -46,3 +48,33 @@ def test_a_source_that_only_trains_does_not_say_what_is_usual(tmp_path):
     sources = np.array([record.source for record in PackedSet.open(several).records])
     assert len(own.training) > 10
     assert set(sources[own.training]) == {"CLINIC"}
+
+
+def test_of_photographs_of_another_kind_the_outer_fold_is_not_read(tmp_path):
+    run = make_run(tmp_path / "run", make_set(tmp_path / "set"))
+    strange = of_several(
+        make_set(tmp_path / "one", seed=1), tmp_path / "strange", ("A", "B", "CUT"), uses={"CUT": "train"}
+    )
+    (other,) = open_own_images(run, reject=[strange]).others
+    packed = PackedSet.open(strange)
+    sources = [[packed.records[row].source for row in part] for part in other.training]
+    assert [set(part) for part in sources] == [{"A"}, {"B"}]
+    read = np.concatenate([*other.training, other.held])
+    assert 0 not in {packed.records[row].fold for row in read}
+    assert {packed.records[row].fold for row in other.held} == {1}
+    assert not set(np.concatenate(other.training)) & set(other.held)
+
+
+def test_photographs_to_reject_must_be_others_and_have_gone_through_the_same(tmp_path):
+    own = make_set(tmp_path / "set")
+    run = make_run(tmp_path / "run", own)
+    with pytest.raises(DataError, match="is the set that the run was trained on"):
+        open_own_images(run, reject=[own])
+    other = make_set(tmp_path / "other", seed=1)
+    info = json.loads((other / "prepared.json").read_text())
+    info["image_spec"]["crop"] = "none"
+    (other / "prepared.json").write_text(json.dumps(info))
+    with pytest.raises(DataError, match="was prepared with crop none: wanted crop surround"):
+        find_own_images(run, reject=[other])
+    with pytest.raises(DataError, match="nowhere"):
+        find_own_images(run, reject=[tmp_path / "nowhere"])
