@@ -7,6 +7,7 @@ process's, but for rounding and for dropout and stochastic depth, whose draws di
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -24,6 +25,8 @@ from hierattn.training.recipe import Precision, Recipe
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
 AGREE_EVERY = 20
 """Steps between two checks, over all processes, of whether one was asked to stop."""
 
@@ -40,10 +43,25 @@ def precision_on(device: str, asked: Precision) -> Precision:
     return "32-true" if imitated else asked
 
 
+def keep_freed_memory() -> bool:
+    """Let glibc keep what this process frees for what it asks for next; whether it does.
+
+    On a CPU each training step asks for the same large tensors. By default glibc hands them back to the system, which
+    clears every page anew: a quarter of a step's processor time (docs/lab-notes.md). The price is some tenth of memory,
+    and that it is returned only at the end. Elsewhere than on Linux with glibc nothing happens.
+    """
+    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if libc is None:
+        return False
+    never_mapped = libc.mallopt(_M_MMAP_MAX, 0)
+    return bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and never_mapped)
+
+
 def create_fabric(device: str, recipe: Recipe) -> Fabric:
     """Fabric for ``device`` (``auto``, ``cpu`` or ``cuda``): one process, or those that ``torchrun`` started.
 
-    It computes in the recipe's precision, as :func:`precision_on` allows.
+    It computes in the recipe's precision, as :func:`precision_on` allows. On a CPU the process then
+    :func:`keeps <keep_freed_memory>` the memory that it frees.
 
     Raises
     ------
@@ -60,6 +78,8 @@ def create_fabric(device: str, recipe: Recipe) -> Fabric:
         from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
     precision = precision_on(device, recipe.precision)
+    if not torch.cuda.is_available() or device == "cpu":
+        keep_freed_memory()
     if not TorchElasticEnvironment.detect():
         plugins = [LightningEnvironment()]
         return Fabric(accelerator=device, devices=1, precision=precision, plugins=plugins)  # type: ignore[arg-type]
