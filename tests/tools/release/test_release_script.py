@@ -51,7 +51,7 @@ def test_the_folds_are_the_published_ones(commands):
     prepared = [words for words in commands if words[1] == "prepare" and "--judge-only" not in words]
     splits = [words[words.index("--splits") + 1] for words in prepared]
     published = [path for path in splits if path.startswith("/")]
-    assert len(published) == 4
+    assert len(published) == 6
     assert all(Path(path).is_file() for path in published)
     assert set(splits) - set(published) == {"out/ham160/splits.csv"}
 
@@ -69,16 +69,15 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
             foreign = weights.endswith(".npz") or weights.startswith("package:")
             assert not weights or foreign or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
-    assert len(made) == 14
+    assert len(made) == 15
 
 
 def test_a_model_released_before_stands_for_the_first_runs_of_the_next(tmp_path):
     for name in ("start.onnx", "before.onnx", "phone.onnx"):
         (tmp_path / name).touch()
-    *_, last = commands = printed(tmp_path, START="start.onnx", BEFORE="before.onnx", PHONE="phone.onnx")
-    assert last[3:] == ["--dermoscopy", "runs/two-xs-192", "--phone", "runs/pad-xs-asked-160"]
+    commands = printed(tmp_path, START="start.onnx", BEFORE="before.onnx", PHONE="phone.onnx")
     trained = [words for words in commands if words[1] == "train"]
-    assert len(trained) == 7
+    assert len(trained) == 8
     starts = {"isic2019/hierattn_xs_taught_160px": "start", "isic2019/hierattn_xs_two_sources_192px": "before"}
     for recipe, start in {**starts, "pad_ufes_20/hierattn_xs_asked_160px": "phone"}.items():
         (taught,) = (words for words in trained if words[2] == recipe)
@@ -86,6 +85,40 @@ def test_a_model_released_before_stands_for_the_first_runs_of_the_next(tmp_path)
         assert changes == [f"transfer.checkpoint={tmp_path / start}.onnx"]
     for words in trained:
         parse(words[1:])
+
+
+def test_the_last_bundle_stands_for_all_dermoscopy_runs_before_the_released_one(tmp_path):
+    for name in ("sixth.onnx", "phone.onnx"):
+        (tmp_path / name).touch()
+    commands = printed(tmp_path, SIXTH="sixth.onnx", PHONE="phone.onnx")
+    trained = [words for words in commands if words[1] == "train"]
+    assert [words[words.index("--out") + 1] for words in trained] == ["runs/two-xs-192-longer", "runs/pad-xs-asked-160"]
+    assert f"transfer.checkpoint={tmp_path}/sixth.onnx" in trained[0]
+    read = [words[words.index("--data") + 1] for words in commands if "--data" in words]
+    prepared = {word for words in commands if words[1] == "prepare" for word in words if word.startswith("out/")}
+    assert set(read) <= prepared
+
+
+def test_what_is_judged_or_rejected_has_the_size_of_the_network(commands):
+    sizes = {
+        next(word for word in words[3:] if word.startswith("out/")): words[words.index("--size") + 1]
+        for words in commands
+        if words[1] == "prepare"
+    }
+    recipes = {
+        words[words.index("--out") + 1]: sizes[words[words.index("--data") + 1]]
+        for words in commands
+        if words[1] == "train"
+    }
+    *_, last = commands
+    pairs = [(words[2], words[words.index("--data") + 1]) for words in commands if words[1] == "shift"]
+    pairs += [
+        (last[last.index(f"--{each}") + 1], last[last.index(f"--{each}-reject") + 1])
+        for each in ("dermoscopy", "phone")
+    ]
+    assert len(pairs) == 4
+    for run, judged in pairs:
+        assert sizes[judged] == recipes[run], (run, judged)
 
 
 def test_the_last_step_releases_runs_that_were_trained_and_judged(commands):
@@ -114,7 +147,7 @@ def test_a_trial_of_the_script_takes_few_epochs_and_leaves_the_package_alone(tmp
 
 
 def test_the_recipes_of_the_released_models_say_so():
-    for name in ("isic2019/hierattn_xs_two_sources_192px", "pad_ufes_20/hierattn_xs_asked_160px"):
+    for name in ("isic2019/hierattn_xs_two_sources_longer_192px", "pad_ufes_20/hierattn_xs_asked_160px"):
         path = recipe_folder() / f"{name}.toml"
         assert "docs/released-models.md" in path.read_text(encoding="utf-8")
         assert Recipe.load(path).model.name == "hierattn_xs"
