@@ -16,8 +16,8 @@ pictures of skin without one lesion that are made of them (:mod:`~hierattn.deplo
 the distance sees defects and what is no skin, but hardly healthy skin or a rash. It is put on the distance's scale so
 that both reject equally many of the inner fold.
 
-Photographs of **another kind** (:class:`~hierattn.deploy.export.own_images.OtherKind`), where there are any, are separated
-in the same way, each set by a score of its own: one plane for them and the drawings together finds fewer.
+Photographs of **another kind** (:class:`~hierattn.deploy.export.own_images.OtherKind`), where there are any, are
+separated in the same way, each set by a score of its own: one plane for them and the drawings together finds fewer.
 
 From the threshold on the advice is to take another photograph. The inner fold sets it, cautiously, because its few
 images are only a sample: see :func:`choose_threshold`.
