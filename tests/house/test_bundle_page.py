@@ -101,4 +101,5 @@ def test_openvino_answers_as_the_predictor_once_the_photograph_is_resized_and_ot
     names = run(folder, monkeypatch, "def metadata(data)", "ImageOps.exif_transpose", "import openvino")
     np.testing.assert_allclose(names["probabilities"][0], expected, atol=1e-4)
     as_it_is = names["model"](np.asarray(names["photo"])[None])["probabilities"][0]
-    assert np.abs(as_it_is - expected).max() > 0.03, f"{domain}: OpenVINO's own resize agrees now; say so on the page"
+    # A hundred times what "the same" allows; how far it is hangs on the bundle.
+    assert np.abs(as_it_is - expected).max() > 0.01, f"{domain}: OpenVINO's own resize agrees now; say so on the page"

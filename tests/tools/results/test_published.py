@@ -31,9 +31,7 @@ def test_nothing_published_is_a_photograph_or_names_a_folder_of_a_machine():
 def test_what_is_published_stays_small():
     files = [path for path in RESULTS.rglob("*") if path.is_file()]
     assert len(files) < 160  # four a run
-    assert (
-        sum(path.stat().st_size for path in files) < 6_000_000
-    )  # predictions of whole sources, left out, are 0.7 MB of it
+    assert sum(path.stat().st_size for path in files) < 6_300_000  # 0.7 MB: predictions of whole sources, left out
 
 
 @pytest.mark.parametrize("name", ["isic2019-ham", "pad-ufes-20"])
