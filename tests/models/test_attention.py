@@ -30,6 +30,12 @@ def test_same_channel_attention_equals_a_naive_loop() -> None:
     torch.testing.assert_close(SameChannelAttention()(x), wanted)
 
 
+def test_same_channel_attention_trains_with_the_gradient_of_its_formula() -> None:
+    x, block = _x(2, 3, 4, 5).requires_grad_(), SameChannelAttention()
+    torch.testing.assert_close(block.train()(x), block.eval()(x))
+    assert torch.autograd.gradcheck(block.train(), (x,))
+
+
 def test_same_channel_attention_has_no_parameters() -> None:
     assert list(SameChannelAttention().parameters()) == []
 

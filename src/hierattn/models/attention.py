@@ -5,7 +5,7 @@ Each reads and returns a map (batch, C, H, W), and stands between the depth-wise
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,27 @@ class SameChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, C, H, W) -> the same shape."""
+        if self.training:
+            weighted: Tensor = _SameChannelTraining.apply(x)
+            return weighted
         return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
+class _SameChannelTraining(torch.autograd.Function):
+    """The same, with its gradient in closed form: fewer passes over the map than autograd makes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        weight = x.mean((2, 3), keepdim=True).sigmoid()
+        ctx.save_for_backward(x, weight)
+        return x * weight
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        by_mean = (gradient * x).sum((2, 3), keepdim=True) * weight * (1 - weight) / (x.shape[2] * x.shape[3])
+        return torch.addcmul(by_mean, gradient, weight)
 
 
 class ConvolutionalBlockAttention(nn.Module):

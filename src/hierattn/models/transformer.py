@@ -47,7 +47,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     these (docs/lab-notes.md).
     """
     if query.dtype == torch.bfloat16 and query.device.type == "cpu":
-        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        scores = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
         return torch.softmax(scores, dim=-1) @ value
     return F.scaled_dot_product_attention(query, key, value)
 

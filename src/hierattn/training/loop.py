@@ -27,6 +27,7 @@ from hierattn.training.epoch_order import epoch_order
 from hierattn.training.feed import Stopwatch, TrainingImages
 from hierattn.training.listener import Listener
 from hierattn.training.optimisation.averaging import WeightAverage
+from hierattn.training.optimisation.depthwise import quick_depthwise
 from hierattn.training.optimisation.objective import Objective
 from hierattn.training.optimisation.optimiser import set_learning_rate
 from hierattn.training.optimisation.schedule import learning_rate_with_transfer
@@ -157,7 +158,8 @@ def take_step(
     if learner.recipe.compile == "cuda-graphs":
         torch.compiler.cudagraph_mark_step_begin()
     values = images if learner.on_logits else normalise(images, learner.spec)
-    answer = learner.model(values) if learner.hidden is None else learner.model(values, answers)
+    with quick_depthwise(learner.fabric.device, compiled=learner.recipe.compile != "no"):
+        answer = learner.model(values) if learner.hidden is None else learner.model(values, answers)
     logits = answer if lesson.features is None else answer[0]
     loss = learner.objective(logits, labels, mix, lesson.logits)
     if lesson.features is not None:
