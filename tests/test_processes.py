@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -65,3 +68,30 @@ def test_another_thread_starts_processes_as_ever():
     thread.start()
     thread.join()
     assert names == [signal.getsignal(signal.SIGTERM)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told to keep memory")
+def test_memory_that_is_freed_stays_with_the_process():
+    """What the process holds, in MB, after 200 were freed."""
+    script = """
+import sys
+from pathlib import Path
+from hierattn.processes import keep_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+before = resident()
+block = bytearray(200_000_000)
+block[::4096] = b"x" * len(block[::4096])
+del block
+print(resident() - before)
+"""
+    held = {
+        word: float(subprocess.run([sys.executable, "-c", script, word], capture_output=True, check=True).stdout)
+        for word in ("keep", "return")
+    }
+    assert held["keep"] > 190
+    assert held["return"] < 20

@@ -1,4 +1,4 @@
-"""Processes that are started whole, or not at all, whenever a signal to stop comes."""
+"""What this process asks of the system: to start others whole or not at all, and to keep the memory that it frees."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @contextmanager
@@ -44,3 +45,20 @@ def undisturbed() -> Iterator[None]:
             signal.signal(stop, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep what this process frees for what it asks for next; whether it does.
+
+    On a CPU each batch asks for the same large tensors. By default glibc hands them back to the system, which clears
+    every page anew: a quarter of a training step's processor time (docs/lab-notes.md). The price is some tenth of
+    memory, and that it is returned only at the end. Elsewhere than on Linux with glibc nothing happens.
+    """
+    import ctypes  # few commands need it
+    import platform
+
+    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if libc is None:
+        return False
+    never_mapped = libc.mallopt(_M_MMAP_MAX, 0)
+    return bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and never_mapped)

@@ -146,8 +146,10 @@ def run(
     from hierattn.errors import UsageError
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
     from hierattn.evaluation.folder import EvaluationFolder
+    from hierattn.processes import keep_freed_memory
     from hierattn.taxonomy.toml_file import find_taxonomy
 
+    keep_freed_memory()
     options = EvaluateOptions(
         device=device,
         batch_size=batch_size,

@@ -70,7 +70,9 @@ def run(
         hierattn predict photo.jpg --model model.onnx
     """
     from hierattn.deploy.export.export import export
+    from hierattn.processes import keep_freed_memory
 
+    keep_freed_memory()
     console = terminal(stderr=as_json)
     with waiting(console, "Exporting, then comparing with PyTorch"):
         exported = export(

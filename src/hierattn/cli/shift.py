@@ -62,7 +62,9 @@ def run(
     from hierattn.evaluation.pages.shift_page import JSON, KIND, sentences, write_shift
     from hierattn.evaluation.trained_run import TrainedRun
     from hierattn.files import check_replaceable
+    from hierattn.processes import keep_freed_memory
 
+    keep_freed_memory()
     trained = TrainedRun.open(run_folder)
     calibration = read_calibration(EvaluationFolder(trained.run.evaluation).calibration)
     folder = out or trained.run.shift

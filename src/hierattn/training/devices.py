@@ -7,7 +7,6 @@ process's, but for rounding and for dropout and stochastic depth, whose draws di
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sys
@@ -20,12 +19,11 @@ from torch import Tensor, nn
 from torch.distributed.nn import functional as collective
 
 from hierattn.errors import UsageError
+from hierattn.processes import keep_freed_memory
 from hierattn.training.recipe import Precision, Recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 AGREE_EVERY = 20
 """Steps between two checks, over all processes, of whether one was asked to stop."""
@@ -43,25 +41,11 @@ def precision_on(device: str, asked: Precision) -> Precision:
     return "32-true" if imitated else asked
 
 
-def keep_freed_memory() -> bool:
-    """Let glibc keep what this process frees for what it asks for next; whether it does.
-
-    On a CPU each training step asks for the same large tensors. By default glibc hands them back to the system, which
-    clears every page anew: a quarter of a step's processor time (docs/lab-notes.md). The price is some tenth of memory,
-    and that it is returned only at the end. Elsewhere than on Linux with glibc nothing happens.
-    """
-    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
-    if libc is None:
-        return False
-    never_mapped = libc.mallopt(_M_MMAP_MAX, 0)
-    return bool(libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1) and never_mapped)
-
-
 def create_fabric(device: str, recipe: Recipe) -> Fabric:
     """Fabric for ``device`` (``auto``, ``cpu`` or ``cuda``): one process, or those that ``torchrun`` started.
 
     It computes in the recipe's precision, as :func:`precision_on` allows. On a CPU the process then
-    :func:`keeps <keep_freed_memory>` the memory that it frees.
+    :func:`keeps <hierattn.processes.keep_freed_memory>` the memory that it frees.
 
     Raises
     ------
