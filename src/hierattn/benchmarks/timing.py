@@ -20,7 +20,6 @@ from hierattn.models.branch_attention import BranchAttention
 from hierattn.models.registry import create_model
 from hierattn.models.transformer import SelfAttention
 from hierattn.progress import Progress
-from hierattn.training.optimisation.depthwise import quick_depthwise
 
 Step = Callable[[], object]
 WAYS = ("eager", "channels-last", "plain", "compiled bf16")
@@ -159,7 +158,7 @@ def training_step(model: nn.Module, images: Tensor, *, mixed: bool = False) -> S
     labels = torch.arange(len(images), device=images.device) % 8
 
     def step() -> object:
-        with quick_depthwise(images.device), torch.autocast(images.device.type, torch.bfloat16, enabled=mixed):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=mixed):
             loss = F.cross_entropy(model(images), labels)
         loss.backward()
         optimiser.step()
