@@ -1,4 +1,4 @@
-"""A training step in bfloat16 on this CPU with torch's own gradients of depth-wise convolutions and with the quick ones.
+"""A training step in bfloat16 on this CPU: torch's own gradients of depth-wise convolutions, and the quick ones.
 
     python -m benchmarks.depthwise_gradients [NAME ...] [--size 192] [--batch 32] [--rounds 9] [--processor-time]
 
