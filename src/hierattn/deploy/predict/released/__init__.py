@@ -28,7 +28,7 @@ MAX_RELEASED_BYTES = 3_000_000
 SUMS, RELEASE, LICENCE = "SHA256SUMS", "release.json", "LICENCE.md"
 """The files that are not named after a domain."""
 
-USE = "for non-commercial use only: trained on photographs under CC BY-NC 4.0 (HAM10000)"
+USE = "for non-commercial use only: trained on photographs under CC BY-NC 4.0 (ISIC 2019)"
 """What a command says when it takes a released bundle by default; also true of ``phone``, whose starting weights
 were those."""
 
