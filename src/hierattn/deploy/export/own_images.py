@@ -11,6 +11,7 @@ import numpy as np
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import known_rows, split
 from hierattn.errors import DataError, HierAttnError, UsageError
+from hierattn.evaluation.selection import check_pixels
 from hierattn.evaluation.trained_run import TrainedRun
 
 
@@ -118,8 +119,7 @@ def open_own_images(run: Path, prepared: Path | None = None, reject: Sequence[Pa
     trained = TrainedRun.open(run)
     packed = trained.open_own_set(prepared)
     classes, spec = trained.checkpoint.classes, trained.checkpoint.image_spec
-    if packed.image_spec.size != spec.size:
-        raise DataError(f"{packed.folder} has images of {packed.image_spec.size} pixels: wanted {spec.size}")
+    check_pixels(packed, spec, run)
     strange = sorted({record.label for record in packed.records} - set(classes))
     if strange and not trained.left_out_source and not any(record.use for record in packed.records):
         raise DataError(f"{packed.folder} has images of {', '.join(strange)}: wanted {', '.join(classes)}")
@@ -128,21 +128,16 @@ def open_own_images(run: Path, prepared: Path | None = None, reject: Sequence[Pa
     groups = np.unique([record.group for record in packed.records], return_inverse=True)[1]
     inner, test = (known_rows(packed.records, rows, classes)[0] for rows in (parts.validation, parts.test))
     whole = [row for row in parts.train if not packed.records[row].use]  # of a source that only trains nothing is usual
-    others = tuple(_open_other_kind(folder, packed) for folder in reject)
+    others = tuple(_open_other_kind(folder, packed, trained) for folder in reject)
     return OwnImages(packed.images, labels, groups, np.array(whole or parts.train), inner, test, others)
 
 
-def _open_other_kind(prepared: Path, own: PackedSet) -> OtherKind:
-    """A set that is to be rejected; what its photographs went through must not tell them apart."""
+def _open_other_kind(prepared: Path, own: PackedSet, trained: TrainedRun) -> OtherKind:
+    """A set that is to be rejected; its photographs went through the same as its own, lest that name them."""
     packed = PackedSet.open(prepared)
     if packed.manifest_sha256 == own.manifest_sha256:
         raise DataError(f"{prepared} is the set that the run was trained on: wanted photographs of another kind")
-    had, wanted = packed.image_spec.to_dict(), own.image_spec.to_dict()
-    if wrong := [key for key, value in wanted.items() if had[key] != value]:
-        raise DataError(
-            f"{prepared} was prepared with {', '.join(f'{key} {had[key]}' for key in wrong)}: wanted "
-            f"{', '.join(f'{key} {wanted[key]}' for key in wrong)}, as the run's own set"
-        )
+    check_pixels(packed, trained.checkpoint.image_spec, trained.run.path)
     parts = split(packed.records, 0)
     whole = np.array([row for row in parts.train if not packed.records[row].use], np.int64)
     sources = np.array([packed.records[row].source for row in whole])

@@ -25,7 +25,7 @@ from hierattn.evaluation.measures.shift_measures import measure_set
 from hierattn.evaluation.measures.subgroups import FEWEST_GROUPS
 from hierattn.evaluation.predict import predictions_of
 from hierattn.evaluation.predictions import Predictions, rows_of
-from hierattn.evaluation.selection import outer_fold, select_external
+from hierattn.evaluation.selection import check_pixels, outer_fold, select_external
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.progress import Progress, silent
 
@@ -156,13 +156,9 @@ def external_set(run: TrainedRun, packed: PackedSet, answer: Answer, progress: P
     Raises
     ------
     DataError
-        Where nothing is left, or its images have another size than the network works at.
+        Where nothing is left, or the set was not prepared as the network wants it.
     """
-    if packed.image_spec.size != run.checkpoint.image_spec.size:
-        raise DataError(
-            f"{packed.folder} has images of {packed.image_spec.size} pixels: wanted {run.checkpoint.image_spec.size}; "
-            f"prepare it again with --size {run.checkpoint.image_spec.size}"
-        )
+    check_pixels(packed, run.checkpoint.image_spec, run.run.path)
     selection = select_external(packed, run)
     if not len(selection.rows):
         raise DataError(f"no image to evaluate in {packed.folder}: {' '.join(selection.notes)}")
