@@ -74,7 +74,7 @@ def test_photographs_to_reject_must_be_others_and_have_gone_through_the_same(tmp
     info = json.loads((other / "prepared.json").read_text())
     info["image_spec"]["crop"] = "none"
     (other / "prepared.json").write_text(json.dumps(info))
-    with pytest.raises(DataError, match="was prepared with crop none.* again with --crop surround"):
+    with pytest.raises(DataError, match=r"was prepared with crop none.* again with --crop surround"):
         find_own_images(run, reject=[other])
     with pytest.raises(DataError, match="nowhere"):
         find_own_images(run, reject=[tmp_path / "nowhere"])
