@@ -64,10 +64,11 @@ say "photographs, with the same folds at each size"
 [ -n "$sixth" ] || prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
 [ -n "$phone" ] || prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
 prepare "$pad" pad192 192 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
-if [ ! -f out/two192/prepared.json ]; then
-  $hierattn prepare "HAM=$isic" "OTHER=$other" out/two192 --size 192 --embedding "$weights" \
-    ${splits:+--splits "$splits/two-sources/splits.csv"}
-fi
+for size in 160 192; do # the first for the phone model to reject
+  [ -f "out/two$size/prepared.json" ] ||
+    $hierattn prepare "HAM=$isic" "OTHER=$other" "out/two$size" --size "$size" --embedding "$weights" \
+      ${splits:+--splits "$splits/two-sources/splits.csv"}
+done
 
 if [ -z "$start$sixth" ]; then
   prepare "$isic" ham128 128 10 out/ham160/splits.csv
@@ -118,6 +119,6 @@ say "on photographs from other sources"
 
 say "the bundles, with cards, licence and checksums"
 PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-longer --dermoscopy-reject out/pad192 \
-  --phone runs/pad-xs-asked-160 ${released:+--out "$released"}
+  --phone runs/pad-xs-asked-160 --phone-reject out/two160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

@@ -51,7 +51,7 @@ def test_the_folds_are_the_published_ones(commands):
     prepared = [words for words in commands if words[1] == "prepare" and "--judge-only" not in words]
     splits = [words[words.index("--splits") + 1] for words in prepared]
     published = [path for path in splits if path.startswith("/")]
-    assert len(published) == 5
+    assert len(published) == 6
     assert all(Path(path).is_file() for path in published)
     assert set(splits) - set(published) == {"out/ham160/splits.csv"}
 
@@ -112,8 +112,9 @@ def test_what_is_judged_or_rejected_has_the_size_of_the_network(commands):
     }
     *_, last = commands
     pairs = [(words[2], words[words.index("--data") + 1]) for words in commands if words[1] == "shift"]
-    pairs.append((last[last.index("--dermoscopy") + 1], last[last.index("--dermoscopy-reject") + 1]))
-    assert len(pairs) == 3
+    for domain in ("--dermoscopy", "--phone"):
+        pairs.append((last[last.index(domain) + 1], last[last.index(f"{domain}-reject") + 1]))
+    assert len(pairs) == 4
     for run, judged in pairs:
         assert sizes[judged] == recipes[run], (run, judged)
 
