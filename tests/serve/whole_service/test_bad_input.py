@@ -1,6 +1,6 @@
 """Whatever is sent, the service answers as its OpenAPI says: schemathesis against the description, mutated images.
 
-HIERATTN_MUTATIONS raises the number of mutated images; benchmarks/mutated_images.py sends 100,000 and reports.
+HIERATTN_MUTATIONS raises the number of mutated images; benchmarks/hostile/mutated_images.py sends 100,000 and reports.
 """
 
 from __future__ import annotations

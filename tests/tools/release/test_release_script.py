@@ -112,8 +112,8 @@ def test_what_is_judged_or_rejected_has_the_size_of_the_network(commands):
     }
     *_, last = commands
     pairs = [(words[2], words[words.index("--data") + 1]) for words in commands if words[1] == "shift"]
-    for domain in ("--dermoscopy", "--phone"):
-        pairs.append((last[last.index(domain) + 1], last[last.index(f"{domain}-reject") + 1]))
+    released = ("--dermoscopy", "--phone")
+    pairs.extend((last[last.index(name) + 1], last[last.index(f"{name}-reject") + 1]) for name in released)
     assert len(pairs) == 4
     for run, judged in pairs:
         assert sizes[judged] == recipes[run], (run, judged)

@@ -62,6 +62,9 @@ def test_a_head_is_trained_on_a_network_that_keeps_every_bit(prepared, tmp_path)
     assert [question.name for question in asking.taxonomy.questions] == ["age", "grew"]
     assert asking.build().head.classifier.weight.abs().sum() > 0
     told = validated_by(asking, PackedSet.open(Path(values["data"]["prepared"])), Recipe.from_dict(values).data.fold)
-    assert asking.provenance["validation"] == pytest.approx(told)
+    stored = dict(asking.provenance["validation"])
+    # Batches of another size are rounded otherwise, which may swap the ranks of two photographs that are almost equal.
+    assert stored.pop("validation_macro_auc") == pytest.approx(told.pop("validation_macro_auc"), abs=1e-3)
+    assert stored == pytest.approx(told)
     fit(Recipe.from_dict(values), tmp_path / "again", device="cpu")
     assert_same_bits(asking.state_dict, load_checkpoint(tmp_path / "again" / "best.safetensors").state_dict)

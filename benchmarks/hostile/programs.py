@@ -1,7 +1,7 @@
 """Changed ExecuTorch programs by the thousand, each in a child process: what happens to the one who loads them.
 
     hierattn export RUN model.pte
-    python -m benchmarks.hostile_programs model.pte --files 2000 --out hostile-programs.json
+    python -m benchmarks.hostile.programs model.pte --files 2000 --out hostile-programs.json
 
 Bytes are flipped, cut, doubled and spliced, in the program's tables or anywhere, and the checksum is made anew, as
 somebody would who means harm: ExecuTorch sees every file. This only counts what happened; docs/bundle.md tells. That
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
 
 from hostile_files import limit_memory, spoilt_programs
 

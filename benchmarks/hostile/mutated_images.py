@@ -1,6 +1,6 @@
 """Mutated images through the service's endpoint, in process: no 500, no crash, no hang, no growth of memory.
 
-    python -m benchmarks.mutated_images --count 100000 --out mutated-images.json
+    python -m benchmarks.hostile.mutated_images --count 100000 --out mutated-images.json
 
 The images are small, so that decoding and refusing them is what is exercised; the bundle is the tests' small one. Every
 image follows from the seed and its number. Leaves with 1 where something was answered as it must not be.
@@ -25,7 +25,7 @@ from hierattn.files import write_text
 from hierattn.serve.app import create_app
 from hierattn.serve.settings import ServiceSettings
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"))
 
 from image_files import mutated, valid_files
 from small_bundles import write_small_bundle

@@ -1,6 +1,6 @@
 """How much damage to photographs is noticed, how often a healthy one is refused, and what looking costs.
 
-    python -m benchmarks.damaged_photographs FOLDER --copies 3600 --out damaged-photographs.json
+    python -m benchmarks.hostile.damaged_photographs FOLDER --copies 3600 --out damaged-photographs.json
 
 Each copy is a photograph of the folder with one damage behind its header, as a failing disk, a broken download or a
 wrong transfer makes it. Damage is visible where the mean error is 5 grey levels or more, by Pillow's own decoding with
