@@ -618,3 +618,18 @@ def test_page_weighs_under_20_megabytes(url, bundle):
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["content-type"] == "application/wasm"
     assert packed.content == wasm.read_bytes()
+
+
+def test_a_complaint_made_while_the_model_loads_is_not_replaced_when_it_has_loaded(open_app, tmp_path):
+    page, held = open_app(service_workers="block"), []
+    page.route("**/*.onnx*", lambda route: held.append(route))  # playwright counts its parameters
+    page.goto(page.url.partition("#")[0] + "#history")
+    page.reload()
+    (tmp_path / "wrong.json").write_text("{}", encoding="utf-8")
+    page.set_input_files("#import", str(tmp_path / "wrong.json"))
+    alarm = page.locator(".status.alarm", has_text="not a history exported by the app")
+    alarm.wait_for()
+    with page.expect_response("**/*.onnx*"):
+        held[0].continue_()
+    page.wait_for_timeout(3000)  # by then it has loaded, and said so before
+    assert alarm.is_visible()

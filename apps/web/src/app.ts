@@ -40,6 +40,7 @@ export class App {
   private readonly predictor = new Predictor();
   private loading: Promise<void> | null = null;
   private count = 0;
+  private complaints = 0;
 
   /** @param changed called after every change, to draw again. */
   constructor(
@@ -180,14 +181,16 @@ export class App {
   }
 
   complain(error: unknown): void {
+    this.complaints += 1;
     this.say(t(`error.${codeOf(error)}` as TextKey), true);
   }
 
   private async guarded(doing: TextKey, action: () => Promise<void>): Promise<void> {
     this.say(t(doing), false);
+    const before = this.complaints;
     try {
       await action();
-      this.say(t("ready"), false);
+      if (this.complaints === before) this.say(t("ready"), false); // what another action complained of stays to be read
     } catch (error) {
       this.complain(error);
     }
