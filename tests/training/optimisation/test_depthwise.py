@@ -65,3 +65,20 @@ def test_float32_is_left_to_torch_bit_for_bit():
     with quick_depthwise(torch.device("cpu")):
         found = torch.autograd.grad(conv(x).sum(), conv.weight)[0]
     assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("frozen", ["input", "weight"])
+def test_a_gradient_that_nobody_asks_for_is_not_computed(frozen, monkeypatch):
+    asked = []
+    for name, compute in (("input", input_gradient), ("weight", weight_gradient)):
+        monkeypatch.setattr(
+            f"hierattn.training.optimisation.depthwise.{name}_gradient",
+            lambda *given, name=name, compute=compute: asked.append(name) or compute(*given),
+        )
+    conv = torch.nn.Conv2d(4, 4, 3, stride=2, padding=1, groups=4, bias=False).requires_grad_(frozen != "weight")
+    x = torch.rand(1, 4, 8, 8, requires_grad=frozen != "input")
+    with quick_depthwise(torch.device("cpu")), torch.autocast("cpu", torch.bfloat16):
+        out = conv(x)
+    out.float().sum().backward()
+    assert {*asked, frozen} == {"input", "weight"}
+    assert frozen not in asked

@@ -70,16 +70,11 @@ class _Depthwise(torch.autograd.Function):
         return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        x, weight = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
-        return (
-            input_gradient(gradient, x, weight, *ctx.where),
-            weight_gradient(gradient, x, weight, *ctx.where),
-            None,
-            None,
-        )
+        given = (gradient.contiguous(memory_format=torch.channels_last), *ctx.saved_tensors, *ctx.where)
+        of_input, of_weight, *_ = ctx.needs_input_grad  # frozen weights, or images themselves, need none
+        return input_gradient(*given) if of_input else None, weight_gradient(*given) if of_weight else None, None, None
 
 
 def input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
