@@ -25,7 +25,7 @@ from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
 from hierattn.evaluation.clinical_use.prevalence import AdviceByPrevalence, measure_by_prevalence
 from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
-from hierattn.evaluation.measures.calibration import Calibration, rename_version_1
+from hierattn.evaluation.measures.calibration import Calibration, error_by_chance, rename_version_1
 from hierattn.evaluation.measures.classification import ClassFigures, Classification
 from hierattn.evaluation.measures.conformal import SetFigures, measure_sets
 from hierattn.evaluation.measures.intervals import LEVEL, Estimate
@@ -93,13 +93,18 @@ class BeforeAfter:
 
 @dataclass(frozen=True)
 class CalibrationGain:
-    """What the calibration does to the probabilities; the error is counted in ``bins`` of confidence."""
+    """What the calibration does to the probabilities; the error is counted in ``bins`` of confidence.
+
+    ``by_chance`` is the error that exactly right probabilities would show on as many photographs; None in reports of
+    older versions.
+    """
 
     temperature: float
     bins: int
     expected_calibration_error: BeforeAfter
     brier: BeforeAfter
     negative_log_likelihood: BeforeAfter
+    by_chance: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,6 +426,7 @@ def _gain(predictions: Predictions, calibration: Calibration) -> CalibrationGain
     return CalibrationGain(
         temperature=calibration.temperature,
         bins=15,
+        by_chance=error_by_chance(after),
         **{
             figure.__name__: BeforeAfter(figure(labels, before), figure(labels, after))
             for figure in (metrics.expected_calibration_error, metrics.brier, metrics.negative_log_likelihood)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierattn import metrics
-from hierattn.evaluation.measures.calibration import Calibration, measure_threshold
+from hierattn.evaluation.measures.calibration import Calibration, error_by_chance, measure_threshold
 from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predictions import Predictions, rows_of
@@ -32,6 +32,8 @@ class SourceFigures:
         As in :class:`~hierattn.evaluation.report.Measurements`.
     calibration_error
         Expected calibration error after the temperature; None without a calibration.
+    by_chance
+        That error of exactly right probabilities on as many photographs; None in reports of older versions, too.
     sensitivity, specificity
         Of the advice; None without a threshold.
     """
@@ -45,6 +47,7 @@ class SourceFigures:
     malignant_auc: Estimate
     melanoma_auc: Estimate
     calibration_error: float | None = None
+    by_chance: Estimate | None = None
     sensitivity: Estimate | None = None
     specificity: Estimate | None = None
 
@@ -66,9 +69,12 @@ def measure_by_source(
 def _of_one(source: str, own: Predictions, calibration: Calibration | None, resamples: int, seed: int) -> SourceFigures:
     figures = Classification(own, resamples, seed)
     error: float | None = None
+    by_chance: Estimate | None = None
     advice: tuple[Estimate | None, Estimate | None] = (None, None)
     if calibration is not None:
-        error = metrics.expected_calibration_error(own.labels, calibration.apply(own.probabilities))
+        calibrated = calibration.apply(own.probabilities)
+        error = metrics.expected_calibration_error(own.labels, calibrated)
+        by_chance = error_by_chance(calibrated)
         if calibration.has_threshold:
             fitted = (calibration.temperature, calibration.risk_threshold)
             advice = measure_threshold(own, *fitted, resamples, seed, calibration.class_bias).estimates
@@ -82,6 +88,7 @@ def _of_one(source: str, own: Predictions, calibration: Calibration | None, resa
         malignant_auc=figures.area("malignant_auc"),
         melanoma_auc=figures.of_melanoma("auc"),
         calibration_error=error,
+        by_chance=by_chance,
         sensitivity=advice[0],
         specificity=advice[1],
     )

@@ -13,6 +13,7 @@ from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.measures.calibration import (
     Calibration,
     calibrate,
+    error_by_chance,
     evaluate_calibration,
     fit_calibration,
     fit_temperature,
@@ -21,6 +22,7 @@ from hierattn.evaluation.measures.calibration import (
     softmax,
     write_calibration,
 )
+from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import to_plain
 from hierattn.taxonomy.built_in import EIGHT
@@ -53,6 +55,25 @@ def test_overconfidence_made_on_purpose_is_taken_back():
     assert temperature == pytest.approx(3, rel=0.05)
     before = metrics.expected_calibration_error(labels, sharpened)
     assert metrics.expected_calibration_error(labels, calibrate(sharpened, temperature)) < before / 5
+
+
+@pytest.mark.parametrize("images", [20, 150])
+def test_the_error_by_chance_is_the_one_of_labels_that_the_probabilities_themselves_draw(images):
+    rng = np.random.default_rng(images)
+    probabilities = softmax(rng.normal(0, 2, (images, 5)))
+    drawn = [
+        metrics.expected_calibration_error(np.array([rng.choice(5, p=row) for row in probabilities]), probabilities)
+        for _ in range(600)
+    ]
+    chance = error_by_chance(probabilities)
+    assert chance.value == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(600))
+    assert chance.interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)), abs=0.2 * chance.value)
+    assert error_by_chance(probabilities) == chance
+
+
+def test_certain_answers_and_none_have_no_error_by_chance():
+    assert error_by_chance(np.eye(3)) == Estimate(0.0, (0.0, 0.0))
+    assert error_by_chance(np.zeros((0, 3))) == Estimate(None, None)
 
 
 def test_perfect_answers_say_nothing_about_confidence():

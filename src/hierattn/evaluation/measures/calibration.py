@@ -82,6 +82,48 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray, weights: np.n
     return math.exp((low + high) / 2)
 
 
+def error_by_chance(probabilities: np.ndarray, *, bins: int = 15, draws: int = 1000, seed: int = 0) -> Estimate:
+    """The expected calibration error that probabilities of this kind have where each of them is exactly right.
+
+    The error is a sum of distances, so it is above zero for a perfect model too, and the higher the fewer the
+    photographs. An error within the interval is no sign of wrong probabilities; one goal for sets of all sizes is none.
+
+    Parameters
+    ----------
+    probabilities
+        As calibrated, (N, C); rows sum to 1.
+    bins
+        As for :func:`~hierattn.metrics.expected_calibration_error`.
+    draws
+        How often it is drawn whether each top answer is right, by its own probability.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    Estimate
+        The mean of the draws and the span of their middle 95 %; nan without photographs.
+
+    >>> sure = np.array([[0.9, 0.1]] * 50)
+    >>> error_by_chance(sure).value < error_by_chance(sure[:10]).value
+    True
+    """
+    if not len(probabilities):
+        return Estimate.of(math.nan, None)
+    confidence = np.asarray(probabilities, np.float64).max(axis=1)
+    place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+    of_bin = np.eye(bins)[place]  # (N, bins)
+    generator = np.random.default_rng(seed)
+    errors = np.array(
+        [
+            np.abs(((generator.random(len(confidence)) < confidence) - confidence) @ of_bin).sum() / len(confidence)
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.percentile(errors, (2.5, 97.5))
+    return Estimate.of(float(errors.mean()), (float(low), float(high)))
+
+
 def risk(
     predictions: Predictions, temperature: float, class_bias: Sequence[float] = ()
 ) -> tuple[np.ndarray, np.ndarray]:

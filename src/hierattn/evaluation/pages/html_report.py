@@ -227,10 +227,18 @@ def calibration_sentence(report: Report) -> str:
         if report.bundle and report.triage is not None and not report.triage.fitted_on:
             how = "Never calibrated"
         added = ", before classes were added up" if report.judged_in else ""
-        return f"{how}{added}: calibration error {percent(error.after)}, Brier score {area(brier.after)}."
+        said = f"{how}{added}: calibration error {percent(error.after)}, Brier score {area(brier.after)}."
+    else:
+        said = (
+            f"Temperature {gain.temperature:.3f}: calibration error {percent(error.before)} before, "
+            f"{percent(error.after)} after; Brier score {area(brier.before)} and {area(brier.after)}."
+        )
+    chance = gain.by_chance
+    if chance is None or chance.value is None:
+        return said
     return (
-        f"Temperature {gain.temperature:.3f}: calibration error {percent(error.before)} before, {percent(error.after)} "
-        f"after; Brier score {area(brier.before)} and {area(brier.after)}."
+        f"{said} On as few photographs as these, exactly right probabilities would have a calibration error of "
+        f"{percent(chance.value)} ({span(chance.interval)}) by chance."
     )
 
 

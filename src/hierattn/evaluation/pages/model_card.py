@@ -162,6 +162,10 @@ def _headline(report: Report) -> str:
     return _table(("figure", "value (95 % interval)"), rows)
 
 
+def _of_chance(error: Estimate | None) -> str:
+    return "" if error is None else f", by chance {area(error.value)}"
+
+
 def _by_source(report: Report) -> list[str]:
     if not report.by_source:
         return []
@@ -171,7 +175,7 @@ def _by_source(report: Report) -> list[str]:
             f"{source.images} ({source.groups})",
             f"{_share(source.balanced_accuracy)}, {source.classes} classes",
             *map(_area, (source.macro_auc, source.melanoma_auc)),
-            area(source.calibration_error),
+            area(source.calibration_error) + _of_chance(source.by_chance),
             _share(source.sensitivity),
             _share(source.specificity),
         )
