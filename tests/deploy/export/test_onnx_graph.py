@@ -12,6 +12,7 @@ from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.onnx import build_graph
 from hierattn.deploy.export.onnx_graph import fold_divisions, free_batch
 from hierattn.image_spec import ImageSpec
+from hierattn.models.registry import create_model
 
 
 @pytest.mark.parametrize("readers", [1, 2], ids=["the convolution alone", "another reader"])
@@ -50,6 +51,13 @@ class _Regrouped(torch.nn.Module):
         return rows.reshape(x.shape[0], 2, 2, -1).flatten(2).transpose(1, 2)
 
 
+class _Resized(torch.nn.Module):
+    """To even sizes, as a CTH before it regroups pixels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(x, size=(6, 4), mode="bilinear", align_corners=False)
+
+
 class _WithToken(torch.nn.Module):
     """A token beside every image's own: one that is kept for as many images as were traced."""
 
@@ -69,12 +77,22 @@ def _answers(model: onnx.ModelProto, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def test_a_graph_that_was_traced_for_seven_images_takes_any_number():
-    graph = torch.onnx.export(_Regrouped().eval(), (torch.empty(7, 4, 6),), dynamo=True, verbose=False).model_proto
+@pytest.mark.parametrize(("network", "shape"), [(_Regrouped(), (4, 6)), (_Resized(), (3, 5, 4))])
+def test_a_graph_that_was_traced_for_seven_images_takes_any_number(network, shape):
+    graph = torch.onnx.export(network.eval(), (torch.empty(7, *shape),), dynamo=True, verbose=False).model_proto
     assert free_batch(graph, 7)
     for count in (1, 2, 7, 14):
-        values = torch.rand(count, 4, 6, generator=torch.Generator().manual_seed(count))
-        np.testing.assert_allclose(_answers(graph, values.numpy()), _Regrouped()(values), atol=1e-6)
+        values = torch.rand(count, *shape, generator=torch.Generator().manual_seed(count))
+        np.testing.assert_allclose(_answers(graph, values.numpy()), network(values), atol=1e-6)
+
+
+def test_a_network_of_the_paper_needs_one_trace_at_a_size_that_halves_to_odd_maps(monkeypatch):
+    traced = []
+    export = torch.onnx.export
+    monkeypatch.setattr(torch.onnx, "export", lambda *a, **k: traced.append(a) or export(*a, **k))
+    network = CalibratedNetwork(create_model("hierattn_xs", 3), ImageSpec(size=64), [0.0, 1.0, 0.0], heatmap=False)
+    build_graph(network)
+    assert len(traced) == 1
 
 
 def test_a_graph_that_holds_the_number_of_images_elsewhere_is_traced_with_a_free_one():

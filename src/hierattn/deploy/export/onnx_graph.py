@@ -17,8 +17,8 @@ def free_batch(model: ModelProto, batch: int) -> bool:
     """Free a graph that was traced for ``batch`` images of that number; returns whether it could be done.
 
     Nothing else in the graph may be a multiple of ``batch``. Shapes of a Reshape are freed, each of its one axis that
-    grows with the batch. Where the number stands elsewhere, as in an Expand or in a weight that was repeated for each
-    image, the graph is no use for another batch.
+    grows with the batch, and so are the sizes of a Resize. Where the number stands elsewhere, as in an Expand or in a
+    weight that was repeated for each image, the graph is no use for another batch.
     """
     graph = model.graph
     known = {value.name: value.type.tensor_type.shape.dim for value in [*graph.value_info, *graph.output]}
@@ -28,6 +28,13 @@ def free_batch(model: ModelProto, batch: int) -> bool:
     counts = {name for name, values in weights.items() if _grows(values, batch).any()}
     for node in graph.node:
         bound = [name for name in node.input if name in counts]
+        if bound and node.op_type == "Resize" and not any(each.name == "axes" for each in node.attribute):
+            sizes = weights[node.input[3]]
+            kept = np.flatnonzero(~_grows(sizes, batch))
+            node.input[3] = f"{node.output[0]}.sizes"
+            _add_weight(graph, node.input[3], sizes[kept])
+            node.attribute.append(helper.make_attribute("axes", kept.tolist()))
+            continue
         if (bound and node.op_type != "Reshape") or any(_grows(_numbers(each), batch).any() for each in node.attribute):
             return False
         if bound:
