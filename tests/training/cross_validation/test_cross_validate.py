@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -137,6 +138,14 @@ def test_a_request_to_stop_leaves_folds_that_go_on(recipe, tmp_path):
     assert result.folds[0].status == "interrupted"
     state = load_state(RunFolder(result.folds[0].run))
     assert state["progress"]["epoch"] + state["progress"]["step"] > 0
+
+
+def test_stopped_before_its_first_fold_began_it_begins_when_it_is_run_again(recipe, tmp_path, monkeypatch):
+    module = sys.modules[cross_validate.__module__]
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "train_in_processes", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert not cross_validate(recipe, tmp_path / "cv", on_cpu([0])).complete
+    assert cross_validate(recipe, tmp_path / "cv", on_cpu([0])).complete
 
 
 def test_what_cannot_begin_is_refused_before_anything_starts(recipe, tmp_path):

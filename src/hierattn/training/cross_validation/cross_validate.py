@@ -340,7 +340,9 @@ class _Standing:
         return outcomes
 
     def write(self) -> None:
-        """Write the summary."""
+        """Write the summary, once there is a fold: alone it would be taken for somebody else's."""
+        if not any(task.out.exists() for task in self.tasks):
+            return
         by_source = any(task.source for task in self.tasks)
         path, columns = self.folder.summary, COLUMNS
         if by_source:

@@ -24,6 +24,7 @@ from hierattn.training.cross_validation.fold_task import MOST_RESTARTS, Ended, E
 LOOK_EVERY = 0.5
 """Seconds between two looks at the folds' progress."""
 _DRIVER = Path("/proc/driver/nvidia")
+_AMD_DRIVER = Path("/dev/kfd")
 
 
 @dataclass
@@ -91,13 +92,26 @@ def train_in_processes(
 
 
 def _start(task: FoldTask, slot: int) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
+    context = _context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(task, slot, theirs), name=task.out.name)
     with undisturbed():
         process.start()
     theirs.close()
     return _Worker(task, process, ours, slot)
+
+
+def _context() -> Any:
+    """How workers are started: on Linux without a graphics card, each from a process that has imported torch for all.
+
+    A fork of this process would copy torch's threads half; that one computes nothing. With a graphics card, to import
+    is little of a fold's time, and no worker may begin with a driver that another process has initialised.
+    """
+    if sys.platform != "linux" or any(driver.exists() for driver in (_DRIVER, _AMD_DRIVER)):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["hierattn.training.cross_validation.fold_task", "torch._dynamo"])
+    return context
 
 
 def _answer(worker: _Worker) -> tuple[Ended, str] | None:
