@@ -17,23 +17,21 @@ def free_batch(model: ModelProto, batch: int) -> bool:
     """Free a graph that was traced for ``batch`` images of that number; returns whether it could be done.
 
     Nothing else in the graph may be a multiple of ``batch``. Shapes of a Reshape are freed, each of its one axis that
-    grows with the batch, and so are the sizes of a Resize. Where the number stands elsewhere, as in an Expand or in a
-    weight that was repeated for each image, the graph is no use for another batch.
+    grows with the batch; the sizes of a Resize become scales. Where the number stands elsewhere, as in an Expand or in
+    a weight that was repeated for each image, the graph is no use for another batch.
     """
     graph = model.graph
-    known = {value.name: value.type.tensor_type.shape.dim for value in [*graph.value_info, *graph.output]}
+    known = {value.name: value.type.tensor_type.shape.dim for value in [*graph.input, *graph.value_info, *graph.output]}
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     if any(_grows(np.array(values.shape, np.int64), batch).any() for values in weights.values()):
         return False
     counts = {name for name, values in weights.items() if _grows(values, batch).any()}
     for node in graph.node:
         bound = [name for name in node.input if name in counts]
-        if bound and node.op_type == "Resize" and not any(each.name == "axes" for each in node.attribute):
-            sizes = weights[node.input[3]]
-            kept = np.flatnonzero(~_grows(sizes, batch))
-            node.input[3] = f"{node.output[0]}.sizes"
-            _add_weight(graph, node.input[3], sizes[kept])
-            node.attribute.append(helper.make_attribute("axes", kept.tolist()))
+        if bound and node.op_type == "Resize":
+            before = np.array([axis.dim_value for axis in known.get(node.input[0], ())], np.int64)
+            if not _scale(graph, node, before, weights[node.input[3]]):
+                return False
             continue
         if (bound and node.op_type != "Reshape") or any(_grows(_numbers(each), batch).any() for each in node.attribute):
             return False
@@ -46,6 +44,22 @@ def free_batch(model: ModelProto, batch: int) -> bool:
             _add_weight(graph, node.input[1], np.where(growing, -1, shape))
     for value in [*graph.input, *graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+    return True
+
+
+def _scale(graph: GraphProto, node: NodeProto, before: np.ndarray, after: np.ndarray) -> bool:
+    """Let a Resize take scales for its sizes; returns whether they lead to the same ones.
+
+    To name the axes that its sizes are of would be exact, but ONNX Runtime fails to move a transpose past such a node.
+    """
+    if before.shape != after.shape or not before.all():
+        return False
+    scales = (after / before).astype(np.float32)
+    if (np.floor(scales * before.astype(np.float32)) != after).any():
+        return False
+    name = f"{node.output[0]}.scales"
+    _add_weight(graph, name, scales)
+    node.input[:] = [*node.input[:2], name]
     return True
 
 
