@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hierattn.evaluation.comparison.tables import footnotes, markdown_table
+from hierattn.evaluation.measures.classification import Classification
+from hierattn.evaluation.predictions import rows_of
 from hierattn.evaluation.records import to_plain
 from tools.figure_text import figure, sensitivity
 from tools.marked_text import write_between_marks
 from tools.results.accuracy_size import FIGURES, PICTURE, sets_of
-from tools.results.published import COMPARISON, RESULTS, PublishedRun, published_comparisons, published_runs
+from tools.results.published import COMPARISON, OUTER, RESULTS, PublishedRun, published_comparisons, published_runs
 
 COMMAND = "python -m tools.results.publish table"
 HEADLINE = {
@@ -21,6 +26,8 @@ HEADLINE = {
     "melanoma AUC": "melanoma_auc",
 }
 """Column -> field of the report."""
+FEWEST = 5
+"""Groups from which on a class says something in a mean over classes (docs/protocol.md)."""
 
 
 def write_page(results: Path = RESULTS) -> None:
@@ -69,12 +76,35 @@ def _rows(run: PublishedRun) -> list[str]:
     for source in report.by_source:
         referred = figure(to_plain(source.sensitivity))
         rows.append((f"– of it, {source.source}", to_plain(source), referred, ""))
+        rows += _frequent_classes(run, source.source)
     return [
         f"| {name} | {figures['images']} ({figures['groups']}) | "
         f"{' | '.join(figure(figures.get(field)) for field in HEADLINE.values())} | "
         f"{referred} | {commit} |"
         for name, figures, referred, commit in rows
     ]
+
+
+def _frequent_classes(run: PublishedRun, source: str) -> list[tuple[str, dict[str, Any], str, str]]:
+    """A row of the source's classes of :data:`FEWEST` groups or more alone, where it has others, too.
+
+    One lesion more or less of a class of two moves balanced accuracy by points; answers may still be any class.
+    """
+    table = run.tables[OUTER]
+    own = np.array(table.sources) == source
+    groups = [len(set(table.group_numbers[own & (table.labels == label)])) for label in range(len(table.classes))]
+    kept = [label for label, count in enumerate(groups) if count >= FEWEST]
+    if len(kept) == sum(map(bool, groups)):
+        return []
+    rows = rows_of(table, np.flatnonzero(own & np.isin(table.labels, kept)))
+    bootstrap = run.report.bootstrap
+    figures = Classification(rows, bootstrap.resamples, bootstrap.seed)
+    plain = {
+        "images": len(rows),
+        "groups": len(set(rows.group_numbers)),
+        "balanced_accuracy": to_plain(figures.balanced_accuracy()),
+    }
+    return [(f"– of it, {source}: {', '.join(table.classes[label] for label in kept)} alone", plain, "–", "")]
 
 
 def comparison_tables(results: Path = RESULTS) -> str:

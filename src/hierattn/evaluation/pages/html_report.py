@@ -237,7 +237,7 @@ def calibration_sentence(report: Report) -> str:
     if chance is None or chance.value is None:
         return said
     return (
-        f"{said} On as few photographs as these, exactly right probabilities would have a calibration error of "
+        f"{said} On as many photographs, exactly right probabilities would have a calibration error of "
         f"{percent(chance.value)} ({span(chance.interval)}) by chance."
     )
 
