@@ -47,8 +47,9 @@ pyright: $(STAMP) ## Check the types a second time, by pyright; needs Node 20 or
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
+# Three processes for two cores: one test in five waits for a browser, a service or a clock.
 unit: $(STAMP) ## Run the tests alone; select some with PYTEST_ARGS="tests/data/near_duplicates" or "-k folds".
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 lowest: $(STAMP) ## Predict and upload with every direct requirement at its lower bound; 75: the package index was too slow.
 	@$(BIN)/python -m tools.lowest_versions
