@@ -29,10 +29,11 @@ def printed(tmp_path: Path, **environment: str) -> list[list[str]]:
     return [shlex.split(line) for line in said.splitlines() if line.startswith(("hierattn ", "python "))]
 
 
+NAMED = typer.main.get_command(app).commands
+
+
 def parse(words: list[str]) -> None:
-    command = typer.main.get_command(app)
-    command = command.commands[words[0]]
-    command.make_context(command.name, words[1:])
+    NAMED[words[0]].make_context(words[0], words[1:])
 
 
 @pytest.fixture(scope="module")
