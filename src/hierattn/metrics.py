@@ -340,6 +340,22 @@ def _losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return losses
 
 
+def bin_of(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
+    """The number of each confidence's bin ((b - 1) / bins, b / bins], 0 to bins - 1, int64 (N,).
+
+    Raises
+    ------
+    UsageError
+        For fewer bins than one.
+
+    >>> bin_of(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+    [0, 0, 1, 1]
+    """
+    if bins < 1:
+        raise UsageError(f"{bins} bins: wanted 1 or more")
+    return np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+
+
 def reliability_bins(
     labels: np.ndarray, probabilities: np.ndarray, bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -356,11 +372,9 @@ def reliability_bins(
         For fewer bins than one.
     """
     labels, probabilities = _checked(labels, probabilities)
-    if bins < 1:
-        raise UsageError(f"{bins} bins: wanted 1 or more")
     confidence = probabilities.max(axis=1) if len(labels) else np.zeros(0)
     right = probabilities.argmax(axis=1) == labels if len(labels) else np.zeros(0, bool)
-    place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+    place = bin_of(confidence, bins)
     images = np.bincount(place, minlength=bins)
     mean_confidence = _ratio(np.bincount(place, weights=confidence, minlength=bins), images)
     return mean_confidence, _ratio(np.bincount(place, weights=right, minlength=bins), images), images

@@ -90,18 +90,18 @@ def _frequent_classes(run: PublishedRun, source: str) -> list[tuple[str, dict[st
 
     One lesion more or less of a class of two moves balanced accuracy by points; answers may still be any class.
     """
-    table = run.tables[OUTER]
-    own = np.array(table.sources) == source
-    groups = [len(set(table.group_numbers[own & (table.labels == label)])) for label in range(len(table.classes))]
-    kept = [label for label, count in enumerate(groups) if count >= FEWEST]
-    if len(kept) == sum(map(bool, groups)):
+    table, bootstrap = run.tables[OUTER], run.report.bootstrap
+    own = rows_of(table, np.flatnonzero(np.array(table.sources) == source))
+    numbers = own.group_numbers
+    groups = {label: len(set(numbers[own.labels == label])) for label in np.unique(own.labels)}
+    kept = [label for label, count in groups.items() if count >= FEWEST]
+    if len(kept) == len(groups):
         return []
-    rows = rows_of(table, np.flatnonzero(own & np.isin(table.labels, kept)))
-    bootstrap = run.report.bootstrap
-    figures = Classification(rows, bootstrap.resamples, bootstrap.seed)
+    frequent = np.isin(own.labels, kept)
+    figures = Classification(rows_of(own, np.flatnonzero(frequent)), bootstrap.resamples, bootstrap.seed)
     plain = {
-        "images": len(rows),
-        "groups": len(set(rows.group_numbers)),
+        "images": int(frequent.sum()),
+        "groups": len(set(numbers[frequent])),
         "balanced_accuracy": to_plain(figures.balanced_accuracy()),
     }
     return [(f"– of it, {source}: {', '.join(table.classes[label] for label in kept)} alone", plain, "–", "")]

@@ -21,7 +21,11 @@ def free_batch(model: ModelProto, batch: int) -> bool:
     a weight that was repeated for each image, the graph is no use for another batch.
     """
     graph = model.graph
-    known = {value.name: value.type.tensor_type.shape.dim for value in [*graph.input, *graph.value_info, *graph.output]}
+    shapes = {
+        value.name: np.array([axis.dim_value for axis in value.type.tensor_type.shape.dim], np.int64)
+        for value in [*graph.input, *graph.value_info, *graph.output]
+    }
+    unknown = np.zeros(0, np.int64)
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     if any(_grows(np.array(values.shape, np.int64), batch).any() for values in weights.values()):
         return False
@@ -29,14 +33,13 @@ def free_batch(model: ModelProto, batch: int) -> bool:
     for node in graph.node:
         bound = [name for name in node.input if name in counts]
         if bound and node.op_type == "Resize":
-            before = np.array([axis.dim_value for axis in known.get(node.input[0], ())], np.int64)
-            if not _scale(graph, node, before, weights[node.input[3]]):
+            if not _scale(graph, node, shapes.get(node.input[0], unknown), weights[node.input[3]]):
                 return False
             continue
         if (bound and node.op_type != "Reshape") or any(_grows(_numbers(each), batch).any() for each in node.attribute):
             return False
         if bound:
-            shape = np.array([axis.dim_value for axis in known.get(node.output[0], ())], np.int64)
+            shape = shapes.get(node.output[0], unknown)
             growing = _grows(shape, batch)
             if growing.sum() != 1 or not (shape | growing).all():
                 return False

@@ -102,7 +102,7 @@ def error_by_chance(probabilities: np.ndarray, *, bins: int = 15, draws: int = 1
     Returns
     -------
     Estimate
-        The mean of the draws and the span of their middle 95 %; nan without photographs.
+        The mean of the draws and the span of their middle 95 %; None without photographs.
 
     >>> sure = np.array([[0.9, 0.1]] * 50)
     >>> error_by_chance(sure).value < error_by_chance(sure[:10]).value
@@ -111,15 +111,9 @@ def error_by_chance(probabilities: np.ndarray, *, bins: int = 15, draws: int = 1
     if not len(probabilities):
         return Estimate.of(math.nan, None)
     confidence = np.asarray(probabilities, np.float64).max(axis=1)
-    place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
-    of_bin = np.eye(bins)[place]  # (N, bins)
-    generator = np.random.default_rng(seed)
-    errors = np.array(
-        [
-            np.abs(((generator.random(len(confidence)) < confidence) - confidence) @ of_bin).sum() / len(confidence)
-            for _ in range(draws)
-        ]
-    )
+    place, generator = metrics.bin_of(confidence, bins), np.random.default_rng(seed)
+    gaps = (np.bincount(place, (generator.random(len(place)) < confidence) - confidence) for _ in range(draws))
+    errors = np.array([np.abs(gap).sum() / len(place) for gap in gaps])
     low, high = np.percentile(errors, (2.5, 97.5))
     return Estimate.of(float(errors.mean()), (float(low), float(high)))
 

@@ -359,7 +359,7 @@ def log_odds(share: Any) -> Any:
     return np.log(clipped / (1 - clipped))
 
 
-def place(figure: Figure) -> None:
+def _place(figure: Figure) -> None:
     """Give everything in the figure its place, once for all of its files.
 
     While a figure has a layout engine, each file draws it twice and places everything anew: half of the time that a
@@ -382,7 +382,7 @@ def svg(figure: Figure, label: str, taxonomy: Taxonomy | None = None) -> str:
     taxonomy
         Of the classes whose colours are in it.
     """
-    place(figure)
+    _place(figure)
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "hierattn"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -404,7 +404,7 @@ def svg(figure: Figure, label: str, taxonomy: Taxonomy | None = None) -> str:
 def save_figures(folder: Path, figures: Mapping[str, Figure], *, pixels: bool = True) -> None:
     """Write each figure as ``NAME.svg`` and, with ``pixels``, ``NAME.png`` (150 dots an inch), on white."""
     for name, figure in figures.items():
-        place(figure)
+        _place(figure)
         if pixels:
             with atomic_file(folder / f"{name}.png") as part:
                 figure.savefig(part, format="png", dpi=150, facecolor="#ffffff", metadata={"Software": None})

@@ -110,7 +110,7 @@ def _context() -> Any:
     if sys.platform != "linux" or any(driver.exists() for driver in (_DRIVER, _AMD_DRIVER)):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hierattn.training.cross_validation.fold_task", "torch._dynamo"])
+    context.set_forkserver_preload(["hierattn.training.fit", "torch._dynamo"])
     return context
 
 
