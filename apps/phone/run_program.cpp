@@ -4,7 +4,7 @@
 //   run_program MODEL.pte PICTURE.rgb 1 0 0.5    with the codes of the answers, in the order of the questions
 //   run_program MODEL.pte                        the description, one JSON text
 //
-// PICTURE.rgb holds S x S x 3 bytes: upright, cropped and resized as docs/bundle.md says. Every output is one line of
+// PICTURE.rgb holds S x S x 3 bytes: upright, cropped, balanced and resized as docs/bundle.md says. Every output is one line of
 // numbers, in the order of docs/bundle.md.
 
 #include <executorch/extension/module/module.h>

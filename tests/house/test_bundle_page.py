@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,8 @@ from PIL import Image
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
 from hierattn.deploy.predict.released import DOMAINS, is_released, released_bundle
-from hierattn.image_spec import ImageSpec
+from hierattn.image_spec import ColourConstancy, ImageSpec
+from hierattn.preprocessing.colour_constancy import balance_colours
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "bundle.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.M | re.S)
@@ -49,6 +50,17 @@ def test_the_page_names_every_step_that_a_specification_can_ask_for_before_the_g
     ]
 
 
+def test_the_pages_lines_balance_colours_as_the_package_to_one_grey_level():
+    names: dict[str, Any] = {"np": np}
+    exec(snippet("def balanced("), names)
+    lesion = render_lesion("NV", np.random.default_rng(3), size=120).image
+    for lamp in ((1, 1, 1), (1.0, 0.8, 0.5), (0.1, 1, 1), (1, 0, 1), (0, 0, 0)):
+        photo = (lesion * np.array(lamp)).astype(np.uint8)
+        for method in get_args(ColourConstancy):
+            difference = names["balanced"](photo, method).astype(int) - balance_colours(photo, method)
+            assert np.abs(difference).max() <= 1, (lamp, method)
+
+
 @pytest.mark.skipif(not all(map(is_released, DOMAINS)), reason="no bundle is released in this tree")
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_page_names_every_key_that_a_released_bundle_has(domain):
@@ -76,7 +88,7 @@ def asked(request, tmp_path_factory) -> tuple[Path, str, np.ndarray]:
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
     """The names that pieces of the page leave, run one after the other beside a bundle and a photograph."""
     monkeypatch.chdir(folder)
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"np": np}
     for each in words:
         exec(snippet(each), names)
     return names
@@ -84,21 +96,25 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str,
 
 def test_onnx_runtime_answers_to_the_photograph_as_it_is(asked, monkeypatch):
     folder, _, expected = asked
-    names = run(folder, monkeypatch, "onnxruntime.InferenceSession")
+    names = run(folder, monkeypatch, "def balanced(", "onnxruntime.InferenceSession")
     np.testing.assert_allclose(names["probabilities"][0], expected, atol=0.005)
 
 
 def test_onnxs_reference_evaluator_answers_as_the_predictor_once_the_photograph_is_resized(asked, monkeypatch):
     pytest.importorskip("onnx")
     folder, _, expected = asked
-    names = run(folder, monkeypatch, "def metadata(data)", "ImageOps.exif_transpose", "ReferenceEvaluator")
+    names = run(
+        folder, monkeypatch, "def balanced(", "def metadata(data)", "ImageOps.exif_transpose", "ReferenceEvaluator"
+    )
     np.testing.assert_allclose(names["probabilities"][0], expected, atol=1e-4)
 
 
 def test_openvino_answers_as_the_predictor_once_the_photograph_is_resized_and_otherwise_differs(asked, monkeypatch):
     pytest.importorskip("openvino")
     folder, domain, expected = asked
-    names = run(folder, monkeypatch, "def metadata(data)", "ImageOps.exif_transpose", "import openvino")
+    names = run(
+        folder, monkeypatch, "def balanced(", "def metadata(data)", "ImageOps.exif_transpose", "import openvino"
+    )
     np.testing.assert_allclose(names["probabilities"][0], expected, atol=1e-4)
     as_it_is = names["model"](np.asarray(names["photo"])[None])["probabilities"][0]
     # A hundred times what "the same" allows; how far it is hangs on the bundle.

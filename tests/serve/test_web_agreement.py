@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,8 +23,9 @@ from hierattn.deploy.predict.advice_texts import LANGUAGES, class_name
 from hierattn.deploy.predict.released import DOMAINS, released_bundle
 from hierattn.deploy.predict.triage import TriageSettings, decide
 from hierattn.errors import BundleError
-from hierattn.image_spec import ImageSpec
+from hierattn.image_spec import ColourConstancy, ImageSpec
 from hierattn.preprocessing.adaptive_crop import crop, find_crop
+from hierattn.preprocessing.colour_constancy import balance_colours
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo
 from hierattn.shares import fraction, of_hundred, percent, told_apart
 from hierattn.taxonomy.built_in import BUILT_IN, EIGHT
@@ -101,6 +102,26 @@ def test_resize_is_pillows_to_the_bit_where_the_order_of_its_passes_is_known(agr
             pixels = np.frombuffer(base64.b64decode(theirs[name]), np.uint8).reshape(64, 64, 3)
             difference = np.abs(pixels.astype(int) - mine).max()
             assert difference <= (part.shape[0] > part.shape[1]), (image.shape, rule, name)
+
+
+def test_balanced_colours_are_pythons_to_the_bit(ask, tmp_path):
+    """Under lamps of many colours, with an empty channel, with gains at their limit, and where all is black."""
+    small = [image for image in pictures() if image.size < 3 * 300**2]
+    lamps = [(1.0, 0.8, 0.55), (0.6, 0.9, 1.0), (1.0, 0.0, 0.4), (1.0, 0.3, 0.02), (0.0, 0.0, 0.0)]
+    images = small + [(image * lamp).astype(np.uint8) for image, lamp in zip(small, lamps, strict=False)]
+    methods = get_args(ColourConstancy)
+    questions = []
+    for number, image in enumerate(images):
+        (raw := tmp_path / str(number)).write_bytes(image.tobytes())
+        named = {"raw": str(raw), "width": image.shape[1], "height": image.shape[0]}
+        questions += [named | {"colours": method} for method in methods]
+    cases = [(image, method) for image in images for method in methods]
+    changed = 0
+    for (image, method), theirs in zip(cases, ask(questions), strict=True):
+        mine = balance_colours(image, method)
+        assert base64.b64decode(theirs) == mine.tobytes(), (image.shape, method)
+        changed += bool((mine != image).any())
+    assert changed > len(images)
 
 
 def test_quality_is_pythons(agreed):
@@ -248,7 +269,8 @@ def assert_described(theirs: dict[str, Any], mine: Bundle) -> None:
     assert [
         tuple(each[key] for key in ("code", "name", "colour", "colourDark")) for each in theirs["taxonomy"]
     ] == colours
-    assert theirs["imageSpec"] == {"size": mine.image_spec.size, "crop": mine.image_spec.crop}
+    spec = mine.image_spec
+    assert theirs["imageSpec"] == {"size": spec.size, "crop": spec.crop, "colourConstancy": spec.colour_constancy}
     for name in ("threshold", "sensitivity", "images"):
         assert theirs["triage"][name] == getattr(mine.triage, name)
     assert theirs["triage"]["group"] == list(mine.triage.group)

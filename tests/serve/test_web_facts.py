@@ -27,11 +27,14 @@ OTHER_MEANINGS: dict[str, set[float]] = {
     "app.ts": {1024.0},  # pixels of a photograph on the page
     "model/onnx-file.ts": {50.0, 128.0},  # bits and bytes of Protocol Buffers
     "photo/adaptive-crop.ts": {256.0},  # grey levels
+    "photo/aligned-picture.ts": {6.0},  # the width of a line
+    "photo/colour-constancy.ts": {256.0},  # grey levels
+    "photo/contour.ts": {6.0},  # a quarter turn back, in eighths
     "photo/alignment.ts": {20.0, 180.0},  # rings and angles of a spot unrolled
     "photo/change.ts": {180.0, 200.0},  # a skin's green, and CIELAB's own
     "photo/canvas-pixels.ts": {0.9},  # JPEG's quality
     "photo/pixels.ts": {256.0},  # grey levels
-    "photo/spot.ts": {256.0},  # grey levels
+    "photo/spot.ts": {6.0, 256.0},  # steps, and grey levels
     "views/answer.ts": {256.0},  # SHA-256
     "views/history.ts": {256.0},  # SHA-256
     "views/over-time.ts": {50.0, 180.0},  # where the slider begins; degrees

@@ -11,6 +11,7 @@ import { classWords } from "../src/model/taxonomy";
 import { combine, decide } from "../src/model/triage";
 import { type CropRule, findCrop } from "../src/photo/adaptive-crop";
 import { changeOf } from "../src/photo/change";
+import { balanceColours } from "../src/photo/colour-constancy";
 import { judgePhoto } from "../src/photo/photo-quality";
 import { cut, type Pixels } from "../src/photo/pixels";
 import { BILINEAR, BOX, resize } from "../src/photo/resample";
@@ -45,6 +46,7 @@ function answer(line: any): unknown {
   if ("bundle" in line) return described(line.bundle);
   if ("prevalences" in line) return line.prevalences.map((prevalence: number) => carry(line.tested, prevalence));
   if ("over_time" in line) return overTime(line.over_time.map(pixelsOf));
+  if ("colours" in line) return Buffer.from(balanceColours(pixelsOf(line), line.colours).data).toString("base64");
   return picture(line);
 }
 

@@ -21,9 +21,10 @@ import numpy as np
 from hierattn.errors import UsageError
 from hierattn.image_spec import ColourConstancy
 
-_LARGEST_GAIN = 4.0
+LARGEST_GAIN = 4.0
 """A channel that is nearly empty is not blown up to noise."""
-_ORDERS = {"grey_world": 1.0, "shades_of_grey": 6.0, "max_rgb": np.inf}
+ORDERS = {"grey_world": 1.0, "shades_of_grey": 6.0, "max_rgb": np.inf}
+"""Of the Minkowski mean, p, by method."""
 
 
 def balance_colours(image: np.ndarray, method: ColourConstancy = "shades_of_grey") -> np.ndarray:
@@ -65,15 +66,15 @@ def lamp_gains(image: np.ndarray, method: ColourConstancy) -> np.ndarray:
     UsageError
         For an unknown method.
     """
-    if method not in _ORDERS:
+    if method not in ORDERS:
         raise UsageError(f"colour constancy {method!r}: wanted one of {', '.join(get_args(ColourConstancy))}")
     counts = np.stack([np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)])
-    lamp = _minkowski_mean(counts, _ORDERS[method])
+    lamp = _minkowski_mean(counts, ORDERS[method])
     if lamp.max() == 0:
         return np.ones(3)
     with np.errstate(divide="ignore"):
         gains = np.linalg.norm(lamp) / (np.sqrt(3) * lamp)
-    return np.asarray(np.clip(gains, 1 / _LARGEST_GAIN, _LARGEST_GAIN))
+    return np.asarray(np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN))
 
 
 def _minkowski_mean(counts: np.ndarray, order: float) -> np.ndarray:

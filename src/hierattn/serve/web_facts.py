@@ -7,6 +7,7 @@ test, so that a text or a limit is changed here and nowhere else. Constants keep
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -18,7 +19,7 @@ from hierattn.evaluation.clinical_use import prevalence
 from hierattn.evaluation.pages import clinical_use
 from hierattn.files import write_json
 from hierattn.image_spec import CropRule
-from hierattn.preprocessing import adaptive_crop, photo_quality, photograph
+from hierattn.preprocessing import adaptive_crop, colour_constancy, photo_quality, photograph
 from hierattn.serve import settings, web_app
 from hierattn.taxonomy import questions, records
 from hierattn.taxonomy.built_in import EIGHT
@@ -49,6 +50,8 @@ def web_facts() -> dict[str, Any]:
         "image": _constants(image_spec, "MIN_SIZE", "MAX_SIZE") | {"CROP_RULES": get_args(CropRule)},
         "photo": _constants(photograph, "MIN_SIDE", "MAX_ASPECT", "MAX_BYTES") | _constants(photo_input, "MAX_PIXELS"),
         "crop": _constants(adaptive_crop, *_CROP),
+        "colour_constancy": _constants(colour_constancy, "LARGEST_GAIN")
+        | {"ORDERS": {name: order if isfinite(order) else None for name, order in colour_constancy.ORDERS.items()}},
         "quality": _constants(photo_quality, *_QUALITY),
         "prediction": _constants(session, "MAX_THREADS") | _constants(answer_check, "SLACK"),
         "triage": _constants(triage, "HALF", "UNFIT_LEVEL", "RISK_LEVELS", "UNCALIBRATED_LEVELS")

@@ -2,6 +2,7 @@
 import { AppError } from "../app-error";
 import facts from "../facts.json";
 import type { CropRule } from "../photo/adaptive-crop";
+import type { ColourConstancy } from "../photo/colour-constancy";
 import { readMetadata } from "./onnx-file";
 import type { SetRule } from "./prediction-set";
 import type { Tested } from "./prevalence";
@@ -25,7 +26,7 @@ export interface Bundle {
   taxonomy: LesionClass[];
   /** What may be asked, in the order of the second input; none where the photograph alone is read. */
   questions: Question[];
-  imageSpec: { size: number; crop: CropRule };
+  imageSpec: { size: number; crop: CropRule; colourConstancy: ColourConstancy };
   triage: Triage;
   /** Whether its temperature was fitted. */
   calibrated: boolean;
@@ -118,11 +119,13 @@ function checked(values: Values, digest: string): Bundle {
 }
 
 function readImageSpec({ size, crop, hair_removal: hair, colour_constancy: colour }: Values): Bundle["imageSpec"] {
-  if (hair || (colour ?? "none") !== "none") throw new AppError("cleaning"); // done in Python alone
+  if (hair) throw new AppError("cleaning"); // done in Python alone
   const { MIN_SIZE, MAX_SIZE, CROP_RULES } = facts.image;
   if (!(size >= MIN_SIZE && size <= MAX_SIZE)) throw new Error(`image size ${size}`);
   if (!CROP_RULES.includes(crop)) throw new Error(`crop rule ${crop}`);
-  return { size, crop };
+  const colourConstancy = colour ?? "none";
+  if (colourConstancy !== "none" && !Object.hasOwn(facts.colour_constancy.ORDERS, colourConstancy)) throw new Error(`colour constancy ${colour}`);
+  return { size, crop, colourConstancy };
 }
 
 function readTriage({ group, threshold, sensitivity, interval, images }: Values): Triage {

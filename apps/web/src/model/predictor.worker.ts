@@ -1,4 +1,4 @@
-/** The predictor, away from the page so that it never stutters: pixels, crop, quality, resize, ONNX Runtime. */
+/** The predictor, away from the page so that it never stutters: pixels, crop, quality, colours, resize, ONNX Runtime. */
 import * as ort from "onnxruntime-web/wasm";
 import wasmModule from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
@@ -7,6 +7,7 @@ import facts from "../facts.json";
 import { findCrop } from "../photo/adaptive-crop";
 import { toJpeg, toPixels } from "../photo/canvas-pixels";
 import { changeOf } from "../photo/change";
+import { balanceColours } from "../photo/colour-constancy";
 import { readPhoto } from "../photo/photo-file";
 import { judgePhoto, type Quality, withNovelty } from "../photo/photo-quality";
 import { type Box, cut, type Pixels } from "../photo/pixels";
@@ -75,12 +76,13 @@ async function warmUp(): Promise<void> {
 }
 
 function prepare(photo: Pixels, frame: Box | null): Prepared {
-  const { size, crop } = loaded().bundle.imageSpec;
+  const { size, crop, colourConstancy } = loaded().bundle.imageSpec;
   const framed = frame === null ? photo : cut(photo, frame);
   const box = findCrop(framed, crop);
   const part = box === null ? framed : cut(framed, box);
-  const quality = judgePhoto(part, box !== null);
-  return { frame, pixels: resize(part, size, size, BILINEAR).data, quality, part: partOf(photo, frame, box) };
+  const quality = judgePhoto(part, box !== null); // of what the camera saw
+  const balanced = balanceColours(part, colourConstancy);
+  return { frame, pixels: resize(balanced, size, size, BILINEAR).data, quality, part: partOf(photo, frame, box) };
 }
 
 /** As {@link prepare}, of a photograph that is held. */

@@ -163,7 +163,7 @@ export const chinese: Record<TextKey, string> = {
   "metric.melanoma_sensitivity": "黑色素瘤灵敏度",
   "error.bundle": "该文件不是本应用可读取的模型。请用 “hierattn export” 导出。",
   "error.newer": "该模型比应用新，请更新应用。",
-  "error.cleaning": "该模型要求先去除照片中的毛发或光源颜色，本应用无法做到。",
+  "error.cleaning": "该模型要求先去除照片中的毛发，本应用无法做到。",
   "error.fetch": "无法加载模型。请检查网络后重新打开应用。",
   "error.run": "模型无法处理这张照片。请重新打开应用。",
   "error.image": "浏览器无法将该文件作为照片读取。请使用 JPEG 或 PNG。",

@@ -161,7 +161,7 @@ export const english = {
   "metric.melanoma_sensitivity": "Sensitivity for melanoma",
   "error.bundle": "The app cannot read this file as a model. Export it with “hierattn export”.",
   "error.newer": "This model is newer than the app. Update the app.",
-  "error.cleaning": "This model needs hair or the colour of the light removed from its photos first, which the app cannot do.",
+  "error.cleaning": "This model needs hair removed from its photos first, which the app cannot do.",
   "error.fetch": "The model could not be loaded. Check your connection and reopen the app.",
   "error.run": "The model could not process this photo. Reopen the app.",
   "error.image": "The browser cannot read this file as a photo. Use JPEG or PNG.",

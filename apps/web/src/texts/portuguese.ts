@@ -163,7 +163,7 @@ export const portuguese: Record<TextKey, string> = {
   "metric.melanoma_sensitivity": "Sensibilidade para melanoma",
   "error.bundle": "Este arquivo não é um modelo que o aplicativo possa ler. Exporte-o com “hierattn export”.",
   "error.newer": "Este modelo é mais novo que o aplicativo. Atualize o aplicativo.",
-  "error.cleaning": "Este modelo exige que os pelos ou a cor da luz sejam removidos da foto antes, o que o aplicativo não faz.",
+  "error.cleaning": "Este modelo exige que os pelos sejam removidos da foto antes, o que o aplicativo não faz.",
   "error.fetch": "Não foi possível carregar o modelo. Verifique a rede e abra o aplicativo de novo.",
   "error.run": "O modelo não conseguiu processar esta foto. Abra o aplicativo de novo.",
   "error.image": "Este arquivo não é uma foto que o navegador possa ler. Use JPEG ou PNG.",
