@@ -12,13 +12,10 @@
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were evaluated on.
 # Photographs that these files do not name are left out and listed.
 #
-# START=dermoscopy.onnx begins with a dermoscopy model that was released before, in place of the first five runs: five hours less.
-# BEFORE=released-before.onnx begins the run on two sources with one, SIXTH=sixth-dermoscopy.onnx its longer run in place of all runs
-# before it, and PHONE=phone-before.onnx the questions of the phone model. So the present ones were made, each from a bundle
-# that is in this repository's history:
-#   git show fe14cb0:src/hierattn/deploy/predict/released/dermoscopy.onnx > start.onnx
-#   git show 787b83b:src/hierattn/deploy/predict/released/dermoscopy.onnx > released-before.onnx
-#   git show 07ec7ca:src/hierattn/deploy/predict/released/dermoscopy.onnx > sixth-dermoscopy.onnx
+# SEVENTH=seventh-dermoscopy.onnx begins the last dermoscopy run with the release before, in place of all runs before it (an hour), and
+# PHONE=phone-before.onnx the questions of the phone model. So the present ones were made, each from a bundle that is in this
+# repository's history, and names the runs and bundles behind itself:
+#   git show 246fb4f:src/hierattn/deploy/predict/released/dermoscopy.onnx > seventh-dermoscopy.onnx
 #   git show b80502a:src/hierattn/deploy/predict/released/phone.onnx > phone-before.onnx
 # MORE=FOLDER and CUT=FOLDER are further photographs of PAD-UFES-20, for the questions: whole ones, and lesions cut out, which only train.
 #
@@ -31,8 +28,7 @@ set -eu
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 isic=$(absolute "$1") other=$(absolute "$2") pad=$(absolute "$3") weights=$(absolute "$4") place=${5:-.}
-start=${START:+$(absolute "$START")} before=${BEFORE:+$(absolute "$BEFORE")} phone=${PHONE:+$(absolute "$PHONE")}
-sixth=${SIXTH:+$(absolute "$SIXTH")}
+seventh=${SEVENTH:+$(absolute "$SEVENTH")} phone=${PHONE:+$(absolute "$PHONE")}
 more=${MORE:+$(absolute "$MORE")} cut=${CUT:+$(absolute "$CUT")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
@@ -59,18 +55,30 @@ train() { # RECIPE PREPARED RUN [KEY=VALUE...]
   fi
   [ -f "runs/$run/evaluation/report.json" ] || $hierattn evaluate "runs/$run"
 }
+prepare_two() { # NAME SIZE [OPTION...]
+  name=$1 size=$2
+  shift 2
+  [ -f "out/$name/prepared.json" ] ||
+    $hierattn prepare "HAM=$isic" "OTHER=$other" "$@" "out/$name" --size "$size" --embedding "$weights" \
+      ${splits:+--splits "$splits/two-sources/splits.csv"}
+}
+prepare_pad() { # NAME SIZE [SOURCE or OPTION...]
+  name=$1 size=$2
+  shift 2
+  if [ -n "$splits" ]; then dealt="--extend --splits $splits/pad-ufes-20/splits.csv"; else dealt="--folds 5"; fi
+  [ -f "out/$name/prepared.json" ] ||
+    $hierattn prepare "pad=$pad" ${more:+"more=$more"} "$@" "out/$name" --size "$size" $dealt
+}
+grey="--colour-constancy shades_of_grey"
 
 say "photographs, with the same folds at each size"
-[ -n "$sixth" ] || prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
-[ -n "$phone" ] || prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
-prepare "$pad" pad192 192 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
-for size in 160 192; do # the first for the phone model to reject
-  [ -f "out/two$size/prepared.json" ] ||
-    $hierattn prepare "HAM=$isic" "OTHER=$other" "out/two$size" --size "$size" --embedding "$weights" \
-      ${splits:+--splits "$splits/two-sources/splits.csv"}
-done
+prepare_two grey192 192 $grey
+prepare_pad greypad192 192 $grey # for the dermoscopy model to reject
+prepare_two two160 160           # and these for the phone model
 
-if [ -z "$start$sixth" ]; then
+if [ -z "$seventh" ]; then
+  prepare_two two192 192
+  prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
   prepare "$isic" ham128 128 10 out/ham160/splits.csv
   prepare "$isic" ham64 64 10 out/ham160/splits.csv
 
@@ -82,43 +90,42 @@ if [ -z "$start$sixth" ]; then
   say "dermoscopy at 160 pixels: teacher and student go on, with hairs, dark corners and mixtures"
   train isic2019/mobilenet_v2_160px ham160 ham-mobilenetv2-160
   train isic2019/hierattn_xs_distilled_160px ham160 ham-xs-distilled-160
-fi
 
-if [ -z "$sixth" ]; then
   say "two better teachers, straight from ImageNet's weights, and the student that goes on with both, twice"
   train isic2019/mobilenet_v2_imagenet_160px ham160 ham-mobilenetv2-imagenet-160 "transfer.checkpoint=$weights"
   train isic2019/mobilenet_v2_imagenet_160px_again ham160 ham-mobilenetv2-imagenet-160-again "transfer.checkpoint=$weights"
-  train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160 ${start:+"transfer.checkpoint=$start"}
+  train isic2019/hierattn_xs_taught_160px ham160 ham-xs-taught-160
   train isic2019/hierattn_xs_taught_longer_160px ham160 ham-xs-taught-longer-160
 
   say "dermoscopy of two sources: a teacher from ImageNet's weights, and the student that goes on with it"
   train isic2019/efficientnet_lite0_two_sources_192px two192 two-lite0-192
-  train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192 ${before:+"transfer.checkpoint=$before"}
+  train isic2019/hierattn_xs_two_sources_192px two192 two-xs-192
+
+  say "the same student, shown more photographs"
+  train isic2019/hierattn_xs_two_sources_longer_192px two192 two-xs-192-longer
 fi
 
-say "the same student, shown more photographs"
-train isic2019/hierattn_xs_two_sources_longer_192px two192 two-xs-192-longer ${sixth:+"transfer.checkpoint=$sixth"}
+say "and more, their colours balanced by shades of grey"
+train isic2019/hierattn_xs_two_sources_grey_192px grey192 two-xs-192-grey ${seventh:+"transfer.checkpoint=$seventh"}
 
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
 if [ -z "$phone" ]; then
+  prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
   train pad_ufes_20/mobilenet_v2_imagenet_160px pad160 pad-mobilenetv2-imagenet-160
   train pad_ufes_20/hierattn_xs_taught_160px pad160 pad-xs-taught-160
 fi
 
 say "what a patient answers, beside the phone photograph"
-if [ ! -f out/asked160/prepared.json ]; then
-  if [ -n "$splits" ]; then dealt="--extend --splits $splits/pad-ufes-20/splits.csv"; else dealt="--folds 5"; fi
-  $hierattn prepare "pad=$pad" ${more:+"more=$more"} ${cut:+"cut=$cut" --train-only cut} out/asked160 --size 160 $dealt
-fi
+prepare_pad asked160 160 ${cut:+"cut=$cut" --train-only cut}
 train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"transfer.checkpoint=$phone"} ${EPOCHS:+questions.ask=age}
 
 say "on photographs from other sources"
-[ -f runs/two-xs-192-longer/shift/shift.json ] || $hierattn shift runs/two-xs-192-longer --data out/pad192
+[ -f runs/two-xs-192-grey/shift/shift.json ] || $hierattn shift runs/two-xs-192-grey --data out/greypad192
 [ -f out/other160/prepared.json ] || $hierattn prepare "$other" out/other160 --size 160 --judge-only
 [ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/other160
 
 say "the bundles, with cards, licence and checksums"
-PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-longer --dermoscopy-reject out/pad192 \
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-grey --dermoscopy-reject out/greypad192 \
   --phone runs/pad-xs-asked-160 --phone-reject out/two160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

@@ -14,6 +14,7 @@ from typing import Any
 from hierattn.evaluation.pages.html_report import percent
 from hierattn.evaluation.pages.model_card import model_card
 from hierattn.evaluation.records import to_plain
+from hierattn.evaluation.report import Report
 from tools.figure_text import figure, sensitivity
 from tools.release.candidate import Candidate
 from tools.release.lineage import Stage
@@ -72,6 +73,7 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
         *never_seen(candidate.domain),
         candidate.shift_text or UNKNOWN_SHIFT,
         f"## The run {model['run']}, on its held-out outer fold",
+        *looked_before(candidate.domain, candidate.report),
         body.replace("\n## ", "\n### ").replace("\n### By", "\n#### By"),
     ]
     return "\n\n".join(parts).rstrip() + "\n"
@@ -93,6 +95,22 @@ def never_seen(domain: str, results: Path = RESULTS) -> list[str]:
         "whose training took all of these sources):"
     )
     return [said, "\n".join(lines)] if lines else []
+
+
+def looked_before(domain: str, report: Report, results: Path = RESULTS) -> list[str]:
+    """Which published networks were judged on the fold of ``report`` too; empty where none was."""
+    names = [
+        run.path.name
+        for run in published_runs(results)
+        if run.path.parent.name == SETS[domain] and run.report.folds == report.folds and run.report.run != report.run
+    ]
+    if not names:
+        return []
+    return [
+        f"This fold has judged other published networks too: {', '.join(names)}. The looks that are counted below are "
+        "those recorded in one prepared folder; earlier ones, and what they were not allowed to decide, are in "
+        "docs/protocol.md."
+    ]
 
 
 def licence_sentence(licence: str) -> str:

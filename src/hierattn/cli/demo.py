@@ -47,7 +47,7 @@ def run(
 
         hierattn demo --out demo
     """
-    from hierattn.cli import evaluate, export, predict, prepare, train
+    from hierattn.cli import evaluate, export, predict, prepare, render, train
     from hierattn.data.rendered.rendered_set import render_set
 
     console = terminal()
@@ -56,7 +56,7 @@ def run(
     rendered, prepared, trained, bundle = (out / name for name in PARTS)
 
     with _step(console, f"hierattn render {rendered} --images {images} --size {2 * size} --seed {seed}"):
-        render_set(rendered, images=images, size=2 * size, seed=seed)
+        render_set(rendered, images=images, size=2 * size, seed=seed, jobs=render.processes(images))
     with _step(console, f"hierattn prepare {rendered} {prepared} --size {size} --folds 5"):
         prepare.run([rendered], prepared, size=size, folds=5, seed=seed)
     overrides = [f"seed={seed}"] + ([f"optimiser.epochs={epochs}"] if epochs else [])

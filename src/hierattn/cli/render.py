@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hierattn.cli.console import terminal
+from hierattn.files import cores
 
 
 def run(
@@ -15,6 +17,7 @@ def run(
     images: Annotated[int, typer.Option(help="How many images.")] = 600,
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
     seed: Annotated[int, typer.Option(help="Another seed is another set; the same seed is the same set.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes, which change no byte; 0: one a core.")] = 0,
 ) -> None:
     """Render a data set of dermoscopy-like lesions in ISIC 2019's own layout.
 
@@ -32,5 +35,10 @@ def run(
 
     console = terminal()
     with step_bars(console, quiet=False) as progress:
-        render_set(out, images=images, size=size, seed=seed, progress=progress)
+        render_set(out, images=images, size=size, seed=seed, jobs=jobs or processes(images), progress=progress)
     console.print(f"{images} images in {out}, licence {LICENCE}; look at {out / SHEET}", soft_wrap=True)
+
+
+def processes(images: int) -> int:
+    """One a core where joblib is installed, but no more than their start is worth."""
+    return min(cores(), 1 + images // 200) if find_spec("joblib") else 1

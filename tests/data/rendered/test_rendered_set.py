@@ -156,6 +156,15 @@ def test_each_file_is_its_own_lesion_and_photograph(rendered: Path) -> None:
         assert np.array_equal(alone.mask, _mask(rendered, one.image))
 
 
+def test_two_processes_write_the_bytes_of_one(tmp_path: Path) -> None:
+    pytest.importorskip("joblib")
+    one, two = (render_set(tmp_path / str(jobs), images=16, size=32, jobs=jobs) for jobs in (1, 2))
+    files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
+    assert len(files) > 32
+    for path in files:
+        assert (one / path).read_bytes() == (two / path).read_bytes(), path
+
+
 def test_folder_with_something_in_it_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty: name a new folder"):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+from tools.release.release_card import looked_before
+from tools.results.published import RESULTS
+
 from hierattn.deploy.predict.released import LICENCE, RELEASE
+from hierattn.evaluation.report import Report
 
 
 def test_the_record_and_the_card_say_what_the_files_say(released, run):
@@ -32,3 +36,14 @@ def test_the_licence_names_each_bundles_conditions_and_whom_to_attribute(release
     assert "| phone | CC BY-NC 4.0 | isic2019 | CC BY-NC 4.0 |" in text
     assert "| phone | CC BY-NC 4.0 | synthetic | CC0-1.0 (rendered) |" in text
     assert "- Somebody, 2018" in text
+
+
+def test_the_card_names_the_networks_that_the_same_fold_judged_before_and_not_its_own(tmp_path):
+    own = "hierattn_xs_two_sources_longer_192px"
+    report = Report.load(RESULTS / "two-sources" / own / "report.json")
+    (said,) = looked_before("dermoscopy", report)
+    named = said.partition(": ")[2].partition(". ")[0].split(", ")
+    assert {"efficientnet_lite0_two_sources_192px", "hierattn_xs_two_sources_192px"} <= set(named)
+    assert own not in named
+    assert not any("without" in name for name in named)  # judged on the source that it left out
+    assert looked_before("dermoscopy", report, tmp_path) == []

@@ -52,7 +52,7 @@ def test_the_folds_are_the_published_ones(commands):
     prepared = [words for words in commands if words[1] == "prepare" and "--judge-only" not in words]
     splits = [words[words.index("--splits") + 1] for words in prepared]
     published = [path for path in splits if path.startswith("/")]
-    assert len(published) == 6
+    assert len(published) == 7
     assert all(Path(path).is_file() for path in published)
     assert set(splits) - set(published) == {"out/ham160/splits.csv"}
 
@@ -70,39 +70,31 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
             foreign = weights.endswith(".npz") or weights.startswith("package:")
             assert not weights or foreign or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
-    assert len(made) == 15
+    assert len(made) == 16
 
 
-def test_a_model_released_before_stands_for_the_first_runs_of_the_next(tmp_path):
-    for name in ("start.onnx", "before.onnx", "phone.onnx"):
+def test_the_bundles_released_before_stand_for_all_runs_before_the_released_ones(tmp_path):
+    for name in ("seventh.onnx", "before.onnx"):
         (tmp_path / name).touch()
-    commands = printed(tmp_path, START="start.onnx", BEFORE="before.onnx", PHONE="phone.onnx")
+    commands = printed(tmp_path, SEVENTH="seventh.onnx", PHONE="before.onnx")
     trained = [words for words in commands if words[1] == "train"]
-    assert len(trained) == 8
-    starts = {"isic2019/hierattn_xs_taught_160px": "start", "isic2019/hierattn_xs_two_sources_192px": "before"}
-    for recipe, start in {**starts, "pad_ufes_20/hierattn_xs_asked_160px": "phone"}.items():
-        (taught,) = (words for words in trained if words[2] == recipe)
-        changes = [word for word in taught[3:] if "=" in word]
-        assert changes == [f"transfer.checkpoint={tmp_path / start}.onnx"]
-    for words in trained:
+    assert [words[words.index("--out") + 1] for words in trained] == ["runs/two-xs-192-grey", "runs/pad-xs-asked-160"]
+    for words, start in zip(trained, ("seventh", "before"), strict=True):
+        assert [word for word in words[3:] if "=" in word] == [f"transfer.checkpoint={tmp_path}/{start}.onnx"]
         parse(words[1:])
-
-
-def test_the_last_bundle_stands_for_all_dermoscopy_runs_before_the_released_one(tmp_path):
-    for name in ("sixth.onnx", "phone.onnx"):
-        (tmp_path / name).touch()
-    commands = printed(tmp_path, SIXTH="sixth.onnx", PHONE="phone.onnx")
-    trained = [words for words in commands if words[1] == "train"]
-    assert [words[words.index("--out") + 1] for words in trained] == ["runs/two-xs-192-longer", "runs/pad-xs-asked-160"]
-    assert f"transfer.checkpoint={tmp_path}/sixth.onnx" in trained[0]
     read = [words[words.index("--data") + 1] for words in commands if "--data" in words]
     prepared = {word for words in commands if words[1] == "prepare" for word in words if word.startswith("out/")}
     assert set(read) <= prepared
 
 
-def test_what_is_judged_or_rejected_has_the_size_of_the_network(commands):
+def colours(words: list[str]) -> str:
+    """How a set's colours are balanced."""
+    return words[words.index("--colour-constancy") + 1] if "--colour-constancy" in words else "none"
+
+
+def test_what_is_judged_or_rejected_has_the_size_and_the_colours_of_the_network(commands):
     sizes = {
-        next(word for word in words[3:] if word.startswith("out/")): words[words.index("--size") + 1]
+        next(word for word in words[3:] if word.startswith("out/")): (words[words.index("--size") + 1], colours(words))
         for words in commands
         if words[1] == "prepare"
     }
@@ -146,7 +138,7 @@ def test_a_trial_of_the_script_takes_few_epochs_and_leaves_the_package_alone(tmp
 
 
 def test_the_recipes_of_the_released_models_say_so():
-    for name in ("isic2019/hierattn_xs_two_sources_longer_192px", "pad_ufes_20/hierattn_xs_asked_160px"):
+    for name in ("isic2019/hierattn_xs_two_sources_grey_192px", "pad_ufes_20/hierattn_xs_asked_160px"):
         path = recipe_folder() / f"{name}.toml"
         assert "docs/released-models.md" in path.read_text(encoding="utf-8")
         assert Recipe.load(path).model.name == "hierattn_xs"

@@ -11,8 +11,9 @@ import numpy as np
 
 _TABLES = 32
 _MOST_IN_BUCKET = 64
-_ALL_PAIRS = 512  # vectors up to which every pair is compared: quicker than tables, and misses none
+_ALL_PAIRS = 4096  # vectors up to which every pair is compared: quicker than tables, and misses none
 _AT_ONCE, _ROWS = 1 << 22, 1 << 13  # numbers multiplied, and vectors hashed, at once
+_ROUNDING = 1e-4  # more than float32 loses of a cosine
 
 
 class HashTables:
@@ -52,15 +53,25 @@ class HashTables:
     def look_up(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the table, rows of ``queries``, cosines: of all that are close, but for a row with itself."""
         lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        if len(self._prints) <= _ALL_PAIRS:
-            rows, columns = (found.ravel() for found in np.indices((len(self._prints), len(queries))))
-            products = (self._prints.astype(np.float32) @ queries.T.astype(np.float32)).ravel().astype(np.float64)
-        else:
-            rows, columns = self._in_one_bucket(queries)
-            products = self._products(rows, queries, columns)
-        cosines = products / np.maximum(self._lengths[rows] * lengths[columns], 1.0)
+        few = len(self._prints) <= _ALL_PAIRS
+        rows, columns = self._nearly_close(queries, lengths) if few else self._in_one_bucket(queries)
+        cosines = self._products(rows, queries, columns) / np.maximum(self._lengths[rows] * lengths[columns], 1.0)
         close = (cosines >= self._least) & (rows != columns)
         return rows[close], columns[close], cosines[close]
+
+    def _nearly_close(self, queries: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the table and of ``queries`` that are close by a cosine in float32, or nearly so."""
+        units, others = (
+            (values / np.maximum(length, 1.0)[:, None]).astype(np.float32)
+            for values, length in ((self._prints, self._lengths), (queries, lengths))
+        )
+        step = max(1, _AT_ONCE // max(1, len(queries)))
+        found = [
+            np.flatnonzero(units[start : start + step] @ others.T >= self._least - _ROUNDING) + start * len(queries)
+            for start in range(0, len(units), step)
+        ]
+        rows, columns = np.divmod(np.concatenate(found), max(1, len(queries)))
+        return rows, columns
 
     def _products(self, rows: np.ndarray, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
         products = np.zeros(len(rows))

@@ -157,17 +157,19 @@ def find_candidates(thumbnails: np.ndarray, pool: Executor | None = None) -> lis
     """
     assert thumbnails.shape[1:] == (THUMBNAIL, THUMBNAIL)
     tables = HashTables(fingerprints(thumbnails), LEAST_COSINE)
-    tasks = [(view, number) for view in VIEWS for number in range(TURNS)]
 
-    def look_up(task: tuple[View, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return tables.look_up(turned(fingerprints(thumbnails, task[0]), task[1]))
+    def look_up(view: View) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each turn."""
+        prints = fingerprints(thumbnails, view)
+        return [tables.look_up(turned(prints, number)) for number in range(TURNS)]
 
     best: dict[tuple[int, int], tuple[float, Candidate]] = {}
-    for (view, number), found in zip(tasks, (map if pool is None else pool.map)(look_up, tasks), strict=True):
-        for whole, part, cosine in zip(*(values.tolist() for values in found), strict=True):
-            key = (min(whole, part), max(whole, part))
-            if key not in best or cosine > best[key][0]:
-                best[key] = cosine, Candidate(whole, part, view, number)
+    for view, turns in zip(VIEWS, (map if pool is None else pool.map)(look_up, VIEWS), strict=True):
+        for number, found in enumerate(turns):
+            for whole, part, cosine in zip(*(values.tolist() for values in found), strict=True):
+                key = (min(whole, part), max(whole, part))
+                if key not in best or cosine > best[key][0]:
+                    best[key] = cosine, Candidate(whole, part, view, number)
     return [best[key][1] for key in sorted(best)]
 
 

@@ -18,13 +18,16 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hierattn.data.engines import run_in_waves
 from hierattn.data.prepare.contact_sheet import contact_sheet
 from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appearance
 from hierattn.data.rendered.lesion_structures import paint
@@ -101,12 +104,13 @@ def render_set(
     images: int = 600,
     size: int = 128,
     seed: int = 0,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Write a rendered data set in ISIC 2019's own layout, with masks, and return ``out``.
 
-    The same arguments give the same bytes: every lesion and every photograph has a generator of its own, derived
-    from the seed and its number. The folder appears whole or not at all.
+    The same arguments give the same bytes, with any number of jobs: every lesion and every photograph has a generator
+    of its own, derived from the seed and its number. The folder appears whole or not at all.
 
     Parameters
     ----------
@@ -118,6 +122,8 @@ def render_set(
         Pixels a side.
     seed
         0 or more.
+    jobs
+        Processes; more than one needs joblib (``pip install 'hierattn[train]'``).
     progress
         Called after each image, for the step ``rendering``.
 
@@ -138,7 +144,7 @@ def render_set(
         raise UsageError(f"rendered images of {size} pixels: wanted {SMALLEST} to {LARGEST}; set the size accordingly")
     planned = plan_set(images, seed)
     with whole_folder(out, RENDERED_SET) as place:
-        _write_images(place.folder, planned, size, seed, progress or silent)
+        _write_images(place.folder, planned, size, seed, jobs, progress or silent)
         _write_tables(place.folder, planned)
         _write_marker(place.folder, planned, size, seed)
         _write_contact_sheet(place.folder, planned)
@@ -154,14 +160,24 @@ def _is_made(out: Path, images: int, size: int, seed: int) -> bool:
         return False
 
 
-def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, progress: Progress) -> None:
+def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, jobs: int, progress: Progress) -> None:
     (out / IMAGES).mkdir()
     (out / MASKS).mkdir()
-    for done, image in enumerate(planned, start=1):
-        rendered = _render_planned(image, size, seed)
-        _save(rendered.image, out / IMAGES / f"{image.image}.jpg", quality=95)
-        _save(rendered.mask.astype(np.uint8) * 255, out / MASKS / f"{image.image}.png")
+    work = partial(_encoded, size=size, seed=seed)
+    if jobs == 1:
+        encoded: Iterable[tuple[bytes, bytes]] = map(work, planned)
+    else:
+        encoded = run_in_waves(work, planned, engine="processes", jobs=jobs, wave=128)
+    for done, (image, (photo, mask)) in enumerate(zip(planned, encoded, strict=True), start=1):
+        (out / IMAGES / f"{image.image}.jpg").write_bytes(photo)
+        (out / MASKS / f"{image.image}.png").write_bytes(mask)
         progress("rendering", done, len(planned))
+
+
+def _encoded(image: PlannedImage, size: int, seed: int) -> tuple[bytes, bytes]:
+    """The photograph as JPEG, its mask as PNG."""
+    rendered = _render_planned(image, size, seed)
+    return _encode(rendered.image, "JPEG", quality=95), _encode(rendered.mask.astype(np.uint8) * 255, "PNG")
 
 
 def _render_planned(image: PlannedImage, size: int, seed: int) -> Rendered:
@@ -226,11 +242,11 @@ def _write_contact_sheet(out: Path, planned: list[PlannedImage], columns: int = 
         with Image.open(out / IMAGES / f"{image.image}.jpg") as picture:
             pictures.append(np.asarray(picture))
     captions = [f"{image.code}, lesion {image.lesion + 1}" for image in shown]
-    _save(contact_sheet(pictures, columns, captions), out / SHEET)
+    (out / SHEET).write_bytes(_encode(contact_sheet(pictures, columns, captions), "PNG"))
 
 
-def _save(pixels: np.ndarray, path: Path, **options: int) -> None:
-    """Encode first: Pillow does not see that a disk that is filling up took only a part of what it wrote."""
+def _encode(pixels: np.ndarray, kind: str, **options: int) -> bytes:
+    """In memory: Pillow does not see that a disk that is filling up took only a part of what it wrote."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, Image.registered_extensions()[path.suffix], **options)
-    path.write_bytes(buffer.getvalue())
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 A rendered lesion is a function on a plane, and a photograph samples it: every primitive works in the lesion's own
 coordinates (the half-width of an unscaled photograph is 1), so that two photographs of one lesion show the same
-lesion, and a larger size shows the same lesion more finely. Everything is vectorised NumPy.
+lesion, and a larger size shows the same lesion more finely. Everything is vectorised, by NumPy and OpenCV.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -139,13 +140,14 @@ class Plane:
         # Clouds are smooth: 64 samples a side hold them, and the rest is interpolation.
         step = self.size // 64 if kind == "cloud" and warp is None and self.size % 64 == 0 else 1
         if step > 1:
-            spread = _upsampling(self.size, step)
             rows = slice(step // 2, None, step)
             x, y = x[rows, rows], y[rows, rows]
         cosine, sine = np.float32(np.cos(seat.angle) * scale), np.float32(np.sin(seat.angle) * scale)
         u, v = cosine * x - sine * y + np.float32(seat.u), sine * x + cosine * y + np.float32(seat.v)
         values = sample(tile(kind), u, v)
-        return (values if step == 1 else spread @ values @ spread.T).astype(np.float32, copy=False)
+        if step > 1:
+            values = _interpolate_rows(_interpolate_rows(values, step).T, step).T
+        return values.astype(np.float32, copy=False)
 
     def dots(self, dots: Dots, softness: float = 0.35) -> Field:
         """Coverage of discs, 0 to 1; their edge is ``softness`` of the radius wide, and a pixel at the least."""
@@ -268,11 +270,13 @@ def sample(texture: Field, u: Field, v: Field) -> Field:
     return upper + low_part * (lower_left + right_part * (lower_right - lower_left) - upper)
 
 
-@lru_cache(maxsize=16)
-def _upsampling(size: int, step: int) -> Field:
-    """(size, size // step): linear interpolation between samples at step // 2, step // 2 + step, ..."""
-    place = np.clip((np.arange(size) - step // 2) / step, 0, size // step - 1)
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(size // step))).astype(np.float32)
+def _interpolate_rows(values: Field, step: int) -> Field:
+    """(rows, columns) -> (rows * step, columns): linear between samples at step // 2, step // 2 + step, ..."""
+    last = len(values) - 1
+    place = np.clip((np.arange(len(values) * step) - step // 2) / step, 0, last)
+    before = place.astype(int)
+    share = (place - before).astype(np.float32)[:, None]
+    return values[before] + share * (values[np.minimum(before + 1, last)] - values[before])
 
 
 def smoothstep(low: float, high: float, values: Field) -> Field:
@@ -282,11 +286,12 @@ def smoothstep(low: float, high: float, values: Field) -> Field:
 
 
 @lru_cache(maxsize=64)
-def _blur_matrix(size: int, sigma: float) -> Field:
-    distance = np.arange(size)[:, None] - np.arange(size)[None, :]
-    weights = np.exp(-0.5 * (distance / sigma) ** 2)
-    weights[weights < 1e-5] = 0  # beyond 4.8 sigma; as denormal numbers they would cost twenty times the product
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+def _blur_weights(size: int, sigma: float) -> tuple[Field, Field]:
+    """A Gaussian's taps to 4.8 sigma, and for each place of a row the sum of those that fall inside the picture."""
+    reach = min(int(4.8 * sigma), size - 1)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    inside = np.convolve(np.ones(size), taps, mode="full")[reach : reach + size]
+    return taps.astype(np.float32), inside.astype(np.float32)
 
 
 def blur(image: Field, sigma: float) -> Field:
@@ -294,12 +299,14 @@ def blur(image: Field, sigma: float) -> Field:
     sigma = round(sigma * 20) / 20
     if sigma < 0.25:
         return image
-    matrix = _blur_matrix(image.shape[-1], sigma)
-    return (matrix @ image @ matrix.T).astype(np.float32, copy=False)
+    # Not by products of matrices, whose threads wait for one another: fourteen times as slow on a busy processor.
+    taps, inside = _blur_weights(image.shape[-1], sigma)
+    planes = image.reshape(-1, *image.shape[-2:]).astype(np.float32, copy=False)
+    sums = [cv2.sepFilter2D(plane, -1, taps, taps, borderType=cv2.BORDER_CONSTANT) for plane in planes]
+    return (np.stack(sums) / (inside[:, None] * inside)).astype(np.float32, copy=False).reshape(image.shape)
 
 
 def reflectance(melanin: Field, blood: Field, deep: Field) -> Field:
     """Colour of skin by Lambert and Beer, (3, size, size), linear 0 to 1: pale skin dimmed by what it holds."""
-    chromophores = np.stack([melanin.ravel(), blood.ravel(), deep.ravel()])
-    absorbance = np.stack([MELANIN, BLOOD, DEEP], axis=1) @ chromophores
-    return (PALE[:, None] * np.exp(-absorbance)).reshape(3, *melanin.shape)
+    of_melanin, of_blood, of_deep, pale = (values[:, None, None] for values in (MELANIN, BLOOD, DEEP, PALE))
+    return pale * np.exp(-(of_melanin * melanin + of_blood * blood + of_deep * deep))
