@@ -72,6 +72,15 @@ def test_no_skin_and_what_networks_find_strange_are_listed_and_nothing_else(pack
     assert alone.label_errors(name_images(packed)) == []
 
 
+def test_balanced_colours_are_no_reason_to_doubt_that_it_is_skin(packed):
+    packed.images[7] = (140, 141, 140)
+    packed.images[7, ::2] = (60, 61, 60)
+    auditor = Auditor(packed, None)
+    assert "not skin's" in auditor.off_topic(name_images(packed))[0].finding.why
+    object.__setattr__(packed, "image_spec", replace(packed.image_spec, colour_constancy="grey_world"))
+    assert not any("not skin's" in found.finding.why for found in auditor.off_topic(name_images(packed)))
+
+
 COLUMNS = ("one", "other", "likeness", "turn", "label", "other_label", "known")
 
 

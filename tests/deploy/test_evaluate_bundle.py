@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,9 +49,11 @@ def noise(tmp_path):
     return make_set(tmp_path / "noise", source="clinic")
 
 
-def released_size() -> int:
-    """The pixels that the released bundle takes: each release may choose others."""
-    return Predictor.released("dermoscopy", threads=1).bundle.image_spec.size
+def as_released(**options: Any) -> PrepareOptions:
+    """A set with the size, crop and cleaning that the released bundle takes: each release may choose others."""
+    spec = Predictor.released("dermoscopy", threads=1).bundle.image_spec
+    cleaning = {name: getattr(spec, name) for name in ("size", "crop", "colour_constancy", "hair_removal")}
+    return PrepareOptions(**cleaning, **options)
 
 
 def outer_fold_of_the_release() -> set[str]:
@@ -67,7 +70,7 @@ def bundle_in(folder, **changes):
 @needs_released
 def test_the_released_eight_classes_judged_in_seven_are_the_predictors_answers_added_up_by_hand(tmp_path, monkeypatch):
     source = render_set(tmp_path / "rendered", images=72, size=200, seed=5)
-    prepare(source, tmp_path / "seven", PrepareOptions(size=released_size(), folds=3, taxonomy=ISIC2018))
+    prepare(source, tmp_path / "seven", as_released(folds=3, taxonomy=ISIC2018))
     monkeypatch.chdir(tmp_path)
     result = evaluate_bundle(
         released_bundle("dermoscopy"), tmp_path / "seven", replace(QUICK, taxonomy=ISIC2018), name="dermoscopy"
@@ -101,7 +104,7 @@ def test_real_photographs_get_the_answers_that_the_predictor_gives_for_their_fil
         (photo,) = (published / "ISIC_2019_Training_Input").glob(f"{image}.*")
         (few / label).mkdir(parents=True, exist_ok=True)
         (few / label / photo.name).symlink_to(photo)
-    prepare(few, tmp_path / "set", PrepareOptions(size=released_size(), folds=3, near_duplicates=False))
+    prepare(few, tmp_path / "set", as_released(folds=3, near_duplicates=False))
     result = evaluate_bundle(released_bundle("dermoscopy"), tmp_path / "set", QUICK, out=tmp_path / "out")
     predictor = Predictor.released("dermoscopy", threads=1)
     table = read_predictions(tmp_path / "out" / "predictions.csv", EIGHT)

@@ -13,7 +13,7 @@ import pytest
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.errors import UsageError
 from hierattn.image_spec import ImageSpec
-from hierattn.preprocessing.cleaning import clean, clean_cropped
+from hierattn.preprocessing.cleaning import clean, clean_changed, clean_cropped
 from hierattn.preprocessing.colour_constancy import balance_colours
 from hierattn.preprocessing.hair_removal import remove_hair
 
@@ -62,6 +62,13 @@ def test_the_predictor_asks_the_graph_with_cleaned_pixels(framed: np.ndarray, tm
     predictor.bundle = replace(predictor.bundle, image_spec=replace(ALL, size=size))
     wanted = replace(ALL, size=size).resize(clean(framed, ALL)[0])
     np.testing.assert_array_equal(predictor.prepare(framed).pixels, wanted)
+
+
+def test_changed_images_are_cleaned_once_more_and_left_alone_where_nothing_cleans(framed: np.ndarray) -> None:
+    images = np.stack([framed, framed // 2])
+    assert clean_changed(images, ImageSpec(crop="paper")) is images
+    for image, cleaned in zip(images, clean_changed(images, ALL), strict=True):
+        np.testing.assert_array_equal(cleaned, clean_cropped(image, ALL))
 
 
 def test_colour_constancy_needs_no_opencv() -> None:

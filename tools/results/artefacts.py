@@ -27,6 +27,7 @@ from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.selection import outer_fold
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import write_json, write_text
+from hierattn.preprocessing.cleaning import clean_changed
 
 
 def main(run: Path, prepared: Path, out: Path, most: int) -> None:
@@ -42,7 +43,7 @@ def main(run: Path, prepared: Path, out: Path, most: int) -> None:
     answers = network.probabilities(images, np.arange(len(images)))
     some = predictions_of([records[place] for place in chosen], checkpoint.taxonomy, answers)
     found = measure_artefacts(
-        lambda pictures: network.probabilities(pictures, np.arange(len(pictures))),
+        lambda pictures: network.probabilities(clean_changed(pictures, packed.image_spec), np.arange(len(pictures))),
         images,
         rows_of(some, np.arange(len(some))),
         read_calibration(EvaluationFolder(trained.run.evaluation).calibration),

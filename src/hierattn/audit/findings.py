@@ -15,7 +15,7 @@ from hierattn.audit.label_errors import find_label_errors
 from hierattn.data.prepare.decisions import Finding, table_digest, table_label, table_name
 from hierattn.data.prepare.report import read_near_duplicates
 from hierattn.data.prepared_set.packed import NEAR_DUPLICATES, PackedSet
-from hierattn.preprocessing.photo_quality import judge_photo
+from hierattn.preprocessing.photo_quality import hidden_problems, judge_photo
 from hierattn.progress import Progress, silent
 
 LABEL, OFF_TOPIC, COPIES = "label", "off-topic", "copies"
@@ -119,10 +119,11 @@ class Auditor:
         strange = np.full(len(self.packed), np.nan)
         if self.held_out is not None:
             strange[self.held_out.rows] = self.held_out.strangeness
-        rows = []
+        rows, hidden = [], hidden_problems(self.packed.image_spec)
         originals = [row for row, record in enumerate(self.packed.records) if record.role == "original"]
         for done, row in enumerate(originals, start=1):
-            whys = [_NOT_SKIN[name] for name in judge_photo(self.packed.images[row]).problems if name in _NOT_SKIN]
+            problems = set(judge_photo(self.packed.images[row]).problems) - hidden
+            whys = [text for name, text in _NOT_SKIN.items() if name in problems]
             value = float(np.nan_to_num(strange[row]))
             if value >= STRANGE:
                 whys.insert(0, f"unlike the photographs that the networks were trained on ({value:.1f} deviations)")

@@ -110,6 +110,7 @@ def _predict(
     from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
     from hierattn.evaluation.measures.shift import changed_folds, external_set, own_fold, parts_by_table
     from hierattn.evaluation.selection import outer_fold
+    from hierattn.preprocessing.cleaning import clean_changed
 
     packed = trained.open_own_set(settings.own)
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
@@ -119,7 +120,7 @@ def _predict(
         sets += parts_by_table(sets[0], settings.table, settings.columns)
     sets += changed_folds(trained, packed, answer, severity=settings.severity, seed=settings.seed, progress=progress)
     artefacts = measure_artefacts(
-        lambda images: answer(images).probabilities,
+        lambda images: answer(clean_changed(images, spec)).probabilities,
         packed.images[outer_fold(packed, trained).rows],
         sets[0].predictions,
         calibration,

@@ -67,6 +67,7 @@ from hierattn.evaluation.similar.beside import neighbours_of, training_set
 from hierattn.evaluation.subject import RunSubject, Subject
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import check_replaceable, whole_folder
+from hierattn.preprocessing.cleaning import clean_changed
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
 from hierattn.taxonomy.records import Taxonomy
@@ -444,9 +445,9 @@ class _Work:
 
     def _changed(self, predicted: _Predicted) -> dict[str, Any]:
         """What is said of photographs that were changed: ``robustness`` and ``artefacts`` of the report."""
-        rows = choose_rows(predicted.predictions, seed=self.options.seed)
+        rows, spec = choose_rows(predicted.predictions, seed=self.options.seed), self.packed.image_spec
         of_all = (
-            lambda images: self.network.probabilities(images, np.arange(len(images))),
+            lambda images: self.network.probabilities(clean_changed(images, spec), np.arange(len(images))),
             self.packed.images[predicted.rows[rows]],
             rows_of(predicted.predictions, rows),
             predicted.calibration,

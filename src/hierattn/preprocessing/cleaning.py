@@ -42,3 +42,25 @@ def clean_cropped(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
 
         image = remove_hair(np.ascontiguousarray(image))
     return balance_colours(image, spec.colour_constancy)
+
+
+def clean_changed(images: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Prepared images that were changed since, cleaned as a photograph that looks so would be.
+
+    Another lamp, for instance, is balanced out again before the network sees it.
+
+    Parameters
+    ----------
+    images
+        uint8 RGB, (images, height, width, 3).
+    spec
+        That they were prepared with.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the same shape; ``images`` itself where ``spec`` cleans nothing.
+    """
+    if not spec.hair_removal and spec.colour_constancy == "none":
+        return images
+    return np.stack([clean_cropped(image, spec) for image in images])

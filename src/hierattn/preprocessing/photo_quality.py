@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hierattn.image_spec import ImageSpec
+
 WORK_SIDE = 128
 """Longest side in pixels at which everything but the size is measured; smaller pictures are not enlarged. At full size
 a blurred photograph's noise would pass for sharpness."""
@@ -39,6 +41,15 @@ PROBLEMS: tuple[str, ...] = ("small", "blurred", "flat", "dark", "bright", "glar
 
 UNLIKE = "unlike"
 """What :func:`with_novelty` can report: the network has seen nothing of the kind."""
+
+
+def hidden_problems(spec: ImageSpec) -> frozenset[str]:
+    """Those of :data:`PROBLEMS` that a prepared image hides: its size is the network's, its colours may be balanced.
+
+    >>> sorted(hidden_problems(ImageSpec(colour_constancy="grey_world")))
+    ['colour', 'small']
+    """
+    return frozenset({"small"} if spec.colour_constancy == "none" else {"small", "colour"})
 
 
 @dataclass(frozen=True)

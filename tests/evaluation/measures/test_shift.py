@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from prediction_tables import table
 
 from hierattn.errors import DataError, TableError
 from hierattn.evaluation.measures.photo_changes import CHANGES, other_camera
-from hierattn.evaluation.measures.shift import RENDERED, EvaluatedSet, parts_by_table
+from hierattn.evaluation.measures.shift import RENDERED, Answers, EvaluatedSet, changed_folds, parts_by_table
+from hierattn.preprocessing.colour_constancy import lamp_gains
 
 
 def test_another_size_is_refused_with_what_to_do(tmp_path):
@@ -56,3 +58,24 @@ def test_another_camera_takes_another_picture_and_the_same_again():
     assert {one.shape for one in taken} == {image.shape}
     assert len({one.tobytes() for one in taken}) > 15
     assert set(RENDERED) < set(CHANGES)
+
+
+@pytest.mark.parametrize("method", ["none", "shades_of_grey"])
+def test_another_lamp_is_balanced_out_again_where_the_sets_colours_are(tmp_path, method):
+    from hierattn.data.prepared_set.packed import PackedSet
+    from hierattn.evaluation.trained_run import TrainedRun
+
+    prepared = make_set(tmp_path / "prepared")
+    run = TrainedRun.open(make_run(tmp_path / "run", prepared))
+    packed = PackedSet.open(prepared)
+    object.__setattr__(packed, "image_spec", replace(packed.image_spec, colour_constancy=method))
+    shown: list[np.ndarray] = []
+
+    def answer(images):
+        shown.append(images)
+        return Answers(np.full((len(images), 8), 1 / 8))
+
+    titles = [changed.title for changed in changed_folds(run, packed, answer)]
+    (under_another_lamp,) = (images for title, images in zip(titles, shown, strict=True) if "cast" in title)
+    gains = np.array([lamp_gains(image, "shades_of_grey") for image in under_another_lamp])
+    assert (np.abs(gains - 1).max() < 0.02) == (method == "shades_of_grey")

@@ -27,6 +27,7 @@ from hierattn.evaluation.predict import predictions_of
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.selection import check_pixels, outer_fold, select_external
 from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.preprocessing.cleaning import clean_cropped
 from hierattn.progress import Progress, silent
 
 RENDERED = (
@@ -131,20 +132,23 @@ def changed_folds(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[EvaluatedSet]:
-    """The outer fold under each of :data:`RENDERED` at ``severity`` (0 to 4), then as other cameras take it."""
-    rows = outer_fold(packed, run).rows
+    """The outer fold under each of :data:`RENDERED` at ``severity`` (0 to 4), then as other cameras take it.
+
+    Each changed photograph is cleaned as the set was.
+    """
+    rows, spec = outer_fold(packed, run).rows, packed.image_spec
     for name in RENDERED:
         kind = CHANGES[name]
         title = f"{kind.title.lower()}, {kind.levels[severity]:g} {kind.unit}"
 
         def changed(number: int, name: str = name) -> np.ndarray:
-            return change(name, packed.images[rows[number]], severity, seed, number)
+            return clean_cropped(change(name, packed.images[rows[number]], severity, seed, number), spec)
 
         answers = _answers(answer, changed, len(rows), title, progress)
         yield EvaluatedSet(name, title, CHANGED, _table(run, packed, rows, answers), answers.rejected)
 
     def by_other_cameras(number: int) -> np.ndarray:
-        return other_camera(packed.images[rows[number]], seed, number)
+        return clean_cropped(other_camera(packed.images[rows[number]], seed, number), spec)
 
     answers = _answers(answer, by_other_cameras, len(rows), "other cameras", progress)
     yield EvaluatedSet("other_camera", "several at once", CHANGED, _table(run, packed, rows, answers), answers.rejected)

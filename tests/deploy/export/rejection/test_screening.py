@@ -13,6 +13,7 @@ from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.deploy.export.rejection.screening import UNFIT, make_screening
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
+from hierattn.preprocessing.colour_constancy import balance_colours
 from hierattn.preprocessing.photo_quality import UNLIKE
 from hierattn.taxonomy.built_in import EIGHT
 
@@ -61,3 +62,12 @@ def test_a_small_lesion_is_fit_and_a_dark_or_flat_picture_is_not(model):
     images = np.stack([lesion, lesion // 16, np.full_like(lesion, 150)])
     answers = make_screening(model, own, ImageSpec(size=64), CODES)(images)
     assert answers.rejected[UNFIT].tolist() == [False, True, True]
+
+
+def test_grey_skin_is_miscoloured_but_not_where_its_colours_were_balanced(model):
+    none = np.arange(0)
+    own = OwnImages(np.zeros((0, 64, 64, 3), np.uint8), none, none, none, none, none)
+    balanced = balance_colours(render_lesion("NV", np.random.default_rng(0), 64).image, "grey_world")
+    for method, unfit in (("none", True), ("grey_world", False)):
+        answers = make_screening(model, own, ImageSpec(size=64, colour_constancy=method), CODES)(balanced[None])
+        assert answers.rejected[UNFIT].tolist() == [unfit]

@@ -1,7 +1,7 @@
 """What a bundle would answer for photographs, and which it would reject: for measuring under a change of source.
 
 The network is the one that a bundle holds, novelty included, and the photographs pass the same checks as a patient's,
-except that of their size: packed images have the network's size and not the camera's.
+except what packed images do not show: their size is the network's, and balanced colours are not the camera's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.export.rejection.fit import fit_rejection
 from hierattn.evaluation.measures.shift import Answers
 from hierattn.image_spec import ImageSpec
-from hierattn.preprocessing.photo_quality import UNLIKE, judge_photo
+from hierattn.preprocessing.photo_quality import UNLIKE, hidden_problems, judge_photo
 
 UNFIT = "unfit"
 """Blurred, flat, dark, bright, glaring or miscoloured, in ``photo_quality.py``'s words."""
@@ -44,16 +44,14 @@ def make_screening(
         model, spec, [0.0] * len(classes), heatmap=False, novelty=None if novelty is None else novelty.layer
     )
 
+    not_judged = hidden_problems(spec)
+
     @torch.inference_mode()
     def screen(images: np.ndarray) -> Answers:
         answer = dict(zip(network.output_names, network(torch.from_numpy(images)), strict=True))
-        rejected = {UNFIT: np.array([_unfit(image) for image in images], bool)}
+        rejected = {UNFIT: np.array([not not_judged.issuperset(judge_photo(image).problems) for image in images])}
         if novelty is not None:
             rejected[UNLIKE] = answer["novelty"].numpy() >= novelty.description["threshold"]
         return Answers(answer["probabilities"].double().numpy(), rejected)
 
     return screen
-
-
-def _unfit(image: np.ndarray) -> bool:
-    return any(problem != "small" for problem in judge_photo(image).problems)
