@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -40,5 +39,5 @@ def run(
 
 
 def processes(images: int) -> int:
-    """One a core where joblib is installed, but no more than their start is worth."""
-    return min(cores(), 1 + images // 200) if find_spec("joblib") else 1
+    """One a core, but no more than their start is worth."""
+    return min(cores(), 1 + images // 200)

@@ -157,7 +157,6 @@ def test_each_file_is_its_own_lesion_and_photograph(rendered: Path) -> None:
 
 
 def test_two_processes_write_the_bytes_of_one(tmp_path: Path) -> None:
-    pytest.importorskip("joblib")
     one, two = (render_set(tmp_path / str(jobs), images=16, size=32, jobs=jobs) for jobs in (1, 2))
     files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
     assert len(files) > 32

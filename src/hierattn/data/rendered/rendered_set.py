@@ -17,17 +17,19 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hierattn.data.engines import run_in_waves
 from hierattn.data.prepare.contact_sheet import contact_sheet
 from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appearance
 from hierattn.data.rendered.lesion_structures import paint
@@ -123,7 +125,7 @@ def render_set(
     seed
         0 or more.
     jobs
-        Processes; more than one needs joblib (``pip install 'hierattn[train]'``).
+        Processes; with more than one a script of your own needs ``if __name__ == "__main__"``.
     progress
         Called after each image, for the step ``rendering``.
 
@@ -164,14 +166,22 @@ def _write_images(out: Path, planned: list[PlannedImage], size: int, seed: int, 
     (out / IMAGES).mkdir()
     (out / MASKS).mkdir()
     work = partial(_encoded, size=size, seed=seed)
-    if jobs == 1:
-        encoded: Iterable[tuple[bytes, bytes]] = map(work, planned)
-    else:
-        encoded = run_in_waves(work, planned, engine="processes", jobs=jobs, wave=128)
-    for done, (image, (photo, mask)) in enumerate(zip(planned, encoded, strict=True), start=1):
+    for done, (image, (photo, mask)) in enumerate(zip(planned, _mapped(work, planned, jobs), strict=True), start=1):
         (out / IMAGES / f"{image.image}.jpg").write_bytes(photo)
         (out / MASKS / f"{image.image}.png").write_bytes(mask)
         progress("rendering", done, len(planned))
+
+
+def _mapped(
+    work: Callable[[PlannedImage], tuple[bytes, bytes]], planned: list[PlannedImage], jobs: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """``map``, in so many processes; by the standard library alone, because rendering needs no extra."""
+    if jobs == 1:
+        yield from map(work, planned)
+        return
+    deaf = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process's
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=signal.signal, initargs=deaf) as pool:
+        yield from pool.map(work, planned, chunksize=16)
 
 
 def _encoded(image: PlannedImage, size: int, seed: int) -> tuple[bytes, bytes]:
