@@ -33,6 +33,9 @@ class HashTables:
     def __init__(self, prints: np.ndarray, least_cosine: float) -> None:
         self._prints, self._least = prints, least_cosine
         self._lengths = np.linalg.norm(prints.astype(np.float64), axis=1)
+        self._units = _of_length_one(prints, self._lengths) if len(prints) <= _ALL_PAIRS else None
+        if self._units is not None:
+            return
         self._bits = min(28, max(8, len(prints).bit_length() + 3))
         directions = np.random.default_rng(0).integers(0, 2, (prints.shape[1], _TABLES * self._bits)) * 2 - 1
         self._directions = directions.astype(np.float32)
@@ -53,24 +56,22 @@ class HashTables:
     def look_up(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of the table, rows of ``queries``, cosines: of all that are close, but for a row with itself."""
         lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
-        few = len(self._prints) <= _ALL_PAIRS
-        rows, columns = self._nearly_close(queries, lengths) if few else self._in_one_bucket(queries)
+        if self._units is None:
+            rows, columns = self._in_one_bucket(queries)
+        else:
+            rows, columns = self._nearly_close(self._units, _of_length_one(queries, lengths))
         cosines = self._products(rows, queries, columns) / np.maximum(self._lengths[rows] * lengths[columns], 1.0)
         close = (cosines >= self._least) & (rows != columns)
         return rows[close], columns[close], cosines[close]
 
-    def _nearly_close(self, queries: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the table and of ``queries`` that are close by a cosine in float32, or nearly so."""
-        units, others = (
-            (values / np.maximum(length, 1.0)[:, None]).astype(np.float32)
-            for values, length in ((self._prints, self._lengths), (queries, lengths))
-        )
-        step = max(1, _AT_ONCE // max(1, len(queries)))
+    def _nearly_close(self, units: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the one and of the other that are close by a cosine in float32, or nearly so."""
+        step = max(1, _AT_ONCE // max(1, len(others)))
         found = [
-            np.flatnonzero(units[start : start + step] @ others.T >= self._least - _ROUNDING) + start * len(queries)
+            np.flatnonzero(units[start : start + step] @ others.T >= self._least - _ROUNDING) + start * len(others)
             for start in range(0, len(units), step)
         ]
-        rows, columns = np.divmod(np.concatenate(found), max(1, len(queries)))
+        rows, columns = np.divmod(np.concatenate(found), max(1, len(others)))
         return rows, columns
 
     def _products(self, rows: np.ndarray, queries: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -95,3 +96,7 @@ class HashTables:
         offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         rows = self._orders[table][np.repeat(first, counts) + offsets]
         return np.asarray(rows * len(keys) + queries)
+
+
+def _of_length_one(prints: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    return np.asarray(prints / np.maximum(lengths, 1.0)[:, None], np.float32)

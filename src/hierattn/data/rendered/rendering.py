@@ -303,7 +303,7 @@ def blur(image: Field, sigma: float) -> Field:
     taps, inside = _blur_weights(image.shape[-1], sigma)
     planes = image.reshape(-1, *image.shape[-2:]).astype(np.float32, copy=False)
     sums = [cv2.sepFilter2D(plane, -1, taps, taps, borderType=cv2.BORDER_CONSTANT) for plane in planes]
-    return (np.stack(sums) / (inside[:, None] * inside)).astype(np.float32, copy=False).reshape(image.shape)
+    return (np.stack(sums) / (inside[:, None] * inside)).reshape(image.shape)
 
 
 def reflectance(melanin: Field, blood: Field, deep: Field) -> Field:

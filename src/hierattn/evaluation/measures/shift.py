@@ -27,7 +27,7 @@ from hierattn.evaluation.predict import predictions_of
 from hierattn.evaluation.predictions import Predictions, rows_of
 from hierattn.evaluation.selection import check_pixels, outer_fold, select_external
 from hierattn.evaluation.trained_run import TrainedRun
-from hierattn.preprocessing.cleaning import clean_cropped
+from hierattn.preprocessing.cleaning import clean_changed
 from hierattn.progress import Progress, silent
 
 RENDERED = (
@@ -136,21 +136,25 @@ def changed_folds(
 
     Each changed photograph is cleaned as the set was.
     """
-    rows, spec = outer_fold(packed, run).rows, packed.image_spec
+    rows = outer_fold(packed, run).rows
+
+    def answer_cleaned(images: np.ndarray) -> Answers:
+        return answer(clean_changed(images, packed.image_spec))
+
     for name in RENDERED:
         kind = CHANGES[name]
         title = f"{kind.title.lower()}, {kind.levels[severity]:g} {kind.unit}"
 
         def changed(number: int, name: str = name) -> np.ndarray:
-            return clean_cropped(change(name, packed.images[rows[number]], severity, seed, number), spec)
+            return change(name, packed.images[rows[number]], severity, seed, number)
 
-        answers = _answers(answer, changed, len(rows), title, progress)
+        answers = _answers(answer_cleaned, changed, len(rows), title, progress)
         yield EvaluatedSet(name, title, CHANGED, _table(run, packed, rows, answers), answers.rejected)
 
     def by_other_cameras(number: int) -> np.ndarray:
-        return clean_cropped(other_camera(packed.images[rows[number]], seed, number), spec)
+        return other_camera(packed.images[rows[number]], seed, number)
 
-    answers = _answers(answer, by_other_cameras, len(rows), "other cameras", progress)
+    answers = _answers(answer_cleaned, by_other_cameras, len(rows), "other cameras", progress)
     yield EvaluatedSet("other_camera", "several at once", CHANGED, _table(run, packed, rows, answers), answers.rejected)
 
 
