@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from noise_runs import TINY
 
 from hierattn import create_model
 from hierattn.deploy.export.onnx import build_graph, publish
@@ -26,10 +27,6 @@ from hierattn.taxonomy.records import Taxonomy
 SIZE = 64
 OPTIONS = {"transformer_layers": [1, 1, 1]}
 ASKED = (AGE, SITE, GREW)
-_TINY = {
-    "early_channels": [4, 4, 8], "stage_channels": [8, 8, 8], "transformer_dims": [8, 8, 8],
-    "transformer_layers": [1, 1, 1], "heads": 2,
-}  # fmt: skip
 
 
 def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
@@ -62,13 +59,13 @@ def make_checkpoint(seed: int = 0, taxonomy: Taxonomy = EIGHT) -> Checkpoint:
 def asking_checkpoint() -> Checkpoint:
     """Of a tiny network that asks and was never trained, but whose answers count."""
     torch.manual_seed(0)
-    model = asking(create_model("hierattn_xs", num_classes=6, **_TINY), ASKED, 6).eval()
+    model = asking(create_model("hierattn_xs", num_classes=6, **TINY), ASKED, 6).eval()
     torch.nn.init.normal_(model.head.classifier.weight)  # as if it were trained
     with torch.no_grad():
         model.head.answers.weight.mul_(6)  # so that some answers raise the risk and others lower it
     options = {"kind": "concatenation", "width": 32, "dropout": 0.2}
     return Checkpoint(
-        "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=_TINY, answers=options
+        "hierattn_xs", PAD.asking(ASKED), ImageSpec(size=64), model.state_dict(), options=TINY, answers=options
     )
 
 

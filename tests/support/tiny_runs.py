@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from noise_runs import TINY
 from torch import Tensor, nn
 
 from hierattn.models.weights.checkpoint import load_checkpoint
@@ -20,12 +21,13 @@ from hierattn.training.run_state import load_state
 
 
 def tiny_recipe(prepared: Path) -> Recipe:
-    """Two epochs of three steps."""
+    """Two epochs of three steps of a very small HierAttn."""
     return Recipe.from_dict(
         {
             "name": "tiny",
             "seed": 5,
             "data": {"prepared": str(prepared), "epoch_images": 24},
+            "model": {"name": "hierattn_xs", "options": TINY},
             "optimiser": {"epochs": 2, "batch_size": 8, "warmup_epochs": 1, "averaging": 0.9},
         }
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise_runs import TINY
 from tiny_runs import StopAfter, assert_same_bits, state_of, tiny_recipe, weights, with_one_thread
 
 from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
@@ -273,22 +274,9 @@ def test_a_log_that_a_kill_cut_short_is_mended_on_resuming(recipe, tmp_path):
 # A network that is trained on shuffled labels must score at chance, and the same network on true ones must not.
 
 SPEC = ImageSpec(size=32)
-TINY = {
-    "early_channels": [4, 4, 8],
-    "stage_channels": [8, 8, 8],
-    "transformer_dims": [8, 8, 8],
-    "transformer_layers": [1, 1, 1],
-    "heads": 2,
-}
 CLASSES = ("BCC", "MEL", "NV", "VASC")
-
-
 COLOURS = ((200, 120, 110), (60, 50, 60), (150, 100, 70), (200, 40, 60))
-
-
 LESIONS = 36
-
-
 """A class, an image each, in three folds."""
 
 

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -457,12 +458,9 @@ def breakable(text: str) -> Markup:
     return Markup("_<wbr>").join(text.split("_"))
 
 
-def fill_page(template: str, taxonomy: Taxonomy | None = None, script: str = "", **values: Any) -> str:
-    """A page from a template beside this module, in the house's style (``page.css``); all values are escaped.
-
-    ``taxonomy`` is of the classes whose colours are in it; ``script`` is the name of a file of ours, the only script
-    that the page lets run.
-    """
+@cache
+def _templates() -> Environment:
+    """The templates beside this module, each compiled once."""
     page = Environment(
         loader=PackageLoader("hierattn.evaluation.pages"),
         autoescape=True,
@@ -482,6 +480,15 @@ def fill_page(template: str, taxonomy: Taxonomy | None = None, script: str = "",
         of_100=clinical_use.of_100,
         span_of_100=clinical_use.span_of_100,
     )
+    return page
+
+
+def fill_page(template: str, taxonomy: Taxonomy | None = None, script: str = "", **values: Any) -> str:
+    """A page from a template beside this module, in the house's style (``page.css``); all values are escaped.
+
+    ``taxonomy`` is of the classes whose colours are in it; ``script`` is the name of a file of ours, the only script
+    that the page lets run.
+    """
     ours = resources.files("hierattn.evaluation.pages").joinpath("templates")
     style = ours.joinpath("page.css").read_text(encoding="utf-8")
     code = ours.joinpath(script).read_text(encoding="utf-8") if script else ""
@@ -495,7 +502,7 @@ def fill_page(template: str, taxonomy: Taxonomy | None = None, script: str = "",
     }
     style = Template(style).substitute(colours)
     trusted = {"style": Markup(style), "script": Markup(code), "script_digest": digest}  # our own files
-    return page.get_template(template).render(**trusted, **values)
+    return _templates().get_template(template).render(**trusted, **values)
 
 
 def write_html_report(
