@@ -59,5 +59,7 @@ def test_the_answers_tell_the_images_apart():
 
 def test_every_picture_is_rendered_and_small():
     for name, photo in draw().items():
-        np.testing.assert_array_equal(read_picture(f"{name}.png"), photo)
+        differences = np.abs(read_picture(f"{name}.png").astype(int) - photo)
+        assert differences.max() <= 1, name  # NumPy's kernels round a few values otherwise on another processor
+        assert np.count_nonzero(differences) < differences.size / 1000, name
     assert sum(path.stat().st_size for path in Path(GOLDEN).iterdir()) < 200_000

@@ -106,7 +106,7 @@ def test_early_stopping_ends_after_so_many_epochs_without_a_better_one(recipe, t
 
 def test_the_smallest_balanced_loss_chooses_where_the_recipe_says_so(recipe, tmp_path):
     values = recipe.to_dict() | {"choose_by": "balanced_loss"}
-    values["optimiser"] |= {"epochs": 5, "learning_rate": 0.005, "final_learning_rate": 0.005}  # it goes astray
+    values["optimiser"] |= {"epochs": 5, "learning_rate": 0.05, "final_learning_rate": 0.05}  # it goes astray
     result = fit(Recipe.from_dict(values), tmp_path / "run", device="cpu")
     losses = [float(row["validation_balanced_loss"]) for row in RunFolder(tmp_path / "run").read_log()]
     assert losses != sorted(losses, reverse=True)  # else the last epoch would pass for the best

@@ -22,8 +22,8 @@ def recipe(prepared):
 
 
 def test_a_diverging_run_stops_with_what_to_try(recipe, tmp_path, monkeypatch):
-    def exploding(name, num_classes):
-        model = create_model(name, num_classes)
+    def exploding(name, num_classes, **options):
+        model = create_model(name, num_classes, **options)
         torch.nn.init.constant_(model.classifier.weight, float("inf"))
         return model
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from noise_runs import TINY
 from tiny_runs import state_of, tiny_recipe, with_one_thread
 from torch import nn
 
@@ -42,7 +43,7 @@ def test_frozen_layers_keep_their_transferred_weights_until_released(recipe, tmp
     look = Look()
     fit(frozen, tmp_path / "target", device="cpu", listener=look)
     at_the_end = state_of(tmp_path / "target")["model"]
-    learnt = [name for name, _ in create_model("hierattn_xs", 8).named_parameters()]
+    learnt = [name for name, _ in create_model("hierattn_xs", 8, **TINY).named_parameters()]
     transferred = [name for name in learnt if not name.startswith("classifier.")]
     assert len(transferred) > 100
     for name in transferred:

@@ -297,8 +297,8 @@ def risk_figure(predictions: Predictions, calibration: Calibration) -> Figure:
     for rows, of, sign, colour, label in parts:
         counts = np.histogram(np.clip(log_odds(scores[rows]), edges[0], edges[-1]), edges)[0]
         shares, label = sign * counts / max(int(of.sum()), 1), f"{label} ({rows.sum()})"
-        axis.bar(edges[:-1], shares, bottom=drawn[sign], width=np.diff(edges), align="edge", color=colour, label=label)
-        drawn[sign] = drawn[sign] + shares
+        below, drawn[sign] = drawn[sign], drawn[sign] + shares
+        axis.stairs(drawn[sign], edges, baseline=below, fill=True, color=colour, label=label)
     axis.axhline(0, color=LINE, linewidth=1)
     if calibration.has_threshold:
         where = float(np.clip(log_odds(calibration.risk_threshold), edges[0], edges[-1]))
