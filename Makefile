@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## Create .venv with everything that development needs.
 
-demo: $(STAMP) ## Render lesions, prepare, train, evaluate, export and predict, in under 5 minutes after the set-up.
+demo: $(STAMP) ## Render lesions, prepare, train, evaluate, export and predict, in under 4 minutes after the set-up.
 	env -u OMP_NUM_THREADS $(BIN)/hierattn demo --out out/demo --overwrite
 
 test: check unit ## Run lint, types, import contracts and every test.

@@ -18,8 +18,8 @@ def test_a_run_is_held_to_the_recipe_that_its_command_names(run, tmp_path):
     copy = tmp_path / "tiny"
     copy.mkdir()
     text = (run / "recipe.toml").read_text()
-    (copy / "recipe.toml").write_text(text.replace("learning_rate = 0.003", "learning_rate = 0.004"))
-    assert departures(copy, stage) == ["optimiser.learning_rate 0.004, the recipe has 0.003"]
+    (copy / "recipe.toml").write_text(text.replace("learning_rate = 0.002", "learning_rate = 0.004"))
+    assert departures(copy, stage) == ["optimiser.learning_rate 0.004, the recipe has 0.002"]
 
 
 def test_the_page_gets_the_table_of_the_record_and_keeps_its_other_words(released, tmp_path):
