@@ -38,6 +38,7 @@ from hierattn.data.rendered.plan import PlannedImage, generator_of, plan_set
 from hierattn.data.sets.readers.isic2019 import SYNTHETIC, TRUTHS
 from hierattn.errors import UsageError
 from hierattn.files import FolderKind, check_replaceable, recover, whole_folder, write_json, write_table
+from hierattn.processes import undisturbed
 from hierattn.progress import Progress, silent
 from hierattn.taxonomy.built_in import EIGHT, codes_of
 
@@ -181,7 +182,12 @@ def _mapped(
         return
     deaf = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process's
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=signal.signal, initargs=deaf) as pool:
-        yield from pool.map(work, planned, chunksize=16)
+        try:
+            with undisturbed():  # the pool starts its processes when it is given work
+                made = pool.map(work, planned, chunksize=16)
+            yield from made
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _encoded(image: PlannedImage, size: int, seed: int) -> tuple[bytes, bytes]:
