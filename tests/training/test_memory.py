@@ -38,7 +38,7 @@ def test_a_full_memory_stops_with_the_batch_that_fits(recipe, tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     told = re.search(r"does not hold a batch of 256 .* fits: optimiser\.batch_size=(\d+)", done.stdout)
     assert told, done.stdout + done.stderr[-2000:]
-    assert 2 <= int(told[1]) <= 128
+    assert 16 <= int(told[1]) <= 128  # and not 0 or 2, as where the failed step still holds its memory
 
 
 def test_the_largest_power_of_two_below_the_batch_that_fits_is_found_from_below():

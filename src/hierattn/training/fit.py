@@ -6,11 +6,9 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import HierAttnError, TrainingError, UsageError
@@ -19,8 +17,8 @@ from hierattn.run_folder import RunFolder
 from hierattn.tracking.trackers import Ending, check_installed, open_trackers
 from hierattn.training.devices import any_process, create_fabric, precision_on
 from hierattn.training.listener import Listener, Silent
-from hierattn.training.loop import prepare_images, steps_per_epoch, take_step
-from hierattn.training.memory import fitting_batch, is_out_of_memory
+from hierattn.training.loop import steps_per_epoch
+from hierattn.training.memory import is_out_of_memory, largest_batch
 from hierattn.training.optimisation.transfer_warmup import set_frozen
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
@@ -168,7 +166,7 @@ def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
     else:
         return
     batch = recipe.optimiser.batch_size
-    fits = fitting_batch(lambda smaller: _try_step(recipe, folder, packed, fabric, smaller), batch)
+    fits = largest_batch(recipe, folder, packed, fabric)
     known = f"a batch of {fits} fits: optimiser.batch_size={fits}"
     advice = known if fits else f"try optimiser.batch_size={max(batch // 4, 2)}; what else runs here takes memory too"
     raise TrainingError(f"the memory does not hold a batch of {batch} ({failed}): {advice}")
@@ -183,16 +181,6 @@ def _quiet_threads() -> Iterator[None]:
         yield
     finally:
         threading.excepthook = former
-
-
-def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:
-    """One step with ``batch`` images, of a run that is thrown away."""
-    smaller = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch))
-    learner = Run(smaller, folder, packed, fabric, Silent()).learner
-    positions = torch.arange(batch).numpy() % len(learner.data.labels)
-    for pixels, labels, answers in learner.data.batches(positions, batch, fabric.device):
-        images, mix = prepare_images(learner, pixels, 0, 0)
-        take_step(learner, images, labels, mix, answers)
 
 
 def _run_epochs(run: Run, save_every: int, stop: threading.Event) -> FitResult:

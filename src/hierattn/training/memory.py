@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.run_folder import RunFolder
+from hierattn.training.devices import create_fabric
+from hierattn.training.listener import Silent
+from hierattn.training.loop import prepare_images, take_step
+from hierattn.training.recipe import Recipe
+from hierattn.training.run import Run
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -19,6 +35,30 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(
         words in str(error) for words in ("allocate memory", "could not create a primitive")
     )
+
+
+def largest_batch(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric) -> int:
+    """The largest power of two below the recipe's batch with which a step of the run succeeds; 0 where none is found.
+
+    On a CPU it is sought in a process of its own: a C library keeps much of what a failed step had taken, and would
+    leave too little for the steps tried after it.
+    """
+    if fabric.device.type == "cpu" and fabric.world_size == 1:
+        _give_back()
+        words = [sys.executable, "-m", "hierattn.training.memory", str(folder.path)]
+        found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        return int(found) if found.strip().isdigit() else 0
+    return fitting_batch(lambda batch: _try_step(recipe, folder, packed, fabric, batch), recipe.optimiser.batch_size)
+
+
+def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:
+    """One step with ``batch`` images, of a run that is thrown away."""
+    smaller = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch))
+    learner = Run(smaller, folder, packed, fabric, Silent()).learner
+    positions = torch.arange(batch).numpy() % len(learner.data.labels)
+    for pixels, labels, answers in learner.data.batches(positions, batch, fabric.device):
+        images, mix = prepare_images(learner, pixels, 0, 0)
+        take_step(learner, images, labels, mix, answers)
 
 
 def fitting_batch(attempt: Callable[[int], object], batch: int) -> int:
@@ -47,3 +87,10 @@ def _give_back() -> None:
         torch.cuda.empty_cache()
     with suppress(OSError, AttributeError):  # another C library than glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+if __name__ == "__main__":
+    own = RunFolder(Path(sys.argv[1]))
+    asked = Recipe.load(own.recipe)
+    data, processor = PackedSet.open(Path(asked.data.prepared)), create_fabric("cpu", asked)
+    print(fitting_batch(lambda batch: _try_step(asked, own, data, processor, batch), asked.optimiser.batch_size))
