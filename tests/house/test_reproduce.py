@@ -33,7 +33,7 @@ def script(name: str, *words: object, place: Path, hierattn: str = "", **setting
     """Run a script of reproduce/ in ``place`` with a command of these sources, or with another ``hierattn``."""
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "OMP_NUM_THREADS") if key in os.environ}
     sources = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-    command = hierattn or f"{sys.executable} -m hierattn.cli.main"
+    command = hierattn or f"{sys.executable} -m hierattn"
     return subprocess.run(
         ["sh", str(ROOT / "reproduce" / name), *map(str, words)], cwd=place, capture_output=True, text=True,
         env={**inherited, "PYTHONPATH": sources, "HIERATTN": command, **settings}, check=False,
