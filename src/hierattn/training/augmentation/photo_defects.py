@@ -1,8 +1,8 @@
 """Defects that photographs of skin have, drawn and applied batched on the device: part of the stronger augmentation.
 
-Hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the sensor
-has too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None is in
-the paper.
+Ink and hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the
+sensor has too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None
+is in the paper.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hierattn.training.augmentation import ink
 from hierattn.training.augmentation.ranges import AugmentationRanges
 from hierattn.training.feed import send
 
@@ -66,6 +67,8 @@ class Defects:
     stickers
         (batch, STICKERS, 9): of each sticker the direction from the middle in radians, the distance, its two
         half-axes, in half sides, its colour (3), whether the picture's shades fall on it, and whether it is there.
+    ink
+        (batch, ink.MARKS, 10), as :func:`ink.draw_ink <hierattn.training.augmentation.ink.draw_ink>` has it.
     circle
         (batch, 3), x, y and radius of the black surround's inner circle, in half sides from the middle; radius 0: none.
     """
@@ -77,6 +80,7 @@ class Defects:
     hairs: Tensor
     hair_depth: Tensor
     stickers: Tensor
+    ink: Tensor
     circle: Tensor
 
     def part(self, rows: slice) -> Defects:
@@ -105,30 +109,38 @@ def draw_defects(batch: int, ranges: AugmentationRanges, generator: torch.Genera
         hairs=ends,
         hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(ranges.hair, 1),
         stickers=torch.zeros(batch, STICKERS, 9),
+        ink=torch.zeros(batch, ink.MARKS, ink.VALUES),
         circle=circle * chance(ranges.dark_corners)[:, None],
     )
-    if not ranges.stickers:  # drawn last: older recipes keep their draws
-        return drawn
+    # Drawn last, and only where they are asked for: older recipes keep their draws.
+    if ranges.stickers:
+        drawn = replace(drawn, stickers=_draw_stickers(between, chance, ranges.stickers))
+    if ranges.ink:
+        drawn = replace(drawn, ink=ink.draw_ink(batch, ranges.ink, generator))
+    return drawn
+
+
+def _draw_stickers(between: Callable[..., Tensor], chance: Callable[..., Tensor], probability: float) -> Tensor:
+    """One to three an image that has any, half of them round."""
     across, along = between(0.16, 0.6, STICKERS), between(0.16, 0.6, STICKERS)
     number = (1 + torch.arange(STICKERS)) <= between(1, STICKERS + 1, 1).floor()
-    stickers = torch.cat(
+    return torch.cat(
         [
             torch.stack(
                 [
                     between(0, 2 * math.pi, STICKERS),
                     between(0.96, 1.36, STICKERS),
                     across,
-                    torch.where(chance(0.5, STICKERS) > 0, across, along),  # half of them are round
+                    torch.where(chance(0.5, STICKERS) > 0, across, along),
                 ],
                 dim=2,
             ),
             _vivid(between(0, 1, STICKERS, 3)),
             chance(0.5, STICKERS, 1),
-            (number * chance(ranges.stickers, 1))[:, :, None],
+            (number * chance(probability, 1))[:, :, None],
         ],
         dim=2,
     )
-    return replace(drawn, stickers=stickers)
 
 
 def _vivid(values: Tensor) -> Tensor:
@@ -139,7 +151,8 @@ def _vivid(values: Tensor) -> Tensor:
 
 
 def apply_to_skin(images: Tensor, defects: Defects) -> Tensor:
-    """Hairs, stickers and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
+    """Ink, hairs, stickers and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
+    images = _on_some(images, defects.ink[:, :, -1].amax(dim=1), ink.add_ink, defects.ink)
     images = _on_some(images, defects.hair_depth.amax(dim=1), add_hairs, defects.hairs, defects.hair_depth)
     images = _on_some(images, defects.stickers[:, :, -1].amax(dim=1), add_stickers, defects.stickers)
     return _on_some(images, defects.circle[:, 2], add_dark_corners, defects.circle)

@@ -36,9 +36,10 @@ class AugmentationRanges:
         Largest relative change, either way.
     colour_cast
         Largest relative change of each channel by itself: other lamps, other cameras.
-    blur, downscale, jpeg, hair, stickers, dark_corners
+    blur, downscale, jpeg, hair, stickers, ink, dark_corners
         Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, coloured
-        stickers beside the lesion, a dermatoscope's black surround. ``photo_defects.py`` says how strong each may be.
+        stickers beside the lesion, a surgeon's ink, a dermatoscope's black surround. ``photo_defects.py`` and
+        ``ink.py`` say how strong each may be.
     """
 
     rotation: Annotated[float, Limits("0 to 180 degrees", least=0, most=180)] = 10.0
@@ -56,12 +57,13 @@ class AugmentationRanges:
     jpeg: Probability = 0.0
     hair: Probability = 0.0
     stickers: Probability = 0.0
+    ink: Probability = 0.0
     dark_corners: Probability = 0.0
 
     @property
     def has_defects(self) -> bool:
         """Whether any defect can occur."""
-        return any((self.blur, self.downscale, self.jpeg, self.hair, self.stickers, self.dark_corners))
+        return any((self.blur, self.downscale, self.jpeg, self.hair, self.stickers, self.ink, self.dark_corners))
 
 
 BetaParameter = Annotated[float, Limits("0 (none) to 10", least=0, most=10)]
