@@ -16,7 +16,7 @@ from hierattn.audit.findings import COPIES, LABEL, OFF_TOPIC, Found
 from hierattn.audit.page import render_audit
 from hierattn.data.prepare.decisions import Finding
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.evaluation.asking.figures import MISSING, Advice, AnswersFigures, OfBiopsy, OfQuestion, Three
+from hierattn.evaluation.asking.records import MISSING, Advice, AnswersFigures, OfBiopsy, OfQuestion, Three
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.clinical_use.artefacts import ARTEFACTS as KINDS
 from hierattn.evaluation.clinical_use.artefacts import ArtefactFlips, Artefacts

@@ -36,6 +36,11 @@ def test_importing_the_predictor_does_not_start_onnxruntime():
     in_fresh_process("import hierattn.deploy.predict.predictor; " + LOADED.format(heavy=("onnxruntime",)))
 
 
+@pytest.mark.parametrize("module", ["hierattn.evaluation.report", "hierattn.evaluation.pages.model_card"])
+def test_a_report_is_read_and_a_card_written_without_torch(module):
+    in_fresh_process(f"import {module}; " + LOADED.format(heavy=("torch", "torchvision", "timm")))
+
+
 def test_the_three_doors_open_when_they_are_used_and_only_what_they_need_is_loaded():
     in_fresh_process("from hierattn import Predictor; Predictor.load; " + LOADED.format(heavy=HEAVY))
     in_fresh_process(

@@ -14,14 +14,8 @@ from pathlib import Path
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import UsageError
 from hierattn.evaluation.asking.answered import Answered
-from hierattn.evaluation.asking.figures import (
-    ADVICE_BY,
-    AnswersFigures,
-    OfQuestion,
-    Part,
-    answers_alone,
-    measure_answers,
-)
+from hierattn.evaluation.asking.figures import Part, answers_alone, measure_answers
+from hierattn.evaluation.asking.records import ADVICE_BY, AnswersFigures, OfQuestion
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import read_calibration
 from hierattn.evaluation.measures.intervals import Estimate

@@ -21,13 +21,8 @@ from hierattn.data.prepared_set.looks import FIGURES
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.errors import CheckpointError, DataError, TableError, UsageError
 from hierattn.evaluation.asking.answered import Answered
-from hierattn.evaluation.asking.figures import (
-    AnswersFigures,
-    Part,
-    answers_alone,
-    fit_answers_temperature,
-    measure_answers,
-)
+from hierattn.evaluation.asking.figures import Part, answers_alone, fit_answers_temperature, measure_answers
+from hierattn.evaluation.asking.records import AnswersFigures
 from hierattn.evaluation.cases import Case, case_of, write_cases
 from hierattn.evaluation.clinical_use.artefacts import measure_artefacts
 from hierattn.evaluation.coarser import Coarser

@@ -19,7 +19,7 @@ import numpy as np
 from hierattn import metrics
 from hierattn.data.prepared_set.looks import Looked
 from hierattn.errors import TableError, TaxonomyError
-from hierattn.evaluation.asking.figures import AnswersFigures
+from hierattn.evaluation.asking.records import AnswersFigures
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit

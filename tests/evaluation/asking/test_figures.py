@@ -13,7 +13,8 @@ from tiny_sets import with_answers
 from hierattn.data.prepared_set.asked import answerable
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation import predict
-from hierattn.evaluation.asking.figures import MISSING, AnswersAlone
+from hierattn.evaluation.asking.figures import AnswersAlone
+from hierattn.evaluation.asking.records import MISSING
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
 from hierattn.evaluation.measures.calibration import read_calibration
 from hierattn.evaluation.pages.model_card import model_card

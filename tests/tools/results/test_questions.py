@@ -8,7 +8,7 @@ import pytest
 from tools.results.published import RESULTS
 from tools.results.questions import page
 
-from hierattn.evaluation.asking.figures import AnswersFigures
+from hierattn.evaluation.asking.records import AnswersFigures
 from hierattn.evaluation.records import from_plain
 
 FOLDER = RESULTS / "pad-ufes-20" / "questions"

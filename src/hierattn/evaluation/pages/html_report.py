@@ -14,14 +14,14 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hierattn import shares
-from hierattn.evaluation.asking.figures import ADVICE_BY
+from hierattn.evaluation.asking.records import ADVICE_BY
 from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, Subgroups
@@ -29,7 +29,6 @@ from hierattn.evaluation.measures.subgroups import FIGURES as SUBGROUP_FIGURES
 from hierattn.evaluation.pages import clinical_use
 from hierattn.evaluation.pages.drawn_names import drawn_names
 from hierattn.evaluation.pages.figures import MOST_CURVES, MOST_IN_CELLS, css_variables, svg
-from hierattn.evaluation.pages.gallery import Picture
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.report import Report
 from hierattn.files import write_text
@@ -37,6 +36,9 @@ from hierattn.run_folder import epoch_number
 from hierattn.taxonomy.built_in import class_like
 from hierattn.taxonomy.colours import PALETTE
 from hierattn.taxonomy.records import NO_REFERRAL, Taxonomy
+
+if TYPE_CHECKING:  # which draws with torch
+    from hierattn.evaluation.pages.gallery import Picture
 
 DASH = "–"
 NAMED_FIRST = " Named are melanoma, other cancers, what is referred, and then the most frequent classes."

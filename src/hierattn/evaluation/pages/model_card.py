@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hierattn.evaluation.asking.figures import ADVICE_BY
+from hierattn.evaluation.asking.records import ADVICE_BY
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES, FIGURES
 from hierattn.evaluation.pages.checklists import CHECKLISTS, checklists
