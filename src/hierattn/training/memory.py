@@ -46,8 +46,9 @@ def largest_batch(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: 
     if fabric.device.type == "cpu" and fabric.world_size == 1:
         _give_back()
         words = [sys.executable, "-m", "hierattn.training.memory", str(folder.path)]
-        found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-        return int(found) if found.strip().isdigit() else 0
+        said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        *_, found = said.split() or ["0"]  # libraries may have printed before it
+        return int(found) if found.isdigit() else 0
     return fitting_batch(lambda batch: _try_step(recipe, folder, packed, fabric, batch), recipe.optimiser.batch_size)
 
 
