@@ -12,10 +12,10 @@
 # The folds are those of results/*/splits.csv: ids and folds of the photographs that the released models were evaluated on.
 # Photographs that these files do not name are left out and listed.
 #
-# SEVENTH=seventh-dermoscopy.onnx begins the last dermoscopy run with the release before, in place of all runs before it (an hour), and
-# PHONE=phone-before.onnx the questions of the phone model. So the present ones were made, each from a bundle that is in this
+# EIGHTH=eighth-dermoscopy.onnx begins the last dermoscopy run with the release before, in place of all runs before it and its teacher
+# (an hour and a half), and PHONE=phone-before.onnx the questions of the phone model. So the present ones were made, each from a bundle that is in this
 # repository's history, and names the runs and bundles behind itself:
-#   git show 246fb4f:src/hierattn/deploy/predict/released/dermoscopy.onnx > seventh-dermoscopy.onnx
+#   git show b041dc3:src/hierattn/deploy/predict/released/dermoscopy.onnx > eighth-dermoscopy.onnx
 #   git show b80502a:src/hierattn/deploy/predict/released/phone.onnx > phone-before.onnx
 # MORE=FOLDER and CUT=FOLDER are further photographs of PAD-UFES-20, for the questions: whole ones, and lesions cut out, which only train.
 #
@@ -28,7 +28,7 @@ set -eu
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 here=$(cd "$(dirname "$0")/.." && pwd)
 isic=$(absolute "$1") other=$(absolute "$2") pad=$(absolute "$3") weights=$(absolute "$4") place=${5:-.}
-seventh=${SEVENTH:+$(absolute "$SEVENTH")} phone=${PHONE:+$(absolute "$PHONE")}
+eighth=${EIGHTH:+$(absolute "$EIGHTH")} phone=${PHONE:+$(absolute "$PHONE")}
 more=${MORE:+$(absolute "$MORE")} cut=${CUT:+$(absolute "$CUT")}
 threads=${THREADS:-1} splits=${SPLITS-$here/results} released=${RELEASED:-}
 hierattn=${HIERATTN:-hierattn} python=${PYTHON:-python}
@@ -76,7 +76,7 @@ prepare_two grey192 192 $grey
 prepare_pad greypad192 192 $grey # for the dermoscopy model to reject
 prepare_two two160 160           # and these for the phone model
 
-if [ -z "$seventh" ]; then
+if [ -z "$eighth" ]; then
   prepare_two two192 192
   prepare "$isic" ham160 160 10 "${splits:+$splits/isic2019-ham/splits.csv}"
   prepare "$isic" ham128 128 10 out/ham160/splits.csv
@@ -103,10 +103,14 @@ if [ -z "$seventh" ]; then
 
   say "the same student, shown more photographs"
   train isic2019/hierattn_xs_two_sources_longer_192px two192 two-xs-192-longer
+
+  say "and more, their colours balanced by shades of grey"
+  train isic2019/hierattn_xs_two_sources_grey_192px grey192 two-xs-192-grey
 fi
 
-say "and more, their colours balanced by shades of grey"
-train isic2019/hierattn_xs_two_sources_grey_192px grey192 two-xs-192-grey ${seventh:+"transfer.checkpoint=$seventh"}
+say "a teacher of these balanced photographs, and the student that goes on with it, with ink on the skin"
+train isic2019/efficientnet_lite0_two_sources_192px grey192 two-lite0-192-grey
+train isic2019/hierattn_xs_two_sources_taught_192px grey192 two-xs-192-taught ${eighth:+"transfer.checkpoint=$eighth"}
 
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
 if [ -z "$phone" ]; then
@@ -120,12 +124,12 @@ prepare_pad asked160 160 ${cut:+"cut=$cut" --train-only cut}
 train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"transfer.checkpoint=$phone"} ${EPOCHS:+questions.ask=age}
 
 say "on photographs from other sources"
-[ -f runs/two-xs-192-grey/shift/shift.json ] || $hierattn shift runs/two-xs-192-grey --data out/greypad192
+[ -f runs/two-xs-192-taught/shift/shift.json ] || $hierattn shift runs/two-xs-192-taught --data out/greypad192
 [ -f out/other160/prepared.json ] || $hierattn prepare "$other" out/other160 --size 160 --judge-only
 [ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/other160
 
 say "the bundles, with cards, licence and checksums"
-PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-grey --dermoscopy-reject out/greypad192 \
+PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-taught --dermoscopy-reject out/greypad192 \
   --phone runs/pad-xs-asked-160 --phone-reject out/two160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"
