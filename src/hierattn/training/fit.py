@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from hierattn.tracking.trackers import Ending, check_installed, open_trackers
 from hierattn.training.devices import any_process, create_fabric, precision_on
 from hierattn.training.listener import Listener, Silent
 from hierattn.training.loop import steps_per_epoch
-from hierattn.training.memory import is_out_of_memory, largest_batch
+from hierattn.training.memory import is_out_of_memory, roomy_batch
 from hierattn.training.optimisation.transfer_warmup import set_frozen
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
@@ -161,15 +162,16 @@ def explained(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabr
             ) from None
         if not is_out_of_memory(error):
             raise
-        failed = str(error).splitlines()[0][:80] if str(error) else "MemoryError"
+        asked = re.search(r"Tried to allocate ([\d.]+ [KMG]iB)", str(error))  # as CUDA says it
         traceback.clear_frames(error.__traceback__)  # they hold the tensors that filled the memory
     else:
         return
     batch = recipe.optimiser.batch_size
-    fits = largest_batch(recipe, folder, packed, fabric)
-    known = f"a batch of {fits} fits: optimiser.batch_size={fits}"
+    fits = roomy_batch(recipe, folder, packed, fabric)
+    known = f"a batch of {fits} fits: optimiser.batch_size={fits}, and another run folder"
     advice = known if fits else f"try optimiser.batch_size={max(batch // 4, 2)}; what else runs here takes memory too"
-    raise TrainingError(f"the memory does not hold a batch of {batch} ({failed}): {advice}")
+    more = f" ({asked[1]} more were asked for)" if asked else ""
+    raise TrainingError(f"the memory does not hold this training with a batch of {batch}{more}: {advice}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from hierattn.training.listener import Silent
 from hierattn.training.loop import prepare_images, take_step
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
+from hierattn.training.validation import BATCH, validate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -37,29 +39,34 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def largest_batch(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric) -> int:
-    """The largest power of two below the recipe's batch with which a step of the run succeeds; 0 where none is found.
+def roomy_batch(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric) -> int:
+    """Half of the largest power of two below the recipe's batch with which the run trains and validates; 0: none found.
 
-    On a CPU it is sought in a process of its own: a C library keeps much of what a failed step had taken, and would
-    leave too little for the steps tried after it.
+    Half, because a long run takes a little more than its first steps. On a CPU it is sought in a process of its own:
+    a C library keeps much of what a failed step had taken, and would leave too little for the steps tried after it.
     """
     if fabric.device.type == "cpu" and fabric.world_size == 1:
         _give_back()
         words = [sys.executable, "-m", "hierattn.training.memory", str(folder.path)]
         said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
         *_, found = said.split() or ["0"]  # libraries may have printed before it
-        return int(found) if found.isdigit() else 0
-    return fitting_batch(lambda batch: _try_step(recipe, folder, packed, fabric, batch), recipe.optimiser.batch_size)
+        return int(found) // 2 if found.isdigit() else 0
+    attempt = partial(_try_run, recipe, folder, packed, fabric)
+    return fitting_batch(attempt, recipe.optimiser.batch_size) // 2
 
 
-def _try_step(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:
-    """One step with ``batch`` images, of a run that is thrown away."""
-    smaller = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch))
-    learner = Run(smaller, folder, packed, fabric, Silent()).learner
-    positions = torch.arange(batch).numpy() % len(learner.data.labels)
-    for pixels, labels, answers in learner.data.batches(positions, batch, fabric.device):
-        images, mix = prepare_images(learner, pixels, 0, 0)
-        take_step(learner, images, labels, mix, answers)
+def _try_run(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:
+    """Two steps with ``batch`` images, the second of which finds the optimiser's state, and one batch of validation.
+
+    The run is thrown away.
+    """
+    run = Run(replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch)), folder, packed, fabric, Silent())
+    positions = torch.arange(2 * batch).numpy() % len(run.learner.data.labels)
+    for pixels, labels, answers in run.learner.data.batches(positions, batch, fabric.device):
+        images, mix = prepare_images(run.learner, pixels, 0, 0)
+        take_step(run.learner, images, labels, mix, answers)
+    inner = run.inner[:BATCH]
+    validate(fabric, run.plain_model, run.images, inner, run.inner_labels[:BATCH], run.spec, run.training.answers)
 
 
 def fitting_batch(attempt: Callable[[int], object], batch: int) -> int:
@@ -94,4 +101,4 @@ if __name__ == "__main__":
     own = RunFolder(Path(sys.argv[1]))
     asked = Recipe.load(own.recipe)
     data, processor = PackedSet.open(Path(asked.data.prepared)), create_fabric("cpu", asked)
-    print(fitting_batch(lambda batch: _try_step(asked, own, data, processor, batch), asked.optimiser.batch_size))
+    print(fitting_batch(partial(_try_run, asked, own, data, processor), asked.optimiser.batch_size))

@@ -66,7 +66,7 @@ TEXTS: dict[str, dict[str, str]] = {
         ),
         "limits.measured": (
             "In a test on {images} photos that it had never seen, this limit caught {sensitivity} ({low} to {high}) of "
-            "the lesions that need a doctor's eye. It misses the others."
+            "the lesions that need a doctor's eye. It can still miss one."
         ),
         "limits.unmeasured": "How many such lesions this rule misses was not measured on photos it had never seen.",
         "limits.uncalibrated": "This model has not been calibrated: read its percentages as a ranking, not as chances.",
@@ -159,7 +159,7 @@ TEXTS: dict[str, dict[str, str]] = {
         ),
         "limits.measured": (
             "Em um teste com {images} fotos que o modelo nunca tinha visto, este limite detectou {sensitivity} "
-            "({low} a {high}) das lesões que um médico precisa ver. As outras passam despercebidas."
+            "({low} a {high}) das lesões que um médico precisa ver. Ainda assim, pode deixar passar uma."
         ),
         "limits.unmeasured": "Não foi medido, em fotos nunca vistas, quantas dessas lesões esta regra deixa passar.",
         "limits.uncalibrated": (
@@ -241,7 +241,7 @@ TEXTS: dict[str, dict[str, str]] = {
         ),
         "limits.measured": (
             "在 {images} 张模型从未见过的照片上测试，这一界限找出了 {sensitivity}（{low} 至 {high}）"
-            "需要医生查看的病变，其余的被漏掉。"
+            "需要医生查看的病变，但仍可能漏掉。"
         ),
         "limits.unmeasured": "这一规则会漏掉多少此类病变，尚未在从未见过的照片上测量。",
         "limits.uncalibrated": "本模型未经校准：百分比只能看作排序，不是概率。",
