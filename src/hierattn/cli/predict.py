@@ -399,7 +399,7 @@ def _print_line(console: Console, path: Path, answer: Diagnosis) -> None:
     from hierattn.shares import percent
 
     first = f"{answer.label} {percent(answer.probabilities[answer.label])}  "
-    first += "" if answer.risk is None else f"risk {percent(answer.risk)}  "
+    first += "" if answer.risk is None else f"risk {percent(answer.risk, int(answer.risk < 0.1))}  "
     level = ("", "") if answer.advice is None else (answer.advice.title, _COLOURS[answer.advice.level])
     console.print(Text.assemble(f"{path.name}  ", "" if answer.unfit else first, level), soft_wrap=True)
 
