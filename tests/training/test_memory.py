@@ -3,13 +3,17 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_runs import tiny_recipe
 
-from hierattn.training.memory import fitting_batch, is_out_of_memory
+from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.run_folder import RunFolder
+from hierattn.training.devices import create_fabric
+from hierattn.training.memory import fitting_batch, is_out_of_memory, roomy_batch
 from hierattn.training.recipe import Recipe
 
 
@@ -39,6 +43,13 @@ def test_a_full_memory_stops_with_the_batch_that_fits(recipe, tmp_path):
     told = re.search(r"with a batch of 256.* a batch of \d+ fits: optimiser\.batch_size=(\d+)", done.stdout)
     assert told, done.stdout + done.stderr[-2000:]
     assert 16 <= int(told[1]) <= 128  # and not 0 or 2, as where the failed step still holds its memory
+
+
+def test_a_batch_is_found_for_a_folder_that_holds_no_run_as_a_dry_run_s(recipe, tmp_path):
+    eight = replace(recipe, optimiser=replace(recipe.optimiser, batch_size=8))
+    packed = PackedSet.open(Path(recipe.data.prepared))
+    assert roomy_batch(eight, RunFolder(tmp_path), packed, create_fabric("cpu", eight)) == 2  # half of 4
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_largest_power_of_two_below_the_batch_that_fits_is_found_from_below():

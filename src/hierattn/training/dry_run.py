@@ -26,7 +26,7 @@ from hierattn.training.optimisation.transfer_warmup import set_frozen
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
 from hierattn.training.run_state import load_state, save_state
-from hierattn.training.validation import BATCH, validate
+from hierattn.training.validation import BATCH
 
 
 @dataclass(frozen=True)
@@ -179,12 +179,10 @@ def _time_training(run: Run) -> tuple[float, float]:
 
 def _time_validation(run: Run) -> float:
     """Seconds an image, over two batches, the first to warm up."""
-    rows = run.inner[: 2 * BATCH]
-    for part in (rows[:BATCH], rows):
+    for images in (BATCH, 2 * BATCH):
         began = time.perf_counter()
-        labels, answers = run.inner_labels[: len(part)], run.training.answers
-        validate(run.fabric, run.plain_model, run.images, part, labels, run.spec, answers)
-    return (time.perf_counter() - began) / len(rows)
+        run.validate_first(images)
+    return (time.perf_counter() - began) / len(run.inner[: 2 * BATCH])
 
 
 def _time_saving(run: Run) -> tuple[float, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,9 @@ from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.run_folder import RunFolder
 from hierattn.training.devices import create_fabric
 from hierattn.training.listener import Silent
-from hierattn.training.loop import prepare_images, take_step
 from hierattn.training.recipe import Recipe
 from hierattn.training.run import Run
-from hierattn.training.validation import BATCH, validate
+from hierattn.training.validation import BATCH
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -48,25 +47,28 @@ def roomy_batch(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fa
     if fabric.device.type == "cpu" and fabric.world_size == 1:
         _give_back()
         words = [sys.executable, "-m", "hierattn.training.memory", str(folder.path)]
-        said = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-        *_, found = said.split() or ["0"]  # libraries may have printed before it
-        return int(found) // 2 if found.isdigit() else 0
-    attempt = partial(_try_run, recipe, folder, packed, fabric)
-    return fitting_batch(attempt, recipe.optimiser.batch_size) // 2
+        done = subprocess.run(words, input=json.dumps(recipe.to_dict()), capture_output=True, text=True, check=False)
+        *_, found = done.stdout.split() or ["0"]  # libraries may have printed before it
+        fits = int(found) if found.isdigit() else 0
+    else:
+        fits = _largest(recipe, folder, packed, fabric)
+    return fits // 2
 
 
-def _try_run(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric, batch: int) -> None:
-    """Two steps with ``batch`` images, the second of which finds the optimiser's state, and one batch of validation.
+def _largest(recipe: Recipe, folder: RunFolder, packed: PackedSet, fabric: Fabric) -> int:
+    """The batch that fits, by runs that are thrown away.
 
-    The run is thrown away.
+    Each takes two steps, of which the second finds the optimiser's state, and validates one batch.
     """
-    run = Run(replace(recipe, optimiser=replace(recipe.optimiser, batch_size=batch)), folder, packed, fabric, Silent())
-    positions = torch.arange(2 * batch).numpy() % len(run.learner.data.labels)
-    for pixels, labels, answers in run.learner.data.batches(positions, batch, fabric.device):
-        images, mix = prepare_images(run.learner, pixels, 0, 0)
-        take_step(run.learner, images, labels, mix, answers)
-    inner = run.inner[:BATCH]
-    validate(fabric, run.plain_model, run.images, inner, run.inner_labels[:BATCH], run.spec, run.training.answers)
+
+    def attempt(batch: int) -> None:
+        data = replace(recipe.data, epoch_images=2 * batch)
+        smaller = replace(recipe, data=data, optimiser=replace(recipe.optimiser, batch_size=batch))
+        run = Run(smaller, folder, packed, fabric, Silent())
+        run.train(lambda: False)
+        run.validate_first(BATCH)
+
+    return fitting_batch(attempt, recipe.optimiser.batch_size)
 
 
 def fitting_batch(attempt: Callable[[int], object], batch: int) -> int:
@@ -98,7 +100,6 @@ def _give_back() -> None:
 
 
 if __name__ == "__main__":
-    own = RunFolder(Path(sys.argv[1]))
-    asked = Recipe.load(own.recipe)
+    asked = Recipe.from_dict(json.load(sys.stdin))
     data, processor = PackedSet.open(Path(asked.data.prepared)), create_fabric("cpu", asked)
-    print(fitting_batch(partial(_try_run, asked, own, data, processor), asked.optimiser.batch_size))
+    print(_largest(asked, RunFolder(Path(sys.argv[1])), data, processor))

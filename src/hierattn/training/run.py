@@ -299,6 +299,11 @@ class Run:
         """Train the rest of the epoch, or to ``stop()``."""
         train_epoch(self.learner, self.position, self.listener, stop)
 
+    def validate_first(self, images: int) -> None:
+        """Validate so many images of the inner fold, for a trial: nothing is kept."""
+        rows, labels = self.inner[:images], self.inner_labels[:images]
+        validate(self.fabric, self.plain_model, self.images, rows, labels, self.spec, self.training.answers)
+
     @property
     def exhausted(self) -> bool:
         """Whether early stopping ends the run: so many epochs brought no better figure."""
