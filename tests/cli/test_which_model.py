@@ -10,7 +10,8 @@ from small_bundles import list_sums, with_novelty
 from typer.testing import CliRunner
 
 from hierattn.cli import predict
-from hierattn.cli.which_model import choose_model
+from hierattn.cli.which_model import OTHER, choose_model
+from hierattn.deploy.predict.released import DOMAIN_OF, DOMAINS
 from hierattn.errors import UsageError
 
 HINT = "was not trained on photographs like this one"
@@ -27,13 +28,21 @@ def call(*words):
 
 @pytest.mark.parametrize(
     ("model", "domain", "chosen"),
-    [(None, None, "dermoscopy"), (None, "phone", "phone"), ("a.onnx", None, "a.onnx"), ("phone", None, "phone")],
+    [
+        (None, None, "dermoscopy"),
+        (None, "phone", "phone"),
+        ("a.onnx", None, "a.onnx"),
+        ("phone", None, "phone"),
+        ("dermoscopy-large", None, "dermoscopy-large"),
+    ],
 )
 def test_a_named_bundle_comes_before_the_domain_and_the_domain_before_the_default(model, domain, chosen):
     assert choose_model(model, domain) == chosen
 
 
-@pytest.mark.parametrize(("model", "domain"), [("a.onnx", "phone"), (None, "x-ray"), (None, "")])
+@pytest.mark.parametrize(
+    ("model", "domain"), [("a.onnx", "phone"), (None, "x-ray"), (None, "dermoscopy-large"), (None, "")]
+)
 def test_two_wishes_or_an_unknown_domain_are_refused(model, domain):
     with pytest.raises(UsageError, match="wanted"):
         choose_model(model, domain)
@@ -47,13 +56,20 @@ def test_predict_without_a_bundle_says_which_answers_and_that_it_is_not_for_comm
     assert "--domain dermoscopy" in result.stderr
 
 
+def test_every_released_name_knows_the_domain_that_it_is_not_for():
+    assert set(OTHER) == set(DOMAIN_OF)
+    assert all(other in DOMAINS and other != DOMAIN_OF[name] for name, other in OTHER.items())
+
+
 def test_a_bundle_of_ones_own_is_used_without_a_word_about_released_ones(folder, photo, tmp_path):
     with_novelty(tmp_path / "mine.onnx", 0.5)
     assert "released" not in call(photo, "--model", tmp_path / "mine.onnx").stderr
 
 
-def test_a_photograph_that_only_the_other_model_knows_gets_a_hint_and_the_reverse_gets_none(folder, photo):
-    said = call(photo, "--json").stderr
+@pytest.mark.parametrize("name", ["dermoscopy", "dermoscopy-large"])
+def test_a_photograph_that_only_the_other_model_knows_gets_a_hint_and_the_reverse_gets_none(folder, photo, name):
+    said = call(photo, "--model", name, "--json").stderr
+    assert f"the released {name} model answers" in said
     assert HINT in said
     assert "the phone model has" in said
     assert "--domain phone" in said.splitlines()[-1]

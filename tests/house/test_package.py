@@ -28,7 +28,7 @@ from tools.release.code_wheel import write_code_wheel
 
 import hierattn
 from hierattn.data.rendered.rendered_set import render_lesion, render_set
-from hierattn.deploy.predict.released import DOMAINS, MAX_RELEASED_BYTES, is_released, released_folder
+from hierattn.deploy.predict.released import DOMAINS, MAX_RELEASED_BYTES, NAMES, is_released, released_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("src", "LICENSES", "recipes", "docs", "tests", "tools", "results", "reproduce", "benchmarks")
@@ -189,10 +189,10 @@ def test_the_code_alone_says_in_one_line_how_to_get_a_model_and_predicts_with_on
     Image.fromarray(render_lesion("MEL", np.random.default_rng(1), size=512).image).save(tmp_path / "photo.jpg")
     said = call(code_alone / "hierattn", "predict", "photo.jpg", cwd=tmp_path, code=2)
     assert said.count("\n") == 1
-    assert "no model for dermoscopy came with this hierattn" in said
+    assert "no model called dermoscopy came with this hierattn" in said
     assert "pip install --force-reinstall --no-deps hierattn" in said
     found = json.loads(call(code_alone / "hierattn", "doctor", "--json", cwd=tmp_path))
-    assert found["released_models"] == dict.fromkeys(DOMAINS, False)
+    assert found["released_models"] == dict.fromkeys(NAMES, False)
     write_small_bundle(tmp_path / "model.onnx")
     (answer,) = json.loads(
         call(code_alone / "hierattn", "predict", "photo.jpg", "-m", "model.onnx", "--json", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""What both released bundles answer to photographs that anyone can draw again; ``tests/golden/released.json`` holds it.
+"""What the released bundles answer to photographs that anyone can draw again; ``tests/golden/released.json`` holds it.
 
 python tests/support/released_answers.py          # writes it anew, for new released bundles alone
 """
@@ -16,7 +16,7 @@ from PIL import Image
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.deploy.predict.released import DOMAINS
+from hierattn.deploy.predict.released import NAMES
 from hierattn.taxonomy.built_in import EIGHT
 
 CODES = EIGHT.codes
@@ -40,15 +40,15 @@ def photographs() -> dict[str, np.ndarray]:
     }
 
 
-def answers(domain: str) -> dict[str, dict[str, Any]]:
-    """Photograph -> what the released bundle for ``domain`` answers, without the time it took."""
-    predictor = Predictor.load(domain, threads=1)
+def answers(name: str) -> dict[str, dict[str, Any]]:
+    """Photograph -> what the released bundle called ``name`` answers, without the time it took."""
+    predictor = Predictor.load(name, threads=1)
     found = {}
-    for name, photo in photographs().items():
+    for drawn, photo in photographs().items():
         diagnosis = predictor(photo, heatmap=True)
         heatmap = diagnosis.heatmap
         assert heatmap is not None
-        found[name] = {
+        found[drawn] = {
             "probabilities": diagnosis.probabilities,
             "risk": diagnosis.risk,
             "level": diagnosis.advice.level,
@@ -65,8 +65,8 @@ def conditions() -> dict[str, str]:
 
 
 def main() -> None:
-    """Ask both bundles and write their answers."""
-    contents = {**conditions(), "answers": {domain: answers(domain) for domain in DOMAINS}}
+    """Ask all bundles and write their answers."""
+    contents = {**conditions(), "answers": {name: answers(name) for name in NAMES}}
     ANSWERS.write_text(json.dumps(contents, indent=0) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hierattn.bundle.bundle import Bundle
 from hierattn.bundle.prediction_set import SetRule
 from hierattn.bundle.thresholds import TriageSettings
-from hierattn.deploy.predict.released import SUMS
+from hierattn.deploy.predict.released import DOMAIN_OF, SUMS
 from hierattn.image_spec import ImageSpec
 from hierattn.taxonomy.built_in import EIGHT, MALIGNANT_OR_BENIGN
 from hierattn.taxonomy.records import LesionClass, Taxonomy
@@ -221,8 +221,8 @@ def list_sums(folder: Path) -> None:
 
 
 def write_released(folder: Path) -> Path:
-    """Two bundles as if released: nothing is like what ``dermoscopy`` has seen, everything like ``phone``'s."""
-    with_novelty(folder / "dermoscopy.onnx", 3.0)
-    with_novelty(folder / "phone.onnx", 0.5)
+    """Bundles as if released: nothing is like what those of ``dermoscopy`` have seen, everything like ``phone``'s."""
+    for name, domain in DOMAIN_OF.items():
+        with_novelty(folder / f"{name}.onnx", 3.0 if domain == "dermoscopy" else 0.5)
     list_sums(folder)
     return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierattn.deploy.predict.released import Domain
+from hierattn.deploy.predict.released import DOMAIN_OF, Domain
 from hierattn.errors import UsageError
 from hierattn.evaluation.folder import find_evaluation
 from hierattn.evaluation.report import HONEST, Report
@@ -22,8 +22,8 @@ class Candidate:
 
     Attributes
     ----------
-    domain
-        What kind of photograph it is for.
+    released_as
+        The name of its bundle, one of :data:`hierattn.deploy.predict.released.NAMES`.
     run
         Its folder.
     report
@@ -34,11 +34,16 @@ class Candidate:
         Every run behind its weights, itself last.
     """
 
-    domain: Domain
+    released_as: str
     run: Path
     report: Report
     shift_text: str
     stages: tuple[Stage, ...]
+
+    @property
+    def domain(self) -> Domain:
+        """What kind of photograph it is for."""
+        return DOMAIN_OF[self.released_as]
 
     @property
     def name(self) -> str:
@@ -51,7 +56,7 @@ class Candidate:
         return licence_of(self.stages)
 
 
-def examine(domain: Domain, run: Path) -> Candidate:
+def examine(released_as: str, run: Path) -> Candidate:
     """Read a run that is to be released, and refuse one that could not stand up to its card.
 
     Raises
@@ -67,4 +72,4 @@ def examine(domain: Domain, run: Path) -> Candidate:
         raise UsageError(f"{run} has no risk threshold: wanted a calibration; run 'hierattn evaluate {run}' again")
     shift = RunFolder(run).shift / SHIFT
     text = shift.read_text(encoding="utf-8").partition("\n")[2].strip() if shift.is_file() else ""
-    return Candidate(domain, run, report, text, lineage(run))
+    return Candidate(released_as, run, report, text, lineage(run))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hierattn.cli.recipes import find_recipe
-from hierattn.deploy.predict.released import DOMAINS, Domain, released_folder
+from hierattn.deploy.predict.released import NAMES, released_folder
 from hierattn.errors import HierAttnError
 from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
@@ -100,40 +100,43 @@ def main(words: list[str]) -> None:
     """The command line, as this file's first lines show it."""
     parser = _parser()
     options = parser.parse_args(words)
-    runs = {domain: run for domain in DOMAINS if (run := getattr(options, domain)) is not None}
+    runs = _given(options)
     if not runs:
-        parser.error("wanted --dermoscopy RUN or --phone RUN")
-    candidates: dict[Domain, Candidate] = {domain: examine(domain, run) for domain, run in runs.items()}
+        parser.error(f"wanted the run of a bundle: {', '.join(f'--{name} RUN' for name in NAMES)}")
+    candidates = {name: examine(name, run) for name, run in runs.items()}
     for candidate in candidates.values():
         _check_recipes(candidate)
     if options.cards:
         models = rewrite_cards(candidates, options.out)
         print(f"cards of {' and '.join(candidates)} written to {options.out}; the bundles are as they were")
     else:
-        data, reject = (
-            {domain: path for domain in DOMAINS if (path := getattr(options, f"{domain}_{what}")) is not None}
-            for what in ("data", "reject")
-        )
-        named = " ".join(f"--{domain} runs/{candidate.name}" for domain, candidate in candidates.items())
+        data, reject = _given(options, "_data"), _given(options, "_reject")
+        named = " ".join(f"--{name} runs/{candidate.name}" for name, candidate in candidates.items())
         say = partial(print, flush=True)
         command = f"{COMMAND} {named}"
         models = release(candidates, options.out, data=data, reject=reject, command=command, say=say)["models"]
-        for domain in runs:
-            model = models[domain]
+        for name in runs:
+            model = models[name]
             facts = (model["precision"]["name"], f"{model['bytes']:,} bytes", model["licence"], model["sha256"])
-            print(f"{domain}: {', '.join(facts)}")
+            print(f"{name}: {', '.join(facts)}")
         print(f"written to {options.out}; next: python -m tools.results.publish table, and the tests")
     if options.out == released_folder():
         write_page(models)
 
 
+def _given(options: argparse.Namespace, what: str = "") -> dict[str, Path]:
+    """Released name -> the path that its option was given; names without one are left out."""
+    paths = {name: getattr(options, f"{name}{what}".replace("-", "_")) for name in NAMES}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for domain in DOMAINS:
-        parser.add_argument(f"--{domain}", type=Path, metavar="RUN", help=f"the run that becomes {domain}.onnx")
-        parser.add_argument(f"--{domain}-data", type=Path, metavar="PREPARED", help="its prepared set, if it has moved")
+    for name in NAMES:
+        parser.add_argument(f"--{name}", type=Path, metavar="RUN", help=f"the run that becomes {name}.onnx")
+        parser.add_argument(f"--{name}-data", type=Path, metavar="PREPARED", help="its prepared set, if it has moved")
         parser.add_argument(
-            f"--{domain}-reject", type=Path, metavar="PREPARED", help="photographs of another kind, to be rejected"
+            f"--{name}-reject", type=Path, metavar="PREPARED", help="photographs of another kind, to be rejected"
         )
     parser.add_argument("--out", type=Path, default=released_folder(), help="another folder, for a trial")
     parser.add_argument("--cards", action="store_true", help="write the cards alone again; the bundles stay")

@@ -23,7 +23,7 @@ from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import OwnImages, open_own_images
 from hierattn.deploy.export.precisions import answers
 from hierattn.deploy.export.wrapped import Wrapped, wrap_run
-from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS, Domain
+from hierattn.deploy.predict.released import LICENCE, MAX_RELEASED_BYTES, RELEASE, SUMS
 from hierattn.errors import BundleError, ParityError, UsageError
 from hierattn.evaluation.records import to_plain
 from hierattn.files import write_json, write_text
@@ -46,20 +46,20 @@ Say = Callable[[str], None]
 
 
 def release(
-    candidates: Mapping[Domain, Candidate],
+    candidates: Mapping[str, Candidate],
     folder: Path,
     *,
-    data: Mapping[Domain, Path] | None = None,
-    reject: Mapping[Domain, Path] | None = None,
+    data: Mapping[str, Path] | None = None,
+    reject: Mapping[str, Path] | None = None,
     command: str = "",
     say: Say = print,
 ) -> dict[str, Any]:
-    """Make and write the released files of each candidate; what ``folder`` holds of other domains stays.
+    """Make and write the released files of each candidate; what ``folder`` holds of other bundles stays.
 
     Parameters
     ----------
     candidates
-        By domain.
+        By the name of their bundle.
     folder
         :func:`hierattn.deploy.predict.released.released_folder`, or another for a trial.
     data
@@ -74,7 +74,7 @@ def release(
     Returns
     -------
     dict
-        What ``release.json`` holds: ``models`` by domain.
+        What ``release.json`` holds: ``models`` by name.
 
     Raises
     ------
@@ -87,12 +87,12 @@ def release(
     work.mkdir()
     try:
         models = _former(folder)
-        for domain, candidate in candidates.items():
-            unlike = [path for path in [(reject or {}).get(domain)] if path is not None]
-            own = open_own_images(candidate.run, (data or {}).get(domain), unlike)
+        for name, candidate in candidates.items():
+            unlike = [path for path in [(reject or {}).get(name)] if path is not None]
+            own = open_own_images(candidate.run, (data or {}).get(name), unlike)
             export, tried = _best_export(candidate, own, work, say)
-            models[domain] = _describe(candidate, export, tried)
-            write_text(work / f"{domain}.md", release_card(candidate, models[domain]))
+            models[name] = _describe(candidate, export, tried)
+            write_text(work / f"{name}.md", release_card(candidate, models[name]))
         record = {"made_by": command, "models": {name: models[name] for name in sorted(models)}}
         write_json(work / RELEASE, record, indent=1)
         write_text(work / LICENCE, licence_text(models))
@@ -102,20 +102,20 @@ def release(
     return record
 
 
-def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[str, Any]:
+def rewrite_cards(candidates: Mapping[str, Candidate], folder: Path) -> dict[str, Any]:
     """Write the cards of bundles that are released already again, and the checksums; the bundles stay as they are.
 
     Parameters
     ----------
     candidates
-        The runs behind them, by domain.
+        The runs behind them, by name.
     folder
         Where the bundles lie.
 
     Returns
     -------
     dict
-        What ``release.json`` holds: the models by domain.
+        What ``release.json`` holds: the models by name.
 
     Raises
     ------
@@ -124,13 +124,13 @@ def rewrite_cards(candidates: Mapping[Domain, Candidate], folder: Path) -> dict[
     """
     models = _former(folder)
     texts = {}
-    for domain, candidate in candidates.items():
-        model = models.get(domain, {"run": "no run", "figures": {}})
+    for name, candidate in candidates.items():
+        model = models.get(name, {"run": "no run", "figures": {}})
         if model["run"] != candidate.name:
-            raise UsageError(f"{domain} was released from {model['run']}, not from {candidate.run}: release it anew")
-        if any(to_plain(getattr(candidate.report, name)) != figure for name, figure in model["figures"].items()):
-            raise UsageError(f"{candidate.run} has other figures than {domain} was released with: release it anew")
-        texts[f"{domain}.md"] = release_card(candidate, model)
+            raise UsageError(f"{name} was released from {model['run']}, not from {candidate.run}: release it anew")
+        if any(to_plain(getattr(candidate.report, key)) != figure for key, figure in model["figures"].items()):
+            raise UsageError(f"{candidate.run} has other figures than {name} was released with: release it anew")
+        texts[f"{name}.md"] = release_card(candidate, model)
     for name, text in texts.items():
         write_text(folder / name, text)
     _write_sums(folder)
@@ -143,24 +143,24 @@ def _former(folder: Path) -> dict[str, Any]:
 
 
 def _best_export(candidate: Candidate, own: OwnImages, work: Path, say: Say) -> tuple[Export, list[dict[str, Any]]]:
-    """The smallest export that keeps to :data:`MOST_LOSS`, as ``work/<domain>.onnx``, and what was tried."""
+    """The smallest export that keeps to :data:`MOST_LOSS`, as ``work/<name>.onnx``, and what was tried."""
     wrapped = _with_lineage(wrap_run(candidate.run, own=own), candidate)
     exact = _torch_probabilities(wrapped, own)
     tried: list[dict[str, Any]] = []
     for precision in PRECISIONS:
-        out = work / f"{candidate.domain}.onnx"
-        say(f"{candidate.domain}: exporting in {precision}")
+        out = work / f"{candidate.released_as}.onnx"
+        say(f"{candidate.released_as}: exporting in {precision}")
         try:
             export = export_onnx(wrapped, out, precision=precision, own=own)
         except ParityError as error:
             tried.append({"precision": precision, "refused": str(error).split(";")[0]})
-            say(f"{candidate.domain}: {precision} refused: {error}")
+            say(f"{candidate.released_as}: {precision} refused: {error}")
             continue
         cost = _inner_loss(wrapped, exact, out, own)
         row = {"precision": precision, "bytes": export.size, "inner_fold": cost}
         tried.append(row)
         say(
-            f"{candidate.domain}: {precision}, {export.size:,} bytes; on the inner fold balanced accuracy "
+            f"{candidate.released_as}: {precision}, {export.size:,} bytes; on the inner fold balanced accuracy "
             f"{cost['balanced_accuracy']:.4f}, in float32 {cost['balanced_accuracy_float32']:.4f}; "
             f"{percent(cost['agreement'], 2)} keep their answer"
         )
@@ -247,7 +247,7 @@ def _with_lineage(wrapped: Wrapped, candidate: Candidate) -> Wrapped:
     }
     provenance = {
         **bundle.provenance,
-        "released_as": candidate.domain,
+        "released_as": candidate.released_as,
         "commands": [stage.command for stage in candidate.stages],
         "commits": [stage.commit for stage in candidate.stages],
     }

@@ -56,7 +56,7 @@ def release_card(candidate: Candidate, model: Mapping[str, Any]) -> str:
     body = model_card(candidate.report).partition("\n")[2].strip()
     taken = TAKEN[candidate.domain]
     parts = [
-        f"# Released model: {candidate.domain}",
+        f"# Released model: {candidate.released_as}",
         f"For {taken}. **Not a medical device. {licence_sentence(candidate.licence)}**",
         "## What it must not be used for",
         "\n".join(f"- {line.format(taken=taken)}" for line in NOT_FOR),

@@ -10,6 +10,7 @@ import typer
 
 from hierattn.cli.console import completing, print_json_file, print_table, terminal
 from hierattn.cli.run_options import RELEASED, Bootstrap, Device, ResampleSeed
+from hierattn.cli.which_model import OTHER
 from hierattn.shares import fraction, setting
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ def run(
         str,
         typer.Argument(
             metavar="RUN_OR_BUNDLE",
-            help="The run folder that 'hierattn train' left; or a bundle: a .onnx file, released:dermoscopy or "
-            "released:phone.",
-            autocompletion=completing("released:dermoscopy", "released:phone"),
+            help="The run folder that 'hierattn train' left; or a bundle: a .onnx file, or a released one, such as "
+            "released:dermoscopy.",
+            autocompletion=completing(*(f"released:{name}" for name in OTHER)),
         ),
     ],
     data: Annotated[

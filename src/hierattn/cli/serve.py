@@ -58,8 +58,9 @@ def run(
 
         curl -F images=@photo.jpg http://127.0.0.1:8000/v1/predictions
 
-    Without --model all released bundles are served, that of --domain first. The web app asks its visitor which of
-    several bundles to use; a program says ?model=NAME, or gets the first.
+    Without --model the released bundle of each domain is served, that of --domain first; with --model
+    dermoscopy-large --also phone=phone, the larger dermoscopy model in place of the usual one. The web app asks its
+    visitor which of several bundles to use; a program says ?model=NAME, or gets the first.
 
     Pages: / the web app, /docs the interface, /v1/models the bundles' descriptions, /healthz, /readyz, /metrics.
 
@@ -117,11 +118,11 @@ def served_models(model: str | None, domain: str | None, also: list[str]) -> lis
     [('model', 'mine.onnx'), ('phone', 'camera.onnx')]
     """
     from hierattn.cli.which_model import choose_model
-    from hierattn.deploy.predict.released import DOMAINS, is_released
+    from hierattn.deploy.predict.released import DOMAINS, NAMES, is_released
     from hierattn.errors import UsageError
 
     first = choose_model(model, domain)
-    served: list[tuple[str, str]] = [(first if first in DOMAINS else "model", first)]
+    served: list[tuple[str, str]] = [(first if first in NAMES else "model", first)]
     if model is None:
         served += [(other, other) for other in DOMAINS if other != first and is_released(other)]
     for entry in also:

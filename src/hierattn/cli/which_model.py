@@ -13,7 +13,8 @@ from hierattn.cli.console import completing
 if TYPE_CHECKING:
     from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 
-OTHER = {"dermoscopy": "phone", "phone": "dermoscopy"}
+OTHER = {"dermoscopy": "phone", "dermoscopy-large": "phone", "phone": "dermoscopy"}
+"""Released name -> the domain that it is not for."""
 
 ModelOption = Annotated[
     str | None,
@@ -21,7 +22,7 @@ ModelOption = Annotated[
         "--model",
         "-m",
         envvar="HIERATTN_MODEL",
-        help="A bundle's path, or a released name.",
+        help="A bundle's path, or a released name: dermoscopy, dermoscopy-large or phone.",
         autocompletion=completing(*OTHER),
     ),
 ]
@@ -30,7 +31,7 @@ DomainOption = Annotated[
     typer.Option(
         "--domain",
         help="The released model for photographs taken by: dermoscopy (the default) or phone.",
-        autocompletion=completing(*OTHER),
+        autocompletion=completing("dermoscopy", "phone"),
     ),
 ]
 
@@ -67,9 +68,9 @@ def choose_model(model: str | None, domain: str | None) -> str:
 def say_which(model: str) -> None:
     """Say on standard error that a released model answers, for which photographs, and under which condition."""
     from hierattn.deploy.predict.predictor import find_bundle
-    from hierattn.deploy.predict.released import DOMAINS, USE, released_folder
+    from hierattn.deploy.predict.released import NAMES, USE, released_folder
 
-    if model in DOMAINS and find_bundle(model).parent == released_folder():
+    if model in NAMES and find_bundle(model).parent == released_folder():
         print(
             f"hierattn: the released {model} model answers, {USE}. For photographs taken otherwise: --domain "
             f"{OTHER[model]}",

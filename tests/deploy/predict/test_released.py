@@ -20,9 +20,12 @@ from hierattn.bundle.bundle import read_bundle
 from hierattn.deploy.predict import released as released_module
 from hierattn.deploy.predict.predictor import Predictor, find_bundle
 from hierattn.deploy.predict.released import (
+    DEFAULT_DOMAIN,
+    DOMAIN_OF,
     DOMAINS,
     LICENCE,
     MAX_RELEASED_BYTES,
+    NAMES,
     RELEASE,
     SUMS,
     is_released,
@@ -33,7 +36,12 @@ from hierattn.errors import BundleError, UsageError
 from hierattn.evaluation.measures.calibration import calibrate
 
 ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = [domain for domain in DOMAINS if is_released(domain)]
+PHOTOGRAPHS = {
+    "dermoscopy": [f"isic2019-{part}/ISIC_2019_Training_Input" for part in ("ham-256", "other-sources")],
+    "phone": ["pad-ufes-20/images", "pad-ufes-20-more/images"],
+}
+"""Domain -> the folders of the photographs that its bundles were judged on."""
+SHIPPED = [name for name in NAMES if is_released(name)]
 
 
 @pytest.fixture
@@ -47,31 +55,32 @@ def empty(tmp_path, monkeypatch):
 
 @pytest.fixture
 def folder(empty):
-    """A package with two small bundles."""
+    """A package with small bundles."""
     return write_released(empty)
 
 
-def test_each_domain_has_its_bundle(folder):
-    assert {domain: released_bundle(domain) for domain in DOMAINS} == {
-        "dermoscopy": folder / "dermoscopy.onnx",
-        "phone": folder / "phone.onnx",
+def test_each_name_has_its_bundle_and_each_domain_one_of_its_own_name(folder):
+    assert {name: released_bundle(name) for name in NAMES} == {name: folder / f"{name}.onnx" for name in NAMES}
+    assert {name: domain for name, domain in DOMAIN_OF.items() if name in DOMAINS} == {
+        domain: domain for domain in DOMAINS
     }
+    assert released_bundle() == folder / f"{DEFAULT_DOMAIN}.onnx"
     assert Predictor.released("phone").bundle.classes == BUNDLE.classes
     assert Predictor.load().bundle.novelty == {"threshold": 1.0}
 
 
 def test_another_name_is_refused_with_the_names_that_there_are(folder):
-    with pytest.raises(UsageError, match="dermoscopy or phone"):
+    with pytest.raises(UsageError, match="dermoscopy or dermoscopy-large or phone"):
         released_bundle("ultrasound")
     assert not is_released("../released/phone")
 
 
 @pytest.mark.parametrize("ask", [released_bundle, Predictor.load, Predictor.released, find_bundle])
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_where_nothing_came_with_the_package_it_says_what_to_do(empty, ask, domain):
-    assert not is_released(domain)
+@pytest.mark.parametrize("name", NAMES)
+def test_where_nothing_came_with_the_package_it_says_what_to_do(empty, ask, name):
+    assert not is_released(name)
     with pytest.raises(UsageError, match="hierattn export"):
-        ask(domain)
+        ask(name)
 
 
 def test_a_changed_byte_is_refused_before_anything_is_loaded(folder):
@@ -136,29 +145,29 @@ def published_run(model: dict) -> Path:
 
 def test_what_lies_in_the_folder_is_released_whole_or_not_at_all():
     kept = {path.name for path in released_folder().iterdir()} - {"__init__.py", "__pycache__"}
-    wanted = {f"{domain}{end}" for domain in SHIPPED for end in (".onnx", ".md")}
+    wanted = {f"{name}{end}" for name in SHIPPED for end in (".onnx", ".md")}
     assert kept == (wanted | {RELEASE, LICENCE, SUMS} if SHIPPED else set())
 
 
 @needs_bundles
-def test_both_domains_are_released():
-    assert tuple(SHIPPED) == DOMAINS
+def test_all_of_them_are_released():
+    assert tuple(SHIPPED) == NAMES
 
 
 @needs_bundles
 def test_every_file_is_the_one_whose_checksum_is_listed():
     lines = (released_folder() / SUMS).read_text(encoding="ascii").splitlines()
     listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    assert set(listed) == {f"{domain}{end}" for domain in SHIPPED for end in (".onnx", ".md")} | {RELEASE, LICENCE}
+    assert set(listed) == {f"{name}{end}" for name in SHIPPED for end in (".onnx", ".md")} | {RELEASE, LICENCE}
     for name, digest in listed.items():
         assert hashlib.sha256((released_folder() / name).read_bytes()).hexdigest() == digest, name
 
 
 @needs_bundles
-@pytest.mark.parametrize("domain", SHIPPED)
-def test_a_released_bundle_is_small_whole_and_says_its_conditions(domain):
-    content, bundle = read_bundle(released_bundle(domain))
-    model = record()["models"][domain]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_released_bundle_is_small_whole_and_says_its_conditions(name):
+    content, bundle = read_bundle(released_bundle(name))
+    model = record()["models"][name]
     assert len(content) == model["bytes"] <= MAX_RELEASED_BYTES
     assert hashlib.sha256(content).hexdigest() == model["sha256"]
     assert bundle.training_data["licence"] == model["licence"] == "CC BY-NC 4.0"
@@ -174,10 +183,10 @@ def test_a_released_bundle_is_small_whole_and_says_its_conditions(domain):
 
 
 @needs_bundles
-@pytest.mark.parametrize("domain", SHIPPED)
-def test_its_card_has_the_commands_the_checksum_the_licence_and_the_published_figures(domain):
-    card = (released_folder() / f"{domain}.md").read_text(encoding="utf-8")
-    model = record()["models"][domain]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_its_card_has_the_commands_the_checksum_the_licence_and_the_published_figures(name):
+    card = (released_folder() / f"{name}.md").read_text(encoding="utf-8")
+    model = record()["models"][name]
     report = json.loads((published_run(model) / "report.json").read_text(encoding="utf-8"))
     for stage in model["stages"]:
         assert stage["command"] in card
@@ -186,8 +195,8 @@ def test_its_card_has_the_commands_the_checksum_the_licence_and_the_published_fi
     assert "Non-commercial use only" in card
     assert "Not a medical device" in card
     assert "Not measured: 'hierattn shift" not in card
-    for name, figure in model["figures"].items():
-        assert figure == report[name], name
+    for key, figure in model["figures"].items():
+        assert figure == report[key], key
     assert model["triage"]["test"] == report["triage"]["test"]
     assert f"{100 * report['balanced_accuracy']['value']:.1f}\N{NARROW NO-BREAK SPACE}%" in card
 
@@ -198,9 +207,9 @@ def test_the_page_about_them_shows_what_the_record_says():
 
 
 @needs_bundles
-@pytest.mark.parametrize("domain", SHIPPED)
-def test_the_photographs_it_was_judged_on_are_of_the_published_outer_fold(domain):
-    model = record()["models"][domain]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_photographs_it_was_judged_on_are_of_the_published_outer_fold(name):
+    model = record()["models"][name]
     run = published_run(model)
     predictions = PublishedRun(run).tables[OUTER]
     published = []
@@ -212,27 +221,21 @@ def test_the_photographs_it_was_judged_on_are_of_the_published_outer_fold(domain
 
 
 @needs_bundles
-@pytest.mark.parametrize(
-    ("domain", "images"),
-    [
-        ("dermoscopy", [f"isic2019-{part}/ISIC_2019_Training_Input" for part in ("ham-256", "other-sources")]),
-        ("phone", ["pad-ufes-20/images", "pad-ufes-20-more/images"]),
-    ],
-)
-def test_on_the_real_photographs_it_answers_as_published(domain, images):
+@pytest.mark.parametrize("name", SHIPPED)
+def test_on_the_real_photographs_it_answers_as_published(name):
     """From the file of a photograph, through crop, resize and the smaller weights, to the published probability."""
-    folders = [SHARED / "data" / folder for folder in images]
+    folders = [SHARED / "data" / folder for folder in PHOTOGRAPHS[DOMAIN_OF[name]]]
     if not all(folder.is_dir() for folder in folders):
         pytest.skip(f"no photographs at {folders[0]}")
-    run = PublishedRun(published_run(record()["models"][domain]))
+    run = PublishedRun(published_run(record()["models"][name]))
     predictions, fitted = run.tables[OUTER], run.calibration()
     calibrated = calibrate(predictions.probabilities, fitted.temperature, fitted.class_bias)
-    predictor = Predictor.released(domain, threads=1)
+    predictor = Predictor.released(name, threads=1)
     rows = np.random.default_rng(0).choice(len(predictions), 40, replace=False)
     same, apart = 0, 0.0
     for row in rows:
-        name = f"{predictions.images[row]}.jpg"
-        (photograph,) = (folder / name for folder in folders if (folder / name).is_file())
+        file = f"{predictions.images[row]}.jpg"
+        (photograph,) = (folder / file for folder in folders if (folder / file).is_file())
         found = predictor(photograph).probabilities
         wanted = dict(zip(predictions.classes, calibrated[row], strict=True))
         apart = max(apart, max(abs(found[code] - wanted[code]) for code in wanted))

@@ -38,4 +38,6 @@ def test_the_page_gets_the_table_of_the_record_and_keeps_its_other_words(release
 def test_without_a_run_it_says_what_it_wants(capsys):
     with pytest.raises(SystemExit):
         main([])
-    assert "wanted --dermoscopy RUN or --phone RUN" in capsys.readouterr().err
+    assert (
+        "wanted the run of a bundle: --dermoscopy RUN, --dermoscopy-large RUN, --phone RUN" in capsys.readouterr().err
+    )

@@ -30,7 +30,7 @@ def test_all_files_are_there_with_their_checksums_and_nothing_else(released):
         assert hashlib.sha256((released / name).read_bytes()).hexdigest() == digest
 
 
-def test_the_other_domain_stays_as_it_was_released(released):
+def test_the_other_bundles_stay_as_they_were_released(released):
     models = json.loads((released / RELEASE).read_text())["models"]
     assert list(models) == ["dermoscopy", "phone"]
     assert models["dermoscopy"]["licence"] == "CC0-1.0"

@@ -18,6 +18,7 @@ export const chinese: Record<TextKey, string> = {
   "model.legend": "照片是如何拍摄的？",
   "model.phone": "用手机或相机",
   "model.dermoscopy": "通过皮肤镜（皮肤放大镜）",
+  "model.dermoscopy-large": "通过皮肤镜：较大的模型",
   "model.model": "默认模型",
   "model.unlike": "或者它是用另一种方式拍摄的？每个模型只认识一种照片：请检查“照片是如何拍摄的？”中的选择。",
   "photo.list": "该部位的照片",

@@ -16,6 +16,7 @@ export const english = {
   "model.legend": "How was the photo taken?",
   "model.phone": "With a phone or camera",
   "model.dermoscopy": "Through a dermatoscope (a skin magnifier)",
+  "model.dermoscopy-large": "Through a dermatoscope: the larger model",
   "model.model": "Default model",
   "model.unlike": "Was it taken another way? Each model works with one kind of photo only: check your choice under “How was the photo taken?”.",
   "photo.list": "Photos of this spot",

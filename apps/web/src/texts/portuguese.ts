@@ -18,6 +18,7 @@ export const portuguese: Record<TextKey, string> = {
   "model.legend": "Como a foto foi tirada?",
   "model.phone": "Com um celular ou câmera",
   "model.dermoscopy": "Com um dermatoscópio (lupa de pele)",
+  "model.dermoscopy-large": "Com um dermatoscópio: o modelo maior",
   "model.model": "Modelo padrão",
   "model.unlike": "Ou ela foi tirada de outra forma? Cada modelo conhece só um tipo de foto: confira a escolha em “Como a foto foi tirada?”.",
   "photo.list": "Fotos desta lesão",

@@ -4,7 +4,7 @@ import { h } from "../dom";
 import type { ServedBundle } from "../model/served-bundles";
 import { t, type TextKey } from "../texts/texts";
 
-const OURS: readonly string[] = ["phone", "dermoscopy", "model"];
+const OURS: readonly string[] = ["phone", "dermoscopy", "dermoscopy-large", "model"];
 
 /** Null where there is nothing to choose. */
 export function modelChoice(app: App): HTMLElement | null {

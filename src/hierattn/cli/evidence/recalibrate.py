@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hierattn.cli.console import completing, print_json, step_bars, terminal
+from hierattn.cli.which_model import OTHER
 from hierattn.shares import fraction, setting
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ def run(
         str,
         typer.Argument(
             metavar="BUNDLE",
-            help="A .onnx file of 'hierattn export', or a released one: dermoscopy, phone.",
-            autocompletion=completing("dermoscopy", "phone"),
+            help="A .onnx file of 'hierattn export', or a released name.",
+            autocompletion=completing(*OTHER),
         ),
     ],
     cases: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from hierattn.cli.console import completing, print_json, print_table, step_bars, terminal
 from hierattn.cli.run_options import Device
+from hierattn.cli.which_model import OTHER
 
 
 def run(
@@ -24,7 +25,7 @@ def run(
             metavar="RUN_OR_BUNDLE",
             envvar="HIERATTN_MODEL",
             help="A run folder, a bundle's path, or a released name.",
-            autocompletion=completing("dermoscopy", "phone"),
+            autocompletion=completing(*OTHER),
         ),
     ] = "dermoscopy",
     count: Annotated[int, typer.Option("--count", "-n", help="Neighbours, one of each lesion or patient.")] = 12,

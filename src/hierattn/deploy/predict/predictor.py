@@ -32,7 +32,7 @@ from hierattn.bundle.prediction_set import PredictionSet, prediction_sets
 from hierattn.deploy.predict.advice_texts import language_texts
 from hierattn.deploy.predict.answer_check import check_answer
 from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as_trained, to_photograph
-from hierattn.deploy.predict.released import DEFAULT_DOMAIN, DOMAINS, released_bundle
+from hierattn.deploy.predict.released import DEFAULT_DOMAIN, NAMES, released_bundle
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise, not_lowered
 from hierattn.errors import UsageError
@@ -47,7 +47,7 @@ from hierattn.taxonomy.records import Taxonomy
 if TYPE_CHECKING:
     from hierattn.deploy.predict.session import Session
 
-RELEASED: tuple[str, ...] = DOMAINS
+RELEASED: tuple[str, ...] = NAMES
 """Names of released bundles; :mod:`hierattn.deploy.predict.released` holds them."""
 
 RUNTIMES: tuple[str, ...] = ("onnxruntime", "openvino")
@@ -250,7 +250,7 @@ class Predictor:
         Parameters
         ----------
         model
-            A path; a released name, ``"dermoscopy"`` or ``"phone"`` (for non-commercial use); or the place of a
+            A path; a released name, such as ``"dermoscopy"`` (for non-commercial use); or the place of a
             repository on the Hugging Face Hub, ``"hf-hub:OWNER/NAME"``, with ``@REVISION`` for an earlier state.
         threads
             Of the runtime within one prediction; 0: one per core, up to 4.
@@ -283,17 +283,18 @@ class Predictor:
         return cls(bundle, open_session(content, path, threads))
 
     @classmethod
-    def released(cls, domain: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
-        """Load the released bundle for a way of taking photographs, whatever files the working directory has.
+    def released(cls, name: str = DEFAULT_DOMAIN, *, threads: int = 0) -> Predictor:
+        """Load a released bundle, whatever files the working directory has.
 
         Parameters
         ----------
-        domain
-            ``"dermoscopy"`` (through a dermatoscope) or ``"phone"``. For non-commercial use only.
+        name
+            ``"dermoscopy"`` (through a dermatoscope), ``"dermoscopy-large"`` (the same photographs, a larger network)
+            or ``"phone"``. For non-commercial use only.
         threads
             As for :meth:`load`, whose errors this has too.
         """
-        return cls.load(released_bundle(domain), threads=threads)
+        return cls.load(released_bundle(name), threads=threads)
 
     @property
     def has_heatmap(self) -> bool:

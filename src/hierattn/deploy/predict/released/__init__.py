@@ -1,6 +1,6 @@
-"""The released bundles: models that come with the package, one for each way of taking a photograph.
+"""The released bundles: models that come with the package, at least one for each way of taking a photograph.
 
-Beside this file lie ``<domain>.onnx``, its model card ``<domain>.md``, ``release.json`` (commands, commit, recipe,
+Beside this file lie ``<name>.onnx``, its model card ``<name>.md``, ``release.json`` (commands, commit, recipe,
 figures), ``LICENCE.md`` (non-commercial: the data's licence, not the code's) and ``SHA256SUMS``, which
 ``sha256sum -c`` reads too. All of it is written by ``tools/release/publish_release.py``, never by hand; a package
 without bundles (``tools/release/code_wheel.py``) works, and says that it has none.
@@ -22,11 +22,17 @@ DOMAINS: tuple[Domain, ...] = get_args(Domain)
 
 DEFAULT_DOMAIN: Domain = "dermoscopy"
 
-MAX_RELEASED_BYTES = 3_000_000
+DOMAIN_OF: dict[str, Domain] = {"dermoscopy": "dermoscopy", "dermoscopy-large": "dermoscopy", "phone": "phone"}
+"""Released name -> its domain. ``--domain`` takes the bundle that is called as the domain, small enough for a phone or
+a page; another of the same domain is asked for by its name."""
+
+NAMES: tuple[str, ...] = tuple(DOMAIN_OF)
+
+MAX_RELEASED_BYTES = 4_500_000
 """Largest released bundle: it lives in the repository and in every wheel."""
 
 SUMS, RELEASE, LICENCE = "SHA256SUMS", "release.json", "LICENCE.md"
-"""The files that are not named after a domain."""
+"""The files that are not named after a bundle."""
 
 USE = "for non-commercial use only: trained on photographs under CC BY-NC 4.0 (ISIC 2019)"
 """What a command says when it takes a released bundle by default; also true of ``phone``, whose starting weights
@@ -41,18 +47,18 @@ def released_folder() -> Path:
     return Path(str(resources.files(__name__)))
 
 
-def is_released(domain: str) -> bool:
-    """Whether a bundle for ``domain`` came with this package."""
-    return domain in DOMAINS and (released_folder() / f"{domain}.onnx").is_file()
+def is_released(name: str) -> bool:
+    """Whether the bundle called ``name`` came with this package."""
+    return name in NAMES and (released_folder() / f"{name}.onnx").is_file()
 
 
-def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
-    """The released bundle for a way of taking photographs, with its checksum verified.
+def released_bundle(name: str = DEFAULT_DOMAIN) -> Path:
+    """The released bundle of a name, with its checksum verified.
 
     Parameters
     ----------
-    domain
-        ``"dermoscopy"`` or ``"phone"``.
+    name
+        One of :data:`NAMES`.
 
     Raises
     ------
@@ -61,12 +67,12 @@ def released_bundle(domain: str = DEFAULT_DOMAIN) -> Path:
     BundleError
         Where the file is not the one that was released: damaged, cut short, replaced, or a stand-in for a large file.
     """
-    if domain not in DOMAINS:
-        raise UsageError(f"no released model is called {domain!r}: wanted {' or '.join(DOMAINS)}")
-    path = released_folder() / f"{domain}.onnx"
+    if name not in NAMES:
+        raise UsageError(f"no released model is called {name!r}: wanted {' or '.join(NAMES)}")
+    path = released_folder() / f"{name}.onnx"
     if not path.is_file():
         raise UsageError(
-            f"no model for {domain} came with this hierattn: give a bundle of your own (--model model.onnx; 'hierattn "
+            f"no model called {name} came with this hierattn: give a bundle of your own (--model model.onnx; 'hierattn "
             "export RUN model.onnx' makes one), or install the package with its models, for non-commercial use: pip "
             "install --force-reinstall --no-deps hierattn"
         )
