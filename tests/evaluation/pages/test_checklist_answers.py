@@ -50,6 +50,21 @@ def test_answers_say_what_the_report_says(report):
         assert code not in found["26b"]["answer"]
 
 
+def test_artefacts_that_training_drew_are_told_with_their_share_and_the_others_are_not(report):
+    recipe = {"augmentation": {"hair": 0.1, "ink": 0.15, "stickers": 0.0, "blur": 0.5}}
+    provenance = replace(
+        report.provenance, recipe=recipe, image_spec={**report.provenance.image_spec, "hair_removal": True}
+    )
+    found = says.artefacts(replace(report, provenance=provenance, robustness=None))
+    assert found.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "drawn on training images: hairs on 10 %, pen marks on 15 %; hairs removed from every image"
+    )
+    assert (
+        says.artefacts(replace(report, provenance=replace(provenance, recipe={}, image_spec={}), robustness=None))
+        is None
+    )
+
+
 def test_the_gap_is_told_in_the_words_of_the_report(report):
     gap = Gap(
         attribute="sex", figure="spared", worst="male", best="female", worst_value=0.41, best_value=0.63, gap=0.22,
@@ -99,7 +114,7 @@ def test_answers_follow_the_report():
 def test_what_a_report_cannot_tell_is_none():
     report, _ = made()
     bare = replace(report, triage=None, subgroups=None, robustness=None, notes=())
-    for answer in (says.threshold, says.metadata, says.skin_tone, says.bias, says.robust, says.variability,
+    for answer in (says.threshold, says.metadata, says.skin_tone, says.bias, says.artefacts, says.variability,
                    says.missing):  # fmt: skip
         assert answer(bare) is None, answer.__name__
     unknown = replace(report, provenance=replace(report.provenance, evaluated_on=EvaluatedOn("my own folder")))

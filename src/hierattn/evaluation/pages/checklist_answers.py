@@ -20,6 +20,8 @@ PUBLIC_SETS: Mapping[str, str] = {
 }
 """Sets that others collected, labelled and published before any network of this package was made -> their kind."""
 RENDERED = "synthetic"
+DRAWN = {"hair": "hairs", "ink": "pen marks", "stickers": "stickers", "dark_corners": "dark corners"}
+"""Key of a recipe's augmentation -> the artefact that it draws on training images."""
 
 
 def _source(report: Report) -> str:
@@ -153,16 +155,28 @@ def bias(report: Report) -> str | None:
     return None if subgroups is None or subgroups.largest_gap is None else gap_sentence(subgroups)
 
 
-def robust(report: Report) -> str | None:
+def _robust(report: Report) -> str | None:
     """Whether changed photographs were tried."""
     if report.robustness is None:
         return None
     return f"advice under {len(report.robustness.changes)} changes of the photograph, see Robustness"
 
 
+def artefacts(report: Report) -> str | None:
+    """Artefacts drawn on training images, hairs removed, and what changed photographs showed."""
+    shares = report.provenance.recipe.get("augmentation", {})
+    drawn = [f"{name} on {percent(shares[key], 0)}" for key, name in DRAWN.items() if shares.get(key)]
+    parts = [
+        f"drawn on training images: {', '.join(drawn)}" if drawn else None,
+        "hairs removed from every image" if report.provenance.image_spec.get("hair_removal") else None,
+        _robust(report),
+    ]
+    return "; ".join(part for part in parts if part) or None
+
+
 def variability(report: Report) -> str | None:
     """By what variability was analysed."""
-    parts = [text for text in (metadata(report), robust(report)) if text]
+    parts = [text for text in (metadata(report), _robust(report)) if text]
     return "; ".join(parts) or None
 
 

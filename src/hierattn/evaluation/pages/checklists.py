@@ -75,7 +75,7 @@ CLEAR_DERM = Checklist(
     "known from",
     (
         Item("1", NEWS, "types of images", says.image_types),
-        Item("2", NEWS, "artefacts: pen marks, hair, rulers, and what was done about them", says.robust,
+        Item("2", NEWS, "artefacts: pen marks, hair, rulers, and what was done about them", says.artefacts,
              "which artefacts the images show"),
         Item("3", NEWS, "how the images were taken: camera, light, conditions, by whom"),
         Item("4", MEMORY, "pre-processing", says.preprocessing),
