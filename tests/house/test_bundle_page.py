@@ -13,7 +13,7 @@ from PIL import Image
 
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.deploy.predict.released import DOMAINS, is_released, released_bundle
+from hierattn.deploy.predict.released import DOMAINS, NAMES, is_released, released_bundle
 from hierattn.image_spec import ColourConstancy, ImageSpec
 from hierattn.preprocessing.colour_constancy import balance_colours
 
@@ -61,15 +61,15 @@ def test_the_pages_lines_balance_colours_as_the_package_to_one_grey_level():
             assert np.abs(difference).max() <= 1, (lamp, method)
 
 
-@pytest.mark.skipif(not all(map(is_released, DOMAINS)), reason="no bundle is released in this tree")
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_the_page_names_every_key_that_a_released_bundle_has(domain):
+@pytest.mark.skipif(not all(map(is_released, NAMES)), reason="no bundle is released in this tree")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_names_every_key_that_a_released_bundle_has(name):
     stored: dict[str, Any] = {}
     exec(snippet("def metadata(data)"), stored)
-    found = stored["metadata"](released_bundle(domain).read_bytes())
-    named = {f"hierattn.{name}" for name in re.findall(r"^\| `hierattn\.(\w+)` \|", PAGE, flags=re.M)}
+    found = stored["metadata"](released_bundle(name).read_bytes())
+    named = {f"hierattn.{key}" for key in re.findall(r"^\| `hierattn\.(\w+)` \|", PAGE, flags=re.M)}
     assert set(found) <= named
-    assert json.loads(found["hierattn.image_spec"]) == Predictor.load(domain).bundle.image_spec.to_dict()
+    assert json.loads(found["hierattn.image_spec"]) == Predictor.load(name).bundle.image_spec.to_dict()
 
 
 @pytest.fixture(scope="module", params=DOMAINS)
