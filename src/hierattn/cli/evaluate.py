@@ -137,9 +137,10 @@ def run(
 
         hierattn evaluate runs/isic --data prepared/benign_or_malignant --taxonomy malignant
 
-    A bundle, without its run, is judged by its own answers, calibration and threshold, on a set that is prepared
-    for it: another is refused, with the options to prepare it by. Photographs that its weights have seen are left out where the file lists them; else it is said that this could
-    not be checked. The results lie in --out, with report.html and the same tables.
+    A bundle, without its run, is judged by its own answers, calibration and threshold, on a set that is prepared for
+    it: another is refused, with the options to prepare it by. Photographs that its weights have seen are left out where
+    the file lists them; else it is said that this could not be checked. The results lie in --out, with report.html and
+    the same tables.
 
         hierattn prepare photos out/mine --size 192 --colour-constancy shades_of_grey
 
