@@ -57,6 +57,8 @@ def test_probabilities_are_pytorchs(export):
     assert export.parity.photos == len(parity.PHOTO_SIZES)
     assert export.parity.difference <= 1e-4
     assert export.parity.agreement == 1
+    assert export.parity.levels == 1
+    assert export.parity.same_pixels_difference <= 1e-5
     assert export.parity.ok
 
 
@@ -164,6 +166,19 @@ def test_an_export_that_differs_leaves_no_file(tmp_path, export):
     copy.write_bytes(export.path.read_bytes())
     with pytest.raises(ParityError, match="differs from PyTorch"):
         check_parity(copy, make_checkpoint(seed=1))
+    assert not copy.exists()
+
+
+def test_a_graph_whose_resize_is_not_pillows_leaves_no_file(tmp_path, export):
+    graph = onnx.load(export.path)
+    (resize,) = (node for node in graph.graph.node if node.op_type == "Resize" and node.input[0] == "image")
+    for each in resize.attribute:
+        if each.name in ("antialias", "exclude_outside"):
+            each.i = 0
+    copy = tmp_path / "copy.onnx"
+    onnx.save(graph, copy)
+    with pytest.raises(ParityError, match=r"pixels within \d+ of Pillow's \(wanted 1\)"):
+        check_parity(copy, make_checkpoint())
     assert not copy.exists()
 
 

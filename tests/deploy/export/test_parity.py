@@ -36,11 +36,20 @@ def test_fewer_bits_are_held_to_the_share_of_equal_answers():
         {"photo_difference": float("nan")},
         {"heatmap_difference": 0.1},
         {"answers_difference": 2e-4},
+        {"levels": 2, "same_pixels_difference": 1e-6},
+        {"levels": 1, "same_pixels_difference": 2e-4},
+        {"levels": 1, "same_pixels_difference": float("nan")},
     ],
     ids=str,
 )
 def test_each_bound_counts_alone(change):
     assert not replace(GOOD, **change).ok
+
+
+def test_a_network_that_one_grey_level_moves_far_is_in_order_and_the_line_tells_it():
+    sharp = replace(GOOD, photo_difference=0.029, levels=1, same_pixels_difference=1e-6)
+    assert sharp.ok
+    assert "of Pillow's within 2.9e-02" in str(sharp)
 
 
 def test_report_reads_as_one_line_with_its_figures():

@@ -203,6 +203,20 @@ def add_resize(model: ModelProto, image: str, size: int) -> None:
     _replace(graph.input, [outer, *graph.input[1:]])
 
 
+def resize_alone(model: ModelProto, image: str) -> ModelProto:
+    """The graph's resize of ``image``, of :func:`add_resize`, as a model of its own: what pixels the network sees."""
+    graph = model.graph
+    (resize,) = (node for node in graph.node if node.op_type == "Resize" and node.input[0] == image)
+    alone = helper.make_graph(
+        [resize],
+        "resize",
+        [helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, ["N", "H", "W", 3])],
+        [helper.make_tensor_value_info(resize.output[0], onnx.TensorProto.UINT8, ["N", None, None, 3])],
+        [tensor for tensor in graph.initializer if tensor.name in resize.input],
+    )
+    return helper.make_model(alone, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
 def add_default(model: ModelProto, name: str) -> None:
     """Make an input optional: without it, it is a row of zeros, which counts for every image.
 
