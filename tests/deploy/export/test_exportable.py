@@ -78,12 +78,31 @@ def test_peer_with_a_linear_head_has_a_class_activation_map(photos):
     torch.testing.assert_close(heatmap.sum((2, 3)), evidence - evidence.mean(1, keepdim=True), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "averages"),
+    [("timm:tf_efficientnet_lite0", True), ("timm:resnet18", True), ("timm:mobilenetv4_conv_small", False)],
+)
+def test_a_network_of_timms_has_a_class_activation_map_where_its_head_averages_the_last_map(photos, name, averages):
+    torch.manual_seed(0)
+    model, spec = create_model(name, num_classes=8).eval(), ImageSpec(size=SIZE)
+    network = CalibratedNetwork(model, spec, WEIGHTS)
+    assert (network.source == "last map") is averages
+    if not averages:
+        return
+    with torch.inference_mode():
+        probabilities, _, heatmap = network(photos)
+    logits = plain(model, photos, spec)
+    torch.testing.assert_close(probabilities, torch.softmax(logits, 1), atol=1e-6, rtol=1e-5)
+    evidence = (logits - model.get_classifier().bias).detach()
+    torch.testing.assert_close(heatmap.sum((2, 3)), evidence - evidence.mean(1, keepdim=True), atol=1e-4, rtol=1e-3)
+
+
 def test_models_without_a_linear_head_have_no_heatmap(photos):
     class Nonlinear(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.mean((2, 3)).repeat(1, 3)[:, :8]
 
-    assert evidence_source(Nonlinear()) == ""
+    assert evidence_source(Nonlinear(), SIZE) == ""
     assert len(CalibratedNetwork(Nonlinear(), ImageSpec(size=SIZE), WEIGHTS)(photos)) == 2
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from noise_runs import TINY
 from small_checkpoints import SIZE, make_checkpoint
 
-from hierattn.deploy.export.own_images import OwnImages
+from hierattn.deploy.export.own_images import OtherKind, OwnImages
 from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.deploy.export.wrapped import wrap, wrap_run
-from hierattn.errors import CheckpointError
+from hierattn.errors import CheckpointError, UsageError
 from hierattn.evaluation.measures.calibration import Calibration, ThresholdFigures, write_calibration
 from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
@@ -84,6 +86,20 @@ def test_the_novelty_is_there_with_enough_own_images_and_only_then():
     assert few.bundle.novelty == {}
     assert "novelty" in enough.network.output_names
     assert enough.bundle.novelty_threshold == enough.bundle.novelty["threshold"] > 0
+
+
+@pytest.mark.parametrize("count", [MIN_IMAGES - 1, MIN_IMAGES])
+def test_photographs_to_reject_are_never_silently_ignored(count):
+    own = own_images(count)
+    other = OtherKind(own.images, "phone", (own.training,), own.test)
+    checkpoint = tiny_checkpoint()
+    if count == MIN_IMAGES:
+        torch.manual_seed(0)
+        name = "timm:mobilenetv4_conv_small"  # has a convolution between the mean of its last map and the classifier
+        state = create_model(name, num_classes=8).state_dict()
+        checkpoint = Checkpoint(name, EIGHT, ImageSpec(size=32), state, {}, {}, {})
+    with pytest.raises(UsageError, match=r"can reject no photographs of another kind.*leave --reject out"):
+        wrap(checkpoint, own=replace(own, others=(other,)))
 
 
 def test_a_heat_map_is_left_out_where_it_is_not_wanted():

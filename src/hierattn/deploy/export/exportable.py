@@ -108,7 +108,7 @@ class CalibratedNetwork(nn.Module):
         self.model: Any = with_folded_norms(with_plain_branch(with_plain_transformers(model), spec.size))
         self.spec = spec
         self.temperature = temperature
-        self.source = evidence_source(model)
+        self.source = evidence_source(model, spec.size)
         self.evidence_from = self.source if heatmap else ""
         self.novelty = novelty if self.source else None
         self.has_bias = any(class_bias)
@@ -178,6 +178,9 @@ class CalibratedNetwork(nn.Module):
         if self.source == "features":
             last = model.features(values)
             return last, model.classifier[-1], [last]
+        if self.source == "last map":
+            last = model.forward_features(values)
+            return last, model.get_classifier(), [last]
         stages = model.forward_stages(values)
         seen = model.branch(stages) if self.source == "branch" else stages[-1]
         return model.head_conv(seen).abs(), model.classifier, stages
@@ -333,15 +336,34 @@ def stage_lengths(size: int) -> tuple[int, ...]:
     return tuple(-(-size // 2**power) for power in (3, 4, 5))
 
 
-def evidence_source(model: nn.Module) -> str:
-    """Where the evidence of a model is read: ``"branch"``, ``"last stage"``, ``"features"``, or ``""`` for nowhere."""
+def evidence_source(model: nn.Module, size: int) -> str:
+    """Where the evidence of a model for images of ``size`` pixels is read.
+
+    ``"branch"`` or ``"last stage"`` of a HierAttn, ``"features"`` of a network of torchvision's, ``"last map"`` of one
+    of timm's, or ``""`` for nowhere.
+    """
     if isinstance(model, HierAttn):
         if not model.config.branch_attention:
             return "last stage"
         return "branch" if lcm(*model.branch.pools) <= FINEST_GRID else ""
     head = getattr(model, "classifier", None)
     ends_linear = isinstance(head, nn.Sequential) and [type(part) for part in head] == [nn.Dropout, nn.Linear]
-    return "features" if ends_linear and isinstance(getattr(model, "features", None), nn.Sequential) else ""
+    if ends_linear and isinstance(getattr(model, "features", None), nn.Sequential):
+        return "features"
+    return "last map" if _averages_its_last_map(model, size) else ""
+
+
+@torch.inference_mode()
+def _averages_its_last_map(model: Any, size: int) -> bool:
+    """Whether a network of timm's ends in the mean of its last map and one linear layer: tried, for no name tells."""
+    if not all(hasattr(model, name) for name in ("forward_features", "get_classifier")):
+        return False
+    model = deepcopy(model).eval()
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    last, head = model.forward_features(images), model.get_classifier()
+    if not isinstance(head, nn.Linear) or last.dim() != 4 or last.shape[1] != head.in_features:
+        return False
+    return torch.allclose(head(last.mean((2, 3))), model(images), rtol=1e-3, atol=1e-4)
 
 
 def spread_matrix(pools: Sequence[int]) -> Tensor:

@@ -10,7 +10,8 @@ from hierattn.deploy.export.description import describe, find_calibration, find_
 from hierattn.deploy.export.exportable import CalibratedNetwork
 from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.export.rejection.fit import fit_rejection
-from hierattn.errors import CheckpointError
+from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
+from hierattn.errors import CheckpointError, UsageError
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
 
@@ -61,12 +62,20 @@ def wrap(
     ------
     CheckpointError
         Where weights are not finite.
+    UsageError
+        Where photographs of another kind are to be rejected, and this network or so few images allow no rejection.
     """
     if not all_finite(checkpoint.state_dict):
         raise CheckpointError(f"the weights of {checkpoint.model} are not all finite: train again, this run diverged")
     model = checkpoint.build()
     calibration = find_calibration(evaluation)
     fitted = None if own is None else fit_rejection(model, own, checkpoint.image_spec, checkpoint.classes)
+    if own is not None and own.others and fitted is None:
+        raise UsageError(
+            f"{checkpoint.model} can reject no photographs of another kind: wanted a network whose classifier reads "
+            f"the mean of its last map, and {MIN_IMAGES} images or more in the training folds and in the inner one; "
+            "leave --reject out"
+        )
     network = CalibratedNetwork(
         model,
         checkpoint.image_spec,
