@@ -34,7 +34,7 @@ from tools.machine_paths import plain_values
 from tools.release.candidate import Candidate
 from tools.release.release_card import licence_text, release_card
 
-PRECISIONS = ("int8-weights", "float16")
+PRECISIONS = ("int8-weights", "mixed", "float16")
 """Tried in this order, the smaller first. ``int8``, whose layers compute in whole numbers too, is larger and rounds
 more: it is for speed, and a released file is for fidelity in few bytes."""
 

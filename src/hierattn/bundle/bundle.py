@@ -102,7 +102,7 @@ class Bundle:
         From which value of the output ``novelty`` on a photograph is unlike the training data (``threshold``), and what
         share of lesions that rejects (``rejected``); empty where there is no such output.
     precision
-        ``name`` (float32, float16, int8, int8-weights), and what it costs; empty is float32.
+        ``name`` (float32, float16, int8, int8-weights, mixed), and what it costs; empty is float32.
     prediction_sets
         From which calibrated probability on a class cannot be excluded, for each target coverage; empty where the run
         was not evaluated.

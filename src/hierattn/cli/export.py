@@ -25,8 +25,8 @@ def run(
         typer.Option(
             "--precision",
             "-p",
-            help="float32, float16, int8-weights or int8; .onnx only.",
-            autocompletion=completing("float32", "float16", "int8-weights", "int8"),
+            help="float32, float16, mixed, int8-weights or int8; .onnx only.",
+            autocompletion=completing("float32", "float16", "mixed", "int8-weights", "int8"),
         ),
     ] = "float32",
     data: Annotated[

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_bundles import answer_of, two_layers
 
-from hierattn.deploy.export.int8 import large_weights, store_as_float16, store_as_int8, to_int8
+from hierattn.deploy.export import int8
+from hierattn.deploy.export.int8 import large_weights, store_as_float16, store_as_int8, store_mixed, to_int8
 
 
 @settings(max_examples=30, deadline=None)
@@ -29,6 +31,17 @@ def test_a_channel_of_zeros_stays_zero():
 
 def test_only_the_large_weights_of_convolutions_and_products_are_rounded():
     assert large_weights(two_layers()) == {"kernel": 0, "wide": 1}
+
+
+def test_mixed_rounds_the_largest_layers_to_int8_and_the_others_to_half(images, monkeypatch):
+    monkeypatch.setattr(int8, "LARGEST", 3000)  # the kernel has 1,296 values, the product 3,072
+    model = two_layers()
+    wanted = answer_of(model, images)
+    assert store_mixed(model) == 2
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert kinds["kernel_half"] == onnx.TensorProto.FLOAT16
+    assert kinds["wide_int8"] == onnx.TensorProto.INT8
+    assert np.abs(answer_of(model, images) - wanted).max() < 0.05
 
 
 @pytest.mark.parametrize(("store", "bound"), [(store_as_float16, 2e-3), (store_as_int8, 0.05)])

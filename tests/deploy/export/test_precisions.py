@@ -58,7 +58,12 @@ def test_every_precision_keeps_the_questions_and_what_answers_say():
         session = open_session(graph.SerializeToString(), Path("graph"), threads=1)
         return run_session(session, ["probabilities"], images[:1], codes)["probabilities"]
 
-    for precision, bound in (("float16", 5e-4), ("int8-weights", 5e-3), ("int8", 0.015)):  # 0.038 with the head in int8
+    for precision, bound in (
+        ("float16", 5e-4),
+        ("mixed", 5e-4),
+        ("int8-weights", 5e-3),
+        ("int8", 0.015),
+    ):  # 0.038 with the head in int8
         lowered = lower_precision(exact, wrapped, precision, own)
         assert lowered.wrapped.bundle.questions == ASKED
         assert [value.name for value in lowered.graph.graph.input] == ["image", "answers"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hierattn.bundle.bundle import MAX_BYTES, PHOTO_PROBABILITIES, PROBABILITIES, read_bundle
-from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
+from hierattn.deploy.export.int8 import store_as_float16, store_as_int8, store_mixed
 from hierattn.deploy.export.onnx import build_graph, export_onnx
 from hierattn.deploy.export.wrapped import Wrapped, wrap
 from hierattn.deploy.predict.released import released_bundle
@@ -99,7 +99,7 @@ def test_its_licence_and_source_come_along(bundle: Path) -> None:
 
 # Rounding leaves the residual stream a small mean, which the bundle's root-mean-square normalisations keep and the
 # layer normalisations here take off: what is read back differs by that much.
-@pytest.mark.parametrize(("store", "bound"), [(store_as_float16, 1e-3), (store_as_int8, 3e-2)])
+@pytest.mark.parametrize(("store", "bound"), [(store_as_float16, 1e-3), (store_mixed, 3e-2), (store_as_int8, 3e-2)])
 def test_weights_in_few_bits_are_read_as_the_runtime_reads_them(
     store, bound: float, wrapped: Wrapped, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.bundle.bundle import INPUT, NOVELTY, PROBABILITIES, RISK
-from hierattn.deploy.export.int8 import store_as_float16, store_as_int8
+from hierattn.deploy.export.int8 import store_as_float16, store_as_int8, store_mixed
 from hierattn.deploy.export.own_images import OwnImages, PackedImages, spread_rows
 from hierattn.deploy.export.rejection.novelty import describe_threshold
 from hierattn.deploy.export.wrapped import Wrapped
@@ -28,6 +29,14 @@ INNER_IMAGES = 400
 
 PARITY_IMAGES = 500
 """Images of the outer fold that are compared with PyTorch one by one; the loss is measured on all of it."""
+
+
+_STORED: dict[str, Callable[[onnx.ModelProto], int]] = {
+    "float16": store_as_float16,
+    "int8-weights": store_as_int8,
+    "mixed": store_mixed,
+}
+"""Precision -> what stores a graph's weights in it; what is computed stays float32."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def lower_precision(exact: onnx.ModelProto, wrapped: Wrapped, precision: str, ow
     wrapped
         The checkpoint in its wrapper.
     precision
-        ``float16``, ``int8`` or ``int8-weights``.
+        One of :data:`hierattn.deploy.export.int8.PRECISIONS`, but ``float32``.
     own
         The run's own images, from :func:`check_measurable`.
     """
@@ -113,10 +122,8 @@ def _lower(exact: onnx.ModelProto, precision: str, own: OwnImages) -> tuple[onnx
 
     graph = onnx.ModelProto()
     graph.CopyFrom(exact)
-    if precision == "float16":
-        return graph, {"weights": store_as_float16(graph)}
-    if precision == "int8-weights":
-        return graph, {"weights": store_as_int8(graph)}
+    if precision in _STORED:
+        return graph, {"weights": _STORED[precision](graph)}
     from hierattn.deploy.export.int8_static import quantise
 
     rows = spread_rows(own.validation, INNER_IMAGES)

@@ -41,7 +41,7 @@ Folded = tuple[Tensor, Tensor | None]
 
 
 def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None) -> Checkpoint:
-    """A checkpoint with the weights of a bundle, float32, int8-weights or float16.
+    """A checkpoint with the weights of a bundle of any precision but int8.
 
     Of a bundle that asks it is the network alone, which answers from the photograph; the head that reads answers is
     left behind.
