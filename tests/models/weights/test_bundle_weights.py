@@ -43,6 +43,25 @@ def checkpoint(name: str = "hierattn_xs", spec: ImageSpec | None = None, **optio
     return Checkpoint(name, EIGHT, spec or ImageSpec(size=64), model.state_dict(), options, {"data": {"fold": 2}}, told)
 
 
+def peer(name: str) -> Checkpoint:
+    """Another network with random weights, whose normalisations have seen the images."""
+    torch.manual_seed(5)
+    model = create_model(name, len(EIGHT.codes)).train()
+    spec = spec_of(mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.25]) if name.startswith("timm:") else spec_of()
+    values = normalise(to_unit(torch.from_numpy(IMAGES), 64), spec)
+    *_, head = (part for part in model.modules() if isinstance(part, torch.nn.Linear))
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.ndim == 1:
+                value.add_(0.1 * torch.randn_like(value))
+        for _ in range(30):
+            model(values)
+        logits = model.eval()(values)
+        head.weight.mul_(2 / logits.std(0).mean())
+        head.bias.sub_(model(values).mean(0))
+    return Checkpoint(name, EIGHT, spec, model.state_dict(), {}, {}, {})
+
+
 def spec_of(**values: object) -> ImageSpec:
     return ImageSpec.from_dict({**ImageSpec(size=64).to_dict(), **values})
 
@@ -126,6 +145,16 @@ def test_every_hierattn_and_specification_comes_back(name: str, options: dict, s
     np.testing.assert_allclose(answer(load_bundle(path)), answer(source), atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["shufflenet_v2_1x", "timm:tf_efficientnet_lite0", "timm:resnet10t"])
+def test_a_network_of_convolutions_and_linear_layers_comes_back(name: str, tmp_path: Path) -> None:
+    source = peer(name)
+    path = export_onnx(wrap(source), tmp_path / "it.onnx").path
+    for images in (None, lambda spec: normalise(to_unit(torch.from_numpy(IMAGES), spec.size), spec)):
+        read = load_bundle(path, images)
+        np.testing.assert_allclose(answer(read), answer(source), atol=1e-4)
+    assert np.ptp(answer(source), axis=0).max() > 0.05  # the images are told apart
+
+
 def test_normalisations_take_the_statistics_of_images_and_the_answer_stays(bundle: Path) -> None:
     read = load_bundle(bundle, lambda spec: normalise(to_unit(torch.from_numpy(IMAGES), spec.size), spec))
     np.testing.assert_allclose(answer(read), answer(load_bundle(bundle)), atol=1e-4)
@@ -171,7 +200,8 @@ def _nan(proto: onnx.ModelProto) -> None:
     [
         (lambda proto: _without(proto, "classes"), "damaged description"),
         (lambda proto: _without(proto, "image_spec"), "damaged description"),
-        (_say("model", '{"name": "mobilenet_v2", "parameters": 1}'), "only a HierAttn's weights"),
+        (_say("model", '{"name": "mobilenet_v2", "parameters": 1}'), "does not hold mobilenet_v2"),
+        (_say("model", '{"name": "timm:convnext_atto", "parameters": 1}'), "only the weights of a HierAttn, or of"),
         (_say("model", '{"name": "nobody", "parameters": 1}'), "does not say what it is"),
         (_say("model", '{"name": "hierattn_s", "parameters": 1}'), "a tensor of shape"),
         (_say("provenance", "3"), "damaged description"),

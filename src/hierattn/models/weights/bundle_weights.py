@@ -1,10 +1,11 @@
-"""Weights read back from an exported HierAttn bundle, to train on from it: what an exporter folded, unfolded again.
+"""Weights read back from an exported bundle, to train on from it: what an exporter folded, unfolded again.
 
 A bundle (docs/bundle.md) computes the same function as the checkpoint that it was made of, by other tensors: batch
 normalisations lie in the convolutions, a layer normalisation's scale and shift in the layer that reads it, the division
 of the attention's scores in the queries' weights, that of the pixels by 255 in the stem's. Read back, a normalisation
 has the scale 1 and the shift 0, or those that undo what was folded, so that the network answers as the bundle does, but
-for the rounding of weights that are stored in few bits.
+for the rounding of weights that are stored in few bits. Besides a HierAttn, a network of convolutions, batch
+normalisations and linear layers alone comes back, such as MobileNetV2 or EfficientNet-Lite.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
     Parameters
     ----------
     path
-        An ``.onnx`` file that ``hierattn export`` made of a HierAttn with same-channel attention or none.
+        An ``.onnx`` file that ``hierattn export`` made of a HierAttn with same-channel attention or none, or of a
+        network of convolutions, batch normalisations and linear layers alone.
     images
         Gives images, float (batch, 3, H, W) scaled as the network sees them, for a specification: batch
         normalisations then get the statistics that these cause, as training on needs. None: mean 0 and variance 1,
@@ -70,11 +72,17 @@ def load_bundle(path: Path, images: Callable[[ImageSpec], Tensor] | None = None)
         recipe = current_keys(bundle.recipe)
     except (TypeError, ValueError, UsageError) as error:
         raise _senseless(path, error) from None
-    if not isinstance(network, HierAttn) or network.config.attention not in ("sc", "none"):
-        raise CheckpointError(f"{path} holds {name} {options or ''}: only a HierAttn's weights can be read back")
+    if not (_has_plain_attention(network) if isinstance(network, HierAttn) else _is_plain(network)):
+        raise CheckpointError(
+            f"{path} holds {name} {options or ''}: only the weights of a HierAttn, or of a network of convolutions, "
+            "batch normalisations and linear layers, can be read back"
+        )
     try:
         with torch.no_grad():
-            _unfold(network, _folded_layers(model), bundle.image_spec, bool(bundle.questions))
+            if isinstance(network, HierAttn):
+                _unfold(network, _folded_layers(model), bundle.image_spec, bool(bundle.questions))
+            else:
+                _unfold_plain(network, model, bundle.image_spec)
             if images is not None:
                 follow_inputs(network, images(bundle.image_spec))
     except (ValueError, StopIteration, RuntimeError) as error:
@@ -189,26 +197,73 @@ def _unfold(network: HierAttn, folded: Mapping[str, Iterator[Folded]], spec: Ima
     """
     for module in network.modules():
         if isinstance(module, ConvNormAct):
-            _unfold_convolution(module, *next(folded["Conv"]))
+            _unfold_convolution(module.conv, getattr(module, "norm", None), *next(folded["Conv"]))
         elif isinstance(module, TransformerLayer):
             _unfold_transformer_layer(module, folded["Gemm"])
         elif isinstance(module, nn.LayerNorm):
             module.weight.fill_(1)
             module.bias.zero_()
     _unfold_linear(network.classifier, *next(folded["Gemm"]))
-    if not any(spec.mean) and all(value == 1 for value in spec.std):  # else the division by 255 stands by itself
-        network.stem.conv.weight.mul_(PIXEL)
+    _unfold_division(network.stem.conv, spec)
     if next(folded["Conv"], None) is not None or (next(folded["Gemm"], None) is not None and not asks):
         raise ValueError("it has more layers")
 
 
-def _unfold_convolution(layer: ConvNormAct, weight: Tensor, bias: Tensor | None) -> None:
-    _copy(layer.conv.weight, weight)
-    if hasattr(layer, "norm"):
-        zero = torch.zeros_like(layer.norm.bias)
-        _copy(layer.norm.bias, zero if bias is None else bias)
-        set_folded(layer.norm, layer.norm.bias.clone(), zero, torch.ones_like(zero))
-    elif bias is not None:
+def _has_plain_attention(network: HierAttn) -> bool:
+    return network.config.attention in ("sc", "none")
+
+
+def _is_plain(network: nn.Module) -> bool:
+    """Whether every parameter lies in a convolution, a batch normalisation or a linear layer."""
+    plain = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+    holders = [part for part in network.modules() if any(True for _ in part.parameters(recurse=False))]
+    return all(isinstance(part, plain) for part in holders)
+
+
+def _unfold_plain(network: nn.Module, model: onnx.ModelProto, spec: ImageSpec) -> None:
+    """The same for a network of which :func:`_is_plain` holds; its layers run in the order of the graph's."""
+    if any(node.op_type == "BatchNormalization" for node in model.graph.node):
+        raise ValueError("a normalisation that stands by itself")
+    folded, layers = _folded_layers(model), _layers_in_order(network, spec.size)
+    for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        if isinstance(layer, nn.Linear):
+            _unfold_linear(layer, *next(folded["Gemm"]))
+        elif isinstance(layer, nn.Conv2d):
+            norm = following if isinstance(following, nn.BatchNorm2d) else None
+            _unfold_convolution(layer, norm, *next(folded["Conv"]))
+    _unfold_division(next(layer for layer in layers if isinstance(layer, nn.Conv2d)), spec)
+    if any(next(rest, None) is not None for rest in folded.values()):
+        raise ValueError("it has more layers")
+
+
+def _layers_in_order(network: nn.Module, size: int) -> list[nn.Module]:
+    """The layers that hold parameters, in the order in which an image of ``size`` pixels passes them."""
+    passed: list[nn.Module] = []
+    handles = [
+        part.register_forward_pre_hook(lambda part, _: passed.append(part))
+        for part in network.modules()
+        if isinstance(part, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
+    ]
+    network(torch.zeros(1, 3, size, size))
+    for handle in handles:
+        handle.remove()
+    return passed
+
+
+def _unfold_division(first: nn.Conv2d, spec: ImageSpec) -> None:
+    if not any(spec.mean) and all(value == 1 for value in spec.std):  # else the division by 255 stands by itself
+        first.weight.mul_(PIXEL)
+
+
+def _unfold_convolution(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, weight: Tensor, bias: Tensor | None) -> None:
+    _copy(conv.weight, weight)
+    if norm is not None:
+        zero = torch.zeros_like(norm.bias)
+        _copy(norm.bias, zero if bias is None else bias)
+        set_folded(norm, norm.bias.clone(), zero, torch.ones_like(zero))
+    if conv.bias is not None:
+        _copy(conv.bias, torch.zeros_like(conv.bias) if bias is None or norm is not None else bias)
+    elif norm is None and bias is not None:
         raise ValueError("a bias where there is none")
 
 
