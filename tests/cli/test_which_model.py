@@ -56,6 +56,14 @@ def test_predict_without_a_bundle_says_which_answers_and_that_it_is_not_for_comm
     assert "--domain dermoscopy" in result.stderr
 
 
+@pytest.mark.parametrize(("name", "said"), [("dermoscopy", True), ("dermoscopy-large", False), ("phone", False)])
+def test_the_small_model_names_the_larger_one_where_there_is_one(folder, photo, name, said):
+    larger = "--model dermoscopy-large"
+    assert (larger in call(photo, "--model", name, "--json").stderr) is said
+    (folder / "dermoscopy-large.onnx").unlink(missing_ok=True)
+    assert larger not in call(photo, "--model", "dermoscopy", "--json").stderr
+
+
 def test_every_released_name_knows_the_domain_that_it_is_not_for():
     assert set(OTHER) == set(DOMAIN_OF)
     assert all(other in DOMAINS and other != DOMAIN_OF[name] for name, other in OTHER.items())

@@ -20,7 +20,7 @@ from hierattn.bundle.bundle import FORMAT_VERSION, Bundle, read_bundle
 from hierattn.bundle.prediction_set import SetRule, prediction_sets
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.advice_texts import LANGUAGES, class_name
-from hierattn.deploy.predict.released import DOMAINS, released_bundle
+from hierattn.deploy.predict.released import NAMES, released_bundle
 from hierattn.deploy.predict.triage import TriageSettings, decide
 from hierattn.errors import BundleError
 from hierattn.image_spec import ColourConstancy, ImageSpec
@@ -286,8 +286,8 @@ def assert_described(theirs: dict[str, Any], mine: Bundle) -> None:
 def test_bundles_are_described_as_in_python(ask):
     """The small ones of the tests, and the released ones as they are."""
     small = [BUNDLE, UNCALIBRATED, NOVEL, replace(BUNDLE, prediction_sets=SET_RULES), *OWN.values()]
-    released = [read_bundle(released_bundle(domain))[1] for domain in DOMAINS]
-    files = ask([{"onnx": str(released_bundle(domain))} for domain in DOMAINS])
+    released = [read_bundle(released_bundle(name))[1] for name in NAMES]
+    files = ask([{"onnx": str(released_bundle(name))} for name in NAMES])
     questions = [*(bundle.to_metadata() for bundle in small), *files]
     for theirs, mine in zip(ask([{"bundle": one} for one in questions]), [*small, *released], strict=True):
         assert_described(theirs, mine)

@@ -84,9 +84,12 @@ def run(
     percentages. An image that cannot be read gets one line, and the others still get their answer.
 
     Without --model a released model answers: for photographs taken through a dermatoscope, or with a phone by
-    --domain phone. Released models are for non-commercial use only.
+    --domain phone. dermoscopy-large is three times the size of the first and sees more. Released models are for
+    non-commercial use only.
 
         hierattn predict photo.jpg
+
+        hierattn predict photo.jpg --model dermoscopy-large
 
         hierattn predict photo.jpg --domain phone
 

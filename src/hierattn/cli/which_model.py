@@ -66,16 +66,16 @@ def choose_model(model: str | None, domain: str | None) -> str:
 
 
 def say_which(model: str) -> None:
-    """Say on standard error that a released model answers, for which photographs, and under which condition."""
+    """Say on standard error that a released model answers, under which condition, and which others there are."""
     from hierattn.deploy.predict.predictor import find_bundle
-    from hierattn.deploy.predict.released import NAMES, USE, released_folder
+    from hierattn.deploy.predict.released import DOMAIN_OF, USE, is_released, released_folder
 
-    if model in NAMES and find_bundle(model).parent == released_folder():
-        print(
-            f"hierattn: the released {model} model answers, {USE}. For photographs taken otherwise: --domain "
-            f"{OTHER[model]}",
-            file=sys.stderr,
-        )
+    if model not in DOMAIN_OF or find_bundle(model).parent != released_folder():
+        return
+    larger = [name for name, domain in DOMAIN_OF.items() if domain == model != name and is_released(name)]
+    others = [f"For photographs taken otherwise: --domain {OTHER[model]}"]
+    others += [f"A larger network for such photographs: --model {name}" for name in larger]
+    print(f"hierattn: the released {model} model answers, {USE}. {'. '.join(others)}", file=sys.stderr)
 
 
 @cache
