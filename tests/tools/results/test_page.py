@@ -26,7 +26,7 @@ def test_every_figure_with_an_interval_in_the_readmes_is_computed_and_none_is_ty
 
 
 def test_of_a_source_with_rare_classes_the_frequent_ones_have_a_row_of_their_own():
-    run = "two-sources/hierattn_xs_two_sources_longer_192px"
+    run = "two-sources/hierattn_xs_two_sources_grey_192px"
     with gzip.open(RESULTS / run / "predictions.csv.gz", "rt", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (row["table"], row["source"]) == ("outer", "OTHER")]
     codes = list(rows[0])[2:-4]
