@@ -15,7 +15,7 @@ def test_a_released_model_goes_by_its_name():
 
 
 def test_a_name_that_nothing_was_released_by_is_refused_with_those_that_were():
-    with pytest.raises(UsageError, match="dermoscopy or phone"):
+    with pytest.raises(UsageError, match="dermoscopy, dermoscopy-large, phone"):
         load_recipe("quicktest", ["transfer.checkpoint=released:microscopy"])
 
 

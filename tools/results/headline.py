@@ -84,7 +84,7 @@ def _table(name: str, runs: Sequence[PublishedRun], left_out: Sequence[Published
         "|---|---:|" + "---:|" * (len(COLUMNS) + 1),
         *(row for run in shown for row in _rows(run, run.report.run in released, first.images)),
         *(row for run in left_out for row in _rows(run, is_released=False, usual=first.images)),
-        *_paper_row(shown[0], is_phone(name)),
+        *_paper_row(shown, is_phone(name)),
         "",
     ]
 
@@ -141,11 +141,12 @@ def _line(name: str, parameters: str, figures: Mapping[str, Any], referred: str)
     return f"| {' | '.join(cells)} |"
 
 
-def _paper_row(run: PublishedRun, phone: bool) -> list[str]:
-    """The paper's own figure for the network of ``run``, marked as incomparable; no row where it has none."""
-    row = TABLE_1.get(_model(run))
-    if row is None or row.parameters is None:
+def _paper_row(runs: Sequence[PublishedRun], phone: bool) -> list[str]:
+    """The paper's own figure for the first network of ``runs`` that has one, marked as incomparable."""
+    rows = [row for run in runs if (row := TABLE_1.get(_model(run))) is not None]
+    if not rows or rows[0].parameters is None:
         return []
+    row = rows[0]
     top1 = row.pad if phone else row.isic
     if top1 is None:
         return []

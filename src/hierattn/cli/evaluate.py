@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hierattn.cli.console import completing, print_json_file, print_table, terminal
-from hierattn.cli.run_options import RELEASED, Bootstrap, Device, ResampleSeed
-from hierattn.cli.which_model import OTHER
+from hierattn.cli.run_options import RELEASED, Bootstrap, Device, ResampleSeed, released_names
 from hierattn.shares import fraction, setting
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def run(
             metavar="RUN_OR_BUNDLE",
             help="The run folder that 'hierattn train' left; or a bundle: a .onnx file, or a released one, such as "
             "released:dermoscopy.",
-            autocompletion=completing(*(f"released:{name}" for name in OTHER)),
+            autocompletion=completing(released_names),
         ),
     ],
     data: Annotated[

@@ -76,6 +76,13 @@ def _start_path(weights: str, model: str) -> str:
     return str(Path(weights.removeprefix(IMAGENET)) / published_weights(model).file)
 
 
+def released_names() -> list[str]:
+    """What names a released bundle where a path could stand, for completion."""
+    from hierattn.deploy.predict.released import NAMES
+
+    return [RELEASED + name for name in NAMES]
+
+
 def _released_path(weights: str) -> str:
     from hierattn.deploy.predict.released import released_bundle
 

@@ -70,7 +70,7 @@ def test_each_name_has_its_bundle_and_each_domain_one_of_its_own_name(folder):
 
 
 def test_another_name_is_refused_with_the_names_that_there_are(folder):
-    with pytest.raises(UsageError, match="dermoscopy or dermoscopy-large or phone"):
+    with pytest.raises(UsageError, match="dermoscopy, dermoscopy-large, phone"):
         released_bundle("ultrasound")
     assert not is_released("../released/phone")
 

@@ -39,11 +39,11 @@ def test_the_licence_names_each_bundles_conditions_and_whom_to_attribute(release
 
 
 def test_the_card_names_the_networks_that_the_same_fold_judged_before_and_not_its_own(tmp_path):
-    own = "hierattn_xs_two_sources_longer_192px"
+    own = "hierattn_xs_two_sources_grey_192px"
     report = Report.load(RESULTS / "two-sources" / own / "report.json")
     (said,) = looked_before("dermoscopy", report)
     named = said.partition(": ")[2].partition(". ")[0].split(", ")
-    assert {"efficientnet_lite0_two_sources_192px", "hierattn_xs_two_sources_192px"} <= set(named)
+    assert {"efficientnet_lite0_two_sources_longer_192px", "hierattn_xs_two_sources_taught_192px"} <= set(named)
     assert own not in named
     assert not any("without" in name for name in named)  # judged on the source that it left out
     assert looked_before("dermoscopy", report, tmp_path) == []

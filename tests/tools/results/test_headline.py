@@ -64,7 +64,7 @@ def test_the_headline_goes_between_its_marks_and_nothing_else_changes(tmp_path):
 
 
 def test_the_photographs_above_a_table_are_those_of_its_first_row():
-    ours = [run for run in published_runs() if run.path.name == "hierattn_xs_two_sources_192px"]
+    ours = [run for run in published_runs() if run.path.name == "efficientnet_lite0_two_sources_longer_192px"]
     assert f"{ours[0].report.images:,} photographs of {ours[0].report.groups:,} lesions" in headline(RESULTS)
 
 

@@ -68,7 +68,7 @@ def released_bundle(name: str = DEFAULT_DOMAIN) -> Path:
         Where the file is not the one that was released: damaged, cut short, replaced, or a stand-in for a large file.
     """
     if name not in NAMES:
-        raise UsageError(f"no released model is called {name!r}: wanted {' or '.join(NAMES)}")
+        raise UsageError(f"no released model is called {name!r}: wanted one of {', '.join(NAMES)}")
     path = released_folder() / f"{name}.onnx"
     if not path.is_file():
         raise UsageError(
