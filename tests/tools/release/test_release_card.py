@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from tools.release.release_card import looked_before
+from tools.release.release_card import REMARKS, looked_before, release_card
 from tools.results.published import RESULTS
 
 from hierattn.deploy.predict.released import LICENCE, RELEASE
@@ -29,6 +29,13 @@ def test_the_record_and_the_card_say_what_the_files_say(released, run):
     ):  # fmt: skip
         assert words in card, words
     assert f"{100 * report['balanced_accuracy']['value']:.1f}\N{NARROW NO-BREAK SPACE}%" in card
+
+
+def test_a_card_begins_with_what_the_protocol_wants_said_of_its_run(candidate, released, monkeypatch):
+    model = json.loads((released / RELEASE).read_text())["models"]["phone"]
+    assert "failed a rule" not in release_card(candidate, model)
+    monkeypatch.setitem(REMARKS, candidate.name, "It failed a rule.")
+    assert "It failed a rule." in release_card(candidate, model).partition("## What it must not be used for")[0]
 
 
 def test_the_licence_names_each_bundles_conditions_and_whom_to_attribute(released):
