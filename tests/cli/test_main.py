@@ -26,7 +26,7 @@ from hierattn.data.sets.catalog import PUBLIC_SETS
 from hierattn.data.sets.layouts import LAYOUTS
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.predict.advice_texts import LANGUAGES
-from hierattn.deploy.predict.released import DOMAINS
+from hierattn.deploy.predict.released import DOMAINS, NAMES
 from hierattn.deploy.predict.triage import RULES
 from hierattn.errors import HierAttnError, LeakError, RecipeError
 from hierattn.models.registry import list_models
@@ -173,10 +173,10 @@ def test_a_reader_who_leaves_gets_no_traceback():
 
 
 COMPLETED = {
-    "predict --domain": {"dermoscopy", "phone"},
+    "predict --domain": set(DOMAINS),
     "predict --language": set(LANGUAGES),
     "predict --rule": set(RULES),
-    "serve --model": set(DOMAINS),
+    "serve --model": set(NAMES),
     "prepare --layout": {"auto", *(layout.name for layout in LAYOUTS)},
     "train": set(built_in_recipes()),
     "crossval": set(built_in_recipes()),
@@ -187,7 +187,7 @@ COMPLETED = {
     "balance --variant": set(VARIANTS),
     "fetch": {*PUBLIC_SETS, "imagenet"},
     "export --precision": set(PRECISIONS),
-    "evaluate": {f"released:{domain}" for domain in DOMAINS},
+    "evaluate": {f"released:{name}" for name in NAMES},
     "benchmark inference": set(list_models()),
     "benchmark inference --runtimes": set(RUNTIMES),
     "benchmark models": set(list_models()),
