@@ -143,10 +143,9 @@ def _line(name: str, parameters: str, figures: Mapping[str, Any], referred: str)
 
 def _paper_row(runs: Sequence[PublishedRun], phone: bool) -> list[str]:
     """The paper's own figure for the first network of ``runs`` that has one, marked as incomparable."""
-    rows = [row for run in runs if (row := TABLE_1.get(_model(run))) is not None]
-    if not rows or rows[0].parameters is None:
+    row = next((row for run in runs if (row := TABLE_1.get(_model(run))) is not None), None)
+    if row is None or row.parameters is None:
         return []
-    row = rows[0]
     top1 = row.pad if phone else row.isic
     if top1 is None:
         return []

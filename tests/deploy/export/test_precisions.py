@@ -62,8 +62,8 @@ def test_every_precision_keeps_the_questions_and_what_answers_say():
         ("float16", 5e-4),
         ("mixed", 5e-4),
         ("int8-weights", 5e-3),
-        ("int8", 0.015),
-    ):  # 0.038 with the head in int8
+        ("int8", 0.015),  # 0.038 with the head in int8
+    ):
         lowered = lower_precision(exact, wrapped, precision, own)
         assert lowered.wrapped.bundle.questions == ASKED
         assert [value.name for value in lowered.graph.graph.input] == ["image", "answers"]

@@ -29,8 +29,10 @@ MOST_SEEN = 100_000
 HEATMAPS = {
     "branch": "exact parts of the logits by place, from branch attention's pixels on a grid of 15 x 15; docs/bundle.md",
     "last stage": "exact parts of the logits by place, from the last stage's map; docs/bundle.md",
-    "features": "class activation map: exact parts of the logits by place, from the last map; docs/bundle.md",
-    "last map": "class activation map: exact parts of the logits by place, from the last map; docs/bundle.md",
+    **dict.fromkeys(
+        ("features", "last map"),
+        "class activation map: exact parts of the logits by place, from the last map; docs/bundle.md",
+    ),
 }
 
 

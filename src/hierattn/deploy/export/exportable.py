@@ -108,7 +108,7 @@ class CalibratedNetwork(nn.Module):
         self.model: Any = with_folded_norms(with_plain_branch(with_plain_transformers(model), spec.size))
         self.spec = spec
         self.temperature = temperature
-        self.source = evidence_source(model, spec.size)
+        self.source = evidence_source(self.model, spec.size)
         self.evidence_from = self.source if heatmap else ""
         self.novelty = novelty if self.source else None
         self.has_bias = any(class_bias)
@@ -337,7 +337,7 @@ def stage_lengths(size: int) -> tuple[int, ...]:
 
 
 def evidence_source(model: nn.Module, size: int) -> str:
-    """Where the evidence of a model for images of ``size`` pixels is read.
+    """Where the evidence of a model in evaluation mode is read, for images of ``size`` pixels.
 
     ``"branch"`` or ``"last stage"`` of a HierAttn, ``"features"`` of a network of torchvision's, ``"last map"`` of one
     of timm's, or ``""`` for nowhere.
@@ -358,7 +358,6 @@ def _averages_its_last_map(model: Any, size: int) -> bool:
     """Whether a network of timm's ends in the mean of its last map and one linear layer: tried, for no name tells."""
     if not all(hasattr(model, name) for name in ("forward_features", "get_classifier")):
         return False
-    model = deepcopy(model).eval()
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     last, head = model.forward_features(images), model.get_classifier()
     if not isinstance(head, nn.Linear) or last.dim() != 4 or last.shape[1] != head.in_features:
