@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor
 
+from hierattn.training.augmentation.picture_plane import pixel_coordinates
+
 MARKS = 5
 """Most marks in one image."""
 VALUES = 10
@@ -55,9 +57,7 @@ def draw_ink(batch: int, probability: float, generator: torch.Generator) -> Tens
 
 def add_ink(images: Tensor, ink: Tensor) -> Tensor:
     """Draw ``ink``, (batch, MARKS, 10) as :func:`draw_ink` has it, on (batch, 3, h, w) in [0, 1]."""
-    height, width = images.shape[-2:]
-    y = torch.linspace(-1, 1, height, device=images.device, dtype=images.dtype)[None, :, None]
-    x = torch.linspace(-1, 1, width, device=images.device, dtype=images.dtype)[None, None, :]
+    x, y = pixel_coordinates(images)
     for one in range(MARKS):
         across, down, radius, half, towards, sweep, red, green, blue, covers = (
             ink[:, one, :, None, None].to(images).unbind(1)
@@ -66,6 +66,6 @@ def add_ink(images: Tensor, ink: Tensor) -> Tensor:
         off = (torch.sqrt(dx**2 + dy**2) - radius).abs()
         turned = torch.remainder(torch.atan2(dy, dx) - towards + math.pi, 2 * math.pi) - math.pi
         past = (turned.abs() - sweep).clamp_min(0) * radius  # beyond the end of the arc
-        mask = torch.sigmoid((half - torch.maximum(off, past)) * max(height, width)) * covers
+        mask = torch.sigmoid((half - torch.maximum(off, past)) * max(images.shape[-2:])) * covers
         images = torch.lerp(images, torch.stack([red, green, blue], dim=1), mask[:, None])
     return images

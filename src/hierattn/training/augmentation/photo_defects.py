@@ -1,8 +1,8 @@
 """Defects that photographs of skin have, drawn and applied batched on the device: part of the stronger augmentation.
 
-Ink and hairs lie on the skin, stickers on both, the dermatoscope's black surround over them; then the lens blurs, the
-sensor has too few pixels, and the file is compressed: they are applied in this order. All keep a lesion's class. None
-is in the paper.
+Ink, rulers and hairs lie on the skin, stickers on all three, the dermatoscope's black surround or a viewer's black
+frame over them; then the lens blurs, the sensor has too few pixels, and the file is compressed: they are applied in
+this order. All keep a lesion's class. None is in the paper.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hierattn.training.augmentation import ink
+from hierattn.training.augmentation import ink, ruler
+from hierattn.training.augmentation.picture_plane import pixel_coordinates
 from hierattn.training.augmentation.ranges import AugmentationRanges
 from hierattn.training.feed import send
 
@@ -30,6 +31,8 @@ HAIRS = 12
 """Most hairs in one image; each is there with probability one half."""
 HAIR_WIDTH = 0.006
 """Of the side."""
+FRAME = (0.02, 0.3)
+"""Width of the black frame, in half sides."""
 STICKERS = 3
 """Most stickers in one image."""
 RADIUS = (0.92, 1.3)
@@ -69,8 +72,13 @@ class Defects:
         half-axes, in half sides, its colour (3), whether the picture's shades fall on it, and whether it is there.
     ink
         (batch, ink.MARKS, 10), as :func:`ink.draw_ink <hierattn.training.augmentation.ink.draw_ink>` has it.
+    rulers
+        (batch, ruler.SCALES, 11), as :func:`ruler.draw_rulers
+        <hierattn.training.augmentation.ruler.draw_rulers>` has them.
     circle
         (batch, 3), x, y and radius of the black surround's inner circle, in half sides from the middle; radius 0: none.
+    frame
+        (batch, 2), width of a black frame left and right, and above and below, in half sides.
     """
 
     blur: Tensor
@@ -81,7 +89,9 @@ class Defects:
     hair_depth: Tensor
     stickers: Tensor
     ink: Tensor
+    rulers: Tensor
     circle: Tensor
+    frame: Tensor
 
     def part(self, rows: slice) -> Defects:
         """The draw of some of the images."""
@@ -110,13 +120,20 @@ def draw_defects(batch: int, ranges: AugmentationRanges, generator: torch.Genera
         hair_depth=between(0.5, 0.95, HAIRS) * chance(0.5, HAIRS) * chance(ranges.hair, 1),
         stickers=torch.zeros(batch, STICKERS, 9),
         ink=torch.zeros(batch, ink.MARKS, ink.VALUES),
+        rulers=torch.zeros(batch, ruler.SCALES, ruler.VALUES),
         circle=circle * chance(ranges.dark_corners)[:, None],
+        frame=torch.zeros(batch, 2),
     )
     # Drawn last, and only where they are asked for: older recipes keep their draws.
     if ranges.stickers:
         drawn = replace(drawn, stickers=_draw_stickers(between, chance, ranges.stickers))
     if ranges.ink:
         drawn = replace(drawn, ink=ink.draw_ink(batch, ranges.ink, generator))
+    if ranges.ruler:
+        drawn = replace(drawn, rulers=ruler.draw_rulers(batch, ranges.ruler, generator))
+    if ranges.frame:  # on all four sides, or on two that face each other
+        sides = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]])[between(0, 4).long()]
+        drawn = replace(drawn, frame=sides * between(*FRAME, 1) * chance(ranges.frame, 1))
     return drawn
 
 
@@ -151,11 +168,13 @@ def _vivid(values: Tensor) -> Tensor:
 
 
 def apply_to_skin(images: Tensor, defects: Defects) -> Tensor:
-    """Ink, hairs, stickers and the black surround, on ``images`` (batch, 3, h, w) in [0, 1]."""
+    """Ink, rulers, hairs, stickers, black surround and frame, on ``images`` (batch, 3, h, w) in [0, 1]."""
     images = _on_some(images, defects.ink[:, :, -1].amax(dim=1), ink.add_ink, defects.ink)
+    images = _on_some(images, defects.rulers[:, :, -1].amax(dim=1), ruler.add_rulers, defects.rulers)
     images = _on_some(images, defects.hair_depth.amax(dim=1), add_hairs, defects.hairs, defects.hair_depth)
     images = _on_some(images, defects.stickers[:, :, -1].amax(dim=1), add_stickers, defects.stickers)
-    return _on_some(images, defects.circle[:, 2], add_dark_corners, defects.circle)
+    images = _on_some(images, defects.circle[:, 2], add_dark_corners, defects.circle)
+    return _on_some(images, defects.frame.amax(dim=1), add_frame, defects.frame)
 
 
 def apply_to_picture(images: Tensor, defects: Defects) -> Tensor:
@@ -245,12 +264,17 @@ def add_hairs(images: Tensor, hairs: Tensor, depth: Tensor) -> Tensor:
 
 def add_dark_corners(images: Tensor, circle: Tensor) -> Tensor:
     """Blacken (batch, 3, h, w) outside each ``circle``, (batch, 3): x, y, radius, in half sides from the middle."""
-    height, width = images.shape[-2:]
-    y = torch.linspace(-1, 1, height, device=images.device, dtype=images.dtype)[None, :, None]
-    x = torch.linspace(-1, 1, width, device=images.device, dtype=images.dtype)[None, None, :]
+    x, y = pixel_coordinates(images)
     centre_x, centre_y, radius = (circle.to(images)[:, part, None, None] for part in range(3))
     distance = torch.sqrt((x - centre_x) ** 2 + (y - centre_y) ** 2)  # (batch, h, w)
     return images * torch.sigmoid((radius - distance) * 40)[:, None]
+
+
+def add_frame(images: Tensor, frame: Tensor) -> Tensor:
+    """Blacken (batch, 3, h, w) within ``frame``, (batch, 2), of the sides and of top and bottom, in half sides."""
+    x, y = pixel_coordinates(images)
+    beside, above = (frame.to(images)[:, part, None, None] for part in range(2))
+    return images * ((x.abs() <= 1 - beside) & (y.abs() <= 1 - above))[:, None]
 
 
 def add_stickers(images: Tensor, stickers: Tensor) -> Tensor:
@@ -258,9 +282,7 @@ def add_stickers(images: Tensor, stickers: Tensor) -> Tensor:
 
     ``stickers``, (batch, STICKERS, 9), are as :class:`Defects` has them. They reach in from the border.
     """
-    height, width = images.shape[-2:]
-    y = torch.linspace(-1, 1, height, device=images.device, dtype=images.dtype)[None, :, None]
-    x = torch.linspace(-1, 1, width, device=images.device, dtype=images.dtype)[None, None, :]
+    x, y = pixel_coordinates(images)
     for one in range(STICKERS):
         angle, far, across, along, red, green, blue, shaded, there = (
             stickers[:, one, :, None, None].to(images).unbind(1)

@@ -36,10 +36,10 @@ class AugmentationRanges:
         Largest relative change, either way.
     colour_cast
         Largest relative change of each channel by itself: other lamps, other cameras.
-    blur, downscale, jpeg, hair, stickers, ink, dark_corners
+    blur, downscale, jpeg, hair, stickers, ink, ruler, dark_corners, frame
         Probability of a defect that photographs have: out of focus, too few pixels, compressed, hairs, coloured
-        stickers beside the lesion, a surgeon's ink, a dermatoscope's black surround. ``photo_defects.py`` and
-        ``ink.py`` say how strong each may be.
+        stickers beside the lesion, a surgeon's ink, a ruler, a dermatoscope's black surround, a viewer's black frame.
+        ``photo_defects.py``, ``ink.py`` and ``ruler.py`` say how strong each may be.
     """
 
     rotation: Annotated[float, Limits("0 to 180 degrees", least=0, most=180)] = 10.0
@@ -58,12 +58,15 @@ class AugmentationRanges:
     hair: Probability = 0.0
     stickers: Probability = 0.0
     ink: Probability = 0.0
+    ruler: Probability = 0.0
     dark_corners: Probability = 0.0
+    frame: Probability = 0.0
 
     @property
     def has_defects(self) -> bool:
         """Whether any defect can occur."""
-        return any((self.blur, self.downscale, self.jpeg, self.hair, self.stickers, self.ink, self.dark_corners))
+        on_skin = (self.hair, self.stickers, self.ink, self.ruler, self.dark_corners, self.frame)
+        return any((*on_skin, self.blur, self.downscale, self.jpeg))
 
 
 BetaParameter = Annotated[float, Limits("0 (none) to 10", least=0, most=10)]
