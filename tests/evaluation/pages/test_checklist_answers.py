@@ -51,13 +51,14 @@ def test_answers_say_what_the_report_says(report):
 
 
 def test_artefacts_that_training_drew_are_told_with_their_share_and_the_others_are_not(report):
-    recipe = {"augmentation": {"hair": 0.1, "ink": 0.15, "stickers": 0.0, "blur": 0.5}}
+    recipe = {"augmentation": {"hair": 0.1, "ink": 0.15, "ruler": 0.2, "stickers": 0.0, "blur": 0.5, "frame": 0.05}}
     provenance = replace(
         report.provenance, recipe=recipe, image_spec={**report.provenance.image_spec, "hair_removal": True}
     )
     found = says.artefacts(replace(report, provenance=provenance, robustness=None))
     assert found.replace("\N{NARROW NO-BREAK SPACE}", " ") == (
-        "drawn on training images: hairs on 10 %, pen marks on 15 %; hairs removed from every image"
+        "drawn on training images: hairs on 10 %, pen marks on 15 %, rulers on 20 %, "
+        "black frames on 5 %; hairs removed from every image"
     )
     assert (
         says.artefacts(replace(report, provenance=replace(provenance, recipe={}, image_spec={}), robustness=None))

@@ -78,7 +78,7 @@ def test_dark_corners_are_black_outside_the_circle_and_leave_the_middle():
     assert out[0, 0, 32, 63] == pytest.approx(torch.sigmoid(torch.tensor((0.95 - 31 / 32) * 40)).item(), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["blur", "downscale", "jpeg", "hair", "dark_corners"])
+@pytest.mark.parametrize("name", ["blur", "downscale", "jpeg", "hair", "ruler", "dark_corners", "frame"])
 def test_a_defect_happens_as_often_as_asked_and_alone(name):
     changes = drawn(4000, **{name: 0.3})
     happened = {
@@ -86,7 +86,9 @@ def test_a_defect_happens_as_often_as_asked_and_alone(name):
         "downscale": changes.shrink > 0,
         "jpeg": changes.quality > 0,
         "hair": changes.hair_depth.amax(1) > 0,
+        "ruler": changes.rulers[:, :, -1].amax(1) > 0,
         "dark_corners": changes.circle[:, 2] > 0,
+        "frame": changes.frame.amax(1) > 0,
     }
     for other, which in happened.items():
         assert which.float().mean() == pytest.approx(0.3 if other == name else 0, abs=0.03)
@@ -120,6 +122,26 @@ def test_a_part_of_a_draw_does_to_its_images_what_the_whole_does():
     whole = apply(images, changes)
     for rows in (slice(0, 4), slice(4, 8)):
         torch.testing.assert_close(apply(images[rows], changes.part(rows)), whole[rows], atol=2e-6, rtol=0)
+
+
+def test_a_frame_is_black_on_the_sides_that_it_names_and_leaves_the_rest():
+    white = torch.ones(2, 3, 101, 101)  # pixels lie 0.02 half sides apart
+    out = photo_defects.add_frame(white, torch.tensor([[0.1, 0.0], [0.05, 0.31]]))
+    for number, (beside, above) in enumerate([(5, 0), (3, 16)]):
+        wanted = torch.zeros(101, 101)
+        wanted[above : 101 - above, beside : 101 - beside] = 1
+        assert torch.equal(out[number], wanted.expand(3, 101, 101))
+
+
+def test_half_of_the_frames_go_around_and_half_lie_on_two_sides():
+    frames = drawn(4000, frame=1.0).frame
+    there = frames > 0
+    assert there.all(1).float().mean() == pytest.approx(0.5, abs=0.03)
+    assert there[:, 0].float().mean() == pytest.approx(0.75, abs=0.03)
+    around = frames[there.all(1)]
+    assert torch.equal(around[:, 0], around[:, 1])
+    assert around.min() >= 0.02
+    assert around.max() <= 0.3
 
 
 def test_stickers_are_vivid_at_the_border_and_leave_the_middle():

@@ -20,7 +20,14 @@ PUBLIC_SETS: Mapping[str, str] = {
 }
 """Sets that others collected, labelled and published before any network of this package was made -> their kind."""
 RENDERED = "synthetic"
-DRAWN = {"hair": "hairs", "ink": "pen marks", "stickers": "stickers", "dark_corners": "dark corners"}
+DRAWN = {
+    "hair": "hairs",
+    "ink": "pen marks",
+    "ruler": "rulers",
+    "stickers": "stickers",
+    "dark_corners": "dark corners",
+    "frame": "black frames",
+}
 """Key of a recipe's augmentation -> the artefact that it draws on training images."""
 
 
