@@ -3,7 +3,7 @@
     python -m tools.results.publish add runs/ham results/isic2019-ham/hierattn_xs_128px
     python -m tools.results.publish compare out/table1 results/isic2019-ham/comparison-table1 xs=runs/xs v2=runs/v2
     python -m tools.results.publish splits out/ham128 results/isic2019-ham/splits.csv
-    python -m tools.results.publish table            # write the tables and README's headline and picture again
+    python -m tools.results.publish table            # write all tables and pictures again
     python -m tools.results.publish check            # compute every figure from the predictions; fail where one differs
     python -m tools.results.publish draw results/isic2019-ham/hierattn_xs_128px out/drawn   # its figures and tables
 
@@ -32,6 +32,7 @@ from hierattn.run_folder import RunFolder
 from hierattn.taxonomy.built_in import EIGHT
 from tools.machine_paths import plain_values, without_machine_paths
 from tools.results.accuracy_size import write_pictures
+from tools.results.beside_each_other import write_beside_each_other
 from tools.results.comparisons import draw_published, publish_comparison, recomputed
 from tools.results.headline import write_headline
 from tools.results.page import write_page
@@ -96,10 +97,11 @@ def add_splits(prepared: Path, file: Path) -> None:
 
 
 def write_all() -> None:
-    """The tables of results/README.md, README.md's headline between its marks, and the pictures."""
+    """results/README.md, the tables of README.md and docs/released-models.md between their marks, and the pictures."""
     write_pictures(RESULTS)
     write_page(RESULTS)
     write_headline(RESULTS, RESULTS.parent / "README.md")
+    write_beside_each_other(RESULTS, RESULTS.parent / "docs" / "released-models.md")
 
 
 def draw(folder: Path, out: Path) -> None:
