@@ -21,6 +21,9 @@ export interface Shot {
   diagnosis: Diagnosis;
 }
 
+/** What is known of a photograph before its diagnosis. */
+type Photo = Pick<Shot, "id" | "width" | "height">;
+
 /** Where the choice among several bundles is stored. */
 const STORED_MODEL = "hierattn.model";
 /** What is taken where nobody has chosen: without a dermatoscope, most photographs are a phone's. */
@@ -62,10 +65,12 @@ export class App {
     localStorage.setItem(STORED_MODEL, bundle.name);
     await (this.loading = this.guarded("loading", async () => {
       await this.load(bundle);
-      const again: Shot[] = [];
-      for (const shot of this.shots) again.push(await this.shoot(shot, shot.frame));
-      this.shots.forEach(releasePicture);
-      this.shots = again;
+      const before = this.shots;
+      this.shots = []; // their answers are in the former bundle's classes
+      for (const shot of before) {
+        releasePicture(shot);
+        await this.take(shot, shot.frame).catch((error) => this.complain(error));
+      }
     }));
   }
 
@@ -91,14 +96,23 @@ export class App {
     await this.guarded("checking", async () => {
       for (const file of files) {
         const bitmap = await readPhoto(file);
-        const photo = { id: ++this.count, width: bitmap.width, height: bitmap.height };
-        await this.predictor.hold(photo.id, bitmap);
-        this.shots.push(await this.shoot(photo, null).catch((error) => {
-          void this.predictor.forget(photo.id);
-          throw error;
-        }));
+        await this.take({ id: ++this.count, width: bitmap.width, height: bitmap.height }, null, bitmap);
       }
     });
+  }
+
+  /** Predict a photograph, with its pixels where the predictor has them not yet; without an answer it is let go. */
+  private async take(photo: Photo, frame: Box | null, bitmap?: ImageBitmap): Promise<void> {
+    try {
+      if (bitmap) await this.predictor.hold(photo.id, bitmap);
+      const shot = await this.shoot(photo, frame);
+      if (this.predictor.holds(photo.id)) this.shots = [...this.shots, shot];
+      else releasePicture(shot); // removed meanwhile
+    } catch (error) {
+      if (!this.predictor.holds(photo.id)) return;
+      void this.predictor.forget(photo.id);
+      throw error;
+    }
   }
 
   /** Predict another part of a photograph; null for the whole. */
@@ -110,7 +124,7 @@ export class App {
     });
   }
 
-  private async shoot({ id, width, height }: Pick<Shot, "id" | "width" | "height">, frame: Box | null): Promise<Shot> {
+  private async shoot({ id, width, height }: Photo, frame: Box | null): Promise<Shot> {
     const diagnosis = await this.diagnose(id, frame);
     const picture = this.predictor.picture(id, diagnosis.part, SHOWN).then((jpeg) => URL.createObjectURL(jpeg));
     picture.catch((error) => this.complain(error));
@@ -156,21 +170,18 @@ export class App {
   }
 
   remove(shot: Shot): void {
-    this.forget(shot);
-    this.shots = this.shots.filter((other) => other !== shot);
+    releasePicture(shot);
+    void this.predictor.forget(shot.id);
+    this.shots = this.shots.filter((other) => other.id !== shot.id); // an answer to a question renews the others
     this.changed();
   }
 
   clear(): void {
-    this.shots.forEach((shot) => this.forget(shot));
+    this.shots.forEach(releasePicture);
+    this.predictor.forgetAll(); // those too that wait for their answer
     this.shots = [];
     this.answers = {};
     this.changed();
-  }
-
-  private forget(shot: Shot): void {
-    releasePicture(shot);
-    void this.predictor.forget(shot.id);
   }
 
   /** The answer for all photographs together; null without any. */

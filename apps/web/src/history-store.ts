@@ -124,7 +124,8 @@ export async function importVisits(file: Blob): Promise<number> {
 
 /** @throws Error for what is no visit. */
 function readVisit(visit: any): Visit {
-  if (![visit.id, visit.spot].every((text) => typeof text === "string")) throw new Error("no visit");
+  const texts = [visit.id, visit.spot, visit.date, visit.model, visit.sha256];
+  if (!texts.every((text) => typeof text === "string")) throw new Error("no visit");
   if (Number.isNaN(Date.parse(visit.date))) throw new Error("no date");
   const classes: LesionClass[] = visit.classes?.map(readClass) ?? amongTheEight(Object.keys(visit.probabilities));
   const codes = new Set(classes.map(({ code }) => code));

@@ -15,6 +15,7 @@ const main = h("main", { id: "main", tabindex: -1 });
 const status = h("p", { class: "status", role: "status" });
 const header = h("header", { class: "top" });
 let answered = 0;
+let drawing = 0;
 
 const app = new App(changed, (text, alarm) => {
   status.textContent = text;
@@ -33,9 +34,11 @@ function changed(): void {
 }
 
 async function draw(): Promise<void> {
+  const turn = ++drawing;
   drawHeader();
   const view =
     page() === "history" ? await historyView(app, draw).catch(failed) : page() === "about" ? aboutView(app) : photoView(app);
+  if (turn !== drawing) return; // another page was asked for while the history was read
   main.replaceChildren(view);
   if (app.shots.length > answered && page() === "photo") document.getElementById("answer")?.focus();
   answered = app.shots.length;

@@ -49,12 +49,15 @@ async function fromCacheFirst(request) {
 
 /** The network's, which may be newer; the cache's where there is none. */
 async function fromNetworkFirst(request) {
-  const cache = await caches.open(MODEL_CACHE);
+  const cache = () => caches.open(MODEL_CACHE);
   try {
     const answer = await fetch(request);
-    if (answer.ok) await cache.put(request.url, answer.clone());
+    if (answer.ok) {
+      const copy = answer.clone();
+      await cache().then((models) => models.put(request.url, copy)).catch(() => undefined); // the storage may be full
+    }
     return answer;
   } catch {
-    return (await cache.match(request.url)) ?? Response.error();
+    return (await (await cache()).match(request.url)) ?? Response.error();
   }
 }

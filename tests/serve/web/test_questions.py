@@ -292,6 +292,31 @@ def test_answers_may_come_first_and_another_spot_begins_without_them(open_app, a
 
 
 @built
+def test_a_photograph_is_removed_also_after_an_answer_and_one_answered_while_it_is_checked_is_kept(
+    open_app, asking, lesions
+):
+    page, predictor, given = open_app(), Predictor.load(asking), {"age": "54"}
+    page.evaluate(
+        """() => { const post = Worker.prototype.postMessage; window.checked = 0;
+        Worker.prototype.postMessage = function (message, ...rest) {
+            if (message.ask !== "predict" || window.checked++ > 0) return post.call(this, message, ...rest);
+            setTimeout(() => post.call(this, message, ...rest), 400); }; }"""
+    )
+    page.set_input_files("#choose", str(lesions[0]))
+    page.wait_for_function("() => window.checked === 1")
+    page.locator("#ask-age").fill("54")
+    page.locator("#ask-age").blur()
+    page.locator("#answer").wait_for()
+    settled(page, predictor(lesions[0], answers=given))
+    page.set_input_files("#choose", str(lesions[1]))
+    page.get_by_role("button", name="Remove: Photo 2").wait_for()
+    tell(page, given | {"grew": "yes"})
+    page.get_by_role("button", name="Remove: Photo 1").click()
+    page.get_by_role("button", name="Remove: Photo 2").wait_for(state="detached")
+    settled(page, predictor(lesions[1], answers=given | {"grew": "yes"}))
+
+
+@built
 def test_another_answer_runs_the_network_alone_and_whoever_answers_keeps_their_place(open_app, lesions):
     page = open_app()
     answer(page, *lesions)
@@ -397,8 +422,9 @@ def test_history_keeps_answers_and_both_results_and_refuses_wrong_ones(open_app,
         {"alone": {**asked["alone"], "risk": "low"}},
         {"alone": None},
     ]
-    for change in wrong:
-        visits = [second, second | {"id": "third", "asked": asked | change}]
+    spoilt = [{"asked": asked | change} for change in wrong] + [{"date": 2020}, {"sha256": None}, {"model": 1}]
+    for change in spoilt:
+        visits = [second, second | {"id": "third"} | change]
         exported.write_text(json.dumps(content | {"visits": visits}), encoding="utf-8")
         page.reload()
         page.locator(".visits li").wait_for()

@@ -79,6 +79,15 @@ export class Predictor {
     return this.ask({ ask: "compare", before, after });
   }
 
+  /** Whether a photograph was given and not forgotten since. */
+  holds(photo: number): boolean {
+    return this.held.has(photo);
+  }
+
+  forgetAll(): void {
+    for (const photo of [...this.held]) void this.forget(photo);
+  }
+
   forget(photo: number): Promise<void> {
     this.held.delete(photo);
     return this.ask({ ask: "forget", photo });

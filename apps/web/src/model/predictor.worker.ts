@@ -219,5 +219,5 @@ function watchMemory(): () => number {
 
 let last: Promise<void> = Promise.resolve(); // one after the other: a session runs once at a time
 self.onmessage = ({ data }: MessageEvent<Request>) => {
-  last = last.then(() => reply(data));
+  last = last.then(() => reply(data)).catch(() => undefined); // a failed warming up keeps nobody waiting
 };
