@@ -31,13 +31,13 @@ def load_settings(path: Path = DEFAULT, changes: Sequence[str] = ()) -> Settings
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as settings: {error}") from None
+    known = {name: _inherited(values, name) for name in values}
     parsed = [_parse(change) for change in changes]
+    for keys, _ in parsed:
+        _refuse_unknown(path, known, keys)
     for keys, value in parsed:
         _put(values, keys, value)
-    whole = {name: _inherited(values, name) for name in values}
-    for keys, _ in parsed:
-        _refuse_unknown(path, whole, keys)
-    return whole
+    return {name: _inherited(values, name) for name in values}
 
 
 def _parse(change: str) -> tuple[list[str], Any]:
@@ -58,11 +58,9 @@ def _put(values: Settings, keys: Sequence[str], value: Any) -> None:
     values[last] = value
 
 
-def _refuse_unknown(path: Path, values: Settings, keys: Sequence[str]) -> None:
-    shipped = tomllib.loads(path.read_text(encoding="utf-8"))
-    known: Any = {name: _inherited(shipped, name) for name in shipped}
+def _refuse_unknown(path: Path, known: Any, keys: Sequence[str]) -> None:
     for part in keys:
-        if isinstance(known, dict) and not known and values:
+        if isinstance(known, dict) and not known:
             return  # an open table, such as options
         if not isinstance(known, dict) or part not in known:
             raise UsageError(f"--set {'.'.join(keys)}: {path.name} has no such value")

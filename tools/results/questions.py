@@ -11,8 +11,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.errors import UsageError
+from hierattn.errors import HierAttnError, UsageError
 from hierattn.evaluation.asking.answered import Answered
 from hierattn.evaluation.asking.figures import Part, answers_alone, measure_answers
 from hierattn.evaluation.asking.records import ADVICE_BY, AnswersFigures, OfQuestion
@@ -27,8 +26,8 @@ from hierattn.files import write_json, write_text
 from hierattn.shares import percent
 
 
-def measure_runs(runs: Sequence[Path]) -> AnswersFigures:
-    """The figures of the runs' outer folds together.
+def measure_runs(runs: Sequence[Path]) -> tuple[AnswersFigures, int, int]:
+    """The figures of the runs' outer folds together, and of how many photographs and patients they are.
 
     Raises
     ------
@@ -57,7 +56,9 @@ def measure_runs(runs: Sequence[Path]) -> AnswersFigures:
         parts.append(part)
         questions = questions or network.taxonomy.questions
     assert questions is not None
-    return measure_answers(parts, questions)
+    tables = [part.test.photograph for part in parts]
+    groups = {group for table in tables for group in table.groups}
+    return measure_answers(parts, questions), sum(map(len, tables)), len(groups)
 
 
 def page(figures: AnswersFigures, images: int, patients: int, command: str) -> str:
@@ -167,14 +168,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--command", default="", help="how the runs were made, for the page")
     asked = parser.parse_args()
-    figures = measure_runs(asked.runs)
-    trained = TrainedRun.open(asked.runs[0])
-    records = PackedSet.open(trained.prepared).records
-    folds = {TrainedRun.open(run).fold for run in asked.runs}
-    judged = [record for record in records if record.fold in folds and record.use != "train"]
+    try:
+        figures, images, patients = measure_runs(asked.runs)
+    except HierAttnError as error:
+        raise SystemExit(str(error)) from None
     asked.out.mkdir(parents=True, exist_ok=True)
-    write_json(asked.out / "questions.json", {"images": len(judged), **to_plain(figures)})
-    text = page(figures, len(judged), len({record.group for record in judged}), asked.command)
+    write_json(asked.out / "questions.json", {"images": images, **to_plain(figures)})
+    text = page(figures, images, patients, asked.command)
     write_text(asked.out / "questions.md", text)
 
 

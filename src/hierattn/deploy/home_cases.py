@@ -151,16 +151,18 @@ def _answers(
     left_out += Counter({SEEN: len(told) - len(rows)})
     alone = [f"{PHOTO}{column}" for column in columns]  # there, of a photograph of which a question was answered
     asked = [row for row in rows if alone[0] in table.columns and table.columns[alone[0]][row]]
+    place = {row: number for number, row in enumerate(rows)}
+    of_asked = [place[row] for row in asked]
     values = _shares(table, columns, rows)
     own = values.copy()
-    own[[rows.index(row) for row in asked]] = _shares(table, alone, asked)
+    own[of_asked] = _shares(table, alone, asked)
     groups = _groups(table)
 
     def of(some: Sequence[int], shares: np.ndarray) -> Predictions:
         images, codes, parts = ([each[row] for row in some] for each in (names, labels.codes, groups))
         return _table(images, codes, shares, parts, bundle, table.path)
 
-    return of(rows, own), of(asked, values[[rows.index(row) for row in asked]]), dict(left_out)
+    return of(rows, own), of(asked, values[of_asked]), dict(left_out)
 
 
 def _shares(table: TableFile, columns: Sequence[str], rows: Sequence[int]) -> np.ndarray:
@@ -192,7 +194,7 @@ def _check_whose(table: TableFile, sha256: str) -> None:
 
 
 def _is_case(table: TableFile, row: int, code: str, columns: Sequence[str], left_out: Counter[str]) -> bool:
-    status, advice = (table.columns.get(name, [""] * (row + 1))[row] for name in ("status", "advice"))
+    status, advice = (table.columns[name][row] if name in table.columns else "" for name in ("status", "advice"))
     if not code:
         left_out["without truth"] += 1
     elif status not in ("", ANSWERED) or not table.columns[columns[0]][row]:

@@ -179,7 +179,7 @@ def weights_file(weights: Path) -> Path:
 
 
 def open_weights(weights: Path) -> Checkpoint:
-    """The checkpoint in a run folder, a checkpoint file, or an exported bundle of a HierAttn (``.onnx``).
+    """The checkpoint in a run folder, a checkpoint file, or an exported bundle (``.onnx``).
 
     Raises
     ------

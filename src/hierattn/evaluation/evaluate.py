@@ -89,7 +89,8 @@ class EvaluateOptions:
     per_class
         Calibrate with a bias a class beside the temperature: see ``class_bias.py`` for what that costs.
     robustness
-        Also measure the images under every change of ``photo_changes.py`` at five severities: 55 passes more.
+        Also measure the images under every change of ``photo_changes.py`` at five severities, and with the things of
+        ``artefacts.py`` on them: some 70 passes more.
     gallery
         Also show real photographs in the report; rendered ones are always shown.
     similar

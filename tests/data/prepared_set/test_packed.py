@@ -104,6 +104,13 @@ def test_pickled_objects_in_place_of_images_are_never_loaded(folder: Path) -> No
         PackedSet.open(folder)
 
 
+def test_an_archive_in_place_of_images_is_refused(folder: Path) -> None:
+    with (folder / IMAGES).open("wb") as file:
+        np.savez(file, images=np.zeros((6, 32, 32, 3), np.uint8))
+    with pytest.raises(DataError, match="damaged"):
+        PackedSet.open(folder)
+
+
 def test_a_changed_manifest_is_refused(folder: Path) -> None:
     text = (folder / MANIFEST).read_text()
     (folder / MANIFEST).write_text(text.replace(",MEL,", ",NV,", 1))

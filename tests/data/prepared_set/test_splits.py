@@ -147,6 +147,8 @@ def test_another_split_file_is_noticed(source: Path, tmp_path: Path) -> None:
         (("image", "fold"), [("a", 0), ("b", "train"), ("c", 1)], r"fold 'train'"),
         (("image", "fold"), [("a", "0.5"), ("b", "1"), ("c", "2")], r"fold '0\.5'"),
         (("image", "fold"), [("a", "-1"), ("b", "1"), ("c", "2")], "fold '-1'"),
+        (("image", "fold"), [("a", "nan"), ("b", "1"), ("c", "2")], "fold 'nan'"),
+        (("image", "fold"), [("a", "inf"), ("b", "1"), ("c", "2")], "fold 'inf'"),
         (("image", "split"), [("a", "train"), ("b", "train")], "has the folds train: wanted"),
     ],
 )

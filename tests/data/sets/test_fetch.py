@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 from download_shop import QUICK, Shop, open_shop, remote, zipped
 
@@ -117,6 +118,15 @@ def test_a_damaged_archive_is_removed_where_we_fetched_it(tmp_path: Path, fetche
     with pytest.raises(DataError, match="damaged archive"):
         unpack(tmp_path / "x.zip", tmp_path / "in")
     assert (tmp_path / "x.zip").exists() != fetched
+
+
+def test_an_archive_whose_packed_bytes_are_damaged_is_said_to_be(tmp_path: Path) -> None:
+    photograph = np.random.default_rng(0).integers(0, 8, 4000, np.uint8).tobytes()
+    whole = zipped({"1.jpg": photograph}, zipfile.ZIP_DEFLATED)
+    for place in range(60, 260, 20):
+        (tmp_path / "x.zip").write_bytes(whole[:place] + b"\xff" * 8 + whole[place + 8 :])
+        with pytest.raises(DataError, match="damaged archive"):
+            unpack(tmp_path / "x.zip", tmp_path / "in")
 
 
 def test_archives_that_were_put_there_by_hand_stay(shop: Shop, small_set: PublicSet, tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from hierattn.bundle.bundle import HEATMAP, NOVELTY
+from hierattn.deploy.export import parity
 from hierattn.deploy.export.parity import LOSSY, PHOTO_SIZES, TOLERANCE, ParityReport, parity_images
 from hierattn.image_spec import ImageSpec
 
@@ -67,3 +70,21 @@ def test_images_are_always_the_same_and_of_both_kinds():
     assert sizes[:16] == [(32, 32)] * 16
     assert tuple(sizes[16:]) == PHOTO_SIZES
     assert len({image.tobytes() for image in images}) == len(images)
+
+
+class Wrapped:
+    """A network that gives a heat map and a novelty of ones."""
+
+    output_names = (HEATMAP, NOVELTY)
+
+    def __call__(self, images):
+        return torch.ones(1, 4), torch.ones(1)
+
+
+@pytest.mark.parametrize("name", [HEATMAP, NOVELTY])
+def test_what_is_not_a_number_is_the_largest_difference(name):
+    found = {HEATMAP: np.ones((1, 4)), NOVELTY: np.ones(1)}
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert parity._largest_relative(found, Wrapped(), image) == 0
+    found[name] = found[name] * np.nan
+    assert np.isnan(parity._largest_relative(found, Wrapped(), image))

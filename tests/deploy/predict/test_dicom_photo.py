@@ -14,6 +14,7 @@ from PIL import Image
 pytest.importorskip("pydicom")
 pytest.importorskip("highdicom")
 
+import pydicom
 from dicom_files import dicom_bytes, jpeg_bytes, pixel_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from pydicom.uid import (
 )
 
 from hierattn.data.rendered.rendered_set import render_lesion
+from hierattn.deploy.predict import dicom_photo
 from hierattn.deploy.predict.dicom_photo import PHOTOGRAPHIC, header_answers, is_dicom, quiet_pydicom, read_dicom
 from hierattn.deploy.predict.photo_file import decode_photo_file
 from hierattn.errors import ImageError
@@ -287,6 +289,16 @@ def test_a_header_without_end_is_given_up(image):
     many = b"".join(struct.pack("<HH2sH", 9, 0x1000 + number, b"LO", 0) for number in range(20_000))
     with pytest.raises(ImageError, match="over 10,000 elements"):
         read_dicom(content[:start] + many + content[start:], max_pixels=LIMIT)
+
+
+def test_a_header_of_as_many_elements_as_are_allowed_is_read(image, monkeypatch):
+    content = dicom_bytes(image)
+    elements = len(pydicom.dcmread(io.BytesIO(content)))
+    monkeypatch.setattr(dicom_photo, "MOST_ELEMENTS", elements)
+    assert read_dicom(content, max_pixels=LIMIT).pixels.shape == image.shape
+    monkeypatch.setattr(dicom_photo, "MOST_ELEMENTS", elements - 1)
+    with pytest.raises(ImageError, match=f"over {elements - 1} elements"):
+        read_dicom(content, max_pixels=LIMIT)
 
 
 def test_an_image_under_the_name_of_dicom_is_read(image):

@@ -35,6 +35,18 @@ def test_every_way_gives_the_same_pixels(photo, tmp_path):
         np.testing.assert_array_equal(to_photograph(way), photo)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "wanted"),
+    [(8, 161, "no side over 20 times the other"), (161, 8, "no side over 20 times"), (7, 60, "8 or more a side")],
+)
+def test_every_way_refuses_what_a_file_of_it_would_be_refused_for(height, width, wanted, tmp_path):
+    pixels = np.zeros((height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    for way in (pixels, Image.fromarray(pixels), tmp_path / "photo.png"):
+        with pytest.raises(ImageError, match=f"{width} x {height} pixels: wanted {wanted}"):
+            to_photograph(way)
+
+
 def test_pil_image_is_turned_upright_and_flattened_as_its_file_would_be(photo, tmp_path):
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_checkpoints import SIZE, make_checkpoint
+from small_checkpoints import SIZE, asking_checkpoint, make_checkpoint
 from tests.fake_hub import Hub, running_hub, use
 
 import hierattn
@@ -39,6 +39,16 @@ def test_a_model_from_the_hub_answers_with_the_same_bits(hub: Hub, tmp_path) -> 
         hierattn.create_model("hf-hub:owner/name", num_classes=5)
     with pytest.raises(UsageError, match="leave attention out"):
         hierattn.create_model("hf-hub:owner/name", attention="se")
+
+
+def test_a_model_that_asks_comes_from_the_hub_too(hub: Hub, tmp_path) -> None:
+    checkpoint = asking_checkpoint()
+    put(hub, tmp_path, checkpoint)
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(hierattn.create_model("hf-hub:owner/name")(images), checkpoint.build()(images))
+    put(hub, tmp_path, replace(checkpoint, answers={**checkpoint.answers, "width": 10**9}))
+    with pytest.raises(CheckpointError, match="hf-hub:owner/name describes"):
+        hierattn.create_model("hf-hub:owner/name")
 
 
 @pytest.mark.parametrize(

@@ -27,5 +27,7 @@ def test_a_change_is_inherited_and_an_unknown_one_is_refused():
     assert settings["student"]["sampling"]["source_weights"] == {"ham": 2.0}
     with pytest.raises(UsageError, match=r"student\.sized"):
         load_settings(changes=["student.sized=7"])
+    with pytest.raises(UsageError, match=r"student\.size\.x"):
+        load_settings(changes=["student.size.x=1"])
     with pytest.raises(UsageError, match=r"wanted table\.key=value"):
         load_settings(changes=["size"])

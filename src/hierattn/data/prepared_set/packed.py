@@ -223,7 +223,7 @@ def _sha256_of_manifest(folder: Path) -> str:
 
 def _map_images(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        images = np.lib.format.open_memmap(path, mode="r")  # np.load would open an archive, too
     except FileNotFoundError:
         raise DataError(f"{path} is missing: {_AGAIN}") from None
     except (OSError, ValueError, EOFError) as error:

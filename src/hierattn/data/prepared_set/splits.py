@@ -127,7 +127,7 @@ def _number(value: str, where: str) -> int:
         number = float(bare)
     except ValueError:
         number = -1.0
-    if number < 0 or number != int(number) or number > 1000:
+    if not 0 <= number <= 1000 or number != int(number):
         raise TableError(
             f"{where}: fold {value!r}: wanted 0, 1, 2 ... in every row, or train, validation, test in every row"
         )

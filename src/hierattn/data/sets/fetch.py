@@ -224,7 +224,7 @@ def unpack(archive: Path, folder: Path) -> int:
             missing = [member for member in members if not _is_there(archive, member, folder)]
             for member in missing:
                 _take_out(packed, member, _inside(folder, member.filename, archive))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: encrypted
         raise DataError(_damaged(archive, str(error))) from None
     except OSError as error:
         raise DataError(f"{archive.name} cannot be unpacked into {folder} ({error.strerror or error})") from None

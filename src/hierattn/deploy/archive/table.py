@@ -78,8 +78,11 @@ def is_table(path: Path) -> bool:
 
 def _is_unfinished(path: Path) -> bool:
     """Whether it is a table, or so much of one as a crash of the system left."""
-    content = path.read_bytes()
-    return is_table(path) or (b"\n" not in content and ",".join(_BEFORE).encode().startswith(content[:30]))
+    if is_table(path):
+        return True
+    with path.open("rb") as file:
+        head = file.read(_LONGEST_HEAD)
+    return b"\n" not in head and ",".join(_BEFORE).encode().startswith(head[:30])
 
 
 class ArchiveTable:

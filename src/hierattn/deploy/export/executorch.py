@@ -149,9 +149,8 @@ def load_program(path: Path) -> tuple[Answer, Bundle]:
         raise BundleError(f"{name} asks questions and has no method {WITH_ANSWERS}: export it again")
     asking = program.load_method(WITH_ANSWERS) if bundle.questions else None
 
-    def answer(image: np.ndarray, answers: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
-        assert FORWARD in program.method_names
+    # A method reads its program's memory and does not keep it alive: without this reference the process crashes.
+    def answer(image: np.ndarray, answers: np.ndarray | None = None, _alive: Any = program) -> dict[str, np.ndarray]:
         resized = torch.from_numpy(np.array(bundle.image_spec.resize(image)[None]))
         if answers is None:
             return _named(names, method.execute([resized]))

@@ -1,4 +1,4 @@
-"""Every format by the ending of its name: ``.onnx`` in four precisions, ``.pte``, ``.tflite``; and what is refused."""
+"""Every format by the ending of its name: ``.onnx`` in five precisions, ``.pte``, ``.tflite``; and what is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hierattn.deploy.export.description import MOST_SEEN
 from hierattn.deploy.export.int8 import PRECISIONS
 from hierattn.deploy.export.onnx import Export, export_onnx
 from hierattn.deploy.export.own_images import find_own_images, open_own_images
-from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.deploy.export.wrapped import Wrapped, wrap_run
 from hierattn.deploy.predict.session import MAX_BATCH
 from hierattn.errors import UsageError
@@ -106,11 +105,6 @@ def export(
         looked = trained.record_look(trained.open_own_set(data), len(own.test), {}, **trained.judged)
         looks = looked.warnings()
     wrapped = wrap_run(source, heatmap=heatmap, own=own)
-    if reject and not wrapped.bundle.novelty:
-        raise UsageError(
-            f"{source} cannot reject photographs of another kind: wanted a network whose head averages a map, and "
-            f"{MIN_IMAGES} photographs or more in the training part and in the inner fold"
-        )
     if for_phone:  # an evaluation reads .onnx alone, and a phone has no use for a list of photographs
         written = _exporter(out.suffix)(replace(wrapped, bundle=replace(wrapped.bundle, trained_on="")), out)
     else:

@@ -325,7 +325,7 @@ def compare(
         photos=len(photo),
         photo_difference=_largest_difference(photo),
         photo_agreement=_agreement(photo),
-        heatmap_difference=max(maps) if maps else None,
+        heatmap_difference=float(np.max(maps)) if maps else None,  # keeps nan, which max loses
         bounds=bounds,
         runtime=runtime,
         answers_difference=_largest_difference(told) if told else None,
@@ -380,7 +380,7 @@ def _largest_relative(found: Mapping[str, np.ndarray], wrapped: CalibratedNetwor
     """Largest difference of the heat map and the novelty, over their largest value."""
     wanted = dict(zip(wrapped.output_names, wrapped(torch.from_numpy(np.array(resized[None]))), strict=True))
     compared = [name for name in (HEATMAP, NOVELTY) if name in wanted]
-    return max((_relative(found[name], wanted[name].numpy()) for name in compared), default=0.0)
+    return float(np.max([_relative(found[name], wanted[name].numpy()) for name in compared], initial=0.0))
 
 
 def _relative(found: np.ndarray, wanted: np.ndarray) -> float:

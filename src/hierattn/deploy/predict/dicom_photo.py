@@ -24,7 +24,7 @@ from PIL import Image
 
 from hierattn.errors import ImageError, UsageError, require
 from hierattn.preprocessing.file_damage import jpeg_damage
-from hierattn.preprocessing.photograph import MAX_ASPECT, MIN_SIDE
+from hierattn.preprocessing.photograph import check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -212,7 +212,7 @@ def _parse(content: bytes, name: str) -> Dataset:
         whole = all(_is_whole(element) for element in header.values())
     except (Exception, RecursionError):
         raise damaged from None
-    if next(elements) > MOST_ELEMENTS:
+    if next(elements) > MOST_ELEMENTS + 1:
         raise ImageError(f"{name} has over {MOST_ELEMENTS:,} elements in its header: export it again")
     if not whole or not len(header):
         raise ImageError(f"{name} ends in the middle: it is truncated; copy or download it again")
@@ -287,14 +287,7 @@ def _is_plain(header: Dataset) -> bool:
 
 def _check_size(header: Dataset, max_pixels: int, name: str) -> None:
     height, width = _number(header, "Rows", 0), _number(header, "Columns", 0)
-    if height * width > max_pixels:
-        raise ImageError(f"{name} has {width} x {height} pixels: wanted at most {max_pixels:,} in all; make it smaller")
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(f"{name} has {width} x {height} pixels: wanted {MIN_SIDE} or more a side; use the original")
-    if max(height, width) > MAX_ASPECT * min(height, width):
-        raise ImageError(
-            f"{name} has {width} x {height} pixels: wanted no side over {MAX_ASPECT:g} times the other; crop it"
-        )
+    check_size((width, height), max_pixels, name)
 
 
 def _decode(header: Dataset, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One photograph from a file of any kind that is read: an image file or DICOM, with its digest and header."""
+"""One photograph from a file of any kind that is read: an image file or DICOM, with its header."""
 
 from __future__ import annotations
 

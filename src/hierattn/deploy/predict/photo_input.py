@@ -10,7 +10,7 @@ from PIL import Image
 
 from hierattn.errors import ImageError
 from hierattn.image_spec import CropRule, ImageSpec
-from hierattn.preprocessing.photograph import MIN_SIDE, read_photograph
+from hierattn.preprocessing.photograph import check_size, read_photograph
 from hierattn.preprocessing.pixel_layouts import misread_tiff, white_level
 
 Photo = str | Path | bytes | Image.Image | np.ndarray
@@ -43,11 +43,7 @@ def to_photograph(image: Photo) -> np.ndarray:
 def _checked_array(image: np.ndarray) -> np.ndarray:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ImageError(f"image array {image.dtype} {image.shape}: wanted uint8 (height, width, 3), RGB")
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE or height * width > MAX_PIXELS:
-        raise ImageError(
-            f"image array of {width} x {height} pixels: wanted {MIN_SIDE} or more a side and at most {MAX_PIXELS:,}"
-        )
+    check_size((image.shape[1], image.shape[0]), MAX_PIXELS, "the image array")
     return image
 
 

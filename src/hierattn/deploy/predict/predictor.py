@@ -482,6 +482,8 @@ def find_bundle(model: str | Path) -> Path:
         For a released name whose bundle is not installed.
     BundleError
         Where the installed bundle is not as it was released.
+    HubError
+        Where the hub has no such bundle, or one that is too large.
     """
     if is_on_hub(str(model)):
         return hub_file(str(model), BUNDLE, MAX_BYTES)

@@ -85,6 +85,14 @@ class Checkpoint:
         """The codes of the classes in the order of the outputs."""
         return self.taxonomy.codes
 
+    def fresh(self) -> nn.Module:
+        """The network that the file names, with fresh weights."""
+        from hierattn.models.asking import asking
+        from hierattn.models.registry import create_model
+
+        model = create_model(self.model, num_classes=len(self.classes), **self.options)
+        return asking(model, self.taxonomy.questions, len(self.classes), **self.answers) if self.answers else model
+
     def build(self) -> nn.Module:
         """The model with these weights, in evaluation mode.
 
@@ -93,12 +101,7 @@ class Checkpoint:
         CheckpointError
             Where the weights do not fit the network that the file names.
         """
-        from hierattn.models.asking import asking
-        from hierattn.models.registry import create_model
-
-        model = create_model(self.model, num_classes=len(self.classes), **self.options)
-        if self.answers:
-            model = asking(model, self.taxonomy.questions, len(self.classes), **self.answers)
+        model = self.fresh()
         try:
             load_weights(model, self.state_dict)
         except RuntimeError as error:
@@ -179,7 +182,7 @@ def is_described(path: Path) -> bool:
 
 def _from_metadata(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
     if _DESCRIPTION not in metadata:
-        raise CheckpointError(f"{path} holds weights without our description; import them through models.transfer")
+        raise CheckpointError(f"{path} holds weights without our description: wanted a checkpoint of a run of ours")
     try:
         described = json.loads(metadata[_DESCRIPTION])
         version = int(described["format_version"])

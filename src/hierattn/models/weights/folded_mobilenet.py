@@ -6,6 +6,7 @@ The file holds a weight and a bias for every convolution, under torchvision's na
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             raise CheckpointError(f"{path} unpacks to {content} bytes: wanted at most 256 MiB; name another file")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, OSError, EOFError) as error:
         raise CheckpointError(f"{path} is not a whole .npz file ({error}); copy it again") from None
 
 

@@ -71,10 +71,10 @@ def hub_checkpoint(reference: str) -> Checkpoint:
         Where it is damaged, foreign, or describes another network than its tensors are of.
     """
     checkpoint = load_checkpoint(hub_file(reference, WEIGHTS, MOST_WEIGHTS))
-    _check_options(reference, checkpoint.options)
+    _check_options(reference, {**checkpoint.options, **checkpoint.answers})
     try:
         with torch.device("meta"):
-            wanted = create_fresh(checkpoint.model, len(checkpoint.classes), **checkpoint.options).state_dict()
+            wanted = checkpoint.fresh().state_dict()
     except UsageError as error:
         raise CheckpointError(f"{reference} describes no network of this hierattn ({error}); update hierattn") from None
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

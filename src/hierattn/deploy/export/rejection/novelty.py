@@ -193,7 +193,7 @@ def choose_threshold(
     Returns
     -------
     float
-        Just above the largest value where none may be rejected here; with fewer than 76 groups (for 3 % and 0.9) even
+        Just above the largest value where none may be rejected here; with fewer than 45 groups (for 5 % and 0.9) even
         that guarantees nothing.
     """
     numbers = np.unique(groups, return_inverse=True)[1]
