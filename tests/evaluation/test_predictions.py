@@ -7,7 +7,7 @@ import pytest
 from prediction_tables import table
 
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of, write_predictions
+from hierattn.evaluation.predictions import Predictions, joined, read_predictions, rows_of, write_predictions
 from hierattn.taxonomy.built_in import EIGHT
 
 
@@ -21,6 +21,16 @@ def test_what_is_written_is_read_to_the_last_bit(tmp_path):
     assert np.array_equal(read.labels, written.labels)
     assert np.array_equal(read.folds, written.folds)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_is_cut_and_joined_is_as_it_was():
+    whole = replace(table(images=5), sources=("home", "other", "home", "home", "other"))
+    parts = [rows_of(whole, np.arange(*ends)) for ends in ((0, 2), (2, 5))]
+    again = joined(parts)
+    assert (again.images, again.groups, again.sources) == (whole.images, whole.groups, whole.sources)
+    for name in ("probabilities", "labels", "folds"):
+        assert np.array_equal(getattr(again, name), getattr(whole, name))
+    assert joined([parts[0], replace(parts[1], sources=())]).sources == ()
 
 
 def test_the_truth_stands_beside_the_probabilities(tmp_path):

@@ -158,14 +158,13 @@ class Quarter:
             return 2
         parts = [part for part in order.parts if part not in self.status["without"]]
         well = len(parts) == len(order.parts)
-        for number, part in enumerate(parts):
+        for part in parts:
             seconds = min(order.parts[part], self.end - time.time())
             if seconds < 3 or self.stopped:
                 self.note(part, "no time was left for it")
                 well = False
                 continue
-            later = sum(order.parts[other] for other in parts[number + 1 :])
-            until = min(time.time() + seconds, self.end) if later else min(time.time() + order.parts[part], self.end)
+            until = time.time() + seconds
             if part != "bench" and self.ahead is None:  # the benchmark is alone on the device
                 self._ways_ahead(parts, tables, starts, described)
             well &= self._part(part, until, tables, starts, described)

@@ -143,7 +143,7 @@ def _file(model: Mapping[str, Any]) -> str:
     refused = [row for row in model["tried"] if "refused" in row]
     lines += [f"- {row['precision']} was tried and not taken: {row['refused']}." for row in refused]
     novelty = model["novelty"]
-    rejected = novelty.get("rejected", novelty.get("turned_away"))  # the name in earlier releases
+    rejected = novelty.get("rejected")
     if rejected is not None:
         lines.append(
             f"- Of the outer fold's lesions, {percent(rejected)} are rejected as unlike the training photographs."

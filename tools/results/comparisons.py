@@ -19,7 +19,7 @@ from hierattn.evaluation.comparison.comparison import compare, protocol_gaps
 from hierattn.evaluation.comparison.entrant import Entrant, read_entrant, run_folders
 from hierattn.evaluation.comparison.page import draw_comparison
 from hierattn.evaluation.comparison.paper_numbers import ABLATIONS, TABLE_1, PaperRow
-from hierattn.evaluation.comparison.tables import csv_table, markdown_table, pairs_table
+from hierattn.evaluation.comparison.tables import FIGURES, csv_table, markdown_table, pairs_table
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.pages.figures import save_figures
 from hierattn.evaluation.predictions import Predictions
@@ -271,7 +271,7 @@ def _check_same_runs(original: Mapping[str, Any], again: Mapping[str, Any], sour
     """Refuse runs that are not those of the comparison: their figures would be others'."""
     for comparison, other in zip(original["comparisons"], again["comparisons"], strict=True):
         for row, made in zip(comparison["rows"], other["rows"], strict=True):
-            for figure in ("balanced_accuracy", "top1", "macro_auc", "malignant_auc"):
+            for figure in FIGURES:
                 values = row[figure]["value"], made[figure]["value"]
                 if None not in values and abs(values[0] - values[1]) > CLOSE:
                     raise SystemExit(

@@ -34,14 +34,13 @@ from hierattn import metrics
 from hierattn.data.prepared_set.record_table import opened_csv
 from hierattn.data.sets.readers.milk10k import CLASSES as MILK10K
 from hierattn.errors import TableError, UsageError
-from hierattn.evaluation.isic_form import FORMS, UNKNOWN
+from hierattn.evaluation.isic_form import FORMS, OURS, UNKNOWN
 from hierattn.evaluation.predictions import MAX_BYTES
 from hierattn.files import check_new, write_table
-from hierattn.taxonomy.built_in import class_like, codes_of
+from hierattn.taxonomy.built_in import class_like
 from hierattn.taxonomy.records import Taxonomy
 
 TARGET = "target"
-_OURS = {code.upper(): ours for kind in ("isic", "ham") for code, ours in codes_of(kind).items()}
 _MILK = {"AKIEC": ("ACK",), "SCCKA": ("SCC",)}
 """Columns of MILK10k that our eight call otherwise."""
 
@@ -125,7 +124,7 @@ def sums_of(challenge: Challenge, taxonomy: Taxonomy) -> dict[str, tuple[str, ..
     known = set(taxonomy.codes)
     sums = {}
     for column in challenge.columns:
-        ours: tuple[str, ...] = (_OURS.get(column, column),)
+        ours: tuple[str, ...] = (OURS.get(column, column),)
         if challenge.by_lesion:
             ours = _MILK.get(column, (column,))
         if challenge.name == "isic2018" and column == "AKIEC":

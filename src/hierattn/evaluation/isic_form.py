@@ -37,7 +37,8 @@ FORMS: Mapping[str, tuple[str, ...]] = {
     "2018": ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"),
 }
 """Year -> the columns after ``image``, in order."""
-_OURS = {**codes_of("isic"), **{code.upper(): ours for code, ours in codes_of("ham").items()}}
+OURS = {**codes_of("isic"), **{code.upper(): ours for code, ours in codes_of("ham").items()}}
+"""A form's column -> our code."""
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
 
@@ -79,9 +80,9 @@ def check_isic_form(year: str, classes: Sequence[str], images: Iterable[str]) ->
     """
     if year not in FORMS:
         raise UsageError(f"ISIC form {year!r}: wanted one of {', '.join(FORMS)}")
-    known = {_OURS.get(column) for column in FORMS[year]}
+    known = {OURS.get(column) for column in FORMS[year]}
     if missing := [code for code in classes if code not in known]:
-        others = [other for other in FORMS if other != year and set(classes) <= {_OURS.get(c) for c in FORMS[other]}]
+        others = [other for other in FORMS if other != year and set(classes) <= {OURS.get(c) for c in FORMS[other]}]
         raise UsageError(
             f"the form of ISIC {year} has no column for {', '.join(missing)}, which this model answers: "
             + (f"take --isic-form {others[0]}" if others else f"wanted a model of {', '.join(FORMS[year])} alone")
@@ -114,7 +115,7 @@ def write_isic_form(path: Path, predictions: Predictions, year: str) -> None:
     """
     check_isic_form(year, predictions.classes, predictions.images)
     places = {code: place for place, code in enumerate(predictions.classes)}
-    columns = [places.get(_OURS.get(column, "")) for column in FORMS[year]]
+    columns = [places.get(OURS.get(column, "")) for column in FORMS[year]]
     rows = (
         (isic_id(image), *("0.0" if place is None else repr(float(given[place])) for place in columns))
         for image, given in zip(predictions.images, predictions.probabilities, strict=True)

@@ -97,6 +97,20 @@ def rows_of(predictions: Predictions, rows: np.ndarray) -> Predictions:
     )
 
 
+def joined(tables: Sequence[Predictions]) -> Predictions:
+    """Tables of the same classes one after the other."""
+    first = tables[0]
+    return Predictions(
+        tuple(image for table in tables for image in table.images),
+        first.taxonomy,
+        np.concatenate([table.probabilities for table in tables]),
+        np.concatenate([table.labels for table in tables]),
+        np.concatenate([table.folds for table in tables]),
+        tuple(group for table in tables for group in table.groups),
+        tuple(source for table in tables for source in table.sources) if all(table.sources for table in tables) else (),
+    )
+
+
 def columns_after_classes(predictions: Predictions) -> tuple[str, ...]:
     """The last columns of the table: with the source where the images are of several."""
     return (*AFTER_CLASSES, SOURCE) if predictions.sources else AFTER_CLASSES

@@ -63,16 +63,16 @@ def export_executorch(
     return write_phone_file(wrapped, out, PROGRAM, build_program, load_program, images=images, bounds=bounds)
 
 
-def build_program(wrapped: Wrapped, batch: int = 1) -> tuple[bytes, Counter[str]]:
-    """Lower the network for ``batch`` images: (the program's bytes, how often each kernel or delegate is called)."""
+def build_program(wrapped: Wrapped) -> tuple[bytes, Counter[str]]:
+    """Lower the network for one image: (the program's bytes, how often each kernel or delegate is called)."""
     metadata = json.dumps(wrapped.bundle.to_metadata(), sort_keys=True, ensure_ascii=False)
     size, network = wrapped.checkpoint.image_spec.size, wrapped.network
-    images = torch.zeros(batch, size, size, 3, dtype=torch.uint8)
+    images = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     if network.head is None:
         return lower({FORWARD: (network, (images,))}, {METADATA: metadata})
     alone = deepcopy(network)
     alone.head = None
-    codes = torch.zeros(batch, network.head.codes.questions)
+    codes = torch.zeros(1, network.head.codes.questions)
     return lower({FORWARD: (alone, (images,)), WITH_ANSWERS: (network, (images, codes))}, {METADATA: metadata})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -84,10 +84,7 @@ class Answered:
         head, device, logits = self._model.head.eval(), next(self._model.parameters()).device, self._logits[rows]
         added = head(logits.to(device), torch.from_numpy(codes).to(device)).cpu()
         table = rows_of(self.photograph, rows)
-        probabilities = probabilities_of((logits + added).numpy())
-        return Predictions(
-            table.images, table.taxonomy, probabilities, table.labels, table.folds, table.groups, table.sources
-        )
+        return replace(table, probabilities=probabilities_of((logits + added).numpy()))
 
     def hidden(self, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows, each photograph as often as there are draws, and their codes with a share of the answers hidden."""

@@ -27,7 +27,7 @@ from hierattn.evaluation.measures.intervals import Estimate, bootstrap, share_in
 from hierattn.evaluation.measures.paired_tests import PairedDifference, compare_balanced_accuracy
 from hierattn.evaluation.measures.subgroups import FEWEST_GROUPS, rows_by_attribute
 from hierattn.evaluation.predict import Network
-from hierattn.evaluation.predictions import Predictions, rows_of
+from hierattn.evaluation.predictions import Predictions, joined, rows_of
 from hierattn.evaluation.records import defined
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.models.asking import AnswerCodes
@@ -157,9 +157,9 @@ class _Measuring:
         """Of all parts, with the rows and codes that ``choose`` gives for each."""
         of_parts = [_tables(part, *choose(part.test)) for part in self.parts]
         return _Tables(
-            _joined([tables.photograph for tables in of_parts]),
-            _joined([tables.answers for tables in of_parts]),
-            _joined([tables.both for tables in of_parts]),
+            joined([tables.photograph for tables in of_parts]),
+            joined([tables.answers for tables in of_parts]),
+            joined([tables.both for tables in of_parts]),
             np.concatenate([tables.referred for tables in of_parts]),
             np.concatenate([tables.referred_both for tables in of_parts]),
         )
@@ -281,20 +281,6 @@ def _tables(part: Part, rows: np.ndarray, codes: np.ndarray) -> _Tables:
     answers = replace(photograph, probabilities=part.alone.probabilities(codes))
     limit = part.calibration.risk_threshold  # nan, where there is none, refers nothing
     return _Tables(photograph, answers, both, _risk(photograph)[1] >= limit, _risk(both)[1] >= limit)
-
-
-def _joined(tables: Sequence[Predictions]) -> Predictions:
-    """Tables of the same classes one after the other."""
-    first = tables[0]
-    return Predictions(
-        tuple(image for table in tables for image in table.images),
-        first.taxonomy,
-        np.concatenate([table.probabilities for table in tables]),
-        np.concatenate([table.labels for table in tables]),
-        np.concatenate([table.folds for table in tables]),
-        tuple(group for table in tables for group in table.groups),
-        tuple(source for table in tables for source in table.sources) if first.sources else (),
-    )
 
 
 def _risk(table: Predictions) -> tuple[np.ndarray, np.ndarray]:

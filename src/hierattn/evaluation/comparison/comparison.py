@@ -28,8 +28,6 @@ from hierattn.models.registry import SPECS
 from hierattn.progress import Progress, silent
 from hierattn.shares import percent
 
-FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")
-
 
 def check_same_images(entrants: Sequence[Entrant]) -> None:
     """Refuse to compare models that were evaluated on other images, or with other folds held out.

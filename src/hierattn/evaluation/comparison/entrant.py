@@ -16,7 +16,7 @@ import numpy as np
 from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.folder import EvaluationFolder
-from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of
+from hierattn.evaluation.predictions import Predictions, joined, read_predictions, rows_of
 from hierattn.evaluation.report import Provenance, Report
 from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.taxonomy.records import Taxonomy
@@ -154,15 +154,7 @@ def _joined(tables: Sequence[Predictions]) -> Predictions:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"image {twice[0]} is in two folds: wanted folds of one split; prepare and train again")
-    joined = Predictions(
-        tuple(names),
-        tables[0].taxonomy,
-        np.concatenate([table.probabilities for table in tables]),
-        np.concatenate([table.labels for table in tables]),
-        np.concatenate([table.folds for table in tables]),
-        tuple(group for table in tables for group in table.groups),
-    )
-    return rows_of(joined, np.argsort(np.array(names)))
+    return rows_of(joined(tables), np.argsort(np.array(names)))
 
 
 def _check_alike(name: str, reports: Collection[Report]) -> None:

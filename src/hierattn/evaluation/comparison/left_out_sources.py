@@ -21,7 +21,7 @@ from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predict import Network, predict_rows
-from hierattn.evaluation.predictions import Predictions, read_predictions, rows_of
+from hierattn.evaluation.predictions import Predictions, joined, read_predictions, rows_of
 from hierattn.evaluation.report import Report
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.progress import Progress
@@ -195,14 +195,7 @@ def _pooled(folds: Mapping[int, Path], packed: PackedSet) -> Predictions | None:
             tables.append(rows_of(table, np.flatnonzero(table.folds == fold)))
     if len(tables) <= max(record.fold for record in packed.records) or len({each.classes for each in tables}) > 1:
         return None
-    return Predictions(
-        tuple(image for table in tables for image in table.images),
-        tables[0].taxonomy,
-        np.concatenate([table.probabilities for table in tables]),
-        np.concatenate([table.labels for table in tables]),
-        np.concatenate([table.folds for table in tables]),
-        tuple(group for table in tables for group in table.groups),
-    )
+    return joined(tables)
 
 
 def _same_photographs(by_folds: Predictions | None, judged: Predictions, measures: Measures) -> Judged | None:

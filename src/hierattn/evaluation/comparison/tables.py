@@ -10,6 +10,8 @@ from typing import Any
 from hierattn.evaluation.pages.html_report import area, span
 from hierattn.shares import hundredths
 
+FIGURES = ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")
+"""Of a row, each with its interval."""
 COLUMNS = (
     "name", "title", "protocol", "parameters", "multiply_adds", "size", "images", "groups", "folds",
     "balanced_accuracy", "low", "high", "fold_mean", "fold_deviation", "top1", "macro_auc", "malignant_auc",
@@ -38,7 +40,7 @@ def csv_table(comparison: Mapping[str, Any]) -> str:
             "folds": len(comparison["folds"]),
             "low": low,
             "high": high,
-            **{name: row[name]["value"] for name in ("balanced_accuracy", "top1", "macro_auc", "malignant_auc")},
+            **{name: row[name]["value"] for name in FIGURES},
             "difference": difference.get("value"),
             "difference_low": gap_low,
             "difference_high": gap_high,

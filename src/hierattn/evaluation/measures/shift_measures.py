@@ -103,8 +103,7 @@ class _Table:
         self.positive, scores = risk(predictions, calibration.temperature, calibration.class_bias)
         self.sent = scores >= calibration.risk_threshold
         confidence = calibrated.max(axis=1) if len(calibrated) else np.zeros(0)
-        # As metrics.reliability_bins: bin b holds ((b - 1) / bins, b / bins].
-        place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        place = metrics.bin_of(confidence, BINS)
         answer = calibrated.argmax(axis=1) if len(calibrated) else np.zeros(0, np.int64)
         surprise = (answer == predictions.labels) - confidence
         self.surprise_of_bins = np.eye(BINS)[place] * surprise[:, None]  # (N, bins)
