@@ -12,13 +12,17 @@ from noise_runs import SPEC, TINY, make_run, make_set
 
 from hierattn.data.prepared_set.looks import freeze
 from hierattn.data.prepared_set.packed import PackedSet
+from hierattn.deploy.export.export import export
 from hierattn.errors import CheckpointError, DataError, LeakError, TableError, UsageError
 from hierattn.evaluation.cases import read_cases
+from hierattn.evaluation.comparison.entrant import read_entrant
 from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.calibration import calibrate, read_calibration, softmax
 from hierattn.evaluation.pages.model_card import model_card
 from hierattn.evaluation.predictions import read_predictions
-from hierattn.evaluation.report import Report, measure_predictions
+from hierattn.evaluation.report import Report, measure_predictions, report_of
+from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.files import CONTENTS
 from hierattn.models.inference import predict_logits
 from hierattn.models.registry import create_model
@@ -183,6 +187,46 @@ def test_an_external_set_is_evaluated_whole_but_for_what_was_trained_on(judged, 
     assert "trained on them" in leaked.report.notes[0]
 
 
+def test_another_set_of_the_same_name_replaces_nothing_and_both_logs_of_looks_stay_whole(judged, tmp_path):
+    run, _, _ = judged
+    sets = []
+    for number, place in enumerate((tmp_path / "a", tmp_path / "b")):
+        place.mkdir()
+        sets.append(make_set(place / "same", source="folder", seed=5 + number, lesion="X"))
+    options = EvaluateOptions(device="cpu", bootstrap=0)
+    first, second, again, other = (evaluate(run, options, prepared=each) for each in (*sets, *sets))
+    assert first.folder == again.folder == run / "evaluation-same"
+    assert second.folder == other.folder
+    assert second.folder.name == f"evaluation-same-{PackedSet.open(sets[1]).manifest_sha256[:8]}"
+    for each in (first, second, again, other):
+        assert each.report.looks is not None
+        assert not each.report.looks.warnings()
+    assert [each.report.looks.times for each in (again, other)] == [2, 2]
+
+
+def test_an_evaluation_of_other_weights_is_used_by_nothing(tmp_path):
+    prepared = make_set(tmp_path / "prepared")
+    run = make_run(tmp_path / "run", prepared)
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
+    evaluation, best = EvaluationFolder(run / "evaluation"), run / "best.safetensors"
+    assert report_of(evaluation).provenance.weights_sha256 == hashlib.sha256(best.read_bytes()).hexdigest()
+    checkpoint = load_checkpoint(best)
+    name, values = next(iter(checkpoint.state_dict.items()))
+    save_checkpoint(best, replace(checkpoint, state_dict={**checkpoint.state_dict, name: values + 1e-3}))
+    for use in (
+        lambda: report_of(evaluation),
+        lambda: read_entrant("ours", [run]),
+        lambda: export(run, tmp_path / "m.onnx"),
+        lambda: TrainedRun.open(run).calibration(),
+        lambda: evaluate(run, prepared=make_set(tmp_path / "other", source="folder", seed=4, lesion="X")),
+    ):
+        with pytest.raises(UsageError, match=f"figures of other weights than .*run 'hierattn evaluate {run}' again"):
+            use()
+    assert not (tmp_path / "m.onnx").exists()
+    evaluate(run, EvaluateOptions(device="cpu", bootstrap=0))
+    assert report_of(evaluation).provenance.weights_sha256 == hashlib.sha256(best.read_bytes()).hexdigest()
+
+
 def remembering(run, out, seen):
     """The same run, its weights' record naming the photographs ``seen`` as learnt from in an earlier run."""
     shutil.copytree(run, out, ignore=shutil.ignore_patterns("evaluation*"))
@@ -209,7 +253,7 @@ def test_what_earlier_runs_saw_of_a_external_set_is_left_out(judged, tmp_path):
     external = make_set(tmp_path / "clinic", source="folder", seed=4, lesion="X")
     seen = PackedSet.open(external).records[:10]
     knowing = remembering(run, tmp_path / "run", seen)
-    shutil.copytree(run / "evaluation", knowing / "evaluation")
+    evaluate(knowing, EvaluateOptions(device="cpu", bootstrap=0))
     report = evaluate(knowing, EvaluateOptions(device="cpu", bootstrap=0), prepared=external).report
     assert report.images == 62
     assert "10 images left out" in report.notes[0]

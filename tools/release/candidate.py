@@ -8,7 +8,7 @@ from pathlib import Path
 from hierattn.deploy.predict.released import DOMAIN_OF, Domain
 from hierattn.errors import UsageError
 from hierattn.evaluation.folder import find_evaluation
-from hierattn.evaluation.report import HONEST, Report
+from hierattn.evaluation.report import HONEST, Report, report_of
 from hierattn.run_folder import RunFolder
 from tools.release.lineage import Stage, licence_of, lineage
 
@@ -64,7 +64,7 @@ def examine(released_as: str, run: Path) -> Candidate:
     UsageError
         Where it was not evaluated on a held-out outer fold, has no calibrated threshold, or rendered lesions made it.
     """
-    report = Report.load(find_evaluation(run).report)
+    report = report_of(find_evaluation(run))
     protocol = report.protocol.name
     if protocol != HONEST:
         raise UsageError(f"{run} was evaluated by the protocol {protocol!r}: wanted the honest one, on an outer fold")

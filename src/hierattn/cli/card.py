@@ -33,10 +33,10 @@ def run(
     from hierattn.evaluation.folder import find_evaluation
     from hierattn.evaluation.pages.checklists import checklists
     from hierattn.evaluation.pages.model_card import write_card
-    from hierattn.evaluation.report import Report
+    from hierattn.evaluation.report import report_of
 
     evaluation = find_evaluation(run_folder)
-    report = Report.load(evaluation.report)
+    report = report_of(evaluation)
     if as_json:
         print_json(checklists(report), indent=2)
         return

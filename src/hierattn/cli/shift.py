@@ -56,8 +56,6 @@ def run(
         hierattn shift runs/isic --data out/pad --table HAM10000_metadata.csv --by dx_type,localization
     """
     from hierattn.cli.console import step_bars
-    from hierattn.evaluation.folder import EvaluationFolder
-    from hierattn.evaluation.measures.calibration import read_calibration
     from hierattn.evaluation.measures.shift import measure_all
     from hierattn.evaluation.pages.shift_page import JSON, KIND, sentences, write_shift
     from hierattn.evaluation.trained_run import TrainedRun
@@ -66,7 +64,7 @@ def run(
 
     keep_freed_memory()
     trained = TrainedRun.open(run_folder)
-    calibration = read_calibration(EvaluationFolder(trained.run.evaluation).calibration)
+    calibration = trained.calibration()
     folder = out or trained.run.shift
     check_replaceable(folder, KIND, inputs=[run_folder, *(data or ())])
     console = terminal(stderr=as_json)

@@ -189,13 +189,10 @@ def evaluate(
     options = options or EvaluateOptions()
     trained = TrainedRun.open(run)
     packed, own = _open_set(trained, prepared)
-    folder = (
-        RunFolder(run).evaluation if own else RunFolder(run).evaluation_on(plain_name(packed.folder.resolve().name))
-    )
     coarser = None
     if options.taxonomy is not None:
         coarser = _coarser(options.taxonomy, trained.checkpoint.taxonomy, packed)
-        folder = folder.with_name(f"{folder.name}-in-{plain_name(options.taxonomy.name)}")
+    folder = _results_folder(RunFolder(run), packed, own, options.taxonomy)
     check_replaceable(folder, KIND)
     if options.isic_form:
         _check_isic_form(options.isic_form, trained, packed, own)
@@ -403,7 +400,7 @@ class _Work:
             pictures = draw_gallery(self.network, self.packed, measured.rows, measured.predictions, near=self.near)
         report = self.report(measured)
         figures = {name: getattr(report, name).value for name in FIGURES}
-        known = _former_look(EvaluationFolder(folder))
+        known = _former_look(EvaluationFolder(folder), self.packed)
         looked = self.subject.record_look(self.packed, report.images, figures, known=known)
         report = replace(report, looks=looked)
         _write(folder, measured, self.cases(measured), report, pictures, self.options.isic_form)
@@ -485,6 +482,19 @@ def _open_set(trained: TrainedRun, prepared: Path | None) -> tuple[PackedSet, bo
     return packed, packed.manifest_sha256 == trained.manifest_sha256
 
 
+def _results_folder(run: RunFolder, packed: PackedSet, own: bool, taxonomy: Taxonomy | None) -> Path:
+    """Where the results go: a folder by the set's name, and by its manifest too where that is another set's results."""
+    judged_in = "" if taxonomy is None else f"-in-{plain_name(taxonomy.name)}"
+    if own:
+        return run.evaluation.with_name(f"{run.evaluation.name}{judged_in}")
+    name = plain_name(packed.folder.resolve().name)
+    folder = run.evaluation_on(f"{name}{judged_in}")
+    former = _former_report(EvaluationFolder(folder))
+    if former is None or former.provenance.evaluated_on.manifest_sha256 == packed.manifest_sha256:
+        return folder
+    return run.evaluation_on(f"{name}-{packed.manifest_sha256[:8]}{judged_in}")
+
+
 def _check_isic_form(year: str, trained: TrainedRun, packed: PackedSet, own: bool) -> None:
     """Refuse, before anything is predicted, what the challenge's form cannot hold."""
     if own and is_paper_protocol(packed.info):
@@ -497,13 +507,20 @@ def _check_isic_form(year: str, trained: TrainedRun, packed: PackedSet, own: boo
     check_isic_form(year, trained.checkpoint.classes, images)
 
 
-def _former_look(folder: EvaluationFolder) -> str:
-    """The entry that the report to be replaced names; empty without one."""
+def _former_report(folder: EvaluationFolder) -> Report | None:
+    """The report that would be replaced; None where there is none that can be read."""
     try:
-        looks = Report.load(folder.report).looks
+        return Report.load(folder.report)
     except TableError:
+        return None
+
+
+def _former_look(folder: EvaluationFolder, packed: PackedSet) -> str:
+    """The entry that the report to be replaced names; empty without one, or where it was of another set."""
+    former = _former_report(folder)
+    if former is None or former.looks is None:
         return ""
-    return "" if looks is None else looks.entry
+    return former.looks.entry if former.provenance.evaluated_on.manifest_sha256 == packed.manifest_sha256 else ""
 
 
 def _coarser(taxonomy: Taxonomy, fine: Taxonomy, packed: PackedSet) -> Coarser:

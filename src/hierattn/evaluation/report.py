@@ -18,12 +18,13 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.data.prepared_set.looks import Looked
-from hierattn.errors import TableError, TaxonomyError
+from hierattn.errors import TableError, TaxonomyError, UsageError
 from hierattn.evaluation.asking.records import AnswersFigures
 from hierattn.evaluation.cases import Case
 from hierattn.evaluation.clinical_use.artefacts import Artefacts
 from hierattn.evaluation.clinical_use.decision_curves import NetBenefit, measure_net_benefit
 from hierattn.evaluation.clinical_use.prevalence import AdviceByPrevalence, measure_by_prevalence
+from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.measures.abstention import Abstention, measure_abstention
 from hierattn.evaluation.measures.calibration import Calibration, error_by_chance, rename_version_1
 from hierattn.evaluation.measures.classification import ClassFigures, Classification
@@ -36,8 +37,9 @@ from hierattn.evaluation.measures.subgroups import Subgroups, by_subgroups
 from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined, from_plain, rest, to_plain
 from hierattn.evaluation.source_figures import SourceFigures, measure_by_source
-from hierattn.files import write_json
+from hierattn.files import file_sha256, write_json
 from hierattn.notebook_html import NOT_A_DEVICE, notebook_table
+from hierattn.run_folder import RunFolder
 from hierattn.shares import fraction, percent
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import Taxonomy
@@ -214,6 +216,8 @@ class Provenance:
         Version and commit that trained; empty where the checkpoint does not say.
     parameters
         Of the network.
+    weights_sha256
+        Of the file of a run's weights; empty for a bundle, and in reports of before 12/2026.
     source, licence, citation, manifest_sha256, training_images
         The set that was trained on.
     epoch, validation
@@ -233,6 +237,7 @@ class Provenance:
     hierattn: str = ""
     commit: str = ""
     parameters: int
+    weights_sha256: str = ""
     source: str = ""
     licence: str = ""
     citation: str = ""
@@ -348,6 +353,35 @@ class Report(Measurements):
             raise TableError(f"{path} is not a report ({error} is missing); evaluate the run again") from None
         except (AttributeError, TypeError, ValueError, TaxonomyError) as error:
             raise TableError(f"{path} is not a report ({error}); evaluate the run again") from None
+
+
+def report_of(evaluation: EvaluationFolder, weights: Path | None = None) -> Report:
+    """The report of an evaluation, where its figures are those of the weights that are there now.
+
+    Parameters
+    ----------
+    evaluation
+        The folder.
+    weights
+        The file of the weights; that of the run that the folder lies in where it is None. Nothing is compared where
+        there is no such file, or the report is an older one, which does not say whose figures it has.
+
+    Raises
+    ------
+    TableError
+        As :meth:`Report.load`.
+    UsageError
+        Where the weights are others: a training that went on after its evaluation leaves such a folder.
+    """
+    report = Report.load(evaluation.report)
+    run = RunFolder(evaluation.path.parent)
+    weights, said = weights or run.best, report.provenance.weights_sha256
+    if said and weights.is_file() and file_sha256(weights) != said:
+        raise UsageError(
+            f"{evaluation.path} has the figures of other weights than {weights}: the training went on after it; run "
+            f"'hierattn evaluate {run.path}' again"
+        )
+    return report
 
 
 def _rename_version_1(plain: dict[str, Any]) -> None:

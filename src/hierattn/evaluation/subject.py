@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from hierattn.data.prepared_set.looks import Looked
 from hierattn.data.prepared_set.packed import PackedSet
-from hierattn.evaluation.folder import EvaluationFolder
-from hierattn.evaluation.measures.calibration import Calibration, read_calibration
+from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.records import to_plain
 from hierattn.evaluation.report import EXTERNAL, PROTOCOLS, read_learning_curve
 from hierattn.evaluation.selection import Selection, select_external
 from hierattn.evaluation.trained_run import TrainedRun
+from hierattn.files import file_sha256
 
 NEVER_CALIBRATED = (
     "The bundle was never calibrated: its percentages are an order and not chances, and it has no threshold."
@@ -85,8 +85,10 @@ class RunSubject:
         ------
         TableError
             Where it was not, or its file is damaged.
+        UsageError
+            Where it is of other weights.
         """
-        return read_calibration(EvaluationFolder(self.trained.run.evaluation).calibration)
+        return self.trained.calibration()
 
     def select(self, packed: PackedSet, places: Mapping[str, str] | None) -> Selection:
         """See :func:`~hierattn.evaluation.selection.select_external`."""
@@ -103,6 +105,7 @@ class RunSubject:
         checkpoint = self.trained.checkpoint
         return {
             **to_plain(checkpoint.provenance),
+            "weights_sha256": file_sha256(self.trained.run.best),
             "model": checkpoint.model,
             "options": to_plain(checkpoint.options),
             "classes": checkpoint.classes,

@@ -11,6 +11,9 @@ from hierattn.data.prepared_set.looks import FIGURES, Look, Looked, record_look
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.data.prepared_set.parts import NEXT_FOLD, Split, split
 from hierattn.errors import CheckpointError, DataError, UsageError
+from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.measures.calibration import Calibration, read_calibration
+from hierattn.evaluation.report import report_of
 from hierattn.files import file_sha256
 from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint
 from hierattn.run_folder import RunFolder
@@ -107,6 +110,21 @@ class TrainedRun:
         )
         instead = self.run.looks_at(packed.manifest_sha256)
         return record_look(packed.folder, packed.manifest_sha256, look, instead=instead, known=known)
+
+    def calibration(self) -> Calibration:
+        """That of the run's own evaluation.
+
+        Raises
+        ------
+        TableError
+            Where there is none, or its file is damaged.
+        UsageError
+            Where it is of other weights.
+        """
+        evaluation = EvaluationFolder(self.run.evaluation)
+        if evaluation.report.is_file():
+            report_of(evaluation)
+        return read_calibration(evaluation.calibration)
 
     @property
     def judged(self) -> dict[str, Any]:

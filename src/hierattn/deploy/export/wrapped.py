@@ -12,6 +12,8 @@ from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.export.rejection.fit import fit_rejection
 from hierattn.deploy.export.rejection.novelty import MIN_IMAGES
 from hierattn.errors import CheckpointError, UsageError
+from hierattn.evaluation.folder import EvaluationFolder
+from hierattn.evaluation.report import report_of
 from hierattn.models.weights.checkpoint import Checkpoint, all_finite, count_parameters, load_checkpoint
 from hierattn.run_folder import RunFolder
 
@@ -38,7 +40,10 @@ class Wrapped:
 def wrap_run(source: Path, *, heatmap: bool = True, own: OwnImages | None = None) -> Wrapped:
     """As :func:`wrap`, for a run folder or a ``.safetensors`` file, with the evaluation beside the weights."""
     path = RunFolder(source).best if source.is_dir() else source
-    return wrap(load_checkpoint(path), RunFolder(path.parent).evaluation, heatmap=heatmap, own=own)
+    evaluation = EvaluationFolder(RunFolder(path.parent).evaluation)
+    if evaluation.report.is_file():
+        report_of(evaluation, path)
+    return wrap(load_checkpoint(path), evaluation.path, heatmap=heatmap, own=own)
 
 
 def wrap(

@@ -17,7 +17,7 @@ from hierattn.deploy.export.export import export
 from hierattn.deploy.hub.hub_cards import croissant, data_card, hub_card
 from hierattn.errors import UsageError
 from hierattn.evaluation.folder import find_evaluation
-from hierattn.evaluation.report import Report
+from hierattn.evaluation.report import Report, report_of
 from hierattn.files import FolderKind, whole_folder, write_bytes, write_json, write_text
 from hierattn.hub import BUNDLE, CARD, CONFIG, CROISSANT, DATA_CARD, WEIGHTS
 from hierattn.models.timm_networks import PREFIX as TIMM
@@ -56,7 +56,7 @@ def make_public_copy(
     evaluation = find_evaluation(run)
     if evaluation.path != folder.evaluation:
         raise UsageError(f"{run} is an evaluation: wanted the run folder that it belongs to")
-    report = Report.load(evaluation.report)
+    report = report_of(evaluation)
     checkpoint = load_checkpoint(folder.best)
     public = replace(checkpoint, trained_on=None, recipe=without_paths(checkpoint.recipe))
     with whole_folder(out, KIND, inputs=[run]) as work:

@@ -17,7 +17,7 @@ from hierattn.errors import DataError, TableError, UsageError
 from hierattn.evaluation.cases import read_cases
 from hierattn.evaluation.folder import EvaluationFolder
 from hierattn.evaluation.predictions import Predictions, joined, read_predictions, rows_of
-from hierattn.evaluation.report import Provenance, Report
+from hierattn.evaluation.report import Provenance, Report, report_of
 from hierattn.run_folder import FoldsFolder, RunFolder
 from hierattn.taxonomy.records import Taxonomy
 
@@ -103,7 +103,7 @@ def read_entrant(name: str, runs: Sequence[Path]) -> Entrant:
         if not is_evaluated(run):
             raise UsageError(f"{run} is not evaluated, or by an older version: run 'hierattn evaluate {run}' first")
         evaluation = EvaluationFolder(RunFolder(run).evaluation)
-        report = Report.load(evaluation.report)
+        report = report_of(evaluation)
         fold = report.protocol.fold
         if fold is None or fold in reports:
             raise UsageError(f"{name}: fold {fold} of {run} stands there twice or is none; wanted each fold once")

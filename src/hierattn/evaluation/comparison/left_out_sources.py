@@ -22,7 +22,7 @@ from hierattn.evaluation.measures.classification import Classification
 from hierattn.evaluation.measures.intervals import Estimate
 from hierattn.evaluation.predict import Network, predict_rows
 from hierattn.evaluation.predictions import Predictions, joined, read_predictions, rows_of
-from hierattn.evaluation.report import Report
+from hierattn.evaluation.report import report_of
 from hierattn.evaluation.trained_run import TrainedRun
 from hierattn.progress import Progress
 from hierattn.run_folder import RunFolder
@@ -167,7 +167,7 @@ def _judge_run(run: Path, by_folds: Predictions | None, packed: PackedSet, measu
         judge(predictions, measures),
         _own_sources(trained, packed, measures),
         _same_photographs(by_folds, predictions, measures),
-        Report.load(evaluation.report).notes,
+        report_of(evaluation).notes,
     )
 
 
