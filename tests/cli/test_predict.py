@@ -171,6 +171,11 @@ def test_paper_rule_by_name(folder):
         (["--language", "tlh"], UsageError, "en, pt, zh"),
         (["--rule", "coin"], UsageError, "risk, paper"),
         (["--model", "nowhere.onnx"], BundleError, "no bundle at"),
+        (
+            ["--model", "dermoscopy_large"],
+            UsageError,
+            "no bundle dermoscopy_large: wanted dermoscopy, ",
+        ),
         (["--threads", "-2"], UsageError, "threads"),
     ],
 )

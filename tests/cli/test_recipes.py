@@ -1,5 +1,6 @@
 """Every recipe that the package ships opens, and says what to expect of it."""
 
+import shlex
 import tomllib
 
 import pytest
@@ -111,6 +112,12 @@ def test_a_small_set_is_offered_the_first_look_beside_the_usual_recipe_and_a_wor
         assert "--dry-run" in said
     assert "--size 64" in small
     assert "--size" not in next_training(tmp_path, SMALL_SET, 64)
+
+
+def test_the_next_command_can_be_pasted_where_the_path_has_a_space(tmp_path):
+    said = next_training(tmp_path / "my set", 5000, 128)
+    command = said.rpartition("Next: ")[2]
+    assert shlex.split(command)[-2:] == ["--data", str(tmp_path / "my set")]
 
 
 def test_a_set_of_fewer_training_images_than_a_batch_is_offered_a_batch_that_training_takes(tmp_path):

@@ -6,6 +6,7 @@ The service itself is asked in tests/serve.
 from __future__ import annotations
 
 import signal
+import socket
 
 import pytest
 
@@ -30,6 +31,19 @@ def test_without_a_bundle_the_released_ones_are_served_that_of_the_domain_first(
 
 def test_bad_use_is_one_line(refused, tmp_path):
     assert "no bundle" in refused(1, "serve", "--model", str(tmp_path / "none.onnx"))
+
+
+def test_an_address_that_cannot_be_had_is_refused_before_it_is_told(refused, tmp_path):
+    bundle = tmp_path / "model.onnx"
+    write_small_bundle(bundle)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refused(2, "serve", "--model", str(bundle), "--port", port)
+        assert f"port {port} of 127.0.0.1 is in use: choose another --port" in said
+        assert "Open http" not in said
+    assert "port 8000 of 999.1.1.1 cannot be had" in refused(2, "serve", "--model", str(bundle), "--host", "999.1.1.1")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,12 @@ def test_impossible_settings_name_their_option(wrong, said):
         ServiceSettings("m.onnx", **wrong)
 
 
+@pytest.mark.parametrize("text", [",", " ", ", ,"])
+def test_keys_that_were_set_and_hold_none_do_not_open_the_service(text):
+    with pytest.raises(UsageError, match="HIERATTN_API_KEYS is set and holds no key"):
+        read_api_keys(text)
+
+
 def test_short_keys_are_refused_without_repeating_them():
     with pytest.raises(UsageError) as caught:
         read_api_keys(f"{KEY},hunter2")

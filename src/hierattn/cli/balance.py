@@ -75,7 +75,7 @@ def run(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of hardness, ties, copies and, in the paper's protocol, folds.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Cores; 0: all.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Cores; 0: all.")] = 0,
     engine: Annotated[
         str,
         typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -253,7 +254,8 @@ def _print(console: Console, result: CrossValidation) -> None:
     print_table(console, table)
     if result.complete:
         console.print(
-            f"{FoldsFolder(result.folder).summary}\nNext: hierattn evaluate {result.folds[0].run}", soft_wrap=True
+            f"{FoldsFolder(result.folder).summary}\nNext: hierattn evaluate {quote(str(result.folds[0].run))}",
+            soft_wrap=True,
         )
     else:
         console.print("Not all folds are finished. To resume: the same command again", soft_wrap=True)

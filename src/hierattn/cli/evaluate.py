@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -198,9 +199,9 @@ def run(
         console.print(line, soft_wrap=True)
     console.print(f"Report: {files.page}", soft_wrap=True)
     if bundle is not None:
-        console.print(f"Next: hierattn card {result.folder}", soft_wrap=True)
+        console.print(f"Next: hierattn card {quote(str(result.folder))}", soft_wrap=True)
     elif data is None:
-        console.print(f"Next: hierattn export {model} {Path(model).resolve().name}.onnx", soft_wrap=True)
+        console.print(f"Next: hierattn export {quote(model)} {quote(Path(model).resolve().name)}.onnx", soft_wrap=True)
 
 
 def _find_bundle(model: str) -> Path | None:

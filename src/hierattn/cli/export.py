@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,7 +85,7 @@ def run(
     for line in _lines(exported):
         console.print(line, soft_wrap=True)
     if out.suffix == ".onnx":
-        console.print(f"Next: hierattn predict PHOTO --model {out}", soft_wrap=True)
+        console.print(f"Next: hierattn predict PHOTO --model {quote(str(out))}", soft_wrap=True)
 
 
 def _lines(exported: Exported) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,7 +44,7 @@ def run(
         typer.Option(metavar="URL", help="Download from URL/<file name> instead; the files are checked all the same."),
     ] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep zip files once unpacked.")] = False,
-    jobs: Annotated[int, typer.Option(help="Parallel downloads.")] = 4,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel downloads.")] = 4,
     check: Annotated[
         bool, typer.Option("--check", help="For networks: download nothing, list the files that DIR lacks.")
     ] = False,
@@ -93,9 +94,9 @@ def run(
         print_json({"folder": str(done.folder), "files": done.files, "unpacked": done.unpacked, **by_hand})
     elif chosen.by_hand:
         how = chosen.by_hand.replace("FOLDER", str(folder))
-        console.print(f"{chosen.name}: {how}; then: hierattn prepare {folder} OUT", soft_wrap=True)
+        console.print(f"{chosen.name}: {how}; then: hierattn prepare {quote(str(folder))} OUT", soft_wrap=True)
     else:
-        console.print(f"Ready: {folder}  Next: hierattn prepare {folder} OUT", soft_wrap=True)
+        console.print(f"Ready: {folder}  Next: hierattn prepare {quote(str(folder))} OUT", soft_wrap=True)
 
 
 def _networks(name: str) -> list[str]:

@@ -73,7 +73,7 @@ def run(
         Path | None, typer.Option(metavar="FOLDER", help="Predict for a whole archive: every file in and under it.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="TABLE.csv", help="The table of --batch.")] = None,
-    jobs: Annotated[int, typer.Option(help="Processes of --batch; 0: one per core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes of --batch; 0: one per core.")] = 0,
     dicom_sr: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a DICOM-SR there for each DICOM file with an answer.")
     ] = None,

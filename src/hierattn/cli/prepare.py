@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -174,7 +175,7 @@ def run(
             "by 'hierattn evaluate BUNDLE --data OUT'.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
     splits: Annotated[
         Path | None,
         typer.Option(
@@ -208,7 +209,7 @@ def run(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be used.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is a prepared folder.")] = False,
-    jobs: Annotated[int, typer.Option(help="Images decoded at once; 0: one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Images decoded at once; 0: one a core.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
 ) -> None:
     """Turn a data set into a folder that training and evaluation read.
@@ -362,7 +363,7 @@ def _show(console: Console, report: PreparationReport, told: Sequence[str]) -> N
             console.print(f"Note: {note}", style="yellow", soft_wrap=True)
     console.print(f"{_cleaning(report)} · imbalance {report.imbalance:.1f} · {_folds(report)}", soft_wrap=True)
     if report.folds == JUDGED_ONLY:
-        going_on = f"Ready: {report.out}  Next: hierattn evaluate BUNDLE --data {report.out}"
+        going_on = f"Ready: {report.out}  Next: hierattn evaluate BUNDLE --data {quote(str(report.out))}"
     else:
         training = report.images - sum(sum(counts.per_fold[:2]) for counts in report.classes.values())
         going_on = next_training(report.out, report.images, report.image_spec.size, training=training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -72,7 +73,8 @@ def next_training(prepared: Path, images: int, size: int, settings: str = "", tr
     recipe = FIRST_LOOK if small else USUAL
     if small and training is not None and training < _batch_of_first_look():
         settings = f"{settings} optimiser.batch_size={max(training // 2, 2)}".strip()
-    return f"{hint}\nReady: {prepared}  Next: hierattn train {recipe}{settings and ' '}{settings} --data {prepared}"
+    command = f"hierattn train {recipe}{settings and ' '}{settings} --data {quote(str(prepared))}"
+    return f"{hint}\nReady: {prepared}  Next: {command}"
 
 
 def _batch_of_first_look() -> int:

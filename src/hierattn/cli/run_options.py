@@ -35,11 +35,13 @@ Overrides = Annotated[
 Prepared = Annotated[Path | None, typer.Option("--data", "-d", help="The prepared set (data.prepared).")]
 Folds = Annotated[str, typer.Option(help="Folds to hold out: all, 0-9, or 0,2,5.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Folds trained at the same time.")]
-FoldThreads = Annotated[int, typer.Option(help="CPU threads a fold; 0 shares the cores among the jobs.")]
+FoldThreads = Annotated[
+    int, typer.Option(min=0, max=1024, help="CPU threads a fold; 0 shares the cores among the jobs.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=completing("auto", "cpu", "cuda"))]
 SaveEvery = Annotated[int, typer.Option(help="Also save the state every N steps; 0: at the end of each epoch.")]
 Bootstrap = Annotated[int, typer.Option(help="Resamples for the 95 % intervals; 0 leaves them out.")]
-ResampleSeed = Annotated[int, typer.Option("--seed", help="Seed of the resamples.")]
+ResampleSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the resamples.")]
 ComparisonJson = Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")]
 
 

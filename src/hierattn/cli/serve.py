@@ -74,7 +74,7 @@ def run(
 
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
-    from hierattn.serve.run import run_service
+    from hierattn.serve.run import check_address, run_service
     from hierattn.serve.settings import API_KEYS, ServiceSettings, read_api_keys
 
     if log_level not in ("debug", "info", "warning", "error"):
@@ -98,6 +98,7 @@ def run(
         app=app,
     )
     keys = read_api_keys(os.environ.get(API_KEYS, ""))
+    check_address(host, port)
     for name, bundle in settings.models.items():  # a bad bundle is refused here, and not by each worker
         typer.echo(f"{name}: {Predictor.load(bundle, threads=1, runtime=runtime).description}", err=True)
         say_which(bundle)

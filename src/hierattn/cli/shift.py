@@ -35,7 +35,7 @@ def run(
     severity: Annotated[int, typer.Option(min=1, max=5, help="Of the rendered changes.")] = 5,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="[default: RUN/shift]")] = None,
     bootstrap: Bootstrap = 1000,
-    seed: Annotated[int, typer.Option(help="Of the changes and of the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the changes and of the resamples.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print shift.json, and nothing else.")] = False,
 ) -> None:
     """Measure a run on photographs from other sources: external sets, other cameras, parts of its own set.
@@ -110,7 +110,7 @@ def _predict(
     from hierattn.evaluation.selection import outer_fold
     from hierattn.preprocessing.cleaning import clean_changed
 
-    packed = trained.open_own_set(settings.own)
+    packed = trained.open_own_set(settings.own, option="--own")
     model, spec = trained.checkpoint.build(), trained.checkpoint.image_spec
     answer = make_screening(model, open_own_images(trained.folder, settings.own), spec, trained.checkpoint.classes)
     sets = [own_fold(trained, packed, answer, progress)]
@@ -137,7 +137,9 @@ def _record(trained: TrainedRun, settings: _Settings, rows: Sequence[dict[str, A
     from hierattn.data.prepared_set.packed import PackedSet
     from hierattn.evaluation.measures.shift import OTHER, OWN
 
-    judged: list[tuple[PackedSet, dict[str, Any]]] = [(trained.open_own_set(settings.own), trained.judged)]
+    judged: list[tuple[PackedSet, dict[str, Any]]] = [
+        (trained.open_own_set(settings.own, option="--own"), trained.judged)
+    ]
     judged += [(PackedSet.open(folder), {}) for folder in settings.external]
     lines = []
     for (packed, which), row in zip(judged, (row for row in rows if row["kind"] in (OWN, OTHER)), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +26,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     device: Device = "auto",
     save_every: SaveEvery = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 leaves the choice to torch.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train two batches, print expected time and memory, write nothing.")
     ] = False,
@@ -51,10 +52,14 @@ def run(
     """
     import torch
 
+    from hierattn.errors import UsageError
+
     resolved = load_recipe(recipe, overrides, data)
     if threads:
         torch.set_num_threads(threads)
     folder = out or Path("runs") / resolved.name
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: wanted a folder for the run; choose another --out")
     console = terminal(stderr=as_json)
     if dry_run:
         _dry_run(console, resolved, folder, device, as_json)
@@ -80,7 +85,7 @@ def _train(console: Console, recipe: Recipe, folder: Path, resume: bool, device:
         raise typer.Exit(1)
     console.print(
         f"Best epoch {epoch_number(result.best_epoch)} of {result.epochs}: validation "
-        f"{recipe.choose_by.replace('_', ' ')} {result.best:.3f}\nNext: hierattn evaluate {folder}",
+        f"{recipe.choose_by.replace('_', ' ')} {result.best:.3f}\nNext: hierattn evaluate {quote(str(folder))}",
         soft_wrap=True,
     )
 

@@ -131,8 +131,8 @@ class TrainedRun:
         """What judges it in its own set, as :meth:`record_look` takes it: its fold, or the source that it left out."""
         return {"source": self.left_out_source} if self.left_out_source else {"fold": self.fold}
 
-    def open_own_set(self, moved_to: Path | None = None) -> PackedSet:
-        """The set that the run was trained on, where the recipe says or at ``moved_to``.
+    def open_own_set(self, moved_to: Path | None = None, *, option: str = "--data") -> PackedSet:
+        """The set that the run was trained on, where the recipe says or at ``moved_to``, which ``option`` gives.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class TrainedRun:
         try:
             packed = PackedSet.open(folder)
         except DataError as error:
-            raise DataError(f"{error}; if the set has moved, say where: --data FOLDER") from None
+            raise DataError(f"{error}; if the set has moved, say where: {option} FOLDER") from None
         if packed.manifest_sha256 != self.manifest_sha256:
             raise DataError(
                 f"{folder} is not the set this run was trained on (manifest {packed.manifest_sha256[:12]}, wanted "

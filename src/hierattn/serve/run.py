@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import tempfile
 from typing import Any
 
@@ -10,6 +12,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hierattn.errors import UsageError
 from hierattn.serve.problems import Refusal
 from hierattn.serve.settings import ENVIRONMENT, ServiceSettings
 
@@ -52,6 +55,26 @@ class ProblemProtocol(H11Protocol):
             ):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on before anybody is told to open it.
+
+    Raises
+    ------
+    UsageError
+        Where the port is taken, or the host is none of this machine's.
+    """
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(family) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror or error})"
+        raise UsageError(
+            f"port {port} of {host} {why}: choose another --port, or as --host an address of this machine"
+        ) from None
 
 
 def run_service(settings: ServiceSettings, host: str, port: int, *, workers: int = 1, level: str = "info") -> None:

@@ -138,12 +138,15 @@ def read_api_keys(text: str) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        For a key under 16 characters: those can be guessed. The key itself is not repeated.
+        For a key under 16 characters: those can be guessed. The key itself is not repeated. And for none among
+        commas and spaces: whoever wrote these wanted one.
 
     >>> read_api_keys("")
     ()
     """
     keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if text and not keys:
+        raise UsageError(f"{API_KEYS} is set and holds no key: wanted KEY,KEY, or leave it unset to serve anybody")
     for number, key in enumerate(keys, 1):
         if len(key) < SHORTEST_KEY or not key.isascii():
             raise UsageError(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import SHARED
 
-from hierattn.data.prepared_set.folds import check_leaks, join_groups, make_folds
+from hierattn.data.prepared_set.folds import JUDGED_ONLY, check_leaks, join_groups, make_folds
 from hierattn.data.prepared_set.manifest import Record
 from hierattn.data.sets.layouts import read_source
 from hierattn.errors import DataError, LeakError, UsageError
@@ -251,3 +251,10 @@ def test_ten_folds_of_the_real_sets_leak_nothing_and_hold_every_class(name: str,
         assert all(len(found) == 1 for found in folds.values())
     cells = Counter((one.label, one.fold) for one in records)
     assert min(cells[label, fold] for label in {one.label for one in records} for fold in range(10)) == rarest
+
+
+def test_one_class_alone_makes_no_folds_unless_nothing_is_trained():
+    records = join_groups(several({"MEL": 9}))
+    with pytest.raises(DataError, match=r"images of one class alone \(MEL\): wanted two or more, or --judge-only"):
+        make_folds(records, 3)
+    assert {each.fold for each in make_folds(records, JUDGED_ONLY)} == {0}

@@ -22,7 +22,7 @@ def run(
     rounds: Annotated[int, typer.Option(help="Turns of each way.")] = 5,
     steps: Annotated[int, typer.Option(help="Timed steps a turn; on a GPU 40 or more.")] = 10,
     workers: Annotated[int, typer.Option(help="Processes of the plain DataLoader; 0 decodes in this one.")] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 leaves the choice to torch.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, and nothing else.")] = False,
 ) -> None:
     """Measure how fast training is fed, against a plain DataLoader of JPEG files, in one run.

@@ -179,7 +179,8 @@ def notes_on_classes(listing: Listing, template: Path) -> list[str]:
     if empty := [code for code in taxonomy.codes if code not in images] if taxonomy != EIGHT else []:
         notes.append(f"no image of {first_few(empty, _SHOWN)}: a model of this set will not know the class")
     if not taxonomy.has_referral:
-        edit = f"edit {template} and prepare again with --taxonomy" if listing.guessed else "say refer in the taxonomy"
+        where = f"edit {template}" if template.exists() else f"prepare writes {template}: edit it"
+        edit = f"{where} and prepare again with --taxonomy" if listing.guessed else "say refer in the taxonomy"
         notes.append(
             "nothing is said of which classes need a doctor: models of this set give probabilities, and no threshold "
             f"or advice; {edit} to change that"

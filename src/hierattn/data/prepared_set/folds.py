@@ -172,8 +172,8 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
     UsageError
         For fewer than 3 folds.
     DataError
-        Where there are no records, or a class has fewer groups than folds; names the class and what to do. Classes of
-        sources that only train, or only test, need not stand in every fold.
+        Where there are no records, or of one class alone, or a class has fewer groups than folds; names the class and
+        what to do. Classes of sources that only train, or only test, need not stand in every fold.
     """
     if folds < MIN_FOLDS and folds != JUDGED_ONLY:
         raise UsageError(
@@ -184,6 +184,11 @@ def refuse_small_classes(records: Sequence[Record], folds: int) -> None:
         raise DataError("no images to make folds of: wanted some in every class; check the source")
     if folds == JUDGED_ONLY:
         return
+    if len(classes := {record.label for record in records}) < 2:
+        raise DataError(
+            f"images of one class alone ({', '.join(classes)}): wanted two or more, or --judge-only where nothing is "
+            "to be trained on the set"
+        )
     groups: dict[str, set[str]] = defaultdict(set)
     for record in records:
         if record.role == "original" and not record.use:

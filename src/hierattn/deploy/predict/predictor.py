@@ -479,7 +479,7 @@ def find_bundle(model: str | Path) -> Path:
     Raises
     ------
     UsageError
-        For a released name whose bundle is not installed.
+        For a released name whose bundle is not installed, or a bare name that is none of them.
     BundleError
         Where the installed bundle is not as it was released.
     HubError
@@ -487,6 +487,9 @@ def find_bundle(model: str | Path) -> Path:
     """
     if is_on_hub(str(model)):
         return hub_file(str(model), BUNDLE, MAX_BYTES)
-    if model not in RELEASED or Path(model).is_file():
-        return Path(model)
-    return released_bundle(str(model))
+    if model in RELEASED and not Path(model).is_file():
+        return released_bundle(str(model))
+    path = Path(model)
+    if not path.suffix and path.name == str(model) and not path.exists():
+        raise UsageError(f"no bundle {model}: wanted {', '.join(RELEASED)}, or the path of a .onnx file")
+    return path

@@ -12,6 +12,8 @@ from hierattn.deploy.export.own_images import OwnImages
 from hierattn.deploy.export.rejection.novelty import (
     DIRECTIONS,
     WIDEST,
+    Novelty,
+    Rejection,
     choose_threshold,
     describe_threshold,
     fit_layer,
@@ -133,3 +135,11 @@ def test_an_unlike_photo_is_to_be_taken_again_whatever_the_risk():
 @pytest.mark.parametrize("language", sorted(TEXTS))
 def test_the_reason_is_said_in_every_language(language):
     assert TEXTS[language][f"problem.{UNLIKE}"].strip()
+
+
+def test_without_resemblances_nothing_is_held_that_executorch_refuses():
+    distance = Novelty(np.zeros(3), np.eye(3), np.ones((2, 3)))
+    rejection = Rejection(distance)
+    assert [tuple(held.stride()) for held in (rejection.weights, rejection.centre, rejection.biases)] == [(1,)] * 3
+    features = torch.rand(4, 3)
+    assert torch.equal(rejection(features, torch.rand(4, 5)), distance(features))

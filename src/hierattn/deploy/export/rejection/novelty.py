@@ -124,8 +124,9 @@ class Rejection(nn.Module):
         super().__init__()
         self.distance, self.resembles = distance, weights is not None
         for name, values in (("weights", weights), ("centre", centre), ("biases", biases)):
-            kept = np.zeros(0) if values is None else values
-            self.register_buffer(name, torch.tensor(np.asarray(kept, np.float32)), persistent=False)
+            # Not torch.tensor of an empty array, whose stride is 0: ExecuTorch refuses that.
+            kept = torch.zeros(0) if values is None else torch.tensor(np.asarray(values, np.float32))
+            self.register_buffer(name, kept, persistent=False)
 
     def forward(self, stages: Tensor, pooled: Tensor) -> Tensor:
         """(batch, D), (batch, F) -> (batch,)."""
