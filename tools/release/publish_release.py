@@ -76,7 +76,7 @@ def departures(run: Path, stage: Stage) -> list[str]:
     """What the run of ``stage`` was trained with that its recipe, with its command's words, does not give."""
     trained = Recipe.load(RunFolder(run.parent / stage.name).recipe).to_dict()
     wanted = Recipe.load(find_recipe(stage.recipe), stage.overrides).to_dict()
-    paths = {("transfer", "checkpoint"), ("distillation", "teacher")}
+    paths = {("transfer", "checkpoint"), ("transfer", "averaged_with"), ("distillation", "teacher")}
     differing = []
     for table, values in wanted.items():
         entries = values if isinstance(values, dict) else {"": values}

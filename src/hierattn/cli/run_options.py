@@ -65,7 +65,11 @@ def load_recipe(name: str, overrides: list[str] | None = None, prepared: Path | 
     start, teachers = recipe.transfer.checkpoint, recipe.distillation.teacher
     return replace(
         recipe,
-        transfer=replace(recipe.transfer, checkpoint=_start_path(start, recipe.model.name)),
+        transfer=replace(
+            recipe.transfer,
+            checkpoint=_start_path(start, recipe.model.name),
+            averaged_with=tuple(map(_released_path, recipe.transfer.averaged_with)),
+        ),
         distillation=replace(recipe.distillation, teacher=tuple(map(_released_path, teachers))),
     )
 

@@ -118,9 +118,15 @@ class RunSubject:
         return read_learning_curve(self.trained.run.log)
 
 
+PATHS = (
+    ("data", "prepared"), ("transfer", "checkpoint"), ("transfer", "averaged_with"), ("distillation", "teacher"),
+)  # fmt: skip
+"""Tables and keys of a recipe that name files or folders."""
+
+
 def without_paths(recipe: dict[str, Any]) -> dict[str, Any]:
     """The same recipe with the names of files in place of their paths: a report travels, its paths do not."""
-    for table, key in (("data", "prepared"), ("transfer", "checkpoint"), ("distillation", "teacher")):
+    for table, key in PATHS:
         if isinstance(recipe.get(table), dict) and recipe[table].get(key):
             paths: str | list[str] = recipe[table][key]
             recipe[table][key] = Path(paths).name if isinstance(paths, str) else [Path(path).name for path in paths]

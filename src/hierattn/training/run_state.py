@@ -22,7 +22,7 @@ from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
 
 _WEIGHTS_SHA256 = "weights_sha256"
-WEIGHTS = ("transfer.checkpoint", "distillation.teacher")
+WEIGHTS = ("transfer.checkpoint", "transfer.averaged_with", "distillation.teacher")
 """Recipe keys of files whose bytes take part in a run."""
 IDLE = ("trackers",)
 """Recipe keys that take no part in a run's result, and may change where it is resumed."""
@@ -71,10 +71,10 @@ def check_same_run(folder: RunFolder, recipe: Recipe, digests: Sequence[str]) ->
 
 def _weights_sha256(recipe: Recipe) -> dict[str, list[str]]:
     """Recipe key -> the digests of its files, as far as they are there."""
-    files = {"transfer.checkpoint": [recipe.transfer.checkpoint], "distillation.teacher": recipe.distillation.teacher}
+    files = ([recipe.transfer.checkpoint], recipe.transfer.averaged_with, recipe.distillation.teacher)
     return {
         key: [file_sha256(Path(name)) for name in names if name and Path(name).is_file()]
-        for key, names in files.items()
+        for key, names in zip(WEIGHTS, files, strict=True)
     }
 
 

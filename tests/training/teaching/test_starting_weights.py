@@ -1,7 +1,12 @@
 """Weights that a run starts from: with or without their classifier, and never any that saw what is held out."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from small_checkpoints import make_checkpoint
 from tiny_runs import tiny_recipe, with_one_thread
 
 from hierattn.data.prepare.options import PrepareOptions
@@ -9,10 +14,13 @@ from hierattn.data.prepare.prepare import prepare
 from hierattn.deploy.export.onnx import export_onnx
 from hierattn.deploy.export.wrapped import wrap
 from hierattn.errors import LeakError, UsageError
+from hierattn.image_spec import ImageSpec
 from hierattn.models.registry import create_model
 from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.taxonomy.built_in import EIGHT
 from hierattn.training.fit import fit
 from hierattn.training.recipe import Recipe
+from hierattn.training.teaching.starting_weights import mean_of
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +49,40 @@ def test_a_run_trains_on_from_a_bundle_with_its_classifier(recipe, tmp_path):
     fit(Recipe.from_dict(other), tmp_path / "fresh", device="cpu")
     fresh = load_checkpoint(tmp_path / "fresh" / "best.safetensors").state_dict[name]
     assert (fresh - first.state_dict[name]).abs().max() > 0.01
+
+
+def test_a_run_begins_with_the_mean_of_several_and_remembers_what_each_has_seen(recipe, tmp_path):
+    places = []
+    for seed in (1, 2, 3):
+        fit(replace(recipe, seed=seed), tmp_path / str(seed), device="cpu")
+        places.append(str(tmp_path / str(seed) / "best.safetensors"))
+    values = recipe.to_dict()
+    values["transfer"] = {"checkpoint": places[0], "averaged_with": places[1:], "classifier": True}
+    values["optimiser"] |= {"epochs": 1, "learning_rate": 1e-9, "final_learning_rate": 1e-9, "warmup_epochs": 0}
+    values["optimiser"] |= {"averaging": 0.0, "weight_decay": 0.0}
+    fit(Recipe.from_dict(values), tmp_path / "mean", device="cpu")
+    mean, *parts = (load_checkpoint(Path(place)) for place in (tmp_path / "mean" / "best.safetensors", *places))
+    for name in ("classifier.weight", next(iter(mean.state_dict))):
+        wanted = np.mean([part.state_dict[name].numpy() for part in parts], axis=0)
+        np.testing.assert_allclose(mean.state_dict[name].numpy(), wanted, atol=1e-6)
+    apart = parts[0].state_dict["classifier.weight"] - mean.state_dict["classifier.weight"]
+    assert apart.abs().max() > 1e-4
+    fit(recipe.with_fold(1), tmp_path / "other", device="cpu")
+    values["transfer"]["averaged_with"] = [places[1], str(tmp_path / "other" / "best.safetensors")]
+    with pytest.raises(LeakError, match="fold 1 held out"):
+        fit(Recipe.from_dict(values), tmp_path / "leaking", device="cpu")
+
+
+def test_weights_of_another_network_have_no_mean():
+    ours = make_checkpoint()
+    for other, what in (
+        (replace(ours, model="hierattn_s"), "network"),
+        (replace(ours, taxonomy=EIGHT.subset(("MEL", "NV"))), "classes"),
+        (replace(ours, image_spec=ImageSpec(size=96)), "images"),
+        (replace(ours, state_dict={**ours.state_dict, "more": torch.zeros(1)}), "tensors"),
+    ):
+        with pytest.raises(UsageError, match=f"b has other {what} than a: wanted the same network"):
+            mean_of({Path("a"): ours, Path("b"): other})
 
 
 def test_a_classifier_of_nobody_knows_which_classes_is_not_taken_over(recipe, tmp_path):

@@ -81,10 +81,9 @@ def without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
         values["data"]["prepared"] = ""
     if values.get("transfer", {}).get("checkpoint"):
         values["transfer"]["checkpoint"] = _kept(str(values["transfer"]["checkpoint"]))
-    teachers = values.get("distillation", {}).get("teacher")
-    if teachers:
-        teachers = [teachers] if isinstance(teachers, str) else teachers
-        values["distillation"]["teacher"] = [_kept(str(path)) for path in teachers]
+    for table, key in (("transfer", "averaged_with"), ("distillation", "teacher")):
+        if paths := values.get(table, {}).get(key):
+            values[table][key] = [_kept(str(path)) for path in ([paths] if isinstance(paths, str) else paths)]
     return values
 
 

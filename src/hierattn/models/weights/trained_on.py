@@ -87,7 +87,7 @@ def weights_named(recipe: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str
         value = recipe.get(table, {}).get(key, ())
         return tuple(str(path) for path in ([value] if isinstance(value, str) else value) if path)
 
-    return named("transfer", "checkpoint"), named("distillation", "teacher")
+    return named("transfer", "checkpoint") + named("transfer", "averaged_with"), named("distillation", "teacher")
 
 
 def from_text(text: str) -> TrainedOn:

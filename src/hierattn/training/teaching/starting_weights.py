@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,13 @@ FOREIGN = "{path} holds foreign weights: only their authors know whether they ha
 
 
 def transfer_into(
-    model: nn.Module, reference: str, admission: Admission, *, images: np.ndarray, classifier: bool = False
+    model: nn.Module,
+    reference: str,
+    admission: Admission,
+    *,
+    images: np.ndarray,
+    classifier: bool = False,
+    averaged_with: Sequence[str] = (),
 ) -> tuple[TransferReport, TrainedOn]:
     """Copy what agrees in role and shape from ``path`` into ``model`` (§4.1.1).
 
@@ -39,6 +47,8 @@ def transfer_into(
         Some training images, uint8, (batch, h, w, 3): a folded network's statistics are taken from them.
     classifier
         Whether the classifier is taken over too, from weights of ours that know the same classes.
+    averaged_with
+        Further weights of ours, of the same network: the mean of all is copied.
 
     Returns
     -------
@@ -52,24 +62,28 @@ def transfer_into(
     CheckpointError
         Where the file is none of these, or nothing fits.
     UsageError
-        Where the classifier is asked for and knows other classes.
+        Where the classifier is asked for and knows other classes, or weights to average are of another network.
     """
-    path = find_weights(reference)
-    if not path.is_file():
-        raise CheckpointError(
-            f"no weights at {path}, which transfer.checkpoint names: {_how_to_get(path)}; "
-            "or start from random weights with transfer.checkpoint= transfer.frozen_epochs=0"
-        )
+    path, *others = (_found(each) for each in (reference, *averaged_with))
 
     def seen_as(wanted: ImageSpec) -> Tensor:
         return normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images)), wanted.size), wanted)
 
-    if path.suffix == ".npz":
+    if path.suffix == ".npz" and not others:
         admission.warn(FOREIGN.format(path=path))
         if classifier:
             _refuse_other_classes(path, (), admission.classes)
         folded = load_folded_mobilenet_v2(path, seen_as(admission.spec))
         return transfer_weights(model, folded.state_dict()), TrainedOn()
+    if others:
+        every = {each: load_ours(each) for each in (path, *others)}
+        mean = mean_of(every)
+        if classifier:
+            _refuse_other_classes(path, mean.classes, admission.classes)
+        trained_on = TrainedOn()
+        for each, checkpoint in every.items():
+            trained_on = trained_on.joined(admission.held_out.refuse_seen_by(checkpoint, each, admission.warn))
+        return transfer_weights(model, mean, classifier=classifier), trained_on
     source = load_bundle(path, seen_as) if path.suffix == ".onnx" else load_source(path)
     ours = source if isinstance(source, Checkpoint) else _ours(path)
     if classifier:
@@ -79,6 +93,45 @@ def transfer_into(
         return transfer_weights(model, source), TrainedOn()
     trained_on = admission.held_out.refuse_seen_by(ours, path, admission.warn)
     return transfer_weights(model, source, classifier=classifier), trained_on
+
+
+def _found(reference: str) -> Path:
+    path = find_weights(reference)
+    if not path.is_file():
+        raise CheckpointError(
+            f"no weights at {path}, which the recipe's transfer names: {_how_to_get(path)}; "
+            "or start from random weights with transfer.checkpoint= transfer.frozen_epochs=0"
+        )
+    return path
+
+
+def mean_of(checkpoints: Mapping[Path, Checkpoint]) -> Checkpoint:
+    """The first checkpoint with the mean of the weights of all; whole numbers, which only count, are the first's.
+
+    Raises
+    ------
+    UsageError
+        Where one is of another network, other classes or other images than the first.
+    """
+    (path, first), *others = checkpoints.items()
+    for other_path, other in others:
+        for what, read in (
+            ("network", lambda each: each.model),
+            ("classes", lambda each: each.classes),
+            ("images", lambda each: each.image_spec),
+            ("tensors", lambda each: {name: tuple(value.shape) for name, value in each.state_dict.items()}),
+        ):
+            if read(other) != read(first):
+                raise UsageError(
+                    f"transfer.averaged_with: {other_path} has other {what} than {path}: wanted the same network"
+                )
+    means = {
+        name: torch.stack([each.state_dict[name].double() for each in checkpoints.values()]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in first.state_dict.items()
+    }
+    return replace(first, state_dict=means)
 
 
 def _how_to_get(path: Path) -> str:
