@@ -25,6 +25,10 @@ Domain = Literal["dermoscopic", "clinical", "unknown"]
 """How a photograph was taken: through a dermatoscope, or by a camera or phone alone."""
 
 
+RENDERED = "synthetic"
+"""The source of rendered lesions."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One image of a prepared set.

@@ -15,7 +15,7 @@ import numpy as np
 from hierattn.data.engines import Engine, run_in_waves
 from hierattn.data.prepare.report import PreparationReport, count_classes, imbalance, write_audit, write_report
 from hierattn.data.prepared_set.folds import make_folds
-from hierattn.data.prepared_set.manifest import Record, manifest_sha256, write_manifest
+from hierattn.data.prepared_set.manifest import RENDERED, Record, manifest_sha256, write_manifest
 from hierattn.data.prepared_set.packed import AUDIT, IMAGES, MANIFEST, PREPARED_SET, PackedWriter, check_out
 from hierattn.data.rendered.lesion_appearance import draw_appearance
 from hierattn.data.rendered.photo_conditions import draw_photo
@@ -71,7 +71,7 @@ def render_prepared(
         write_audit(place.folder / AUDIT, records, [None] * len(records), [])
         report = PreparationReport(
             out=out,
-            source="synthetic",
+            source=RENDERED,
             licence=LICENCE,
             citation="",
             layout="rendered",
@@ -118,7 +118,7 @@ def _plan(counts: Mapping[str, int], seed: int) -> list[Record]:
             photos = min(left, 1 + int(generator.choice(len(PHOTOS_OF_A_LESION), p=PHOTOS_OF_A_LESION)))
             for photo in range(photos):
                 name, identity = f"SYN_{lesion:07d}_{photo}", f"SYN_L{lesion:07d}"
-                records.append(Record(name, code, lesion=identity, group=f"lesion:{identity}", source="synthetic"))
+                records.append(Record(name, code, lesion=identity, group=f"lesion:{identity}", source=RENDERED))
             lesion += 1
             left -= photos
     return [records[row] for row in generator.permutation(len(records))]

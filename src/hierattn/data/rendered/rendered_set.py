@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hierattn.data.prepare.contact_sheet import contact_sheet
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.data.rendered.lesion_appearance import LesionAppearance, draw_appearance
 from hierattn.data.rendered.lesion_structures import paint
 from hierattn.data.rendered.photo_conditions import PhotoConditions, draw_photo, photograph
@@ -233,7 +234,7 @@ def _write_tables(out: Path, planned: list[PlannedImage]) -> None:
 def _write_marker(out: Path, planned: list[PlannedImage], size: int, seed: int) -> None:
     """What made the set, and the truth that its tables hide: which lesion each image shows, which are copies."""
     marker = {
-        "source": "synthetic",
+        "source": RENDERED,
         "licence": LICENCE,
         "seed": seed,
         "size": size,

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 import hierattn
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.data.prepared_set.packed import PackedSet, is_prepared
 from hierattn.errors import DataError, UsageError
 from hierattn.evaluation.comparison.page import JSON, PAGE
@@ -202,7 +203,7 @@ def _notes(by: Mapping[str, Measured]) -> list[str]:
     if not by:
         return [f"{NOT_YET.capitalize()}."]
     notes = [f"{measured_on(each.comparison)} {each.budget}." for each in by.values()]
-    if any(each.comparison["source"] == "synthetic" for each in by.values()):
+    if any(each.comparison["source"] == RENDERED for each in by.values()):
         notes.append("Rendered lesions: these figures show that the tools work, and nothing about patients.")
     return notes
 

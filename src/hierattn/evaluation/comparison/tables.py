@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.evaluation.pages.html_report import area, span
 from hierattn.shares import hundredths
 
@@ -167,7 +168,7 @@ def footnotes(comparison: Mapping[str, Any]) -> list[str]:
         notes.append("One source is one clinic, not all clinics; nor do the intervals cover another training run.")
     elif len(comparison["folds"]) == 1:
         notes.append("One fold only: the intervals do not cover another training run or split.")
-    if comparison["source"] == "synthetic":
+    if comparison["source"] == RENDERED:
         notes.append("Rendered lesions: these figures show that the tools work, and nothing about patients.")
     return notes
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import DataError, TableError, UsageError
-from hierattn.evaluation.measures.class_bias import fit_class_bias, softmax
+from hierattn.evaluation.measures.class_bias import COOLEST, HOTTEST, fit_class_bias, softmax
 from hierattn.evaluation.measures.intervals import Estimate, Interval, Statistic, bootstrap, share_interval
 from hierattn.evaluation.measures.thresholds import CONFIDENCE, SourceThreshold, attained, choose_by_source
 from hierattn.evaluation.predictions import Predictions
@@ -31,7 +31,6 @@ FORMAT_VERSION = 2
 """Of ``calibration.json``. Version 1 had no ``format_version``, and ``wished_sensitivity`` and ``sure``."""
 RENAMED = {"wished_sensitivity": "target_sensitivity", "sure": "confidence"}
 TARGET_SENSITIVITY = 0.95
-COOLEST, HOTTEST = 0.05, 50.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 

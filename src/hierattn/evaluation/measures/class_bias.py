@@ -13,7 +13,9 @@ from hierattn.errors import DataError
 
 PRIOR = 1.0
 """The biases' prior is normal with this standard deviation, so that a class that is never seen keeps a finite one."""
-LIMITS = (1 / 50, 1 / 0.05)
+COOLEST, HOTTEST = 0.05, 50.0
+"""Temperatures."""
+LIMITS = (1 / HOTTEST, 1 / COOLEST)
 """Of 1 / T, as of the temperature fitted alone."""
 _SMALLEST = float(np.finfo(np.float64).tiny)
 

@@ -237,8 +237,7 @@ def _balanced(members: Predictions, resamples: int, seed: int) -> SubgroupEstima
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         images = weights @ of_class
-        shares = np.divide(weights @ right, images, out=np.full(images.shape, np.nan), where=images > 0)
-        return metrics.mean_of_defined(shares)[:, None]
+        return metrics.shares_of_counts(weights @ right, images, images)["balanced_accuracy"][:, None]
 
     value = metrics.balanced_accuracy(members.labels, members.probabilities)
     sizes = [len(np.unique(groups[members.labels == index])) for index in range(classes)]

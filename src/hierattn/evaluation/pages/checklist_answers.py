@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.evaluation.measures.subgroups import ATTRIBUTES
 from hierattn.evaluation.pages.html_report import confidence_of, cropping, gap_sentence, inside, percent, span
 from hierattn.evaluation.report import EXTERNAL, Report
@@ -19,7 +20,6 @@ PUBLIC_SETS: Mapping[str, str] = {
     "pad-ufes-20": "clinical photographs taken with phones",
 }
 """Sets that others collected, labelled and published before any network of this package was made -> their kind."""
-RENDERED = "synthetic"
 DRAWN = {
     "hair": "hairs",
     "ink": "pen marks",

@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 
 from hierattn.bundle.bundle import FEWEST_CELLS
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.data.prepared_set.packed import PackedSet
 from hierattn.evaluation.measures.saliency import grad_cam, last_map, map_cells, overlay
 from hierattn.evaluation.predict import Network
 from hierattn.evaluation.predictions import Predictions
 from hierattn.models.inference import normalise, to_unit
 
-RENDERED = "synthetic"
 THUMBNAIL = 144
 """Pixels a side, at most. As JPEG a thumbnail takes about 4 KB."""
 

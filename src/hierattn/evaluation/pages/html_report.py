@@ -21,6 +21,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hierattn import shares
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.evaluation.asking.records import ADVICE_BY
 from hierattn.evaluation.measures.calibration import Calibration
 from hierattn.evaluation.measures.intervals import Interval
@@ -324,7 +325,7 @@ def limits(report: Report) -> list[str]:
         "The class frequencies here are those of a collection, not of a waiting room: how often a positive result is "
         "right depends on how common the disease is where the model is used.",
     ]
-    if report.provenance.evaluated_on.source == "synthetic":
+    if report.provenance.evaluated_on.source == RENDERED:
         lines.insert(0, "These lesions are rendered. The figures show that the tools work, and nothing about patients.")
     if few:
         lines.append(f"{_listed(few)}: fewer than 30 lesions each, so their figures are uncertain.")

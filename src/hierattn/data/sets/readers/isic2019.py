@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hierattn.data.image_ids import ImageIndex
+from hierattn.data.prepared_set.manifest import RENDERED
 from hierattn.data.sets.catalog import ISIC2019, ISIC2019_TEST
 from hierattn.data.sets.listing import ImageFolder, Listing
 from hierattn.data.sets.table_rows import Photo, age_of, empty_listing, list_photos, one_hot, spellings
@@ -120,4 +121,4 @@ def _named(source: Path, part: str) -> Listing:
         licence = str(values.get("licence", ""))
     except (OSError, ValueError, AttributeError) as error:
         raise TableError(f"{marker} is not JSON with a licence ({error}): make the synthetic set again") from None
-    return Listing("synthetic", licence)
+    return Listing(RENDERED, licence)
