@@ -32,7 +32,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that the demo makes.")] = Path(
         "hierattn-demo"
     ),
-    images: Annotated[int, typer.Option(help="How many lesions to render.")] = SMALL_SET,
+    images: Annotated[int, typer.Option(help="How many photographs to render.")] = SMALL_SET,
     size: Annotated[int, typer.Option(help="Image size of the network in pixels.")] = 64,
     seed: Annotated[int, typer.Option(help="Another seed gives another set and another run.")] = 0,
     epochs: Annotated[int, typer.Option(help="Training epochs; 0: the recipe's.")] = 0,

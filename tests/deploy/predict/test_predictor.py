@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
@@ -16,7 +17,7 @@ from small_bundles import BUNDLE, UNCALIBRATED, expected_probabilities, small_gr
 from hierattn.bundle.thresholds import TriageSettings
 from hierattn.data.rendered.rendered_set import render_lesion
 from hierattn.deploy.predict.predictor import Predictor
-from hierattn.errors import BundleError, UsageError
+from hierattn.errors import BundleError, ImageError, UsageError
 from hierattn.preprocessing.adaptive_crop import crop, find_surround
 from hierattn.taxonomy.built_in import EIGHT
 from hierattn.taxonomy.records import LesionClass, Taxonomy
@@ -60,6 +61,12 @@ def test_every_way_to_hand_over_a_photo_gives_the_same_bits(predictor, photo, tm
     ways = [photo, path, str(path), path.read_bytes(), Image.fromarray(photo), Image.open(path)]
     for diagnosis in predictor(ways):
         assert diagnosis.probabilities == predictor(photo).probabilities
+
+
+@pytest.mark.parametrize("other", [None, 3, io.BytesIO(b"GIF89a\n\n")], ids=["None", "number", "open file"])
+def test_what_is_no_photograph_and_no_list_is_one_line(predictor, other):
+    with pytest.raises(ImageError, match="is no photograph, and no list of them: wanted a path, a file's bytes"):
+        predictor(other)
 
 
 def test_a_list_gives_a_list_and_one_gives_one(predictor, photo):

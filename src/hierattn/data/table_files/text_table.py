@@ -52,7 +52,7 @@ def check_file(path: Path, wanted: str) -> None:
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise TableError(f"no table {path}: wanted a file with the columns {wanted}") from None
+        raise TableError(f"no table {path}: wanted a file with the columns {wanted}; check the path") from None
     except OSError as error:
         raise TableError(f"{path} cannot be read as a table ({error.strerror}): check its permissions") from None
     if size > MAX_BYTES:

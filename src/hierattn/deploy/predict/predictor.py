@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from hierattn.deploy.predict.photo_input import Photo, clean_as_trained, crop_as
 from hierattn.deploy.predict.released import DEFAULT_DOMAIN, NAMES, released_bundle
 from hierattn.deploy.predict.session import open_session, run_session
 from hierattn.deploy.predict.triage import UNFIT_LEVEL, Advice, advise, not_lowered
-from hierattn.errors import UsageError
+from hierattn.errors import ImageError, UsageError
 from hierattn.hub import BUNDLE, hub_file, is_on_hub
 from hierattn.notebook_html import NOT_A_DEVICE, notebook_table
 from hierattn.preprocessing.photo_quality import PhotoQuality, judge_photo, with_novelty
@@ -383,6 +383,11 @@ class Predictor:
 
         if isinstance(image, str | Path | bytes | Image.Image | np.ndarray):
             return diagnose(image)
+        if hasattr(image, "read") or not isinstance(image, Iterable):  # an open file would be read line by line
+            raise ImageError(
+                f"{type(image).__name__} is no photograph, and no list of them: wanted a path, a file's bytes, a PIL "
+                "image or a uint8 array (h, w, 3)"
+            )
         return [diagnose(photo) for photo in image]
 
     def prepare(self, photo: np.ndarray, answers: Mapping[str, Any] | None = None) -> PreparedPhoto:
