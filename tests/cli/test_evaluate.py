@@ -39,6 +39,9 @@ def test_the_command_shows_intervals_and_json_is_the_report_alone(tmp_path):
         assert said in shown.output
     assert re.search(r"0\.\d{3} to 0\.\d{3}", shown.output)
     assert f"Next: hierattn export {run} run.onnx" in shown.output.replace("\n", "")
+    assert "not trained to its end" in shown.output
+    (run / "finished.json").write_text("{}")
+    assert "not trained to its end" not in CliRunner().invoke(app, [str(run), "--device", "cpu"]).output
     plain = CliRunner().invoke(app, [str(run), "--device", "cpu", "--bootstrap", "100", "--json"])
     assert json.loads(plain.stdout) == json.loads((run / "evaluation" / "report.json").read_text())
 

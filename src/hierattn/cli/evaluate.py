@@ -151,6 +151,7 @@ def run(
     from hierattn.evaluation.evaluate import EvaluateOptions, evaluate
     from hierattn.evaluation.folder import EvaluationFolder
     from hierattn.processes import keep_freed_memory
+    from hierattn.run_folder import RunFolder
     from hierattn.taxonomy.toml_file import find_taxonomy
 
     keep_freed_memory()
@@ -197,6 +198,12 @@ def run(
         console.print(f"ISIC {isic_form}: {files.isic_form(isic_form)}", soft_wrap=True)
     for line in result.attached:
         console.print(line, soft_wrap=True)
+    if bundle is None and not RunFolder(Path(model)).finished.is_file():
+        console.print(
+            "Note: this run was not trained to its end; if it is resumed, evaluate it again",
+            style="yellow",
+            soft_wrap=True,
+        )
     console.print(f"Report: {files.page}", soft_wrap=True)
     if bundle is not None:
         console.print(f"Next: hierattn card {quote(str(result.folder))}", soft_wrap=True)
