@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -52,6 +53,27 @@ def test_rate_of_a_client_is_limited_and_says_when_to_return(bundle, photos):
         refused = post(app, photos[0])
     assert_problem(refused, 429, "rate")
     assert 1 <= int(refused.headers["retry-after"]) <= 30
+
+
+def test_where_no_keys_are_wanted_an_invented_one_is_no_other_client(bundle, photos):
+    with service(bundle, rate=2) as app:
+        answers = [post(app, photos[0], headers={"X-API-Key": f"invented-{number}"}) for number in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize("rate", [1, 7, 41])
+def test_who_waits_as_long_as_was_said_is_let_in(rate):
+    limit = RateLimit(rate)
+    assert [limit.take("a") for _ in range(rate)] == [0] * rate
+    with pytest.raises(Refusal) as refused:
+        limit.check("a")
+    said = refused.value.retry_after
+    assert said is not None
+    assert f"wait {said} s" in str(refused.value)
+    fresh = RateLimit(rate)
+    assert all(fresh.take("a", now=0.0) == 0 for _ in range(rate))
+    wait = fresh.take("a", now=0.1)
+    assert fresh.take("a", now=0.1 + math.ceil(wait)) == 0
 
 
 def test_full_service_sheds_and_recovers(bundle, photos):

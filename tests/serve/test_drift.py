@@ -16,6 +16,7 @@ from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.bundle.reference import count_answers
 from hierattn.deploy.predict.predictor import Diagnosis
+from hierattn.deploy.predict.triage import advise
 from hierattn.preprocessing.photo_quality import PhotoQuality
 from hierattn.serve.drift import (
     BASELINE,
@@ -85,6 +86,24 @@ def test_without_counts_in_the_bundle_the_first_photographs_are_what_is_usual():
     assert "risk" in weeks(watch, clock, rng, 6, shifted=True)[-1].flagged
 
 
+def test_unfit_photographs_among_the_others_do_not_blind_it_to_a_shift_of_the_risk():
+    """They count for the quality alone, which has enough a day before the risk has."""
+    rng, clock = np.random.default_rng(6), Clock()
+    watch = DriftWatch(usual(rng), clock)
+    quality = PhotoQuality(ok=False, problems=("blurred",))
+    advice = advise({"MEL": 0.5, "NV": 0.5}, 0.5, BUNDLE.triage, quality)
+    blurred = replace(diagnosis(rng), quality=quality, advice=advice)
+    assert blurred.unfit
+    states = []
+    for day in range(40):
+        for number in range(WINDOW + 5):
+            watch.note(blurred if number % 7 == 0 else diagnosis(rng, shifted=day >= 20))
+        clock.day += datetime.timedelta(days=1)
+        states.append(watch.state())
+    assert not any(state.flagged for state in states[:20])
+    assert {"risk", "classes"} <= set(states[-1].flagged)
+
+
 def test_where_nothing_changes_hardly_a_service_raises_a_flag_in_a_year():
     flagged = 0
     for seed in range(20):
@@ -108,8 +127,6 @@ def test_what_is_kept_is_counts_whose_number_has_a_bound():
 
 def test_an_unfit_photograph_counts_by_its_quality_alone():
     unfit = replace(BUNDLE, novelty={"threshold": 2.0})
-    from hierattn.deploy.predict.triage import advise
-
     quality = PhotoQuality(False, ("blurred",), {"novelty": 3.0})
     advice = advise({"MEL": 0.9, "NV": 0.1}, 0.9, BUNDLE.triage, quality)
     answer = Diagnosis({"MEL": 0.9, "NV": 0.1}, 0.9, advice, quality, None, 0.0, "")

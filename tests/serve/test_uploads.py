@@ -186,6 +186,22 @@ def test_content_type_without_boundary_is_refused(app, photos, kind):
     assert "boundary" in assert_problem(ask(app, form(file(photos[0])), kind), 422, "form")["detail"]
 
 
+@pytest.mark.parametrize(
+    "option",
+    [b"name*=a; name*0=b", b"name*" + b"9" * 5000 + b"=x", b'name="images"; filename*=a; filename*0=b'],
+    ids=["two names", "a long number", "two files"],
+)
+def test_headers_that_contradict_themselves_are_refused_in_one_line(app, photos, option):
+    part = b"Content-Disposition: form-data; " + option + b"\r\n\r\n" + photos[0]
+    refused = send(
+        app, "POST", "/v1/predictions", content=form(part), headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert_problem(refused, 422, "form")
+    kind = "multipart/form-data; boundary*=x; boundary*0=y"
+    refused = send(app, "POST", "/v1/predictions", content=form(part), headers={"content-type": kind})
+    assert_problem(refused, 422, "form")
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate, gzip", "br"])
 def test_compressed_bodies_are_refused_as_such(app, photos, coding):
     body = gzip.compress(form(file(photos[0])))

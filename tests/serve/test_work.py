@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +18,7 @@ from small_bundles import BUNDLE, write_small_bundle
 
 from hierattn.deploy.predict.predictor import Diagnosis, Predictor
 from hierattn.errors import ImageError
-from hierattn.serve.work import Question, WorkerPool
+from hierattn.serve.work import Job, Question, WorkerPool
 
 
 def test_concurrent_requests_each_get_their_own_answer(bundle, photos):
@@ -54,6 +56,26 @@ def test_requests_for_two_bundles_at_a_time_do_not_mix(bundle, photos, tmp_path)
 def test_photograph_of_too_many_pixels_is_refused_by_its_header(bundle, photos):
     with service(bundle, max_pixels=100 * 100) as app:
         assert "160 x 160" in assert_problem(post(app, photos[0]), 422, "image")["detail"]
+
+
+def test_nothing_of_a_photograph_is_left_when_it_is_answered(bundle, photos):
+    pool = WorkerPool({"model": Predictor.load(bundle)}, threads=2, batch=4, max_pixels=10**6)
+
+    async def go() -> None:
+        for _ in range(3):
+            await pool.answer(photos, Question("model"), 30)
+        with pytest.raises(TimeoutError):
+            await pool.answer(photos * 20, Question("model"), 0.001)
+
+    asyncio.run(go())
+    for _ in range(100):  # a thread ends the batch that it was at
+        gc.collect()
+        left = [one for one in gc.get_objects() if type(one) is Job]
+        if not left:
+            break
+        time.sleep(0.05)
+    pool.close()
+    assert not left
 
 
 def test_a_pool_takes_what_waits_together_and_counts_every_batch(bundle, photos):

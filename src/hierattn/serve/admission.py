@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -50,9 +51,9 @@ class ApiKeys:
             raise Refusal(401, "key", "no valid API key: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 
 
-def client_of(request: Request) -> str:
-    """Whom a rate is counted for: the key's digest, or the address; never shown or logged."""
-    key = _key_of(request)
+def client_of(request: Request, *, keyed: bool) -> str:
+    """Whom a rate is counted for: the key's digest, or the address where no keys are wanted; never shown or logged."""
+    key = _key_of(request) if keyed else ""
     return _digest(key).hex() if key else (request.client.host if request.client else "")
 
 
@@ -100,9 +101,8 @@ class RateLimit:
         """
         wait = self.take(client)
         if wait > 0:
-            raise Refusal(
-                429, "rate", f"over {self._rate} requests a minute: wait {wait:.0f} s", retry_after=max(1, round(wait))
-            )
+            seconds = math.ceil(wait)
+            raise Refusal(429, "rate", f"over {self._rate} requests a minute: wait {seconds} s", retry_after=seconds)
 
 
 class Places:

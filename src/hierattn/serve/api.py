@@ -127,7 +127,7 @@ def api_router(service: Service) -> APIRouter:
 
     def admit(request: Request) -> None:
         service.keys.check(request)
-        service.rate.check(client_of(request))
+        service.rate.check(client_of(request, keyed=service.keys.required))
 
     guards = [Depends(admit)]
     if service.keys.required:  # these two only describe the keys; ``admit`` checks them

@@ -169,7 +169,9 @@ class DriftWatch:
             if usual is not None and counts.total() >= WINDOW:
                 chance = distance_chance(usual, counts, ordered=name in ORDERED)
                 self._shifts[name] = Shift(stability_index(usual, counts), chance, allowed)
-        self._window, self._last_day = {}, day
+        # A measure that has not enough yet goes on: unfit photographs count for the quality alone.
+        self._window = {name: counts for name, counts in self._window.items() if counts.total() < WINDOW}
+        self._last_day = day
 
 
 def bins_of(diagnosis: Diagnosis, novelty_threshold: float | None) -> dict[str, str]:

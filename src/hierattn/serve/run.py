@@ -70,8 +70,9 @@ def check_address(host: str, port: int) -> None:
         with socket.socket(family) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(address)
-    except OSError as error:
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror or error})"
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host that no name can be
+        reason = getattr(error, "strerror", None) or error
+        why = "is in use" if getattr(error, "errno", None) == errno.EADDRINUSE else f"cannot be had ({reason})"
         raise UsageError(
             f"port {port} of {host} {why}: choose another --port, or as --host an address of this machine"
         ) from None

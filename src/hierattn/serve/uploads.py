@@ -80,8 +80,8 @@ async def read_form(request: Request, settings: ServiceSettings) -> tuple[list[b
 def _answers_of(part: bytes) -> dict[str, Any] | None:
     """The answers in a part; None for a part of another field."""
     head, _, content = part[: _MOST_HEADERS + _MOST_ANSWERS].lstrip(b" \t\r\n").partition(b"\r\n\r\n")
-    headers, disposition = HeaderParser().parsestr(head.decode("latin-1")), "content-disposition"
-    if headers.get_param("name", header=disposition) != ANSWERS or headers.get_param("filename", header=disposition):
+    _, name, file = _read_headers(head)
+    if name != ANSWERS or file:
         return None
     try:
         said = json.loads(content) if len(part) < _MOST_HEADERS + _MOST_ANSWERS else None
@@ -107,7 +107,10 @@ def _check_headers(headers: Headers, settings: ServiceSettings) -> bytes:
         raise _too_large(settings)
     form = Message()
     form["Content-Type"] = headers["content-type"]
-    return str(form.get_boundary("")).encode("ascii", "replace")
+    try:
+        return str(form.get_boundary("")).encode("ascii", "replace")
+    except (TypeError, ValueError):
+        raise _broken("the content type cannot be read") from None
 
 
 async def _receive(request: Request, settings: ServiceSettings) -> bytes:
@@ -140,14 +143,22 @@ def _split(body: bytes, boundary: bytes, most: int) -> list[bytes]:
     return parts
 
 
+def _read_headers(head: bytes) -> tuple[Message, Any, Any]:
+    """A part's headers, and the name of its field and of its file."""
+    headers = HeaderParser().parsestr(head.decode("latin-1"))
+    try:  # the parser stumbles over encoded options that contradict one another
+        return headers, *(headers.get_param(name, header="content-disposition") for name in ("name", "filename"))
+    except (TypeError, ValueError):
+        raise _broken("the headers of a part cannot be read") from None
+
+
 def _content(part: bytes, number: int) -> bytes:
     """The file in a part."""
     line, _, rest = part[:_MOST_HEADERS].partition(b"\r\n")
     head, end, _ = rest.partition(b"\r\n\r\n")
-    headers, disposition = HeaderParser().parsestr(head.decode("latin-1")), "content-disposition"
+    headers, name, file = _read_headers(head)
     if line.strip(b" \t") or not end or headers.get_content_disposition() != "form-data":
         raise _broken(f"part {number} begins without the headers of a form's part", number)
-    name, file = (headers.get_param(option, header=disposition) for option in ("name", "filename"))
     if name != FIELD or file is None:
         raise _broken(f"part {number} is no file in the field '{FIELD}': wanted such files only", number)
     if headers.get("content-transfer-encoding", "binary").strip().lower() not in ("binary", "8bit", "7bit"):

@@ -122,8 +122,10 @@ class WorkerPool:
             async with asyncio.timeout(seconds):
                 return list(await asyncio.gather(*(job.answer for job in jobs)))
         finally:
-            for job in jobs:
-                job.answer.cancel()  # does nothing to one that is answered
+            with self._changed:
+                for job in jobs:
+                    if job.answer.cancel() and job in self._waiting:  # one that is answered is not cancelled
+                        self._waiting.remove(job)
 
     def close(self) -> None:
         """Answer what is waiting, then end the threads."""
@@ -134,15 +136,23 @@ class WorkerPool:
             thread.join()
 
     def _work(self) -> None:
-        while jobs := self._take():
-            start = time.perf_counter()
-            try:
-                results = self._answer([job for job in jobs if not job.abandoned])
-            except BaseException as error:  # a thread must outlive whatever a photograph does to it
-                results = [(job, error) for job in jobs]
-            self._observe(len(jobs), time.perf_counter() - start)
-            for job, result in results:
-                job.finish(result)
+        while self._serve_next():
+            pass
+
+    def _serve_next(self) -> bool:
+        """Answer what is waiting next; False at the end. Its photographs are gone before the thread waits again."""
+        jobs = self._take()
+        if not jobs:
+            return False
+        start = time.perf_counter()
+        try:
+            results = self._answer([job for job in jobs if not job.abandoned])
+        except BaseException as error:  # a thread must outlive whatever a photograph does to it
+            results = [(job, error) for job in jobs]
+        self._observe(len(jobs), time.perf_counter() - start)
+        for job, result in results:
+            job.finish(result)
+        return True
 
     def _take(self) -> list[Job]:
         """A fair share of what is waiting, of one question; empty at the end."""
