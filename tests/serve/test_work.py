@@ -70,12 +70,12 @@ def test_nothing_of_a_photograph_is_left_when_it_is_answered(bundle, photos):
     asyncio.run(go())
     for _ in range(100):  # a thread ends the batch that it was at
         gc.collect()
-        left = [one for one in gc.get_objects() if type(one) is Job]
-        if not left:
+        left = sum(type(one) is Job for one in gc.get_objects())
+        if left == 0:
             break
         time.sleep(0.05)
     pool.close()
-    assert not left
+    assert left == 0
 
 
 def test_a_pool_takes_what_waits_together_and_counts_every_batch(bundle, photos):
