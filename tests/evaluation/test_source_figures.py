@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from prediction_tables import table
+from sklearn.metrics import roc_auc_score
 
 from hierattn.evaluation.measures.calibration import evaluate_calibration, fit_calibration
 from hierattn.evaluation.predictions import rows_of
@@ -21,12 +22,32 @@ def test_a_sources_figures_are_those_of_its_photographs_alone():
     assert (first.source, first.images, second.source, second.images) == ("a", 40, "b", 80)
     alone = replace(rows_of(some, np.arange(2, 120, 3)), sources=())
     expected = measure_predictions(alone, evaluate_calibration(calibration, alone, **HOW), **HOW)
-    for name in ("balanced_accuracy", "macro_auc", "malignant_auc", "melanoma_auc"):
+    for name in ("balanced_accuracy", "malignant_auc", "melanoma_auc"):
         assert getattr(first, name) == getattr(expected, name), name
     assert first.groups == expected.groups
     assert first.calibration_error == pytest.approx(expected.calibration.expected_calibration_error.after)
     assert first.sensitivity.value == expected.triage.test.sensitivity
     assert first.specificity.interval == expected.triage.test.specificity_interval
+
+
+def test_a_class_of_fewer_than_five_lesions_counts_in_no_mean_that_says_it_does_not():
+    some = table(images=90, seed=4, classes=("BCC", "MEL", "NV", "VASC"))
+    labels = np.array([0] * 4 + [1] * 40 + [2] * 40 + [3] * 6)  # VASC: six photographs of two lesions
+    groups = tuple(f"g{number if number < 84 else 84 + number % 2}" for number in range(90))
+    some = replace(some, labels=labels, groups=groups, sources=("a",) * 89 + ("b",))
+    figures, _ = measure_by_source(some, **HOW)
+    own = rows_of(some, np.arange(89))
+    right = own.probabilities.argmax(1) == own.labels
+    assert (figures.classes, figures.known_classes) == (4, 2)
+    assert figures.known_balanced_accuracy.value == pytest.approx(
+        np.mean([right[own.labels == place].mean() for place in (1, 2)])
+    )
+    assert figures.macro_auc.value == pytest.approx(
+        np.mean([roc_auc_score(own.labels == place, own.probabilities[:, place]) for place in (1, 2)])
+    )
+    assert figures.balanced_accuracy.value == pytest.approx(
+        np.mean([right[own.labels == place].mean() for place in range(4)])
+    )
 
 
 def test_a_set_of_one_source_has_no_such_table_and_a_network_without_threshold_no_advice():

@@ -26,10 +26,15 @@ def _figure(field: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda source: figure(source[field])
 
 
+def _known_accuracy(source: Mapping[str, Any]) -> str:
+    return f"{figure(source['known_balanced_accuracy'])}, {source['known_classes']} classes"
+
+
 ROWS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "melanoma AUC": _figure("melanoma_auc"),
     "macro AUC": _figure("macro_auc"),
-    "balanced accuracy": _figure("balanced_accuracy"),
+    "balanced accuracy, all classes": _figure("balanced_accuracy"),
+    "balanced accuracy": _known_accuracy,
     "calibration error (by chance alone)": _calibration_error,
     "advice: dangerous ones sent": _figure("sensitivity"),
     "advice: others not sent": _figure("specificity"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hierattn.evaluation.comparison.tables import footnotes, markdown_table
-from hierattn.evaluation.measures.classification import Classification
+from hierattn.evaluation.measures.classification import FEWEST_OF_CLASS, Classification
 from hierattn.evaluation.predictions import rows_of
 from hierattn.evaluation.records import to_plain
 from tools.figure_text import figure, sensitivity
@@ -26,8 +26,6 @@ HEADLINE = {
     "melanoma AUC": "melanoma_auc",
 }
 """Column -> field of the report."""
-FEWEST = 5
-"""Groups from which on a class says something in a mean over classes (docs/protocol.md)."""
 
 
 def write_page(results: Path = RESULTS) -> None:
@@ -86,7 +84,7 @@ def _rows(run: PublishedRun) -> list[str]:
 
 
 def _frequent_classes(run: PublishedRun, source: str) -> list[tuple[str, dict[str, Any], str, str]]:
-    """A row of the source's classes of :data:`FEWEST` groups or more alone, where it has others, too.
+    """A row of the source's classes of :data:`FEWEST_OF_CLASS` groups or more alone, where it has others, too.
 
     One lesion more or less of a class of two moves balanced accuracy by points; answers may still be any class.
     """
@@ -94,7 +92,7 @@ def _frequent_classes(run: PublishedRun, source: str) -> list[tuple[str, dict[st
     own = rows_of(table, np.flatnonzero(np.array(table.sources) == source))
     numbers = own.group_numbers
     groups = {label: len(set(numbers[own.labels == label])) for label in np.unique(own.labels)}
-    kept = [label for label, count in groups.items() if count >= FEWEST]
+    kept = [label for label, count in groups.items() if count >= FEWEST_OF_CLASS]
     if len(kept) == len(groups):
         return []
     frequent = np.isin(own.labels, kept)

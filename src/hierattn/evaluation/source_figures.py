@@ -27,9 +27,14 @@ class SourceFigures:
     source, images, groups
         Its name, and what was evaluated of it.
     classes
-        Classes that it has; balanced accuracy and macro AUC are means over these.
-    balanced_accuracy, macro_auc, malignant_auc, melanoma_auc
+        Classes that it has; balanced accuracy is a mean over these.
+    balanced_accuracy, malignant_auc, melanoma_auc
         As in :class:`~hierattn.evaluation.report.Measurements`.
+    known_classes
+        Classes of which it has five groups or more; None in reports of older versions.
+    known_balanced_accuracy, macro_auc
+        Means over these: a class of one lesion says nothing, and weighs as much as the others. In reports of older
+        versions the macro AUC is over all classes.
     calibration_error
         Expected calibration error after the temperature; None without a calibration.
     by_chance
@@ -46,6 +51,8 @@ class SourceFigures:
     macro_auc: Estimate
     malignant_auc: Estimate
     melanoma_auc: Estimate
+    known_classes: int | None = None
+    known_balanced_accuracy: Estimate | None = None
     calibration_error: float | None = None
     by_chance: Estimate | None = None
     sensitivity: Estimate | None = None
@@ -68,6 +75,7 @@ def measure_by_source(
 
 def _of_one(source: str, own: Predictions, calibration: Calibration | None, resamples: int, seed: int) -> SourceFigures:
     figures = Classification(own, resamples, seed)
+    known, known_accuracy, macro_auc = figures.of_known_classes()
     error: float | None = None
     by_chance: Estimate | None = None
     advice: tuple[Estimate | None, Estimate | None] = (None, None)
@@ -84,9 +92,11 @@ def _of_one(source: str, own: Predictions, calibration: Calibration | None, resa
         groups=figures.count_groups(np.ones(len(own), bool)),
         classes=len(set(own.labels.tolist())),
         balanced_accuracy=figures.balanced_accuracy(),
-        macro_auc=figures.area("macro_auc"),
+        macro_auc=macro_auc,
         malignant_auc=figures.area("malignant_auc"),
         melanoma_auc=figures.of_melanoma("auc"),
+        known_classes=known,
+        known_balanced_accuracy=known_accuracy,
         calibration_error=error,
         by_chance=by_chance,
         sensitivity=advice[0],

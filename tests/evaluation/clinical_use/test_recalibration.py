@@ -120,3 +120,30 @@ def test_what_so_few_can_show_is_said_before_anything_is_fitted():
         examine_cases(clinic(rng, 29), PARENT)
     with pytest.raises(DataError, match="no threshold"):
         examine_cases(clinic(rng, 60), replace(PARENT, risk_threshold=float("nan")))
+
+
+def test_cases_without_a_wrong_answer_teach_nothing_and_no_answer_becomes_certain():
+    rng = np.random.default_rng(8)
+    for lesions in (40, 100):
+        cases = clinic(rng, lesions)
+        sure = rng.uniform(0.45, 0.95, lesions)
+        probabilities = np.repeat(((1 - sure) / 2)[:, None], 3, axis=1)
+        probabilities[np.arange(lesions), cases.labels] = sure
+        cases = replace(cases, probabilities=probabilities)
+        fitted = recalibrate(cases, PARENT, told=cases, resamples=0)
+        assert (fitted.temperature, fitted.class_bias, fitted.answers_temperature) == (1.0, (), 1.0)
+        assert np.array_equal(fitted.apply(probabilities), probabilities)
+
+
+def test_the_advice_that_is_told_is_that_of_the_very_threshold_where_answers_stay():
+    """The threshold is one lesion's own risk: rounded anew it would miss that lesion."""
+    rng, checked = np.random.default_rng(9), 0
+    for seed in range(40):
+        cases = clinic(rng, 120)
+        fitted = recalibrate(cases, PARENT, resamples=0, seed=seed)
+        if fitted.gain > 0:
+            continue
+        positive, scores = metrics.group_scores(cases.labels, cases.probabilities, THREE.codes, THREE.triage_group)
+        assert fitted.advice.sensitivity == (scores[positive] >= fitted.threshold).mean()
+        checked += 1
+    assert checked > 10

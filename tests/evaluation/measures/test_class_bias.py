@@ -62,3 +62,16 @@ def test_the_bias_is_kept_and_used_by_the_threshold(tmp_path):
     assert read_calibration(tmp_path / "c.json") == biased
     positive, scores = risk(test, biased.temperature, biased.class_bias)
     assert biased.test.sensitivity == pytest.approx((scores[positive] >= biased.risk_threshold).mean())
+
+
+def test_where_every_answer_is_right_nothing_is_fitted():
+    rng = np.random.default_rng(7)
+    labels = rng.integers(0, 4, 60)
+    sure = rng.uniform(0.45, 0.95, 60)
+    probabilities = np.repeat(((1 - sure) / 3)[:, None], 4, axis=1)
+    probabilities[np.arange(60), labels] = sure
+    assert fit_class_bias(labels, probabilities, 1.3) == (1.3, (0.0,) * 4)
+    labels[0] = (labels[0] + 1) % 4  # one is wrong: now there is something to learn
+    temperature, bias = fit_class_bias(labels, probabilities)
+    assert 0.05 < temperature < 50
+    assert len(set(bias)) > 1

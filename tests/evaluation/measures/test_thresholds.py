@@ -10,6 +10,7 @@ from scipy.stats import binom
 from hierattn.errors import UsageError
 from hierattn.evaluation.measures.thresholds import (
     attained,
+    choose_by_lesion,
     choose_by_source,
     choose_safe_threshold,
     choose_threshold,
@@ -76,6 +77,28 @@ def test_without_a_positive_there_is_no_threshold_and_bad_wishes_are_refused():
         choose_threshold(~nobody, scores, 0)
     with pytest.raises(UsageError, match="confidence 1"):
         choose_safe_threshold(~nobody, scores, groups, 0.95, 1.0)
+
+
+def test_many_photographs_of_one_lesion_count_once_in_the_plain_threshold_too():
+    rng = np.random.default_rng(5)
+    easy = rng.uniform(0.90, 0.95, 100)  # of lesion 0
+    others = np.linspace(0.1, 0.8, 24)
+    scores, groups = np.append(easy, others), np.append(np.zeros(100, int), np.arange(1, 25))
+    chosen = choose_by_lesion(np.ones(124, bool), scores, groups, 0.95)
+    missed = len(set(groups[scores < chosen]))
+    assert missed == 1  # of 25 lesions 0.05 is one
+    hard = np.append(np.linspace(0.01, 0.05, 30), np.linspace(0.3, 0.9, 24))
+    lowest = choose_by_lesion(np.ones(54, bool), hard, np.append(np.zeros(30, int), np.arange(1, 25)), 0.95)
+    assert lowest == pytest.approx(0.3)  # lesion 0 is the one that may be left out
+
+
+def test_with_a_photograph_a_lesion_it_is_the_plain_threshold():
+    rng = np.random.default_rng(6)
+    for count in (19, 20, 33, 58, 200):
+        scores, positive = rng.random(count), rng.random(count) < 0.7
+        for target in (0.8, 0.95, 1.0):
+            by_lesion = choose_by_lesion(positive, scores, np.arange(count), target)
+            assert by_lesion == choose_threshold(positive, scores, target)
 
 
 def test_of_several_sources_the_worst_sets_the_threshold_and_one_of_too_few_lesions_has_no_say():

@@ -27,10 +27,10 @@ from hierattn.evaluation.measures.calibration import (
     measure_threshold,
     risk,
 )
-from hierattn.evaluation.measures.class_bias import fit_class_bias
+from hierattn.evaluation.measures.class_bias import all_right, fit_class_bias
 from hierattn.evaluation.measures.conformal import TARGET_COVERAGES, fit_threshold
 from hierattn.evaluation.measures.subgroups import FEWEST_GROUPS
-from hierattn.evaluation.measures.thresholds import CONFIDENCE, choose_safe_threshold, choose_threshold, safe_share
+from hierattn.evaluation.measures.thresholds import CONFIDENCE, choose_by_lesion, choose_safe_threshold, safe_share
 from hierattn.evaluation.predictions import Predictions
 
 PROVEN, LOWERED, KEPT = "proven", "lowered", "kept"
@@ -184,7 +184,8 @@ def recalibrate(
     """
     examine_cases(cases, parent, confidence=confidence, resamples=0)
     labels, before, groups = cases.labels, cases.probabilities, cases.group_numbers
-    gain = crossed_gain(labels, before, groups, seed)
+    # Without a wrong answer the surest is the likeliest, in every part too: nothing to learn from.
+    gain = 0.0 if all_right(before, labels) else crossed_gain(labels, before, groups, seed)
     temperature, bias = _fit(labels, before) if gain > 0 else (1.0, ())
     after = calibrate(before, temperature, bias) if gain > 0 else before
     positive, old = metrics.group_scores(labels, before, cases.classes, cases.taxonomy.triage_group)
@@ -211,8 +212,8 @@ def _fit(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, tuple[fl
 def fit_answers_temperature(told: Predictions, temperature: float, bias: tuple[float, ...], seed: int = 0) -> float:
     """The temperature where a question is answered, under the bias that the photographs alone have fitted.
 
-    ``temperature``, the photographs' own, with fewer than FEWEST_GROUPS lesions of which something is answered, and
-    where another does not help on cases that it was not fitted on.
+    ``temperature``, the photographs' own, with fewer than FEWEST_GROUPS lesions of which something is answered, where
+    another does not help on cases that it was not fitted on, and where every answer is right.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ def fit_answers_temperature(told: Predictions, temperature: float, bias: tuple[f
         Deals the lesions to the parts.
     """
     labels, before, groups = told.labels, told.probabilities, told.group_numbers
-    if len(np.unique(groups)) < FEWEST_GROUPS:
+    if len(np.unique(groups)) < FEWEST_GROUPS or all_right(before, labels):
         return temperature
 
     def loss(value: float, rows: np.ndarray) -> np.ndarray:
@@ -310,7 +311,7 @@ def choose_home_threshold(
     referred = int((old >= parent.risk_threshold).sum())
     kept = float(np.sort(new)[::-1][referred - 1]) if referred else math.inf
     if lesions * (1 - target) >= 1 - 1e-9:
-        plain = choose_threshold(positive, new, target)
+        plain = choose_by_lesion(positive, new, groups, target)
         if plain < kept:
             return plain, LOWERED
     # With the answers as they were the threshold is too, to the last bit; nobody referred is no reason to refer no one.

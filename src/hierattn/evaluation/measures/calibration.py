@@ -20,7 +20,7 @@ import numpy as np
 
 from hierattn import metrics
 from hierattn.errors import DataError, TableError, UsageError
-from hierattn.evaluation.measures.class_bias import COOLEST, HOTTEST, fit_class_bias, softmax
+from hierattn.evaluation.measures.class_bias import COOLEST, HOTTEST, all_right, fit_class_bias, softmax
 from hierattn.evaluation.measures.intervals import Estimate, Interval, Statistic, bootstrap, share_interval
 from hierattn.evaluation.measures.thresholds import CONFIDENCE, SourceThreshold, attained, choose_by_source
 from hierattn.evaluation.predictions import Predictions
@@ -43,7 +43,7 @@ def calibrate(probabilities: np.ndarray, temperature: float, class_bias: Sequenc
     >>> calibrate(np.array([[0.9, 0.1]]), 2.0).round(3).tolist()
     [[0.75, 0.25]]
     """
-    if not len(probabilities):
+    if not len(probabilities) or (temperature == 1 and not len(class_bias)):  # as they are, to the last bit
         return np.asarray(probabilities, np.float64)
     logits = np.log(np.maximum(probabilities, _SMALLEST)) / temperature
     return softmax(logits + np.asarray(class_bias, np.float64) if len(class_bias) else logits)
@@ -65,9 +65,9 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray, weights: np.n
     if not len(labels):
         raise DataError("no validation image to calibrate on: wanted some in the inner fold; prepare the set again")
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
-    of_truth = logits[np.arange(len(labels)), labels]
-    if (of_truth >= logits.max(axis=1)).all():
+    if all_right(logits, labels):
         return 1.0
+    of_truth = logits[np.arange(len(labels)), labels]
 
     def overconfident(temperature: float) -> bool:
         # The slope of the NLL in 1 / T: the expected logit under the model, less the true class's.

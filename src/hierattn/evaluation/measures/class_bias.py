@@ -32,7 +32,8 @@ def fit_class_bias(
 ) -> tuple[float, tuple[float, ...]]:
     """Temperature and biases of least negative log-likelihood, the biases under a normal prior.
 
-    The loss is convex in (1 / T, b): Newton's method, with the step halved until the loss falls.
+    The loss is convex in (1 / T, b): Newton's method, with the step halved until the loss falls. Where every answer is
+    right it has no least value, and nothing is fitted.
 
     Parameters
     ----------
@@ -55,6 +56,8 @@ def fit_class_bias(
         raise DataError("no validation image to calibrate on: wanted some in the inner fold; prepare the set again")
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
     classes = logits.shape[1]
+    if all_right(logits, labels):
+        return temperature, (0.0,) * classes
     values = np.append(np.clip(1.0 / temperature, *LIMITS), np.zeros(classes))
     loss = _loss(values, logits, labels)
     for _ in range(100):
@@ -70,6 +73,12 @@ def fit_class_bias(
         values, loss = _moved(values, share * step), new
     bias = values[1:] - values[1:].mean()  # the same to every class changes nothing
     return float(1.0 / values[0]), tuple(float(value) for value in bias)
+
+
+def all_right(scores: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether every answer is right: then surer is always likelier, and the data say nothing about confidence."""
+    of_truth = scores[np.arange(len(labels)), labels]
+    return bool((of_truth >= scores.max(axis=1)).all())
 
 
 def _moved(values: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ from hierattn.evaluation.predictions import Predictions
 from hierattn.evaluation.records import defined
 from hierattn.taxonomy.built_in import class_like
 
+FEWEST_OF_CLASS = 5
+"""Groups of a class from which on it counts for a source's macro AUC (docs/protocol.md, figures)."""
 PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")
 
 
@@ -96,6 +98,26 @@ class Classification:
     def area(self, name: str) -> Estimate:
         """An AUC with its interval."""
         return Estimate.of(float(self.values[name][0]), interval(self.draws[name]))
+
+    def of_known_classes(self) -> tuple[int, Estimate, Estimate]:
+        """How many classes have :data:`FEWEST_OF_CLASS` groups, and over these balanced accuracy and macro AUC.
+
+        A class of one or two lesions would weigh as much as the others, and be missing from many a draw.
+        """
+        labels = self.predictions.labels
+        sizes = [self.count_groups(labels == index) for index in range(len(self.predictions.classes))]
+        known = np.array(sizes) >= FEWEST_OF_CLASS
+
+        def mean(name: str, of: dict[str, np.ndarray]) -> np.ndarray:
+            return metrics.mean_of_defined(of[name][:, known])
+
+        accuracy, area = (float(mean(name, self.values)[0]) for name in ("sensitivity", "auc"))
+        own = [size for size in sizes if size >= FEWEST_OF_CLASS]
+        return (
+            int(known.sum()),
+            Estimate.of(accuracy, balanced_interval(accuracy, mean("sensitivity", self.draws), own)),
+            Estimate.of(area, interval(mean("auc", self.draws))),
+        )
 
     def of_class(self, index: int) -> ClassFigures:
         """Everything about one class."""

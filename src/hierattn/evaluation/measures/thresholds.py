@@ -74,13 +74,28 @@ def choose_safe_threshold(
         raise UsageError(f"confidence {confidence}: wanted 0 to below 1")
     if confidence == 0 or np.isnan(plain):
         return plain
+    lesions = len(np.unique(groups[positive]))
+    return min(plain, _leaving_out(positive, scores, groups, safe_share(lesions, 1 - sensitivity, confidence)))
+
+
+def choose_by_lesion(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray, sensitivity: float) -> float:
+    """:func:`choose_threshold`, each lesion or patient weighing the same, however many photographs there are of it.
+
+    The parameters are those of :func:`choose_safe_threshold`; nan without a positive.
+    """
+    lesions = len(np.unique(groups[positive]))
+    if not lesions:
+        return float("nan")
+    return _leaving_out(positive, scores, groups, math.floor(lesions * (1 - sensitivity) + 1e-9) / lesions)
+
+
+def _leaving_out(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray, share: float) -> float:
+    """The highest risk of a positive below which no more than this share of the positives' lesions lies."""
     numbers = np.unique(groups[positive], return_inverse=True)[1]
     sizes = np.bincount(numbers)
-    allowed = safe_share(len(sizes), 1 - sensitivity, confidence)
     order = np.argsort(scores[positive], kind="stable")  # from the lowest risk up
     below = np.cumsum(1 / (sizes[numbers[order]] * len(sizes)))
-    first_kept = order[np.flatnonzero(below > allowed + 1e-12)[0]]
-    return float(min(plain, scores[positive][first_kept]))
+    return float(scores[positive][order[np.flatnonzero(below > share + 1e-12)[0]]])
 
 
 @dataclass(frozen=True)
@@ -119,7 +134,7 @@ def choose_by_source(
     A pooled threshold holds for the largest source and may miss the others' cancers: cameras and clinics differ. So it
     is chosen for each source alone, and the lowest is taken. No threshold rests on one lesion, which may be labelled
     wrongly: where the confidence would ask for the lowest risk of all (below 59 lesions, by default), a source's
-    threshold is the plain one of :func:`choose_threshold`; where that is the lowest risk, too (below 20), it has no
+    threshold is the plain one of :func:`choose_by_lesion`; where that is the lowest risk, too (below 20), it has no
     say.
 
     Parameters
@@ -141,7 +156,8 @@ def choose_by_source(
         own = np.array([source == name for source in sources])
         lesions = len(np.unique(groups[own & positive]))
         sure = confidence if safe_share(lesions, 1 - sensitivity, confidence) > 0 else 0.0
-        chosen = choose_safe_threshold(positive[own], scores[own], groups[own], sensitivity, sure)
+        mine = positive[own], scores[own], groups[own], sensitivity
+        chosen = choose_safe_threshold(*mine, sure) if sure else choose_by_lesion(*mine)
         enough = lesions * (1 - sensitivity) >= 1 - 1e-9
         of_each.append(SourceThreshold(name, lesions, chosen if enough else math.nan, sure))
     known = [source.threshold for source in of_each if not math.isnan(source.threshold)]

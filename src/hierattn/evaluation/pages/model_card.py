@@ -40,6 +40,7 @@ from hierattn.evaluation.pages.html_report import (
     span,
 )
 from hierattn.evaluation.report import Report
+from hierattn.evaluation.source_figures import SourceFigures
 from hierattn.files import check_file_replaceable, write_text
 from hierattn.shares import setting
 
@@ -166,6 +167,12 @@ def _of_chance(error: Estimate | None) -> str:
     return "" if error is None else f", by chance {area(error.value)}"
 
 
+def _of_known(source: SourceFigures) -> str:
+    if source.known_balanced_accuracy is None or source.known_classes == source.classes:
+        return ""
+    return f"; {_share(source.known_balanced_accuracy)} over the {source.known_classes} of five groups or more"
+
+
 def _by_source(report: Report) -> list[str]:
     if not report.by_source:
         return []
@@ -173,7 +180,7 @@ def _by_source(report: Report) -> list[str]:
         (
             source.source,
             f"{source.images} ({source.groups})",
-            f"{_share(source.balanced_accuracy)}, {source.classes} classes",
+            f"{_share(source.balanced_accuracy)}, {source.classes} classes{_of_known(source)}",
             *map(_area, (source.macro_auc, source.melanoma_auc)),
             area(source.calibration_error) + _of_chance(source.by_chance),
             _share(source.sensitivity),
@@ -181,8 +188,8 @@ def _by_source(report: Report) -> list[str]:
         )
         for source in report.by_source
     ]
-    heads = ("source", "images (groups)", "balanced accuracy", "macro AUC", "melanoma AUC", "calibration error",
-             "sensitivity of the advice", "specificity of the advice")  # fmt: skip
+    heads = ("source", "images (groups)", "balanced accuracy", "macro AUC (classes of five groups or more)",
+             "melanoma AUC", "calibration error", "sensitivity of the advice", "specificity of the advice")  # fmt: skip
     told = "The figures above are of all sources together, so mostly of the largest. Each by itself:"
     return ["### By source", told, _table(heads, rows)]
 
