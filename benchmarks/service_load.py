@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import io
 import json
+import math
 import os
 import signal
 import socket
@@ -116,7 +117,8 @@ class Seen:
             "seconds": seconds, "asked": self.statuses.total(), "answered": self.statuses[200], "shed": shed,
             "failed": self.statuses.total() - self.statuses[200] - shed, "not_sent": self.not_sent,
             "per_second": round(self.statuses[200] / seconds, 1),
-            **{name: round(1000 * float(value)) for name, value in zip(names, shares, strict=True)},
+            **{name: round(1000 * float(value)) if self.times else None
+               for name, value in zip(names, shares, strict=True)},
         }  # fmt: skip
 
 
@@ -200,7 +202,7 @@ def broken_promises(report: dict) -> list[str]:
     broken = [f"{row['failed']} failed in the round of {row['round']}" for row in report["rounds"] if row["failed"]]
     if overload["shed"] == 0:
         broken.append("nothing was shed at twice the capacity")
-    if last["shed"] or not last["answered"] or last["p50_ms"] > 3 * first["p50_ms"]:
+    if last["shed"] or not last["answered"] or last["p50_ms"] > 3 * (first["p50_ms"] or math.inf):
         broken.append("it did not recover after the overload")
     growth = last["memory_mb"] - report["rounds"][-3]["memory_mb"]
     if growth > MOST_GROWTH_MB:
@@ -214,7 +216,8 @@ def as_table(report: dict) -> str:
     """For docs/service.md."""
     head = ("load", "answers a second", "p50", "p95", "p99", "answered", "shed", "failed", "memory")
     rows = [
-        (row["round"], row["per_second"], *(f"{row[name]} ms" for name in ("p50_ms", "p95_ms", "p99_ms")),
+        (row["round"], row["per_second"],
+         *("–" if row[name] is None else f"{row[name]} ms" for name in ("p50_ms", "p95_ms", "p99_ms")),
          row["answered"], row["shed"], row["failed"], f"{row['memory_mb']} MB")
         for row in report["rounds"]
     ]  # fmt: skip

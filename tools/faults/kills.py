@@ -2,8 +2,8 @@
 
 ::
 
-    python -m tools.faults.kills                      # 200 kills of each command, and every gap between two writes
-    python -m tools.faults.kills prepare fetch --kills 20 --pairs 3
+    python -m tools.faults.kills --work EMPTY      # 200 kills of each command, and every gap between two writes
+    python -m tools.faults.kills prepare fetch --kills 20 --pairs 3 --work EMPTY
 
 Each command runs to its end once: its files are the reference. Then it is killed in three ways: after a share of its
 time (drawn uniformly), just before its n-th change of the disk (every open for writing, rename, removal, new folder and
@@ -242,7 +242,8 @@ class Experiment:
         self._fill_box()
         done = run(self.trial.words, self.box, kill)
         how = "at a time" if kill.seconds is not None else "at a change" if kill.change is not None else "at a byte"
-        self.tally.kills[how if done.status == -signal.SIGKILL or kill.byte else "too late"] += 1
+        struck = done.status in (-signal.SIGKILL, -signal.SIGXFSZ)
+        self.tally.kills[how if struck else "too late"] += 1
         self._look(f"{kill}")
         if second is not None:
             run(self._again(), self.box, second)
@@ -351,6 +352,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder")
     arguments = parser.parse_args(words)
+    if unknown := set(arguments.trials) - {trial.name for trial in TRIALS}:
+        parser.error(f"no trial {', '.join(sorted(unknown))}: wanted {', '.join(trial.name for trial in TRIALS)}")
     # pandas imports pyarrow where it is installed, whose allocator starts a thread of its own.
     sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
     chosen = [trial for trial in TRIALS if not arguments.trials or trial.name in arguments.trials]

@@ -184,6 +184,10 @@ class Learning:
         if averaged.model != self.table["network"] or averaged.classes != self.classes:
             say("note", text=f"{kept} is of another network or other classes: begun anew")
             return
+        trained = known.get("manifest_sha256"), averaged.recipe.get("data", {}).get("fold")
+        if trained != (self.photographs.info["manifest_sha256"], int(self.table["fold"])):
+            say("note", text=f"{kept} was trained on another set or fold: begun anew")
+            return
         tensors: dict[str, Tensor] = {name: value.float() if value.is_floating_point() else value
                                       for name, value in averaged.state_dict.items()}  # fmt: skip
         state = states.find(f"{part}-state.safetensors", self.folders)
@@ -452,6 +456,8 @@ class Run:
                 learning.mean_loss()
                 learning.save()
                 saved = time.time()
+        if job.only_steps:
+            return  # a trial that did not come to its steps leaves nothing, and has failed
         learning.mean_loss()
         if not self.stopped and not self.total:
             learning.progress = 1.0

@@ -117,7 +117,7 @@ def write_pack(out: Path, prepared: Sequence[Path], options: PackOptions, say: S
 
 def _write_files(folder: Path, sets: Sequence[_Set], options: PackOptions, say: Say) -> dict[str, Any]:
     rules, repository = options.settings["pack"], travelling_bytes(options.repository)
-    weights = _write_weights(folder, sets[0], options, say)
+    weights = _write_weights(folder, sets, options, say)
     manifests = sum(one.write_rows(folder) for one in sets)
     room = options.limit - repository - sum(one["bytes"] for one in weights) - manifests - 200_000
     quality = _quality(sets, rules, room)
@@ -184,32 +184,42 @@ class _Set:
         }  # fmt: skip
 
 
-def _write_weights(folder: Path, first: _Set, options: PackOptions, say: Say) -> list[dict[str, Any]]:
+def _write_weights(folder: Path, sets: Sequence[_Set], options: PackOptions, say: Say) -> list[dict[str, Any]]:
     if not options.teachers and not options.starts:
         return []
     from hierattn.data.prepared_set.parts import split
     from hierattn.image_spec import ImageSpec
     from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from hierattn.models.weights.trained_on import TrainedOn
     from hierattn.training.teaching.held_out import HeldOut
     from tools.gpu.networks import build, foreign_as, halved
 
-    packed = first.packed
-    held_out = HeldOut(packed, first.fold, split(packed.records, first.fold))
-    described = []
-    for number, source in enumerate(options.teachers):
+    held_out = [HeldOut(each.packed, each.fold, split(each.packed.records, each.fold)) for each in sets]
+
+    def ours(source: Path) -> Checkpoint:
+        """A checkpoint of ours that has seen nothing that any set holds out."""
         checkpoint = load_checkpoint(source)
         # Its photographs, where it names them, prove more than its manifest and its fold.
         proof = replace(checkpoint, provenance={}) if checkpoint.trained_on else checkpoint
-        held_out.refuse_seen_by(proof, source, say)
+        for each in held_out:
+            each.refuse_seen_by(proof, source, say)
+        return checkpoint
+
+    described = []
+    for number, source in enumerate(options.teachers):
+        checkpoint = ours(source)
         build(checkpoint)
         path = folder / f"teacher-{number}.safetensors"
         save_checkpoint(path, replace(checkpoint, state_dict=halved(checkpoint.state_dict)))
         described.append({"file": path.name, "kind": "teacher", "network": checkpoint.model})
     for number, (network, source) in enumerate(options.starts):
         path = folder / f"start-{number}.safetensors"
-        spec = ImageSpec(size=first.size)
+        spec = ImageSpec(size=sets[0].size)
+        own = ours(source) if source.suffix == ".safetensors" else None
+        seen = None if own is None else own.trained_on or TrainedOn(whole=False)
         weights = halved(foreign_as(network, source))
-        save_checkpoint(path, Checkpoint(network, EIGHT, spec, weights, provenance={"foreign": True}))
+        made = Checkpoint(network, EIGHT, spec, weights, provenance={"foreign": own is None}, trained_on=seen)
+        save_checkpoint(path, made)
         described.append({"file": path.name, "kind": "start", "network": network})
     return [{**one, "bytes": (folder / one["file"]).stat().st_size} for one in described]
 

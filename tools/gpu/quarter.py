@@ -372,13 +372,13 @@ class Quarter:
         if more.get("teachers") and ways:
             ways.insert(0, f"{ways[0]}+teachers")
         for way in ways:
+            if self.stopped or time.time() >= self.end:
+                return
             limit = min(time.time() + float(self.order.settings["limits"]["warm_seconds"]), self.end)
             job = replace(self._job(part, table, limit, **more), mode=way, only_steps=8)
             path = self.work / f"{part}-{way}.json"
             write_json(path, asdict(job))
             ended = self._watch(f"{part}-ahead", ["learn", str(path)], limit, name=f"{part}-{way}")
-            if self.stopped or time.time() >= self.end:
-                return
             if ended.well and any(event["event"] == "tried" for event in ended.events):
                 (self.work / f"{part}.way").write_text(way, encoding="utf-8")
                 return

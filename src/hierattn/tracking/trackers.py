@@ -119,6 +119,7 @@ def open_trackers(
         try:
             opened[name] = _open(name, folder, recipe, rows, epoch)
         except HierAttnError:
+            Trackers(opened, note).close("failed")
             raise
         except Exception as error:
             Trackers(opened, note).close("failed")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from tools.gpu.job import DIVERGED, Job
 
-from hierattn.models.weights.checkpoint import load_checkpoint
+from hierattn.models.weights.checkpoint import load_checkpoint, save_checkpoint
 from tools.gpu import learning
 
 
@@ -94,6 +95,27 @@ def test_a_resumed_run_goes_on_where_the_last_saving_was(job, tmp_path, capsys):
     name = list(run.learning.network.state_dict())[-1].rpartition(".")[0] + ".weight"
     # The same draws; the moments were kept in bfloat16 and the rate follows the clock.
     assert torch.allclose(whole[name], resumed[name], atol=0.01)
+
+
+def test_weights_of_another_fold_are_not_gone_on_with(job, tmp_path, capsys):
+    few_steps(job, 2)
+    path = Path(job.out) / "student.safetensors"
+    kept = load_checkpoint(path)
+    save_checkpoint(path, replace(kept, recipe={**kept.recipe, "data": {**kept.recipe["data"], "fold": 7}}))
+    second = copy.deepcopy(job)
+    second.previous, second.out = [job.out], str(tmp_path / "third")
+    Path(second.out).mkdir()
+    run = few_steps(second, 1)
+    assert run.learning.step == 1
+    notes = [line["text"] for line in lines(capsys) if line["event"] == "note"]
+    assert any("another set or fold: begun anew" in note for note in notes)
+
+
+def test_a_trial_without_time_leaves_nothing(job, capsys):
+    job.only_steps, job.until = 10**6, time.time()
+    learning.Run(job).go()
+    assert "tried" not in {line["event"] for line in lines(capsys)}
+    assert not list(Path(job.out).iterdir())
 
 
 def test_a_way_that_fails_leads_back_to_eager(job, monkeypatch, capsys):

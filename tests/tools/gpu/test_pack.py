@@ -73,7 +73,7 @@ def test_a_folder_that_git_would_commit_is_refused(prepared, settings, tmp_path)
 
 def test_a_teacher_that_has_seen_the_outer_fold_stays_at_home(prepared, settings, tmp_path):
     from hierattn.models.registry import create_model
-    from hierattn.models.weights.checkpoint import Checkpoint, save_checkpoint
+    from hierattn.models.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
     from hierattn.models.weights.trained_on import TrainedOn, digests_of
 
     packed = PackedSet.open(prepared)
@@ -89,6 +89,14 @@ def test_a_teacher_that_has_seen_the_outer_fold_stays_at_home(prepared, settings
 
     with pytest.raises(LeakError, match="holds out"):
         write_pack(tmp_path / "no", [prepared], PackOptions(settings, tmp_path, (teacher({0}),)), quiet)
+    starts = (("hierattn_xs", teacher({0})),)  # a start of ours has seen photographs too
+    with pytest.raises(LeakError, match="holds out"):
+        write_pack(tmp_path / "no", [prepared], PackOptions(settings, tmp_path, (), starts), quiet)
+    started = PackOptions(settings, tmp_path, (), (("hierattn_xs", teacher({2})),))
+    write_pack(tmp_path / "started", [prepared], started, quiet)
+    kept = load_checkpoint(tmp_path / "started" / "start-0.safetensors")
+    assert kept.trained_on is not None
+    assert kept.trained_on.saw(packed.records).tolist() == [r.fold == 2 for r in packed.records]
     options = PackOptions(settings, tmp_path / "none", (teacher({2}),))
     described = write_pack(tmp_path / "yes", [prepared], options, quiet)
     assert [one["kind"] for one in described["weights"]] == ["teacher"]
