@@ -253,10 +253,12 @@ STOPPED = {
 @pytest.mark.parametrize("command", STOPPED)
 def test_a_stopped_command_says_what_is_kept(command, number, tmp_path):
     words, said = STOPPED[command]
-    (tmp_path / "photos" / "NV").mkdir(parents=True)
+    for code in ("MEL", "NV"):
+        (tmp_path / "photos" / code).mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 255, (700, 700, 3), dtype=np.uint8)
     for image in range(200):
-        Image.fromarray(np.roll(noise, image, axis=0)).save(tmp_path / "photos" / "NV" / f"{image}.bmp")
+        code = "MEL" if image % 2 else "NV"
+        Image.fromarray(np.roll(noise, image, axis=0)).save(tmp_path / "photos" / code / f"{image}.bmp")
     process = subprocess.Popen(
         [sys.executable, "-m", "hierattn", command, *words], cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

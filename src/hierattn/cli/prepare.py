@@ -175,7 +175,7 @@ def run(
             "by 'hierattn evaluate BUNDLE --data OUT'.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     splits: Annotated[
         Path | None,
         typer.Option(
@@ -209,7 +209,7 @@ def run(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be used.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT where it is a prepared folder.")] = False,
-    jobs: Annotated[int, typer.Option(min=0, help="Images decoded at once; 0: one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Images decoded at once; 0: one a core.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, and nothing else.")] = False,
 ) -> None:
     """Turn a data set into a folder that training and evaluation read.

@@ -352,6 +352,7 @@ class Recipe:
         values["sampling"]["source_weights"] = dict(self.sampling.source_weights)
         values["questions"]["ask"] = list(self.questions.ask)
         values["model"]["options"] = dict(self.model.options)
+        values["transfer"]["averaged_with"] = list(self.transfer.averaged_with)
         values["distillation"]["teacher"] = list(self.distillation.teacher)
         return values
 

@@ -319,10 +319,10 @@ def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
 
 
 def test_images_without_a_lesion_are_counted_among_those_that_are_kept(tmp_path: Path) -> None:
-    source = isic_set(tmp_path / "isic", ["MEL"] * 8, ["L0", ""] * 4)
+    source = isic_set(tmp_path / "isic", ["MEL", "MEL", "NV", "NV"] * 3, ["L0", "", "L1", ""] * 3)
     (source / "ISIC_2019_Training_Input" / "ISIC_0000001.jpg").write_bytes(b"damaged")
     notes = prepare(source, tmp_path / "out", PrepareOptions(size=32, folds=3)).notes
-    assert "3 of 7 images have neither lesion nor patient: each is its own group" in notes
+    assert "5 of 11 images have neither lesion nor patient: each is its own group" in notes
 
 
 def test_strict_writes_a_line_end_in_a_name_so_that_it_is_seen(tmp_path: Path) -> None:

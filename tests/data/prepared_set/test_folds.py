@@ -200,6 +200,21 @@ def test_a_class_entwined_with_a_rarer_one_is_refused_rather_than_missing_from_a
     assert "made" in outcomes
 
 
+def test_a_class_that_a_rarer_one_takes_from_a_fold_is_named() -> None:
+    records = [
+        record(f"a{patient}_{number}", "ACK", patient=f"P{patient}")
+        for patient, images in enumerate([8, 3, 2, 2])
+        for number in range(images)
+    ]
+    records += [
+        record(f"b{patient}_{number}", "BCC", patient=f"P{patient}")
+        for patient, images in {1: 18, 3: 31, 2: 77}.items()
+        for number in range(images)
+    ]
+    with pytest.raises(DataError, match=r"class BCC stands in no group of fold \d of 3, .* too entwined with rarer"):
+        make_folds(join_groups(records), 3)
+
+
 def test_two_folds_leave_nothing_to_train_on() -> None:
     with pytest.raises(UsageError, match="wanted 3 or more"):
         make_folds(several({"MEL": 10}), 2)

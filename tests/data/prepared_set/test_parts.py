@@ -62,7 +62,7 @@ def test_copies_are_only_ever_in_train() -> None:
 
 
 def test_a_fold_that_is_not_there_and_a_leaking_manifest_give_no_split() -> None:
-    records = make_folds(several({"MEL": 10}), 3)
+    records = make_folds(several({"MEL": 10, "NV": 10}), 3)
     for fold in (-1, 3):
         with pytest.raises(UsageError, match="folds 0 to 2"):
             split(records, fold)

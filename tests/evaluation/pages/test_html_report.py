@@ -69,7 +69,9 @@ def test_the_page_says_what_a_reader_must_know(page):
 
 
 def test_on_a_phone_every_figure_of_a_row_is_told_by_its_column(page):
-    for shown in re.findall(r'<table class="[^"]*stack.*?</table>', page, re.DOTALL):
+    tables = re.findall(r'<table class="[^"]*stack.*?</table>', page, re.DOTALL)
+    assert tables
+    for shown in tables:
         heads = re.findall(r'<th role="columnheader"[^>]*>([^<]+)</th>', shown)
         rows = [row for row in re.findall(r'<tr role="row"[^>]*>.*?</tr>', shown, re.DOTALL) if "<td" in row]
         assert rows

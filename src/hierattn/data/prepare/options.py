@@ -105,6 +105,8 @@ class PrepareOptions:
         """Raise a :class:`UsageError` for options out of range, or that do not fit together."""
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"{self.jobs} jobs: wanted 1 or more")
+        if self.seed < 0:
+            raise UsageError(f"seed {self.seed}: wanted 0 or more")
         if self.embedding is not None and not self.near_duplicates:
             raise UsageError(
                 "an embedding without near-duplicates: wanted them looked for; leave out --no-near-duplicates"
