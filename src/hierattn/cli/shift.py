@@ -43,9 +43,9 @@ def run(
     Nothing is fitted; the run's own calibration is used on: the outer fold as it is; the same photographs strongly
     changed, one way at a time and several at once; its parts by a column of the source's table; and every --data,
     without images that the run was trained on and without classes that only one side knows. Each row has melanoma AUC
-    (against everything, and against nevi), cancer AUC, balanced accuracy and calibration error with intervals over
-    lesions or patients, the share of photographs that the software would reject, and melanoma AUC among the rest; what
-    the classes do not define is left out.
+    (against everything, and against nevi), cancer AUC and balanced accuracy with intervals over lesions or patients,
+    the calibration error, the share of photographs that the software would reject, and melanoma AUC among the rest;
+    what the classes do not define is left out.
 
     What flips the advice: ink, rulers, stickers, hairs, bubbles, dark corners and frames are drawn on the outer fold,
     each beside a control of the same size without a shape; the share of lesions whose advice changes, and of cancers

@@ -18,6 +18,7 @@ NETWORK = Embedding("0" * 64, lambda pictures: np.zeros((len(pictures), 2), np.f
     ("options", "words"),
     [
         ({"jobs": 0}, "0 jobs: wanted 1 or more"),
+        ({"seed": -1}, "seed -1: wanted 0 or more"),
         ({"size": 16}, "wanted 32 to 2048"),
         ({"crop": "circle"}, "surround, paper, none"),
         ({"extend": True}, "--extend without --splits"),

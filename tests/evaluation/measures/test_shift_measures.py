@@ -51,9 +51,11 @@ def test_every_figure_is_what_others_compute(predictions, calibration):
 def test_intervals_hold_their_value(predictions, calibration):
     row = measure_set(predictions, calibration, resamples=200)
     for name in MEASURES:
+        if name == "calibration_error":  # no resample is unbiased: noise only adds to a sum of distances
+            assert row[name]["interval"] is None
+            continue
         low, high = row[name]["interval"]
-        # A calibration error cannot be negative: resampling noise only adds to it, and its interval may lie above.
-        assert low <= row[name]["value"] <= high or name == "calibration_error"
+        assert low <= row[name]["value"] <= high
         assert low < high
 
 

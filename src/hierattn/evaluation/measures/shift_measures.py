@@ -61,8 +61,8 @@ def measure_set(
     -------
     dict
         ``images, groups, classes`` (code -> images), :data:`COUNTS` (images; None where no class is one), each of
-        :data:`MEASURES` as ``{"value", "interval"}``, and with ``rejected`` its share as ``rejected`` and the same of
-        the others as ``accepted``. Undefined is None.
+        :data:`MEASURES` as ``{"value", "interval"}``, the calibration error without an interval, and with ``rejected``
+        its share as ``rejected`` and the same of the others as ``accepted``. Undefined is None.
     """
     row = _figures(predictions, calibration, resamples, seed)
     if rejected is not None:
@@ -90,6 +90,8 @@ def _figures(predictions: Predictions, calibration: Calibration, resamples: int,
         value = float(values[place])
         of = table.positive if name == "sensitivity" else ~table.positive
         known = share_interval(value, mine, len(np.unique(groups[of]))) if name in SHARES else interval(mine)
+        if name == "calibration_error":  # a sum of distances: resampling makes it larger, and its draws are no interval
+            known = None
         row[name] = {"value": value, "interval": known}
     return row
 
