@@ -51,12 +51,12 @@ class SourceFigures:
     macro_auc: Estimate
     malignant_auc: Estimate
     melanoma_auc: Estimate
-    known_classes: int | None = None
-    known_balanced_accuracy: Estimate | None = None
     calibration_error: float | None = None
     by_chance: Estimate | None = None
     sensitivity: Estimate | None = None
     specificity: Estimate | None = None
+    known_classes: int | None = None
+    known_balanced_accuracy: Estimate | None = None
 
 
 def measure_by_source(

@@ -147,9 +147,10 @@ def _read_headers(head: bytes) -> tuple[Message, Any, Any]:
     """A part's headers, and the name of its field and of its file."""
     headers = HeaderParser().parsestr(head.decode("latin-1"))
     try:  # the parser stumbles over encoded options that contradict one another
-        return headers, *(headers.get_param(name, header="content-disposition") for name in ("name", "filename"))
+        name, file = (headers.get_param(option, header="content-disposition") for option in ("name", "filename"))
     except (TypeError, ValueError):
         raise _broken("the headers of a part cannot be read") from None
+    return headers, name, file
 
 
 def _content(part: bytes, number: int) -> bytes:
