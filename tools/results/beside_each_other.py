@@ -32,9 +32,9 @@ def _known_accuracy(source: Mapping[str, Any]) -> str:
 
 ROWS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "melanoma AUC": _figure("melanoma_auc"),
-    "macro AUC": _figure("macro_auc"),
+    "macro AUC, classes of five lesions or more": _figure("macro_auc"),
+    "balanced accuracy, classes of five lesions or more": _known_accuracy,
     "balanced accuracy, all classes": _figure("balanced_accuracy"),
-    "balanced accuracy": _known_accuracy,
     "calibration error (by chance alone)": _calibration_error,
     "advice: dangerous ones sent": _figure("sensitivity"),
     "advice: others not sent": _figure("specificity"),
