@@ -130,6 +130,8 @@ def print_recall(found: Sequence[Found], planted: dict[str, dict[str, str]]) -> 
         ("copy under another label, and its original", COPIES, copies, {*copies, *planted["label"]}),
     ):
         images = list(dict.fromkeys(listed[kind]))
+        if not wanted:
+            continue  # so few photographs have none planted
         recall = percent(len(wanted & set(images)) / len(wanted), 0)
         hits = percent(sum(image in also for image in images[: len(wanted)]) / len(wanted), 0)
         print(f"| {name} | {len(wanted)} | {recall} | {len(images)} | {hits} |")

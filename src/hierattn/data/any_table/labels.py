@@ -16,7 +16,7 @@ from hierattn.taxonomy.records import Taxonomy
 from hierattn.taxonomy.spelling import spelled
 
 _SEPARATORS = re.compile(r"\s*[|;,+&/\n]\s*|\s+and\s+")
-_LIST = re.compile(r"[\[({].*[\])}]", re.DOTALL)
+_LIST = re.compile(r"\[.*\]", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -158,7 +158,7 @@ def _several(used: Counter[str], plain: dict[str, str], taxonomy: Taxonomy | Non
         text = plain[value]
         if _known(text, taxonomy):
             continue
-        inner = text[1:-1] if _LIST.fullmatch(text) and text[0] == "[" else text
+        inner = text[1:-1] if _LIST.fullmatch(text) else text
         parts = {spelled(part.strip("'\" ")) for part in _SEPARATORS.split(inner)} - {""}
         codes = [EIGHT.code_of(part) if taxonomy is None else taxonomy.code_of(part) for part in parts]
         if len(parts) > 1 and (inner is not text or parts <= single or (all(codes) and len(set(codes)) > 1)):

@@ -48,12 +48,12 @@ def test_what_was_asked_is_read_and_what_nobody_should_be_asked_is_not(tmp_path:
     columns = ("img_id", "patient_id", "lesion_id", "diagnostic", "region", "itch", "grew", "changed", "biopsed",
                "diameter_1", "diameter_2", "pesticide", "background_father", "has_piped_water")  # fmt: skip
     write_image(tmp_path / "images" / "PAT_1_2_3.png", 1)
-    row = ("PAT_1_2_3.png", "PAT_1", "2", "NEV", "ARM", "True", "False", "UNK", "True", "6.0", "9.0", "True", "ITALY",
+    row = ("PAT_1_2_3.png", "PAT_1", "2", "NEV", "ARM", "True", "False", "UNK", "True", "6.0", "9.5", "True", "ITALY",
            "True")  # fmt: skip
     write_table(tmp_path / "metadata.csv", columns, [row])
     (record,) = read_pad_ufes_20(tmp_path).records
     assert (record.itch, record.grew, record.changed, record.hurt) == ("yes", "no", "", "")
-    assert (record.site, record.diameter_mm, record.biopsied) == ("upper arm", "9", "yes")
+    assert (record.site, record.diameter_mm, record.biopsied) == ("upper arm", "9.5", "yes")
     assert "ITALY" not in vars(record).values()
 
 

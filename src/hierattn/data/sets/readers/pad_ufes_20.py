@@ -77,7 +77,8 @@ _SITES = {"arm": "upper arm"}  # beside forearm and hand
 
 def _asked(row: Row) -> dict[str, str]:
     """What the patient was asked, by the manifest's columns."""
-    widths = [float(width) for column in _DIAMETERS if (width := number_of(row.get(column, ""))).isdigit()]
+    said = (number_of(row.get(column, "")) for column in _DIAMETERS)
+    widths = [float(width) for width in said if width.replace(".", "", 1).isdecimal()]
     return {
         **{column: yes_no_of(row.get(column, "")) for column in YES_NO},
         "diameter_mm": f"{max(widths):g}" if widths else "",
