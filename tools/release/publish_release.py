@@ -24,6 +24,7 @@ from typing import Any
 from hierattn.cli.recipes import find_recipe
 from hierattn.deploy.predict.released import NAMES, released_folder
 from hierattn.errors import HierAttnError
+from hierattn.evaluation.subject import PATHS
 from hierattn.run_folder import RunFolder
 from hierattn.training.recipe import Recipe
 from tools.figure_text import figure, sensitivity, specificity
@@ -76,7 +77,6 @@ def departures(run: Path, stage: Stage) -> list[str]:
     """What the run of ``stage`` was trained with that its recipe, with its command's words, does not give."""
     trained = Recipe.load(RunFolder(run.parent / stage.name).recipe).to_dict()
     wanted = Recipe.load(find_recipe(stage.recipe), stage.overrides).to_dict()
-    paths = {("transfer", "checkpoint"), ("transfer", "averaged_with"), ("distillation", "teacher")}
     differing = []
     for table, values in wanted.items():
         entries = values if isinstance(values, dict) else {"": values}
@@ -84,7 +84,7 @@ def departures(run: Path, stage: Stage) -> list[str]:
             other = trained[table][key] if key else trained[table]
             if (table, key) == ("data", "prepared"):
                 continue  # the manifest's checksum tells which set it was
-            if (table, key) in paths:
+            if (table, key) in PATHS:
                 value, other = _endings(value), _endings(other)
             if value != other:
                 differing.append(f"{f'{table}.{key}'.rstrip('.')} {other!r}, the recipe has {value!r}")
